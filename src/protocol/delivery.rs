@@ -1,0 +1,312 @@
+//! Texts under way: numbered, kept until their receipt, put together from their parts.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::error::Error;
+use super::frame::{Frame, TEXT_PART};
+
+/// The longest text, in bytes.
+pub const TEXT: usize = 65_536;
+/// Texts that may wait for their receipt.
+pub const WAITING_TEXTS: usize = 1_000;
+/// Bytes of texts that may wait for their receipt.
+pub const WAITING_BYTES: usize = 4 << 20;
+
+/// Below this a text counts as live: it was sent as soon as the line took it.
+const LIVE: Duration = Duration::from_secs(1);
+
+/// Why a text was not taken. It stays with its writer; the session goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Longer than [`TEXT`].
+    TooLong,
+    /// [`WAITING_TEXTS`] or [`WAITING_BYTES`] wait already.
+    Full,
+    /// The room is not open.
+    NotOpen,
+}
+
+/// Our texts that the partner has not been shown yet.
+#[derive(Default)]
+pub struct Outbox {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    next_id: u32,
+    /// Place in `waiting` of the text that is sent next, and how much of it is out.
+    sending: (usize, usize),
+}
+
+struct Waiting {
+    text: Zeroizing<String>,
+    written: Duration,
+}
+
+impl Outbox {
+    /// Takes a text written at `now` and returns its id.
+    pub fn push(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, Refusal> {
+        if text.len() > TEXT {
+            return Err(Refusal::TooLong);
+        }
+        if self.waiting.len() >= WAITING_TEXTS || self.bytes + text.len() > WAITING_BYTES {
+            return Err(Refusal::Full);
+        }
+        let id = self.next_id;
+        // An id is never used twice; at one text a millisecond they last for 49 days.
+        self.next_id = id.checked_add(1).ok_or(Refusal::Full)?;
+        self.bytes += text.len();
+        self.waiting.push_back(Waiting { text, written: now });
+        Ok(id)
+    }
+
+    /// The next part to send; it counts as sent once this returns.
+    pub fn next_part(&mut self, now: Duration) -> Option<Frame<'_>> {
+        let (place, from) = self.sending;
+        let id = self.first_id().wrapping_add(place as u32);
+        let Waiting { text, written } = self.waiting.get(place)?;
+        let rest = text.as_bytes().get(from..)?;
+        let (part, more) = match rest.split_at_checked(TEXT_PART) {
+            Some((part, rest)) if !rest.is_empty() => (part, true),
+            _ => (rest, false),
+        };
+        self.sending = if more { (place, from + part.len()) } else { (place + 1, 0) };
+        let age = now.saturating_sub(*written);
+        let age_ms = if age < LIVE { 0 } else { u32::try_from(age.as_millis()).unwrap_or(u32::MAX) };
+        Some(Frame::Text { id, age_ms, more, part })
+    }
+
+    /// The partner was shown every text up to and including `id`. Returns how many of ours that newly covers.
+    pub fn receipt(&mut self, id: u32) -> Result<usize, Error> {
+        let first = self.first_id();
+        let Some(place) = id.checked_sub(first) else {
+            // The same again says nothing new; one below that takes back what was said.
+            return if first.checked_sub(1) == Some(id) { Ok(0) } else { Err(Error::OutOfOrder) };
+        };
+        let (sent, _) = self.sending;
+        let count = place as usize + 1;
+        if count > sent {
+            return Err(Error::OutOfOrder);
+        }
+        for shown in self.waiting.drain(..count) {
+            self.bytes -= shown.text.len();
+        }
+        self.sending.0 -= count;
+        Ok(count)
+    }
+
+    /// Texts that wait for their receipt.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether a part of a text could be sent now.
+    pub fn has_unsent(&self) -> bool {
+        self.sending.0 < self.waiting.len()
+    }
+
+    fn first_id(&self) -> u32 {
+        self.next_id.wrapping_sub(self.waiting.len() as u32)
+    }
+}
+
+/// A text from the partner, complete.
+pub struct Incoming {
+    /// Its number, for the receipt.
+    pub id: u32,
+    /// How long ago it was written, by the partner's word; zero when live.
+    pub age: Duration,
+    /// What it says, as it came: not fit for a screen.
+    pub text: Zeroizing<String>,
+}
+
+/// The partner's texts as they come in.
+#[derive(Default)]
+pub struct Inbox {
+    next_id: u32,
+    partial: Option<Zeroizing<Vec<u8>>>,
+    /// Every text below this id was shown.
+    shown: u32,
+    acknowledged: u32,
+}
+
+impl Inbox {
+    /// Takes one part. Returns the text when it was the last.
+    pub fn part(&mut self, id: u32, age_ms: u32, more: bool, part: &[u8]) -> Result<Option<Incoming>, Error> {
+        if id < self.next_id && self.partial.is_none() {
+            return Ok(None);
+        }
+        // A part that says nothing but "more" could go on for ever.
+        if id != self.next_id || (more && part.is_empty()) {
+            return Err(Error::OutOfOrder);
+        }
+        // Room for the longest text at once: growing would leave copies behind.
+        let text = self
+            .partial
+            .get_or_insert_with(|| Zeroizing::new(Vec::with_capacity(if more { TEXT } else { part.len() })));
+        if text.len() + part.len() > TEXT {
+            return Err(Error::Text);
+        }
+        text.extend_from_slice(part);
+        if more {
+            return Ok(None);
+        }
+        let mut bytes = self.partial.take().unwrap_or_default();
+        self.next_id = id.checked_add(1).ok_or(Error::Exhausted)?;
+        let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            Error::Text
+        })?;
+        Ok(Some(Incoming { id, age: Duration::from_millis(age_ms.into()), text: Zeroizing::new(text) }))
+    }
+
+    /// Our user was shown every text up to and including `id`.
+    pub fn shown(&mut self, id: u32) {
+        self.shown = self.shown.max(id.saturating_add(1)).min(self.next_id);
+    }
+
+    /// Whether the partner does not know yet of all that was shown.
+    pub fn owes_receipt(&self) -> bool {
+        self.acknowledged < self.shown
+    }
+
+    /// The receipt that is due; it counts as sent once this returns.
+    pub fn next_receipt(&mut self) -> Option<Frame<'static>> {
+        if !self.owes_receipt() {
+            return None;
+        }
+        self.acknowledged = self.shown;
+        Some(Frame::Receipt { id: self.shown.checked_sub(1)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn text(length: usize) -> Zeroizing<String> {
+        Zeroizing::new("x".repeat(length))
+    }
+
+    fn parts(outbox: &mut Outbox) -> Vec<(u32, bool, Vec<u8>)> {
+        let mut out = Vec::new();
+        while let Some(frame) = outbox.next_part(NOW) {
+            let Frame::Text { id, more, part, .. } = frame else { panic!("not a text") };
+            out.push((id, more, part.to_vec()));
+        }
+        out
+    }
+
+    #[test]
+    fn a_text_goes_out_in_parts_and_comes_together_again() {
+        let mut outbox = Outbox::default();
+        let mut inbox = Inbox::default();
+        for length in [0, 1, TEXT_PART - 1, TEXT_PART, TEXT_PART + 1, 2 * TEXT_PART, TEXT] {
+            let id = outbox.push(text(length), NOW).unwrap();
+            let mut got = None;
+            for (id, more, part) in parts(&mut outbox) {
+                assert!(got.is_none());
+                got = inbox.part(id, 0, more, &part).unwrap();
+            }
+            let got = got.unwrap();
+            assert_eq!((got.id, got.text.len()), (id, length));
+        }
+    }
+
+    #[test]
+    fn a_text_of_one_byte_too_many_is_refused_on_both_sides() {
+        assert_eq!(Outbox::default().push(text(TEXT + 1), NOW), Err(Refusal::TooLong));
+        let mut inbox = Inbox::default();
+        for _ in 0..TEXT / TEXT_PART {
+            assert!(inbox.part(0, 0, true, &[b'x'; TEXT_PART]).unwrap().is_none());
+        }
+        assert!(matches!(inbox.part(0, 0, false, &[b'x'; TEXT % TEXT_PART + 1]), Err(Error::Text)));
+    }
+
+    #[test]
+    fn a_character_may_be_split_over_two_parts_but_must_be_whole_in_the_end() {
+        let bytes = "你".as_bytes();
+        let mut inbox = Inbox::default();
+        assert!(inbox.part(0, 0, true, &bytes[..1]).unwrap().is_none());
+        assert_eq!(inbox.part(0, 0, false, &bytes[1..]).unwrap().unwrap().text.as_str(), "你");
+        assert!(matches!(inbox.part(1, 0, false, &bytes[..2]), Err(Error::Text)));
+    }
+
+    #[test]
+    fn a_gap_is_fatal_and_a_repeat_is_dropped() {
+        let mut inbox = Inbox::default();
+        assert!(matches!(inbox.part(1, 0, false, b"x"), Err(Error::OutOfOrder)));
+        let mut inbox = Inbox::default();
+        assert!(inbox.part(0, 0, false, b"x").unwrap().is_some());
+        assert!(inbox.part(0, 0, false, b"x").unwrap().is_none());
+        assert!(matches!(inbox.part(u32::MAX, 0, false, b"x"), Err(Error::OutOfOrder)));
+    }
+
+    #[test]
+    fn parts_of_two_texts_may_not_mix_and_empty_parts_may_not_go_on() {
+        let mut inbox = Inbox::default();
+        assert!(inbox.part(0, 0, true, b"x").unwrap().is_none());
+        assert!(matches!(inbox.part(1, 0, true, b"y"), Err(Error::OutOfOrder)));
+        assert!(matches!(Inbox::default().part(0, 0, true, b""), Err(Error::OutOfOrder)));
+    }
+
+    #[test]
+    fn receipts_cover_only_what_was_sent_and_never_fall() {
+        let mut outbox = Outbox::default();
+        for _ in 0..3 {
+            outbox.push(text(1), NOW).unwrap();
+        }
+        assert_eq!(outbox.receipt(0), Err(Error::OutOfOrder));
+        parts(&mut outbox);
+        assert_eq!(outbox.receipt(3), Err(Error::OutOfOrder));
+        assert_eq!(outbox.receipt(1), Ok(2));
+        assert_eq!(outbox.receipt(1), Ok(0));
+        assert_eq!(outbox.receipt(0), Err(Error::OutOfOrder));
+        assert_eq!(outbox.receipt(2), Ok(1));
+        assert_eq!((outbox.waiting(), outbox.bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_receipt_may_not_cover_a_text_that_is_only_half_sent() {
+        let mut outbox = Outbox::default();
+        outbox.push(text(2 * TEXT_PART), NOW).unwrap();
+        assert!(outbox.next_part(NOW).is_some());
+        assert_eq!(outbox.receipt(0), Err(Error::OutOfOrder));
+    }
+
+    #[test]
+    fn the_outbox_is_bounded_in_texts_and_in_bytes() {
+        let mut outbox = Outbox::default();
+        for _ in 0..WAITING_TEXTS {
+            outbox.push(text(1), NOW).unwrap();
+        }
+        assert_eq!(outbox.push(text(1), NOW), Err(Refusal::Full));
+        let mut outbox = Outbox::default();
+        for _ in 0..WAITING_BYTES / TEXT {
+            outbox.push(text(TEXT), NOW).unwrap();
+        }
+        assert_eq!(outbox.push(text(1), NOW), Err(Refusal::Full));
+    }
+
+    #[test]
+    fn one_receipt_stands_for_many_texts() {
+        let mut inbox = Inbox::default();
+        for id in 0..5 {
+            inbox.part(id, 0, false, b"x").unwrap();
+            inbox.shown(id);
+        }
+        assert_eq!(inbox.next_receipt(), Some(Frame::Receipt { id: 4 }));
+        assert_eq!(inbox.next_receipt(), None);
+    }
+
+    #[test]
+    fn the_age_of_a_text_that_had_to_wait_is_told() {
+        let mut outbox = Outbox::default();
+        outbox.push(text(1), NOW).unwrap();
+        let late = outbox.next_part(NOW + Duration::from_secs(3));
+        assert!(matches!(late, Some(Frame::Text { age_ms: 3000, .. })));
+    }
+}

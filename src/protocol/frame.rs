@@ -1,0 +1,299 @@
+//! The inner format: typed frames with zero padding, one a record.
+//!
+//! Parses and writes; which frame may come when is the session's business.
+
+use super::error::Error;
+
+/// Plaintext of a small record, in bytes: a frame and its padding.
+pub const SMALL_FRAME: usize = 1262;
+/// Plaintext of a large record, in bytes.
+pub const LARGE_FRAME: usize = 16_366;
+/// Bytes of a text that fit one frame.
+pub const TEXT_PART: usize = 1250;
+/// Bytes of a file's or folder's name.
+pub const NAME: usize = 1024;
+
+const HEADER: usize = 3;
+const FLAG_MORE: u8 = 1;
+
+/// What a PONG repeats of its PING.
+pub type Token = [u8; 8];
+
+/// One frame, borrowed from the plaintext it was read from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Frame<'a> {
+    /// Nothing: a sign of life.
+    Pad,
+    /// The responder opens its commitment.
+    SasOpen(&'a [u8; 32]),
+    /// The sender's own user has checked the code.
+    Verified,
+    /// A text, or a part of one.
+    Text {
+        /// Number of the text in its direction.
+        id: u32,
+        /// Milliseconds since it was written, 0 when live.
+        age_ms: u32,
+        /// More parts of this text follow.
+        more: bool,
+        /// Bytes of UTF-8; a part may split a character.
+        part: &'a [u8],
+    },
+    /// Every text up to and including this one was shown.
+    Receipt {
+        /// Number of the text in the other direction.
+        id: u32,
+    },
+    /// The last frame.
+    Bye,
+    /// Asks for a PONG.
+    Ping(Token),
+    /// Answers a PING.
+    Pong(Token),
+    /// An offer of files.
+    FileOffer {
+        /// Number of the offer in its direction.
+        batch: u32,
+    },
+    /// Ends or declines a batch.
+    FileCancel {
+        /// Number of the offer.
+        batch: u32,
+        /// Why, for the partner.
+        reason: u8,
+    },
+    /// A frame of the protocol that this program does not use.
+    Unused(u8),
+    /// A type left for extensions, to be ignored.
+    Extension(u8),
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the one frame of a record. Leftover content and padding that is
+    /// not zero are errors.
+    pub fn decode(plaintext: &'a [u8]) -> Result<Self, Error> {
+        let (header, rest) = plaintext.split_first_chunk::<HEADER>().ok_or(Error::Frame)?;
+        let [kind, high, low] = *header;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let (content, padding) = rest.split_at_checked(length).ok_or(Error::Frame)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(Error::Frame);
+        }
+        if plaintext.len() != SMALL_FRAME && kind != kind::FILE_DATA {
+            return Err(Error::Frame);
+        }
+        let mut reader = Reader(content);
+        let frame = match kind {
+            kind::PAD => Self::Pad,
+            kind::SAS_OPEN => Self::SasOpen(reader.chunk()?),
+            kind::VERIFIED => Self::Verified,
+            kind::TEXT => {
+                let (id, age_ms, [flags]) = (reader.u32()?, reader.u32()?, *reader.chunk()?);
+                let part = reader.rest();
+                if flags & !FLAG_MORE != 0 || part.len() > TEXT_PART {
+                    return Err(Error::Frame);
+                }
+                Self::Text { id, age_ms, more: flags & FLAG_MORE != 0, part }
+            }
+            kind::RECEIPT => Self::Receipt { id: reader.u32()? },
+            kind::BYE => {
+                reader.chunk::<1>()?;
+                Self::Bye
+            }
+            kind::PING => Self::Ping(*reader.chunk()?),
+            kind::PONG => Self::Pong(*reader.chunk()?),
+            kind::FILE_OFFER => {
+                let batch = reader.u32()?;
+                reader.chunk::<12>()?;
+                if std::str::from_utf8(reader.rest()).map_err(|_| Error::Frame)?.len() > NAME {
+                    return Err(Error::Frame);
+                }
+                Self::FileOffer { batch }
+            }
+            kind::FILE_CANCEL => {
+                let (batch, [reason]) = (reader.u32()?, *reader.chunk()?);
+                Self::FileCancel { batch, reason }
+            }
+            kind::RESUME | kind::RK_ASK..=kind::RK3 | kind::FILE_ACCEPT..=kind::FILE_DONE => {
+                reader.rest();
+                Self::Unused(kind)
+            }
+            kind::EXTENSIONS.. => {
+                reader.rest();
+                Self::Extension(kind)
+            }
+            _ => return Err(Error::Frame),
+        };
+        reader.end()?;
+        Ok(frame)
+    }
+
+    /// Writes the frame and its padding over all of `out`.
+    ///
+    /// Fails on a part longer than [`TEXT_PART`] and on the kinds that are only read.
+    pub fn encode(&self, out: &mut [u8; SMALL_FRAME]) -> Result<(), Error> {
+        out.fill(0);
+        match *self {
+            Self::Pad => write(out, kind::PAD, &[]),
+            Self::SasOpen(nonce) => write(out, kind::SAS_OPEN, &[nonce]),
+            Self::Verified => write(out, kind::VERIFIED, &[]),
+            Self::Text { id, age_ms, more, part } if part.len() <= TEXT_PART => {
+                let flags = if more { FLAG_MORE } else { 0 };
+                write(out, kind::TEXT, &[&id.to_be_bytes(), &age_ms.to_be_bytes(), &[flags], part])
+            }
+            Self::Receipt { id } => write(out, kind::RECEIPT, &[&id.to_be_bytes()]),
+            Self::Bye => write(out, kind::BYE, &[&[0]]),
+            Self::Ping(token) => write(out, kind::PING, &[&token]),
+            Self::Pong(token) => write(out, kind::PONG, &[&token]),
+            Self::FileCancel { batch, reason } => write(out, kind::FILE_CANCEL, &[&batch.to_be_bytes(), &[reason]]),
+            Self::Text { .. } | Self::FileOffer { .. } | Self::Unused(_) | Self::Extension(_) => Err(Error::Frame),
+        }
+    }
+}
+
+mod kind {
+    pub const PAD: u8 = 0x00;
+    pub const SAS_OPEN: u8 = 0x01;
+    pub const VERIFIED: u8 = 0x02;
+    pub const TEXT: u8 = 0x03;
+    pub const RECEIPT: u8 = 0x04;
+    pub const BYE: u8 = 0x05;
+    pub const PING: u8 = 0x06;
+    pub const PONG: u8 = 0x07;
+    pub const RESUME: u8 = 0x08;
+    pub const RK_ASK: u8 = 0x10;
+    pub const RK3: u8 = 0x13;
+    pub const FILE_OFFER: u8 = 0x20;
+    pub const FILE_ACCEPT: u8 = 0x21;
+    pub const FILE_DATA: u8 = 0x23;
+    pub const FILE_DONE: u8 = 0x26;
+    pub const FILE_CANCEL: u8 = 0x27;
+    pub const EXTENSIONS: u8 = 0x80;
+}
+
+fn write(out: &mut [u8; SMALL_FRAME], kind: u8, parts: &[&[u8]]) -> Result<(), Error> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let [high, low] = u16::try_from(length).map_err(|_| Error::Frame)?.to_be_bytes();
+    let content = parts.iter().flat_map(|part| part.iter());
+    for (place, byte) in out.iter_mut().zip([kind, high, low].iter().chain(content)) {
+        *place = *byte;
+    }
+    Ok(())
+}
+
+/// Takes bytes from the front; what is left over at the end is an error.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn chunk<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
+        let (chunk, rest) = self.0.split_first_chunk().ok_or(Error::Frame)?;
+        self.0 = rest;
+        Ok(chunk)
+    }
+
+    fn u32(&mut self) -> Result<u32, Error> {
+        self.chunk().map(|chunk| u32::from_be_bytes(*chunk))
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
+    fn end(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Frame) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(kind: u8, content: &[u8]) -> [u8; SMALL_FRAME] {
+        let mut out = [0; SMALL_FRAME];
+        write(&mut out, kind, &[content]).unwrap();
+        out
+    }
+
+    #[test]
+    fn each_type_takes_only_its_own_content_length() {
+        let fixed = [(0x00, 0), (0x01, 32), (0x02, 0), (0x04, 4), (0x05, 1), (0x06, 8), (0x07, 8), (0x27, 5)];
+        for (kind, right) in fixed {
+            for length in 0..=64 {
+                let ok = Frame::decode(&raw(kind, &vec![7; length])).is_ok();
+                assert_eq!(ok, length == right, "type {kind:#x}, length {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn undefined_types_are_refused_and_extensions_ignored() {
+        for kind in 0..=255u8 {
+            let bytes = raw(kind, &[0; 16]);
+            let frame = Frame::decode(&bytes);
+            match kind {
+                0x09..=0x0f | 0x14..=0x1f | 0x28..=0x7f => assert!(frame.is_err(), "{kind:#x}"),
+                0x80.. => assert_eq!(frame, Ok(Frame::Extension(kind))),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn padding_that_is_not_zero_is_refused_wherever_it_stands() {
+        for place in HEADER..SMALL_FRAME {
+            let mut bytes = raw(kind::PAD, &[]);
+            bytes[place] = 1;
+            assert_eq!(Frame::decode(&bytes), Err(Error::Frame), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_record_is_refused() {
+        let mut bytes = [0; SMALL_FRAME];
+        for length in [SMALL_FRAME - HEADER + 1, 0xffff] {
+            bytes[..HEADER].copy_from_slice(&[0x80, (length >> 8) as u8, length as u8]);
+            assert_eq!(Frame::decode(&bytes), Err(Error::Frame));
+        }
+    }
+
+    #[test]
+    fn a_large_record_carries_file_data_only() {
+        let mut large = vec![0; LARGE_FRAME];
+        assert_eq!(Frame::decode(&large), Err(Error::Frame));
+        large[0] = kind::FILE_DATA;
+        assert_eq!(Frame::decode(&large), Ok(Frame::Unused(kind::FILE_DATA)));
+    }
+
+    #[test]
+    fn undefined_flags_of_a_text_are_refused() {
+        for flags in 2..=255 {
+            assert_eq!(Frame::decode(&raw(kind::TEXT, &[0, 0, 0, 0, 0, 0, 0, 0, flags])), Err(Error::Frame));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_what_is_read(
+            id: u32, age_ms: u32, more: bool, token: Token, nonce: [u8; 32], reason: u8,
+            part in prop::collection::vec(any::<u8>(), 0..=TEXT_PART),
+        ) {
+            let frames = [
+                Frame::Pad, Frame::SasOpen(&nonce), Frame::Verified, Frame::Text { id, age_ms, more, part: &part },
+                Frame::Receipt { id }, Frame::Bye, Frame::Ping(token), Frame::Pong(token),
+                Frame::FileCancel { batch: id, reason },
+            ];
+            for frame in frames {
+                let mut bytes = [0xff; SMALL_FRAME];
+                frame.encode(&mut bytes).unwrap();
+                prop_assert_eq!(Frame::decode(&bytes), Ok(frame));
+            }
+        }
+
+        #[test]
+        fn any_bytes_parse_or_fail_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..SMALL_FRAME + 8)) {
+            let _ = Frame::decode(&bytes);
+        }
+    }
+}

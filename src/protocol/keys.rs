@@ -1,0 +1,210 @@
+//! Every derivation and every label of tete/1, and the types its secrets live in.
+//!
+//! A secret is boxed, so that a move copies a pointer and not the key, is wiped
+//! on drop, and has no `Debug`, `Display` or `Clone`.
+
+use aws_lc_rs::hkdf::{self, HKDF_SHA256, KeyType, Prk, Salt};
+use aws_lc_rs::{digest, hmac};
+use zeroize::Zeroizing;
+
+use super::error::Error;
+use super::resolver::x25519_public;
+
+const LABEL_COMMIT: &[u8] = b"tete/1 sas commit\0";
+const LABEL_CODE: &[u8] = b"tete/1 sas\0";
+const LABEL_KEY: &[u8] = b"tete/1 ";
+
+/// 32 secret bytes.
+pub struct Secret(Box<Zeroizing<[u8; 32]>>);
+
+impl Secret {
+    /// The bytes; whoever copies them wipes the copy.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The bytes, to be filled in place.
+    pub fn expose_mut(&mut self) -> &mut [u8; 32] {
+        &mut self.0
+    }
+}
+
+impl Default for Secret {
+    fn default() -> Self {
+        Self(Box::new(Zeroizing::new([0; 32])))
+    }
+}
+
+/// An X25519 public key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PublicKey(pub [u8; 32]);
+
+/// An X25519 static key pair: who this side is towards its partner.
+pub struct StaticKey {
+    private: Secret,
+    public: PublicKey,
+}
+
+impl StaticKey {
+    /// The pair of the given private key.
+    pub fn new(private: Secret) -> Result<Self, Error> {
+        let public = PublicKey(x25519_public(private.expose()).ok_or(Error::Primitive)?);
+        Ok(Self { private, public })
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    pub(super) fn private(&self) -> &Secret {
+        &self.private
+    }
+}
+
+/// The Noise handshake hash: it covers every byte of the handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HandshakeHash(pub [u8; 32]);
+
+/// n_R or n_I: what each side adds to the pairing code.
+pub struct PairingNonce(pub Secret);
+
+/// The responder's promise of n_R, given before it can know n_I.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Commitment(pub [u8; 32]);
+
+impl Commitment {
+    /// `SHA256("tete/1 sas commit\0" || s_R || n_R)`
+    pub fn new(responder: PublicKey, nonce: &PairingNonce) -> Self {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(LABEL_COMMIT);
+        hash.update(&responder.0);
+        hash.update(nonce.0.expose());
+        let mut out = [0; 32];
+        out.copy_from_slice(hash.finish().as_ref());
+        Self(out)
+    }
+}
+
+/// S, the secret the pairing code is cut from: `HMAC-SHA256(n_R, "tete/1 sas\0" || h)`.
+pub(super) fn code_secret(nonce: &PairingNonce, hash: &HandshakeHash) -> Secret {
+    let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, nonce.0.expose()));
+    mac.update(LABEL_CODE);
+    mac.update(&hash.0);
+    let mut out = Secret::default();
+    out.expose_mut().copy_from_slice(mac.sign().as_ref());
+    out
+}
+
+/// The two keys of Noise's Split().
+pub struct SplitKeys {
+    /// Initiator to responder.
+    pub i2r: Secret,
+    /// Responder to initiator.
+    pub r2i: Secret,
+}
+
+/// The shared secret of ML-KEM-768 (FIPS 203).
+pub struct KemSecret(pub Secret);
+
+/// The first key of one direction.
+pub struct TrafficKey(Secret);
+
+impl TrafficKey {
+    /// The bytes; whoever copies them wipes the copy.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+/// The keys of one epoch, all derived from the transcript, Noise and ML-KEM together.
+pub struct Epoch {
+    root: Prk,
+    number: u32,
+}
+
+impl Epoch {
+    /// `HKDF-Extract(salt = h, IKM = k_i2r || k_r2i || ss)` (RFC 5869).
+    pub fn new(number: u32, hash: &HandshakeHash, split: &SplitKeys, kem: &KemSecret) -> Self {
+        let mut input = Box::new(Zeroizing::new([0; 96]));
+        let parts = [&split.i2r, &split.r2i, &kem.0];
+        for (place, part) in input.chunks_exact_mut(32).zip(parts) {
+            place.copy_from_slice(part.expose());
+        }
+        let root = Salt::new(HKDF_SHA256, &hash.0).extract(input.as_slice());
+        Self { root, number }
+    }
+
+    /// First key from the initiator to the responder.
+    pub fn key_i2r(&self) -> Result<TrafficKey, Error> {
+        self.expand(b"key i2r").map(TrafficKey)
+    }
+
+    /// First key from the responder to the initiator.
+    pub fn key_r2i(&self) -> Result<TrafficKey, Error> {
+        self.expand(b"key r2i").map(TrafficKey)
+    }
+
+    /// The secret that the next epoch's handshake starts from.
+    pub fn chain(&self) -> Result<Secret, Error> {
+        self.expand(b"chain")
+    }
+
+    /// What lets the partner of this room, and nobody else, come back to it.
+    pub fn resume_psk(&self) -> Result<Secret, Error> {
+        self.expand(b"resume psk")
+    }
+
+    /// What two partners keep who remember each other.
+    pub fn contact_psk(&self) -> Result<Secret, Error> {
+        self.expand(b"contact psk")
+    }
+
+    /// `HKDF-Expand(PRK, "tete/1 " || name || "\0" || epoch(4), 32)`
+    fn expand(&self, name: &[u8]) -> Result<Secret, Error> {
+        let number = self.number.to_be_bytes();
+        let info = [LABEL_KEY, name, b"\0", &number];
+        let mut out = Secret::default();
+        self.root
+            .expand(&info, Length)
+            .and_then(|okm: hkdf::Okm<'_, Length>| okm.fill(out.expose_mut()))
+            .map_err(|_| Error::Primitive)?;
+        Ok(out)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// Overwrites the stack below the caller, where copies of keys may lie.
+///
+/// 256 KiB: more than any frame of the handshake reaches down.
+#[inline(never)]
+pub fn scrub_stack() {
+    let mut depth = [0u8; 256 * 1024];
+    std::hint::black_box(&mut depth);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_and_none_begins_another() {
+        let names: [&[u8]; 5] = [b"key i2r\0", b"key r2i\0", b"chain\0", b"resume psk\0", b"contact psk\0"];
+        let mut labels: Vec<Vec<u8>> = names.iter().map(|name| [LABEL_KEY, name].concat()).collect();
+        labels.push(LABEL_COMMIT.to_vec());
+        labels.push(LABEL_CODE.to_vec());
+        for (i, a) in labels.iter().enumerate() {
+            for (j, b) in labels.iter().enumerate() {
+                assert!(i == j || !a.starts_with(b), "{a:?} {b:?}");
+            }
+        }
+    }
+}

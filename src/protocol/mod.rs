@@ -1,0 +1,15 @@
+//! tete/1: the protocol core, without sockets, clock, terminal, files or tasks.
+//!
+//! docs/PROTOCOL.md is its specification. [`session`] is the way in.
+
+pub mod channel;
+pub mod delivery;
+pub mod error;
+pub mod frame;
+pub mod handshake;
+pub mod keys;
+pub mod pairing;
+pub mod random;
+pub mod record;
+pub mod resolver;
+pub mod session;

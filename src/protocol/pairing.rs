@@ -1,0 +1,198 @@
+//! The pairing code: what each side shows, and what its user typed.
+//!
+//! Both codes come from the whole transcript and from n_R, which the responder
+//! had committed to before it could know the rest. So a man in the middle has
+//! one try in 10^8 a run and no way to search for a better one.
+
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::keys::{HandshakeHash, PairingNonce, code_secret};
+use super::session::Role;
+
+/// Digits of each half.
+pub const DIGITS: usize = 8;
+/// Wrong entries after which the pairing has failed.
+pub const TRIES: u8 = 3;
+
+const MODULUS: u64 = 100_000_000;
+
+/// One side's code: eight digits that the partner types.
+#[derive(PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Half([u8; DIGITS]);
+
+impl Half {
+    fn cut(secret: &[u8]) -> Self {
+        let number = secret.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte)) % MODULUS;
+        let mut digits = [0; DIGITS];
+        let mut rest = number;
+        for digit in digits.iter_mut().rev() {
+            *digit = (rest % 10) as u8;
+            rest /= 10;
+        }
+        Self(digits)
+    }
+
+    /// The digits, each 0 to 9, leading zeros kept.
+    pub fn digits(&self) -> &[u8; DIGITS] {
+        &self.0
+    }
+
+    /// What a person typed: eight digits, ASCII or full-width, with any spaces
+    /// and dashes between them. `None` if it is anything else.
+    pub fn parse(typed: &str) -> Option<Self> {
+        let mut half = Self([0; DIGITS]);
+        let mut places = half.0.iter_mut();
+        for symbol in typed.trim().chars() {
+            let digit = match symbol {
+                '0'..='9' => u32::from(symbol) - u32::from('0'),
+                '０'..='９' => u32::from(symbol) - u32::from('０'),
+                ' ' | '\u{3000}' | '\u{a0}' | '-' | '\u{2010}'..='\u{2015}' | '－' => continue,
+                _ => return None,
+            };
+            *places.next()? = digit as u8;
+        }
+        places.next().is_none().then_some(half)
+    }
+}
+
+impl std::fmt::Display for Half {
+    /// As `4124 2842`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, digit) in self.0.iter().enumerate() {
+            if place == DIGITS / 2 {
+                out.write_str(" ")?;
+            }
+            write!(out, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Both halves of the pairing code as one side sees them, and their picture form.
+pub struct PairingCode {
+    /// Shown here, read out to the partner.
+    pub own: Half,
+    /// Shown there, typed here.
+    pub partner: Half,
+    /// Seven indices, 0 to 63, into the Matrix SAS emoji table.
+    pub emoji: Zeroizing<[u8; 7]>,
+}
+
+impl PairingCode {
+    /// Cuts the code from n_R and the handshake hash (docs/PROTOCOL.md, section 6).
+    pub fn new(role: Role, nonce: &PairingNonce, hash: &HandshakeHash) -> Self {
+        let secret = code_secret(nonce, hash);
+        let (first, rest) = secret.expose().split_at(8);
+        let (second, rest) = rest.split_at(8);
+        let (own, partner) = match role {
+            Role::Initiator => (Half::cut(first), Half::cut(second)),
+            Role::Responder => (Half::cut(second), Half::cut(first)),
+        };
+        let bits = rest.iter().take(6).fold(0, |bits: u64, byte| bits << 8 | u64::from(*byte));
+        let mut emoji = Zeroizing::new([0; 7]);
+        for (place, index) in emoji.iter_mut().enumerate() {
+            *index = (bits >> (42 - 6 * place) & 63) as u8;
+        }
+        Self { own, partner, emoji }
+    }
+}
+
+/// What an entry was worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The partner's half.
+    Right,
+    /// Not eight digits; does not count.
+    NotACode,
+    /// The half shown here, which says nothing about the partner; does not count.
+    OwnHalf,
+    /// Another half: so many tries are left, none when 0.
+    Wrong {
+        /// Entries that may still be made.
+        tries_left: u8,
+    },
+}
+
+/// Judges what the user types, at most [`TRIES`] times wrong.
+pub struct Entries {
+    tries_left: u8,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self { tries_left: TRIES }
+    }
+}
+
+impl Entries {
+    /// Judges one entry against the code.
+    pub fn judge(&mut self, code: &PairingCode, typed: &str) -> Verdict {
+        let Some(half) = Half::parse(typed) else { return Verdict::NotACode };
+        let equal = |a: &Half, b: &Half| aws_lc_rs::constant_time::verify_slices_are_equal(&a.0, &b.0).is_ok();
+        if self.tries_left > 0 && equal(&half, &code.partner) {
+            return Verdict::Right;
+        }
+        if equal(&half, &code.own) {
+            return Verdict::OwnHalf;
+        }
+        self.tries_left = self.tries_left.saturating_sub(1);
+        Verdict::Wrong { tries_left: self.tries_left }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_is_read_in_every_documented_spelling() {
+        let right = Half([0, 1, 2, 3, 4, 5, 6, 7]);
+        for typed in [
+            "01234567",
+            "0123 4567",
+            " 0123-4567 ",
+            "0 1 2 3 4 5 6 7",
+            "０１２３４５６７",
+            "０１２３　４５６７",
+            "0123—4567",
+            "0123－4567",
+        ] {
+            assert!(Half::parse(typed) == Some(Half(right.0)), "{typed}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_not_a_half() {
+        for typed in [
+            "",
+            " ",
+            "y",
+            "0123456",
+            "012345678",
+            "0123 456x",
+            "٠١٢٣٤٥٦٧",
+            "01234567\u{200b}",
+            "0123\n4567",
+            "+1234567",
+        ] {
+            assert!(Half::parse(typed).is_none(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn leading_zeros_are_shown() {
+        assert_eq!(Half::cut(&42u64.to_be_bytes()).to_string(), "0000 0042");
+    }
+
+    #[test]
+    fn only_other_halves_count_as_wrong_and_three_are_the_end() {
+        let code = PairingCode { own: Half([1; 8]), partner: Half([2; 8]), emoji: Zeroizing::new([0; 7]) };
+        let mut entries = Entries::default();
+        assert_eq!(entries.judge(&code, "1111 1111"), Verdict::OwnHalf);
+        assert_eq!(entries.judge(&code, "2222 222"), Verdict::NotACode);
+        for tries_left in [2, 1, 0] {
+            assert_eq!(entries.judge(&code, "2222 2223"), Verdict::Wrong { tries_left });
+        }
+        assert_eq!(entries.judge(&code, "2222 2222"), Verdict::Wrong { tries_left: 0 });
+    }
+}

@@ -1,0 +1,154 @@
+//! The outer format: a two-byte length and a body of one of two sizes.
+//!
+//! Knows nothing of what a body means. Nothing is ever allocated from a
+//! length that the peer sent.
+
+use super::error::Error;
+
+/// Body of a small record, in bytes.
+pub const SMALL_BODY: usize = 1278;
+/// Body of a large record, in bytes: file data in an open room.
+pub const LARGE_BODY: usize = 16_382;
+/// Length prefix, in bytes.
+pub const HEADER: usize = 2;
+/// A small record on the wire, in bytes.
+pub const SMALL: usize = HEADER + SMALL_BODY;
+/// A large record on the wire, in bytes.
+pub const LARGE: usize = HEADER + LARGE_BODY;
+
+/// A small record, header and all, as it goes on the wire.
+pub type Record = Box<[u8; SMALL]>;
+
+/// An empty record with its header set, and where its body goes.
+pub fn small(fill: impl FnOnce(&mut [u8; SMALL_BODY]) -> Result<(), Error>) -> Result<Record, Error> {
+    let mut record = Box::new([0; SMALL]);
+    let (header, body) = record.split_first_chunk_mut::<HEADER>().ok_or(Error::Primitive)?;
+    *header = (SMALL_BODY as u16).to_be_bytes();
+    fill(body.try_into().map_err(|_| Error::Primitive)?)?;
+    Ok(record)
+}
+
+/// Cuts a stream of bytes, in pieces of any size, into record bodies.
+pub struct Decoder {
+    buffer: Box<[u8]>,
+    filled: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { buffer: Box::new([0; SMALL]), filled: 0 }
+    }
+}
+
+impl Decoder {
+    /// From here on large records are taken too.
+    pub fn allow_large(&mut self) {
+        let mut buffer = vec![0; LARGE].into_boxed_slice();
+        for (place, byte) in buffer.iter_mut().zip(&self.buffer) {
+            *place = *byte;
+        }
+        self.buffer = buffer;
+    }
+
+    /// Takes from the front of `input` what the record under way still lacks.
+    ///
+    /// Returns the body once it is complete; the rest of `input` is left for
+    /// the next call. A length that is not allowed now is an error before any
+    /// byte of the body is taken, and the decoder must not be used again.
+    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, Error> {
+        if !self.fill(HEADER, input) {
+            return Ok(None);
+        }
+        let end = HEADER + self.announced().ok_or(Error::RecordLength)?;
+        if !self.fill(end, input) {
+            return Ok(None);
+        }
+        self.filled = 0;
+        Ok(self.buffer.get(HEADER..end))
+    }
+
+    /// Whether a record has begun and is not complete.
+    pub fn is_midway(&self) -> bool {
+        self.filled > 0
+    }
+
+    fn announced(&self) -> Option<usize> {
+        let length = usize::from(u16::from_be_bytes(*self.buffer.first_chunk()?));
+        let allowed = length == SMALL_BODY || (length == LARGE_BODY && self.buffer.len() == LARGE);
+        allowed.then_some(length)
+    }
+
+    fn fill(&mut self, target: usize, input: &mut &[u8]) -> bool {
+        let wanted = target.saturating_sub(self.filled);
+        let (taken, rest) = input.split_at(wanted.min(input.len()));
+        if let Some(place) = self.buffer.get_mut(self.filled..self.filled + taken.len()) {
+            place.copy_from_slice(taken);
+        }
+        self.filled += taken.len();
+        *input = rest;
+        self.filled >= target
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wire(bodies: &[(bool, u8)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (large, byte) in bodies {
+            let length = if *large { LARGE_BODY } else { SMALL_BODY };
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+            out.extend(std::iter::repeat_n(*byte, length));
+        }
+        out
+    }
+
+    #[test]
+    fn only_two_of_65536_lengths_are_allowed() {
+        for length in 0..=u16::MAX {
+            let header = length.to_be_bytes();
+            let mut first = Decoder::default();
+            assert_eq!(first.read(&mut header.as_slice()).is_ok(), usize::from(length) == SMALL_BODY);
+            let mut open = Decoder::default();
+            open.allow_large();
+            let allowed = [SMALL_BODY, LARGE_BODY].contains(&usize::from(length));
+            assert_eq!(open.read(&mut header.as_slice()).is_ok(), allowed);
+        }
+    }
+
+    #[test]
+    fn a_bad_length_is_found_before_the_body() {
+        let mut decoder = Decoder::default();
+        let mut input: &[u8] = &[0x04, 0xff, 1, 2, 3];
+        assert!(decoder.read(&mut input).is_err());
+        assert_eq!(input, [1, 2, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn bodies_come_out_as_they_went_in_however_the_stream_is_cut(
+            bodies in prop::collection::vec((any::<bool>(), any::<u8>()), 0..6),
+            pieces in prop::collection::vec(1usize..20_000, 1..40),
+        ) {
+            let wire = wire(&bodies);
+            let mut decoder = Decoder::default();
+            decoder.allow_large();
+            let mut got = Vec::new();
+            let (mut rest, mut turn) = (wire.as_slice(), 0);
+            while !rest.is_empty() {
+                let (mut piece, later) = rest.split_at(pieces[turn % pieces.len()].min(rest.len()));
+                (rest, turn) = (later, turn + 1);
+                while let Some(body) = decoder.read(&mut piece).unwrap() {
+                    prop_assert!(body.iter().all(|byte| *byte == body[0]));
+                    got.push((body.len() == LARGE_BODY, body[0]));
+                }
+                prop_assert!(piece.is_empty());
+            }
+            prop_assert_eq!(got, bodies);
+            prop_assert!(!decoder.is_midway());
+        }
+    }
+}
