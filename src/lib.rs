@@ -1,4 +1,19 @@
 //! tete: an end-to-end encrypted private chat for exactly two people, in the terminal.
+//!
+//! ```text
+//! main -> room -> { ui, transport } -> protocol::session -> the rest of protocol
+//! ```
+//!
+//! Arrows only point down, and `tests/layering.rs` sees to it. [`protocol`] is
+//! sans-IO: bytes and the time go in, records and events come out. [`room`]
+//! owns one session and joins it to the user ([`ui`]), the wire ([`transport`])
+//! and the clock. [`address`] and [`harden`] stand alone.
 #![forbid(unsafe_code)]
 
+pub mod address;
+pub mod cli;
+pub mod harden;
 pub mod protocol;
+pub mod room;
+pub mod transport;
+pub mod ui;

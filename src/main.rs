@@ -1,1 +1,96 @@
-fn main() {}
+//! Parse, run, exit code.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tete::address::Address;
+use tete::cli::{self, At, Cli, Command, Stop};
+use tete::harden::harden;
+use tete::room::{self, Confirm, Options};
+use tete::ui::line::{TerminalGuard, Ui, ask_address, print_fault};
+use tete::ui::messages::{Fault, Lang};
+use tete::ui::printable::Printable;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let lang = cli::language(&args).unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()));
+    let terminal = TerminalGuard::new();
+    let result = run(args, lang, &terminal);
+    terminal.restore();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            print_fault(&fault, lang);
+            ExitCode::from(fault.code())
+        }
+    }
+}
+
+fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), Fault> {
+    let system = |why: &str| Fault::System(Printable::line(why));
+    harden().map_err(|error| system(&error.to_string()))?;
+    let cli = match cli::parse(args, lang) {
+        Ok(cli) => cli,
+        Err(Stop::Print(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return Ok(());
+        }
+        Err(Stop::Wrong(why)) => return Err(Fault::CommandLine(Printable::line(&why))),
+    };
+    let options = Options {
+        confirm: match cli.common.confirm {
+            cli::Confirm::Type => Confirm::Type,
+            cli::Confirm::Compare => Confirm::Compare,
+        },
+        confirmation: Duration::from_secs(60 * u64::from(cli.common.confirm_minutes)),
+    };
+    let what = what(cli, lang)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error.to_string()))?;
+    restore_on_panic(terminal);
+    let ui = Ui::start(lang);
+    let result = runtime.block_on(async {
+        match what {
+            What::Host(at) => room::host(ui, options, at.bind, at.port).await,
+            What::Join(address) => room::join(ui, options, address).await,
+        }
+    });
+    // A lookup or a read of standard input may still block a thread.
+    runtime.shutdown_background();
+    result
+}
+
+enum What {
+    Host(At),
+    Join(Address),
+}
+
+fn what(cli: Cli, lang: Lang) -> Result<What, Fault> {
+    let to = match cli.command {
+        Some(Command::Host(at)) => return Ok(What::Host(at)),
+        None if cli.to.host.is_none() => return Ok(What::Host(cli.at)),
+        Some(Command::Join(to)) => to,
+        None => cli.to,
+    };
+    let host = to.host.or_else(|| ask_address(lang)).ok_or(Fault::NoAddress)?;
+    let (host, port) = match (host.split_whitespace().collect::<Vec<_>>().as_slice(), &to.peer_port) {
+        ([host, port], None) => ((*host).to_owned(), Some((*port).to_owned())),
+        _ => (host, to.peer_port),
+    };
+    Address::parse(&host, port.as_deref()).map(What::Join).map_err(Fault::Address)
+}
+
+/// A panic is a bug of ours; the terminal must not suffer from it, nor show what was in memory.
+fn restore_on_panic(terminal: &TerminalGuard) {
+    let terminal = terminal.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        terminal.restore();
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "tete: internal error at {place}; please report it");
+    }));
+}

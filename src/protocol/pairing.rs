@@ -17,7 +17,7 @@ pub const TRIES: u8 = 3;
 const MODULUS: u64 = 100_000_000;
 
 /// One side's code: eight digits that the partner types.
-#[derive(PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Half([u8; DIGITS]);
 
 impl Half {

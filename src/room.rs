@@ -1,0 +1,707 @@
+//! The driver: joins one session to the user, the wire and the clock until the room ends.
+
+mod line;
+mod lobby;
+mod signals;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::address::{Address, scope};
+use crate::protocol::delivery::{Refusal, TEXT, WAITING_BYTES, WAITING_TEXTS};
+use crate::protocol::error::{Error, Rejection, Wait};
+use crate::protocol::handshake::SUITE;
+use crate::protocol::keys::{PublicKey, StaticKey};
+use crate::protocol::pairing::Verdict;
+use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::protocol::session::{Event, Session, Stage};
+use crate::transport::{dial, listen};
+use crate::ui::line::{Action, Ask, Command, Show, Shown, Ui};
+use crate::ui::messages::{Fault, PairingFault, Status, Who};
+use crate::ui::printable::Printable;
+use line::{Clock, Ended, Line};
+use lobby::{Lobby, News};
+use signals::Signals;
+
+/// Pauses after failed runs; the last one stays.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
+/// How long leaving on request waits for the last receipts.
+const FINISH: Duration = Duration::from_secs(3);
+/// How long a BYE may take to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the screen may take to show what is left.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How the code is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Confirm {
+    /// The user types the partner's half.
+    Type,
+    /// The user compares both halves on both screens.
+    Compare,
+}
+
+/// What the user chose for this run.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// How the code is checked.
+    pub confirm: Confirm,
+    /// How long the check may take.
+    pub confirmation: Duration,
+}
+
+/// Waits for the partner and talks until the room ends.
+pub async fn host(ui: Ui, options: Options, bind: Option<IpAddr>, port: u16) -> Result<(), Fault> {
+    let mut room = Room::new(ui, options)?;
+    let result = match listen::bind(bind, port) {
+        Ok(listeners) => room.host(listeners).await,
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::PortInUse(port)),
+        Err(error) => {
+            let address = bind.map_or(format!("port {port}"), |address| SocketAddr::new(address, port).to_string());
+            Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&error.to_string()) })
+        }
+    };
+    room.finish_showing().await;
+    result
+}
+
+/// Joins the partner's room and talks until it ends.
+pub async fn join(ui: Ui, options: Options, address: Address) -> Result<(), Fault> {
+    let mut room = Room::new(ui, options)?;
+    let result = room.join(&address).await;
+    room.finish_showing().await;
+    result
+}
+
+struct Room {
+    ui: Ui,
+    options: Options,
+    clock: Clock,
+    key: Arc<StaticKey>,
+    signals: Signals,
+    lobby: Option<Lobby>,
+    /// What the screen has not taken yet. Texts in it are bounded by what the protocol lets wait.
+    show: VecDeque<Show>,
+    unshown: Unshown,
+    input: Input,
+}
+
+/// Texts that came and were not shown yet.
+#[derive(Default)]
+struct Unshown {
+    texts: VecDeque<usize>,
+    bytes: usize,
+}
+
+/// What became of the user's side.
+#[derive(Default)]
+struct Input {
+    /// The input ended, or the user asked to leave.
+    ended: bool,
+    /// Lines that could not be sent.
+    unsent_lines: usize,
+    /// Number of the question that is asked now.
+    question: u64,
+}
+
+/// How a run ended.
+enum Outcome {
+    /// In an open room, in order.
+    Left { waiting: usize },
+    /// In an open room, broken.
+    Broken { waiting: usize },
+    /// In an open room, cut.
+    Cut { waiting: usize },
+    /// Before it was open.
+    Failed(PairingFault),
+    /// Our own side cannot go on.
+    Local(Fault),
+}
+
+/// What moved the driver.
+enum Moved {
+    Io(Result<(), Ended>),
+    Action(Option<Action>),
+    Shown(Option<Shown>),
+    ScreenReady(bool),
+    News(News),
+    Signal,
+    Time,
+}
+
+impl Room {
+    fn new(ui: Ui, options: Options) -> Result<Self, Fault> {
+        let system = |why: &str| Fault::System(Printable::line(why));
+        let key = OsRandom.secret().and_then(StaticKey::new).map_err(|error| system(&error.to_string()))?;
+        let signals = Signals::new().map_err(|error| system(&error.to_string()))?;
+        Ok(Self {
+            ui,
+            options,
+            clock: Clock,
+            key: Arc::new(key),
+            signals,
+            lobby: None,
+            show: VecDeque::new(),
+            unshown: Unshown::default(),
+            input: Input::default(),
+        })
+    }
+
+    fn tell(&mut self, status: Status) {
+        self.show.push_back(Show::Status(status));
+    }
+
+    fn ask(&mut self, what: Ask) {
+        self.input.question = self.ui.ask(what);
+    }
+
+    async fn join(&mut self, address: &Address) -> Result<(), Fault> {
+        let name = || Printable::line(&address.to_string());
+        let stream = self.dial(address).await?;
+        let from = stream.peer_addr().map_err(|_| Fault::Unreachable(name()))?;
+        self.tell(Status::Handshake(from));
+        let session = Session::initiate(&self.key, Box::new(OsRandom), self.options.confirmation, self.clock.now())
+            .map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
+        let mut line = Line::new(stream, from, session, self.clock);
+        self.shake_hands(&mut line, name).await?;
+        let outcome = self.converse(&mut line).await;
+        self.end(outcome)
+    }
+
+    /// Connects, telling what is tried and what failed where.
+    async fn dial(&mut self, address: &Address) -> Result<TcpStream, Fault> {
+        if address.host.parse::<IpAddr>().is_err() {
+            self.tell(Status::LookingUp(Printable::line(&address.host)));
+        }
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let dialing = dial::dial(address, move |progress| {
+            // At most two for each of a bounded number of addresses.
+            let _ = tell.send(progress);
+        });
+        tokio::pin!(dialing);
+        let result = loop {
+            self.show_now().await;
+            tokio::select! {
+                biased;
+                Some(progress) = told.recv() => self.tell(match progress {
+                    dial::Progress::Trying(to) => Status::Trying(to),
+                    dial::Progress::Failed(to, error) => Status::TryFailed(to, Printable::line(&reason(&error))),
+                }),
+                result = &mut dialing => break result,
+                () = self.signals.recv() => return Err(Fault::NobodyCame),
+            }
+        };
+        result.map_err(|error| match error {
+            dial::DialError::Lookup(error) => {
+                Fault::Lookup { host: Printable::line(&address.host), why: Printable::line(&reason(&error)) }
+            }
+            dial::DialError::Unreachable => Fault::Unreachable(Printable::line(&address.to_string())),
+        })
+    }
+
+    /// The joiner's handshake: what goes wrong here means that no tete answered.
+    async fn shake_hands(&mut self, line: &mut Line, name: impl Fn() -> Printable) -> Result<(), Fault> {
+        while line.session.stage() == Stage::Handshake {
+            self.show_now().await;
+            let moved = tokio::select! {
+                moved = line.move_bytes(true) => moved,
+                () = self.signals.recv() => return Err(Fault::NobodyCame),
+            };
+            moved.map_err(|ended| match ended {
+                Ended::Error(Error::Rejected(Rejection::Busy)) => Fault::Busy,
+                Ended::Error(Error::Rejected(Rejection::Version { min, max })) => Fault::Version { min, max },
+                Ended::Error(Error::Rejected(Rejection::Other(reason))) => Fault::Refused(reason),
+                Ended::Error(Error::Timeout(_)) => Fault::NoAnswer(name()),
+                Ended::Error(Error::Reflection) => Fault::Pairing(PairingFault::Reflection),
+                Ended::Error(Error::Primitive) => Fault::System(Printable::line("a cryptographic primitive failed")),
+                Ended::Error(_) | Ended::Cut => Fault::NotTete(name()),
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn host(&mut self, listeners: Vec<tokio::net::TcpListener>) -> Result<(), Fault> {
+        let mut port = 0;
+        let mut bound = Vec::new();
+        for local in listeners.iter().filter_map(|listener| listener.local_addr().ok()) {
+            port = local.port();
+            bound.push(local.ip());
+            self.tell(Status::Listening(local));
+        }
+        let mut addresses: Vec<_> = listen::own_addresses();
+        if !bound.iter().any(IpAddr::is_unspecified) {
+            addresses = bound.iter().map(|address| (scope(*address), *address)).collect();
+        }
+        self.tell(Status::Reach { addresses, port });
+
+        let mut failed_runs = 0;
+        let (callers, called) = mpsc::channel(1);
+        let accepting = tokio::spawn(listen::accept(listeners, callers));
+        self.lobby = Some(Lobby::new(called, self.key.clone(), self.options.confirmation, self.clock));
+        let result = loop {
+            let Some(mut line) = self.next_guest().await else { break Err(Fault::NobodyCame) };
+            self.tell(Status::Caller(line.from));
+            line.session.admit();
+            match self.converse(&mut line).await {
+                Outcome::Failed(why) if self.gives_up(why) => break Err(Fault::Pairing(why)),
+                Outcome::Failed(why) => {
+                    let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
+                    failed_runs += 1;
+                    self.tell(Status::RunFailed { from: line.from, why, pause });
+                    drop(line);
+                    if !self.pause(pause).await {
+                        break Err(Fault::NobodyCame);
+                    }
+                }
+                outcome => break self.end(outcome),
+            }
+        };
+        accepting.abort();
+        result
+    }
+
+    /// Whether a failed run ends the host. A stranger must not be able to; what
+    /// the host's own user or script did may.
+    fn gives_up(&self, why: PairingFault) -> bool {
+        match why {
+            PairingFault::Left | PairingFault::NoHalf => true,
+            PairingFault::WrongHalf => !self.ui.interactive,
+            _ => false,
+        }
+    }
+
+    /// Waits until somebody has finished the handshake. `None` if the user ended it.
+    async fn next_guest(&mut self) -> Option<Line> {
+        self.lobby.as_mut()?.open();
+        loop {
+            self.show_now().await;
+            let news = tokio::select! {
+                news = news(&mut self.lobby) => news,
+                () = self.signals.recv() => return None,
+                action = self.ui.actions.recv(), if self.ui.interactive => match action {
+                    Some(Action::Interrupt | Action::End) | None => return None,
+                    Some(action) => {
+                        self.refuse(action);
+                        continue;
+                    }
+                },
+            };
+            match news {
+                News::Guest(line) => {
+                    self.lobby.as_mut()?.take();
+                    return Some(line);
+                }
+                news => self.hear(news),
+            }
+        }
+    }
+
+    /// Keeps the door shut for a while. `false` if the user ended it.
+    async fn pause(&mut self, pause: Duration) -> bool {
+        let until = self.clock.now() + pause;
+        loop {
+            self.show_now().await;
+            let left = until.saturating_sub(self.clock.now());
+            if left.is_zero() {
+                return true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                news = news(&mut self.lobby) => self.hear(news),
+                () = self.signals.recv() => return false,
+                action = self.ui.actions.recv(), if self.ui.interactive => match action {
+                    Some(Action::Interrupt | Action::End) | None => return false,
+                    Some(action) => self.refuse(action),
+                },
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::ToldBusy { from, times } => self.tell(Status::ToldBusy { from, times }),
+            // Somebody who was quicker has the room.
+            News::Guest(line) => drop(line),
+            News::Nothing => {}
+        }
+    }
+
+    /// What was typed with nobody there to hear it.
+    fn refuse(&mut self, action: Action) {
+        match action {
+            Action::Half { .. } | Action::Compared { .. } | Action::Next { .. } => self.tell(Status::StaleEntry),
+            Action::Say { taken, .. } => drop(taken.send(false)),
+            _ => {}
+        }
+    }
+
+    /// One run from the finished handshake on: the code, the chat, the end.
+    async fn converse(&mut self, line: &mut Line) -> Outcome {
+        let outcome = self.talk(line).await;
+        self.ask(Ask::Nothing);
+        outcome
+    }
+
+    async fn talk(&mut self, line: &mut Line) -> Outcome {
+        let mut seen = Stage::Established;
+        let mut confirmed = false;
+        let mut failure = None;
+        let mut opened_at = String::new();
+        let mut waiting = 0;
+        let mut leave_by = None;
+        loop {
+            let now = self.clock.now();
+            // What the session's own steps have brought about.
+            if line.session.stage() == Stage::Confirming && seen == Stage::Established && line.is_flushed() {
+                seen = Stage::Confirming;
+                self.show_code(line);
+            }
+            if line.session.is_confirmed() && !confirmed {
+                confirmed = true;
+                self.ask(Ask::Nothing);
+                if line.session.stage() == Stage::Confirming {
+                    self.tell(Status::WaitingForPartner);
+                }
+            }
+            if line.session.stage() == Stage::Open && seen != Stage::Open {
+                seen = Stage::Open;
+                if let Some(lobby) = &mut self.lobby {
+                    lobby.close();
+                }
+                opened_at = crate::ui::line::local_time();
+                self.tell(Status::RoomOpen);
+                self.ask(Ask::Chat);
+            }
+            if line.session.stage() == Stage::Open {
+                waiting = line.session.waiting();
+                if self.input.ended && (waiting == 0 || leave_by.is_some_and(|at| now >= at)) {
+                    line.session.leave();
+                }
+            } else if self.input.ended && seen == Stage::Confirming && !confirmed && failure.is_none() {
+                failure = Some(if self.ui.interactive { PairingFault::Left } else { PairingFault::NoHalf });
+                line.session.leave();
+            }
+
+            let farewell = line.session.stage() == Stage::Closed || failure.is_some();
+            if farewell && !self.say_farewell(line).await {
+                return Outcome::Cut { waiting };
+            }
+            if line.session.stage() == Stage::Closed {
+                return match failure {
+                    Some(why) => Outcome::Failed(why),
+                    None if seen == Stage::Open => Outcome::Left { waiting },
+                    None => Outcome::Failed(PairingFault::Left),
+                };
+            }
+
+            let leaving = leave_by.map(|at: Duration| at.saturating_sub(now));
+            let moved = {
+                let Self { ui, lobby, signals, show, unshown, .. } = self;
+                // In a pipe the next line is read only when it can be taken.
+                let listen = ui.interactive || waiting < WAITING_TEXTS && !self.input.ended;
+                tokio::select! {
+                    moved = line.move_bytes(unshown.has_room()) => Moved::Io(moved),
+                    action = ui.actions.recv(), if listen => Moved::Action(action),
+                    shown = ui.shown.recv() => Moved::Shown(shown),
+                    permit = ui.screen.reserve(), if !show.is_empty() => Moved::ScreenReady(match (permit, show.pop_front()) {
+                        (Ok(permit), Some(what)) => {
+                            permit.send(what);
+                            true
+                        }
+                        _ => false,
+                    }),
+                    news = news(lobby) => Moved::News(news),
+                    () = signals.recv() => Moved::Signal,
+                    () = tokio::time::sleep(leaving.unwrap_or_default()), if leaving.is_some() => Moved::Time,
+                }
+            };
+            match moved {
+                Moved::Io(Ok(())) => {
+                    for event in line.take_events() {
+                        match event {
+                            Event::Text(text) => {
+                                self.unshown.push(text.text.len());
+                                self.show.push_back(Show::Text(text));
+                            }
+                            Event::Shown(texts) => {
+                                let waiting = line.session.waiting();
+                                self.tell(Status::Shown { texts, waiting });
+                            }
+                            Event::OfferDeclined => self.tell(Status::OfferDeclined),
+                            Event::Left if seen == Stage::Open => {
+                                self.drain_screen().await;
+                                self.tell(Status::PartnerLeft);
+                                return Outcome::Left { waiting };
+                            }
+                            Event::Left => return Outcome::Failed(PairingFault::PartnerLeft),
+                        }
+                    }
+                }
+                Moved::Io(Err(ended)) => {
+                    return match (seen, ended) {
+                        (Stage::Open, Ended::Cut | Ended::Error(Error::Timeout(_))) => Outcome::Cut { waiting },
+                        (Stage::Open, Ended::Error(_)) => Outcome::Broken { waiting },
+                        (_, ended) => Outcome::Failed(failure.unwrap_or_else(|| pairing_fault(ended))),
+                    };
+                }
+                Moved::Action(None) => return Outcome::Local(Fault::System(Printable::line("the input is gone"))),
+                Moved::Action(Some(action)) => {
+                    if let Some(why) = self.act(action, line, &opened_at, &mut leave_by) {
+                        failure = Some(why);
+                    }
+                }
+                Moved::Shown(Some(Shown::Text(id))) => {
+                    self.unshown.pop();
+                    line.session.shown(id);
+                }
+                Moved::Shown(Some(Shown::Broken(error))) => {
+                    line.session.leave();
+                    self.say_farewell(line).await;
+                    return Outcome::Local(Fault::Output(Printable::line(&reason(&error))));
+                }
+                Moved::Shown(None) | Moved::ScreenReady(false) => {
+                    return Outcome::Local(Fault::System(Printable::line("the screen is gone")));
+                }
+                Moved::ScreenReady(true) | Moved::Time => {}
+                Moved::News(news) => self.hear(news),
+                Moved::Signal => {
+                    if seen != Stage::Open {
+                        failure = Some(PairingFault::Left);
+                    }
+                    line.session.leave();
+                    self.input.ended = true;
+                    leave_by = Some(now);
+                }
+            }
+        }
+    }
+
+    fn show_code(&mut self, line: &Line) {
+        let Some(code) = line.session.code() else { return };
+        let (own, partner) = (code.own.clone(), code.partner.clone());
+        let can_skip = self.lobby.is_some();
+        match self.options.confirm {
+            Confirm::Type => self.tell(Status::Code { own, can_skip }),
+            Confirm::Compare => self.tell(Status::BothHalves { own, partner, emoji: *code.emoji, can_skip }),
+        }
+        self.ask_code();
+    }
+
+    fn ask_code(&mut self) {
+        self.ask(match self.options.confirm {
+            Confirm::Type => Ask::Half,
+            Confirm::Compare => Ask::Compare,
+        });
+    }
+
+    /// Does what the user wants. Returns why the pairing failed, if it did by that.
+    fn act(
+        &mut self,
+        action: Action,
+        line: &mut Line,
+        opened_at: &str,
+        leave_by: &mut Option<Duration>,
+    ) -> Option<PairingFault> {
+        match action {
+            Action::Half { question, .. } | Action::Compared { question, .. } | Action::Next { question }
+                if question != self.input.question =>
+            {
+                self.tell(Status::StaleEntry);
+            }
+            Action::Half { typed, .. } => {
+                let status = match line.session.enter(&typed)? {
+                    Verdict::Right => return None,
+                    Verdict::Wrong { tries_left: 0 } => return Some(PairingFault::WrongHalf),
+                    Verdict::Wrong { tries_left } => Status::WrongHalf { tries_left },
+                    Verdict::OwnHalf => Status::OwnHalf,
+                    Verdict::NotACode => Status::NotACode,
+                };
+                self.tell(status);
+                self.ask_code();
+            }
+            Action::Compared { same: Some(same), .. } => {
+                line.session.compared(same);
+                return (!same).then_some(PairingFault::Different);
+            }
+            Action::Compared { same: None, .. } => {
+                self.tell(Status::NeitherWord);
+                self.ask_code();
+            }
+            Action::Next { .. } if self.lobby.is_some() => {
+                line.session.leave();
+                return Some(PairingFault::Skipped);
+            }
+            Action::Next { .. } => {
+                self.tell(Status::NotACode);
+                self.ask_code();
+            }
+            Action::Say { text, taken } => {
+                let said = line.session.say(text, self.clock.now());
+                if said == Err(Refusal::Full) {
+                    self.tell(Status::Full { waiting: line.session.waiting() });
+                }
+                if said.is_err() {
+                    self.input.unsent_lines += usize::from(!self.ui.interactive);
+                }
+                let _ = taken.send(said.is_ok());
+            }
+            Action::Unsendable(status) => {
+                self.tell(status);
+                self.input.unsent_lines += usize::from(!self.ui.interactive);
+            }
+            Action::Command(Command::Help) => self.tell(Status::Help),
+            Action::Command(Command::Code) => {
+                let code = line.session.code()?;
+                let (own, partner) = (code.own.clone(), code.partner.clone());
+                self.tell(Status::CodeAgain { own, partner });
+            }
+            Action::Command(Command::Who) => {
+                let keys = line.session.keys()?;
+                self.tell(Status::Who(Who {
+                    partner: line.from,
+                    suite: SUITE,
+                    local: fingerprint(keys.local),
+                    remote: fingerprint(keys.remote),
+                    since: opened_at.to_owned(),
+                    waiting: line.session.waiting(),
+                }));
+            }
+            Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
+            Action::End | Action::Interrupt | Action::Command(Command::Quit) => {
+                let again = std::mem::replace(&mut self.input.ended, true);
+                let waiting = line.session.waiting();
+                if again {
+                    *leave_by = Some(Duration::ZERO);
+                } else if self.ui.interactive {
+                    *leave_by = Some(self.clock.now() + FINISH);
+                }
+                if waiting > 0 && self.ui.interactive && !again {
+                    self.tell(Status::Finishing { waiting });
+                }
+            }
+        }
+        None
+    }
+
+    /// Sends what is left, BYE last. `false` if it could not be sent in time.
+    async fn say_farewell(&mut self, line: &mut Line) -> bool {
+        tokio::time::timeout(FAREWELL, line.flush()).await.is_ok_and(|sent| sent.is_ok())
+    }
+
+    /// What an open room, or one that was, comes to.
+    fn end(&mut self, outcome: Outcome) -> Result<(), Fault> {
+        match outcome {
+            Outcome::Left { waiting: 0 } if self.input.unsent_lines == 0 => Ok(()),
+            Outcome::Left { waiting: 0 } => Err(Fault::Input { lines: self.input.unsent_lines }),
+            Outcome::Left { waiting } => Err(Fault::NotShown { waiting }),
+            Outcome::Cut { waiting } => {
+                self.tell(Status::CutOff);
+                Err(Fault::CutOff { waiting })
+            }
+            Outcome::Broken { waiting } => {
+                self.tell(Status::CutOff);
+                Err(Fault::Damaged { waiting })
+            }
+            Outcome::Failed(why) => Err(Fault::Pairing(why)),
+            Outcome::Local(fault) => Err(fault),
+        }
+    }
+
+    /// Hands the screen all it will take without a wait.
+    async fn show_now(&mut self) {
+        while !self.show.is_empty() {
+            let Ok(permit) = self.ui.screen.try_reserve() else { return };
+            if let Some(what) = self.show.pop_front() {
+                permit.send(what);
+            }
+        }
+    }
+
+    /// Waits, but not for ever, until every text is on the screen.
+    async fn drain_screen(&mut self) {
+        let draining = async {
+            while !self.show.is_empty() || !self.unshown.is_empty() {
+                let Self { ui, show, unshown, .. } = self;
+                tokio::select! {
+                    permit = ui.screen.reserve(), if !show.is_empty() => match (permit, show.pop_front()) {
+                        (Ok(permit), Some(what)) => permit.send(what),
+                        _ => return,
+                    },
+                    shown = ui.shown.recv(), if !unshown.is_empty() => match shown {
+                        Some(Shown::Text(_)) => unshown.pop(),
+                        _ => return,
+                    },
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LAST_WORDS, draining).await;
+    }
+
+    /// The last words of the program, before the error that main prints.
+    async fn finish_showing(&mut self) {
+        self.drain_screen().await;
+        let (screen, _) = mpsc::channel(1);
+        // Without a sender the writer ends once it has shown the rest, and then so does its report.
+        self.ui.screen = screen;
+        let ended = async { while self.ui.shown.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+    }
+}
+
+impl Unshown {
+    fn push(&mut self, bytes: usize) {
+        self.texts.push_back(bytes);
+        self.bytes += bytes;
+    }
+
+    fn pop(&mut self) {
+        self.bytes -= self.texts.pop_front().unwrap_or_default();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// A partner that keeps to the protocol never lets more wait.
+    fn has_room(&self) -> bool {
+        self.texts.len() <= WAITING_TEXTS && self.bytes <= WAITING_BYTES + TEXT
+    }
+}
+
+/// What the lobby has to say; a joiner has none, and waits for ever.
+async fn news(lobby: &mut Option<Lobby>) -> News {
+    match lobby {
+        Some(lobby) => lobby.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn pairing_fault(ended: Ended) -> PairingFault {
+    match ended {
+        Ended::Error(Error::Commitment) => PairingFault::Commitment,
+        Ended::Error(Error::Reflection) => PairingFault::Reflection,
+        Ended::Error(Error::Timeout(Wait::Confirmation)) => PairingFault::Timeout,
+        Ended::Cut => PairingFault::Cut,
+        Ended::Error(_) => PairingFault::Misbehaved,
+    }
+}
+
+/// SHA-256 of a static key, in base64.
+fn fingerprint(key: PublicKey) -> String {
+    STANDARD.encode(digest::digest(&digest::SHA256, &key.0))
+}
+
+/// An error of the system in its own words, without its number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

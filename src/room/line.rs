@@ -1,0 +1,188 @@
+//! One connection and its session: moves bytes, keeps time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::protocol::error::Error;
+use crate::protocol::session::{Event, SILENCE, Session};
+
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+/// Sealed bytes that may wait for the socket.
+const OUT: usize = 16 * 1024;
+
+/// A clock that also runs while the machine sleeps.
+#[derive(Clone, Copy)]
+pub struct Clock;
+
+impl Clock {
+    /// Time since the machine started.
+    pub fn now(self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    }
+}
+
+/// Why bytes stopped moving.
+pub enum Ended {
+    /// The session refused what came, or a limit of time ran out.
+    Error(Error),
+    /// The connection broke, or nothing could be sent for too long.
+    Cut,
+}
+
+/// One connection.
+pub struct Line {
+    /// Its session.
+    pub session: Session,
+    /// The other end.
+    pub from: SocketAddr,
+    stream: TcpStream,
+    clock: Clock,
+    incoming: Box<[u8; READ]>,
+    outgoing: Vec<u8>,
+    written: usize,
+    moved_at: Duration,
+    events: Vec<Event>,
+}
+
+impl Line {
+    /// Takes over a fresh connection.
+    pub fn new(stream: TcpStream, from: SocketAddr, session: Session, clock: Clock) -> Self {
+        // Without it the kernel would hold back small records for the receipt of larger ones.
+        let _ = stream.set_nodelay(true);
+        Self {
+            session,
+            from,
+            stream,
+            clock,
+            incoming: Box::new([0; READ]),
+            outgoing: Vec::with_capacity(OUT),
+            written: 0,
+            moved_at: clock.now(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Moves what can be moved, and returns when something has or a limit of time ran out.
+    ///
+    /// Safe to cancel: nothing is taken from the socket or the session that is not kept here.
+    pub async fn move_bytes(&mut self, read: bool) -> Result<(), Ended> {
+        self.seal()?;
+        let interest = match (read, self.is_flushed()) {
+            (true, true) => Some(Interest::READABLE),
+            (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
+            (false, false) => Some(Interest::WRITABLE),
+            (false, true) => None,
+        };
+        let now = self.clock.now();
+        let stalled = (!self.is_flushed()).then(|| self.moved_at + SILENCE);
+        let wake = [self.session.deadline(), stalled].into_iter().flatten().min();
+        let timer = wake.map(|at| at.saturating_sub(now));
+        let ready = async {
+            match interest {
+                Some(interest) => self.stream.ready(interest).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ready = ready => {
+                let ready = ready.map_err(|_| Ended::Cut)?;
+                if ready.is_writable() {
+                    self.write()?;
+                }
+                if ready.is_readable() && read {
+                    self.read()?;
+                }
+            }
+            () = tokio::time::sleep(timer.unwrap_or_default()), if timer.is_some() => {}
+        }
+        let now = self.clock.now();
+        if !self.is_flushed() && now >= self.moved_at + SILENCE {
+            return Err(Ended::Cut);
+        }
+        self.session.tick(now).map_err(Ended::Error)
+    }
+
+    /// Writes out everything the session has to say.
+    pub async fn flush(&mut self) -> Result<(), Ended> {
+        loop {
+            self.seal()?;
+            if self.is_flushed() {
+                return Ok(());
+            }
+            self.stream.writable().await.map_err(|_| Ended::Cut)?;
+            self.write()?;
+        }
+    }
+
+    /// Hands the session bytes that were read before this line existed.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        take(&mut self.session, bytes, &mut self.events, self.clock.now())
+    }
+
+    /// What came from the partner since the last call, in order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Whether all that was sealed has gone to the socket.
+    pub fn is_flushed(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
+    fn seal(&mut self) -> Result<(), Ended> {
+        while self.outgoing.len() < OUT {
+            let now = self.clock.now();
+            match self.session.transmit(now).map_err(Ended::Error)? {
+                Some(record) => {
+                    if self.outgoing.is_empty() {
+                        self.moved_at = now;
+                    }
+                    self.outgoing.extend_from_slice(record.as_slice());
+                }
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), Ended> {
+        let Some(rest) = self.outgoing.get(self.written..).filter(|rest| !rest.is_empty()) else { return Ok(()) };
+        match self.stream.try_write(rest) {
+            Ok(count) => {
+                self.moved_at = self.clock.now();
+                self.written += count;
+                if self.written >= self.outgoing.len() {
+                    self.outgoing.clear();
+                    self.written = 0;
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(Ended::Cut),
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Ended> {
+        let count = match self.stream.try_read(self.incoming.as_mut_slice()) {
+            Ok(0) => return Err(Ended::Cut),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+            Err(_) => return Err(Ended::Cut),
+        };
+        let Self { session, incoming, events, clock, .. } = self;
+        take(session, incoming.get(..count).unwrap_or_default(), events, clock.now())
+    }
+}
+
+fn take(session: &mut Session, mut bytes: &[u8], events: &mut Vec<Event>, now: Duration) -> Result<(), Ended> {
+    while !bytes.is_empty() {
+        events.extend(session.receive(&mut bytes, now).map_err(Ended::Error)?);
+    }
+    Ok(())
+}

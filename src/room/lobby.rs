@@ -1,0 +1,237 @@
+//! The second stage of admission: handshakes with everyone who sent a valid record 1.
+//!
+//! The first to finish takes the pairing. While that lasts one more caller
+//! waits; all others are told busy.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::line::{Clock, Line};
+use crate::protocol::keys::StaticKey;
+use crate::protocol::random::OsRandom;
+use crate::protocol::session::{HANDSHAKE, Session, Stage};
+use crate::transport::listen::Caller;
+
+/// Handshakes after a valid record 1.
+const HANDSHAKES: usize = 16;
+/// Handshakes from one address, or one /64 of IPv6. Loopback is exempt: a proxy may bring everybody from there.
+const PER_ADDRESS: usize = 4;
+/// How long the one caller who may wait does: well within the handshake limit of its own side.
+const HOLD: Duration = Duration::from_secs(12);
+/// How long a refusal may take to leave.
+const REFUSAL: Duration = Duration::from_secs(1);
+/// At most one word about strangers in so long.
+const NEWS_EVERY: Duration = Duration::from_secs(30);
+
+/// Who is let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Nobody is pairing.
+    Open,
+    /// Somebody is, or a failed run's pause lasts.
+    Taken,
+    /// The room is open: nobody else can come.
+    Closed,
+}
+
+/// What happens at the door.
+pub enum News {
+    /// Somebody finished the handshake.
+    Guest(Line),
+    /// Somebody was told busy, so many in all.
+    ToldBusy {
+        /// The latest of them.
+        from: SocketAddr,
+        /// How many.
+        times: u32,
+    },
+    /// Somebody came and went.
+    Nothing,
+}
+
+enum Greeting {
+    Guest(Line),
+    Busy(SocketAddr),
+    Gone,
+}
+
+/// All handshakes under way.
+pub struct Lobby {
+    callers: mpsc::Receiver<Caller>,
+    key: Arc<StaticKey>,
+    confirmation: Duration,
+    clock: Clock,
+    gate: watch::Sender<Gate>,
+    waiter: Arc<Semaphore>,
+    tasks: JoinSet<Greeting>,
+    entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
+    /// Finished the handshake while somebody else was pairing. Its own side waits only five seconds.
+    spare: Option<Line>,
+    told_busy: u32,
+    last_news: Option<Duration>,
+}
+
+impl Lobby {
+    /// Greets everyone who comes through `callers`.
+    pub fn new(callers: mpsc::Receiver<Caller>, key: Arc<StaticKey>, confirmation: Duration, clock: Clock) -> Self {
+        Self {
+            callers,
+            key,
+            confirmation,
+            clock,
+            gate: watch::channel(Gate::Open).0,
+            waiter: Arc::new(Semaphore::new(1)),
+            tasks: JoinSet::new(),
+            entries: VecDeque::new(),
+            spare: None,
+            told_busy: 0,
+            last_news: None,
+        }
+    }
+
+    /// Nobody is pairing: the next one may.
+    pub fn open(&mut self) {
+        self.gate.send_replace(Gate::Open);
+    }
+
+    /// Somebody is pairing.
+    pub fn take(&mut self) {
+        self.gate.send_replace(Gate::Taken);
+    }
+
+    /// The room is open.
+    pub fn close(&mut self) {
+        self.spare = None;
+        self.gate.send_replace(Gate::Closed);
+    }
+
+    /// Waits for the next thing to happen. Safe to cancel.
+    pub async fn next(&mut self) -> News {
+        if *self.gate.borrow() == Gate::Open
+            && let Some(mut line) = self.spare.take()
+            && line.session.tick(self.clock.now()).is_ok()
+        {
+            return News::Guest(line);
+        }
+        tokio::select! {
+            Some(caller) = self.callers.recv() => {
+                self.greet(caller);
+                News::Nothing
+            }
+            Some(greeting) = self.tasks.join_next() => {
+                self.entries.retain(|(entry, _)| !entry.is_finished());
+                match greeting {
+                    Ok(Greeting::Guest(line)) => self.guest(line),
+                    Ok(Greeting::Busy(from)) => self.busy(from),
+                    _ => News::Nothing,
+                }
+            }
+            else => std::future::pending().await,
+        }
+    }
+
+    fn guest(&mut self, line: Line) -> News {
+        match *self.gate.borrow() {
+            Gate::Open => return News::Guest(line),
+            Gate::Taken if self.spare.is_none() => self.spare = Some(line),
+            _ => {}
+        }
+        News::Nothing
+    }
+
+    fn busy(&mut self, from: SocketAddr) -> News {
+        self.told_busy = self.told_busy.saturating_add(1);
+        let now = self.clock.now();
+        if self.last_news.is_some_and(|last| now < last + NEWS_EVERY) {
+            return News::Nothing;
+        }
+        self.last_news = Some(now);
+        News::ToldBusy { from, times: self.told_busy }
+    }
+
+    fn greet(&mut self, caller: Caller) {
+        let block = block(caller.from.ip());
+        let same = |entry: &(AbortHandle, Option<IpAddr>)| entry.1.is_some() && entry.1 == block;
+        if self.entries.iter().filter(|entry| same(entry)).count() >= PER_ADDRESS {
+            self.evict(self.entries.iter().position(same));
+        }
+        if self.entries.len() >= HANDSHAKES {
+            self.evict(Some(0));
+        }
+        let session = Session::respond(self.key.clone(), Box::new(OsRandom), self.confirmation, self.clock.now());
+        let line = Line::new(caller.stream, caller.from, session, self.clock);
+        let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
+        let greeting = async move {
+            timeout(HANDSHAKE, greeting(line, caller.record.as_slice(), gate, waiter)).await.unwrap_or(Greeting::Gone)
+        };
+        self.entries.push_back((self.tasks.spawn(greeting), block));
+    }
+
+    fn evict(&mut self, place: Option<usize>) {
+        if let Some((entry, _)) = place.and_then(|place| self.entries.remove(place)) {
+            entry.abort();
+        }
+    }
+}
+
+/// What counts as one address. `None`: not limited.
+fn block(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        address if address.is_loopback() => None,
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Some(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+        }
+        v4 => Some(v4),
+    }
+}
+
+async fn greeting(mut line: Line, record: &[u8], gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
+    let from = line.from;
+    if line.receive(record).is_err() {
+        // Only another version is answered.
+        let _ = timeout(REFUSAL, line.flush()).await;
+        return Greeting::Gone;
+    }
+    if !admitted(gate, &waiter).await {
+        line.session.refuse_busy();
+        let _ = timeout(REFUSAL, line.flush()).await;
+        return Greeting::Busy(from);
+    }
+    while line.session.stage() == Stage::Handshake {
+        if line.move_bytes(true).await.is_err() {
+            return Greeting::Gone;
+        }
+    }
+    Greeting::Guest(line)
+}
+
+/// Waits for the gate, if nobody else does already, before record 2 goes out.
+async fn admitted(mut gate: watch::Receiver<Gate>, waiter: &Semaphore) -> bool {
+    if *gate.borrow() == Gate::Open {
+        return true;
+    }
+    let Ok(_place) = waiter.try_acquire() else { return false };
+    let opened = gate.wait_for(|gate| *gate != Gate::Taken);
+    matches!(timeout(HOLD, opened).await, Ok(Ok(gate)) if *gate == Gate::Open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_counts_by_its_64_bits_and_loopback_does_not_count() {
+        let block = |text: &str| block(text.parse().unwrap());
+        assert_eq!(block("2001:db8:0:1::1"), block("2001:db8:0:1:ffff::2"));
+        assert_ne!(block("2001:db8:0:1::1"), block("2001:db8:0:2::1"));
+        assert_ne!(block("192.0.2.1"), block("192.0.2.2"));
+        assert_eq!((block("127.0.0.1"), block("::1"), block("::ffff:127.0.0.1")), (None, None, None));
+    }
+}

@@ -1,0 +1,179 @@
+//! The listening sockets, and the first stage of admission: whoever connects has
+//! five seconds to send one whole record, and costs a buffer and a descriptor.
+//!
+//! When the pool is full the oldest goes. Refusing the newest instead would let
+//! silent strangers lock the partner out.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::address::{Scope, scope};
+use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
+
+/// Connections that have not sent a whole record yet.
+pub const POOL: usize = 256;
+/// From the accept to the last byte of record 1.
+pub const RECORD_1: Duration = Duration::from_secs(5);
+const BACKLOG: i32 = 1024;
+/// Pause when the system has no descriptor or memory for one more connection.
+const SHORTAGE: Duration = Duration::from_millis(100);
+/// Ports tried until both address families have the same free one.
+const PORT_TRIES: usize = 16;
+
+/// Somebody who connected and sent a record of the right length.
+pub struct Caller {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// Record 1, unchecked but for its length.
+    pub record: Record,
+}
+
+/// Opens one socket per address family, or the one asked for. Port 0 picks a free port, the same for all.
+pub fn bind(address: Option<IpAddr>, port: u16) -> io::Result<Vec<TcpListener>> {
+    let families = match address {
+        Some(address) => vec![address],
+        None => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
+    };
+    let mut last = None;
+    for _ in 0..PORT_TRIES {
+        match bind_all(&families, port) {
+            Err(error) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => last = Some(error),
+            result => return result,
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+fn bind_all(families: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut missing = None;
+    for address in families {
+        let port = listeners.first().map_or(Ok(port), |first| first.local_addr().map(|local| local.port()))?;
+        match bind_one(SocketAddr::new(*address, port)) {
+            Ok(listener) => listeners.push(listener),
+            // A machine without one of the two families listens on the other.
+            Err(error) if families.len() > 1 && is_missing_family(&error) => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A port whose last connections linger in TIME_WAIT can be taken again.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+/// The addresses of this machine that a partner can be told, best first.
+///
+/// Link-local IPv6 is left out: it needs a zone that only the partner knows.
+pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let mut out: Vec<_> = interfaces
+        .iter()
+        .map(|interface| interface.ip())
+        .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
+        .map(|ip| (scope(ip), ip))
+        .collect();
+    out.sort_by_key(|(scope, ip)| (*scope, ip.is_ipv6()));
+    out.dedup();
+    out
+}
+
+/// Accepts for ever and passes on whoever has sent a whole record.
+pub async fn accept(listeners: Vec<TcpListener>, callers: mpsc::Sender<Caller>) {
+    let mut tasks = JoinSet::new();
+    let mut pool: VecDeque<AbortHandle> = VecDeque::with_capacity(POOL);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept_any(&listeners) => accepted,
+            Some(_) = tasks.join_next() => {
+                pool.retain(|entry| !entry.is_finished());
+                continue;
+            }
+        };
+        match accepted {
+            Ok((mut stream, from)) => {
+                if pool.len() >= POOL {
+                    evict(&mut pool);
+                }
+                let callers = callers.clone();
+                pool.push_back(tasks.spawn(async move {
+                    if let Ok(Some(record)) = timeout(RECORD_1, first_record(&mut stream)).await {
+                        let _ = callers.send(Caller { stream, from, record }).await;
+                    }
+                }));
+            }
+            Err(error) if is_shortage(&error) => {
+                evict(&mut pool);
+                sleep(SHORTAGE).await;
+            }
+            // One connection that ended before it was accepted.
+            Err(_) => {}
+        }
+    }
+}
+
+fn evict(pool: &mut VecDeque<AbortHandle>) {
+    if let Some(oldest) = pool.pop_front() {
+        oldest.abort();
+    }
+}
+
+async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    std::future::poll_fn(|context| {
+        for listener in listeners {
+            if let std::task::Poll::Ready(accepted) = listener.poll_accept(context) {
+                return std::task::Poll::Ready(accepted);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// `None` if the connection ended or its first two bytes announce another length.
+async fn first_record(stream: &mut TcpStream) -> Option<Record> {
+    let mut record: Record = Box::new([0; SMALL]);
+    let (header, body) = record.split_at_mut(HEADER);
+    stream.read_exact(header).await.ok()?;
+    if header != (SMALL_BODY as u16).to_be_bytes() {
+        return None;
+    }
+    stream.read_exact(body).await.ok()?;
+    Some(record)
+}

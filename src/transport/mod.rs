@@ -1,0 +1,4 @@
+//! Byte pipes to the partner. Knows addresses, nothing of chat.
+
+pub mod dial;
+pub mod listen;

@@ -1,0 +1,751 @@
+//! Every word the program says, in English and Chinese, in one place.
+//!
+//! A message is a variant; each language is one `match` over all of them, so the
+//! compiler sees to it that none is missing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::emoji;
+use super::printable::Printable;
+use crate::address::{BadAddress, Scope};
+use crate::protocol::pairing::{DIGITS, Half};
+
+/// A language of the interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lang {
+    /// English.
+    En,
+    /// 中文.
+    Zh,
+}
+
+impl Lang {
+    /// By the first of `LC_ALL`, `LC_MESSAGES`, `LANG` that is not empty.
+    pub fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+        if locale.is_some_and(|value| value.starts_with("zh")) { Self::Zh } else { Self::En }
+    }
+}
+
+/// What the program tells its user while it runs.
+pub enum Status {
+    /// A socket listens.
+    Listening(SocketAddr),
+    /// What to tell the partner.
+    Reach { addresses: Vec<(Scope, IpAddr)>, port: u16 },
+    /// A name is being looked up.
+    LookingUp(Printable),
+    /// An attempt to connect begins.
+    Trying(SocketAddr),
+    /// An attempt to connect failed.
+    TryFailed(SocketAddr, Printable),
+    /// Connected; the handshake begins.
+    Handshake(SocketAddr),
+    /// Somebody reached us and the handshake is done.
+    Caller(SocketAddr),
+    /// Somebody was told that the room is taken.
+    ToldBusy { from: SocketAddr, times: u32 },
+    /// Our half of the code, to read out.
+    Code { own: Half, can_skip: bool },
+    /// Both halves, to compare.
+    BothHalves { own: Half, partner: Half, emoji: [u8; 7], can_skip: bool },
+    /// The entry is no half of a code.
+    NotACode,
+    /// The entry is our own half.
+    OwnHalf,
+    /// The entry is another half.
+    WrongHalf { tries_left: u8 },
+    /// The entry was for a code that is gone.
+    StaleEntry,
+    /// Neither of the two words was typed.
+    NeitherWord,
+    /// The user has checked the code, the partner has not.
+    WaitingForPartner,
+    /// Nothing can be said yet.
+    RoomOpen,
+    /// A run failed, on the listening side.
+    RunFailed { from: SocketAddr, why: PairingFault, pause: Duration },
+    /// So many texts were shown to the partner; so many still wait.
+    Shown { texts: usize, waiting: usize },
+    /// A text was not taken: too long.
+    TooLong { limit: usize },
+    /// A text was not taken: too many wait.
+    Full { waiting: usize },
+    /// An input line that is not UTF-8 was not sent.
+    NotUtf8,
+    /// A command nobody knows.
+    UnknownCommand(Printable),
+    /// What can be typed.
+    Help,
+    /// Both halves again.
+    CodeAgain { own: Half, partner: Half },
+    /// With whom, how.
+    Who(Who),
+    /// The partner offered files.
+    OfferDeclined,
+    /// Leaving, but texts are not shown yet.
+    Finishing { waiting: usize },
+    /// The partner left in order.
+    PartnerLeft,
+    /// The line broke.
+    CutOff,
+}
+
+/// What `/who` tells.
+pub struct Who {
+    /// The partner's address.
+    pub partner: SocketAddr,
+    /// The Noise protocol's name.
+    pub suite: &'static str,
+    /// SHA-256 of this side's static key in base64.
+    pub local: String,
+    /// SHA-256 of the partner's static key in base64.
+    pub remote: String,
+    /// Local time when the room opened.
+    pub since: String,
+    /// Texts that wait for their receipt.
+    pub waiting: usize,
+}
+
+/// Why a pairing failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PairingFault {
+    /// Our user typed three wrong halves.
+    WrongHalf,
+    /// Our user saw different codes on the two screens.
+    Different,
+    /// Our user asked for the next caller.
+    Skipped,
+    /// Our user left.
+    Left,
+    /// No half came before the end of the input.
+    NoHalf,
+    /// The partner left, or its user typed three wrong halves.
+    PartnerLeft,
+    /// The line broke.
+    Cut,
+    /// Nobody confirmed in time.
+    Timeout,
+    /// The responder's commitment does not open: an attack.
+    Commitment,
+    /// Our own key or message came back: an attack.
+    Reflection,
+    /// The other side broke the protocol.
+    Misbehaved,
+}
+
+/// Why the program ends with an exit code other than 0.
+pub enum Fault {
+    /// The command line, in clap's words.
+    CommandLine(Printable),
+    /// What is given as address.
+    Address(BadAddress),
+    /// No address and no terminal to ask for one.
+    NoAddress,
+    /// The name has no address.
+    Lookup { host: Printable, why: Printable },
+    /// No address answered.
+    Unreachable(Printable),
+    /// The host talks with somebody else.
+    Busy,
+    /// Ended by the user before anybody came.
+    NobodyCame,
+    /// What answers is not tete.
+    NotTete(Printable),
+    /// Nothing answers on an open connection.
+    NoAnswer(Printable),
+    /// Another version of tete.
+    Version { min: u8, max: u8 },
+    /// Refused for a reason this version does not know.
+    Refused(u8),
+    /// The two never got into one room.
+    Pairing(PairingFault),
+    /// The line broke in an open room.
+    CutOff { waiting: usize },
+    /// The partner broke the protocol in an open room, or somebody on the way did.
+    Damaged { waiting: usize },
+    /// Left in order, but not every text was shown to the partner.
+    NotShown { waiting: usize },
+    /// The port is taken.
+    PortInUse(u16),
+    /// The address cannot be listened on.
+    Listen { address: Printable, why: Printable },
+    /// Our own output is gone.
+    Output(Printable),
+    /// Lines of the input were not sent.
+    Input { lines: usize },
+    /// The system refused something without which tete does not start.
+    System(Printable),
+}
+
+impl Fault {
+    /// The exit code, as documented in the README.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::CommandLine(_) | Self::Address(_) | Self::NoAddress => 2,
+            Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame => 3,
+            Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
+            Self::Pairing(_) => 5,
+            Self::CutOff { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
+            Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
+        }
+    }
+
+    /// The fact, and one line of advice.
+    pub fn text(&self, lang: Lang) -> (String, String) {
+        match lang {
+            Lang::En => self.english(),
+            Lang::Zh => self.chinese(),
+        }
+    }
+
+    fn english(&self) -> (String, String) {
+        let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
+        match self {
+            Self::CommandLine(why) => two(&format!("the command line is not right: {why}"), "See `tete --help`."),
+            Self::Address(BadAddress::Host) => {
+                two("this is neither a host name nor an IP address", "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.")
+            }
+            Self::Address(BadAddress::Port) => two("this is not a port", "A port is a number from 1 to 65535."),
+            Self::Address(BadAddress::NotAscii) => {
+                two("this host name has letters that DNS does not know", "Write its xn-- form, or the IP address.")
+            }
+            Self::Address(BadAddress::Onion) => two(
+                "onion addresses are reached through Tor, which this version cannot do",
+                "Ask for an IP address or a host name.",
+            ),
+            Self::Address(BadAddress::TwoPorts) => {
+                two("there are two ports", "Give the port once: HOST:PORT or HOST PORT.")
+            }
+            Self::NoAddress => {
+                two("no address was given", "Name the host: `tete join HOST`, or run it in a terminal to be asked.")
+            }
+            Self::Lookup { host, why } => {
+                two(&format!("cannot find {host}: {why}"), "Check the spelling and whether you are online.")
+            }
+            Self::Unreachable(address) => two(
+                &format!("no connection to {address}"),
+                "Is tete running there, on this port? A firewall or router in between may need the port opened.",
+            ),
+            Self::Busy => {
+                two("they are talking with somebody else", "If that is not you, tell them by phone; then try again.")
+            }
+            Self::NobodyCame => two("ended before anybody came", "Nothing was kept."),
+            Self::NotTete(address) => two(
+                &format!("what answers at {address} is not tete, or expects an invite"),
+                "Check the address and the port with your partner.",
+            ),
+            Self::NoAnswer(address) => two(
+                &format!("{address} took the connection and says nothing"),
+                "Check the address and the port; something else may listen there.",
+            ),
+            Self::Version { min, max } => two(
+                &format!("they speak version {min} to {max} of the protocol, this is version 1"),
+                "Both sides need a tete of the same version.",
+            ),
+            Self::Refused(reason) => {
+                two(&format!("they refused, reason {reason}"), "They may have a newer tete than you.")
+            }
+            Self::Pairing(why) => (why.english().to_owned(), why.english_advice().to_owned()),
+            Self::CutOff { waiting: 0 } => {
+                two("cut off: the line broke", "Start again on both sides; every text you sent was shown.")
+            }
+            Self::CutOff { waiting } => two(
+                &format!("cut off: the line broke, and {} not shown to your partner", texts(*waiting)),
+                "Start again on both sides, and say it again.",
+            ),
+            Self::Damaged { waiting } => two(
+                &format!("cut off: a record was damaged or forged, {} not shown to your partner", texts(*waiting)),
+                "Nothing false was shown. Start again; if it recurs, somebody on the way tampers with the line.",
+            ),
+            Self::NotShown { waiting } => {
+                two(&format!("{} not shown to your partner", texts(*waiting)), "Tell your partner some other way.")
+            }
+            Self::PortInUse(port) => two(
+                &format!("port {port} is in use on this machine"),
+                "Another tete may be running. Choose another port: `tete --port 51424`.",
+            ),
+            Self::Listen { address, why } => {
+                two(&format!("cannot listen on {address}: {why}"), "Try without --bind, or another --port.")
+            }
+            Self::Output(why) => {
+                two(&format!("cannot write the partner's texts: {why}"), "Keep standard output open while tete runs.")
+            }
+            Self::Input { lines } => two(
+                &format!("lines of the input that were not sent: {lines}"),
+                "A line is UTF-8 and at most 65536 bytes.",
+            ),
+            Self::System(why) => two(&format!("the system refused: {why}"), "tete needs this to start safely."),
+        }
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
+        match self {
+            Self::CommandLine(why) => two(&format!("命令写得不对：{why}"), "用法见 `tete --help`。"),
+            Self::Address(BadAddress::Host) => {
+                two("这不是主机名，也不是 IP 地址", "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
+            }
+            Self::Address(BadAddress::Port) => two("这不是端口", "端口是 1 到 65535 的数字。"),
+            Self::Address(BadAddress::NotAscii) => {
+                two("主机名里有 DNS 不认识的字符", "请写它的 xn-- 形式，或直接写 IP 地址。")
+            }
+            Self::Address(BadAddress::Onion) => {
+                two("onion 地址要经过 Tor，这个版本还不会", "请让对方给一个 IP 地址或主机名。")
+            }
+            Self::Address(BadAddress::TwoPorts) => two("写了两个端口", "端口只写一次：主机:端口 或 主机 端口。"),
+            Self::NoAddress => two("没有写地址", "写上主机：`tete join 主机`；在终端里运行则会问你。"),
+            Self::Lookup { host, why } => two(&format!("找不到 {host}：{why}"), "看看有没有写错，网络通不通。"),
+            Self::Unreachable(address) => two(
+                &format!("连不上 {address}"),
+                "对方的 tete 开着吗？端口对吗？中间的防火墙或路由器可能要放行这个端口。",
+            ),
+            Self::Busy => two("对方正在和别人说话", "如果那不是你，打电话告诉对方，然后再试。"),
+            Self::NobodyCame => two("没等到人就结束了", "什么都没有留下。"),
+            Self::NotTete(address) => {
+                two(&format!("{address} 那边不是 tete，或者需要邀请"), "和对方核对一下地址和端口。")
+            }
+            Self::NoAnswer(address) => {
+                two(&format!("{address} 接了连接却不说话"), "核对地址和端口，那里可能是别的程序。")
+            }
+            Self::Version { min, max } => {
+                two(&format!("对方用的是协议版本 {min} 到 {max}，这边是版本 1"), "两边要装同一版本的 tete。")
+            }
+            Self::Refused(reason) => two(&format!("对方拒绝了，原因代码 {reason}"), "对方的 tete 可能比你的新。"),
+            Self::Pairing(why) => (why.chinese().to_owned(), why.chinese_advice().to_owned()),
+            Self::CutOff { waiting: 0 } => two("掉线了", "两边重新开始；你发的话对方都看到了。"),
+            Self::CutOff { waiting } => {
+                two(&format!("掉线了，还有 {waiting} 条对方没看到"), "两边重新开始，再说一遍。")
+            }
+            Self::Damaged { waiting } => two(
+                &format!("断开了：收到损坏或伪造的数据，还有 {waiting} 条对方没看到"),
+                "没有显示任何假消息。请重新开始；如果总是这样，说明线路上有人动手脚。",
+            ),
+            Self::NotShown { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
+            Self::PortInUse(port) => {
+                two(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete。换个端口：`tete --port 51424`。")
+            }
+            Self::Listen { address, why } => {
+                two(&format!("没法在 {address} 上等待：{why}"), "去掉 --bind，或换个 --port。")
+            }
+            Self::Output(why) => two(&format!("对方的话写不出去：{why}"), "tete 运行时请不要关闭标准输出。"),
+            Self::Input { lines } => two(&format!("输入里有 {lines} 行没有发出"), "每行须是 UTF-8，最多 65536 字节。"),
+            Self::System(why) => two(&format!("系统拒绝了：{why}"), "没有它 tete 不能安全启动。"),
+        }
+    }
+}
+
+impl PairingFault {
+    fn english(self) -> &'static str {
+        match self {
+            Self::WrongHalf => "ALARM: three wrong halves. Somebody may be between you and your partner",
+            Self::Different => {
+                "ALARM: the codes differ. Somebody is between you and your partner, or this is not your partner"
+            }
+            Self::Skipped => "not your partner",
+            Self::Left => "left before the codes were checked",
+            Self::NoHalf => "the input ended before the partner's half came",
+            Self::PartnerLeft => "the other side ended the pairing: a wrong half, or they left",
+            Self::Cut => "the line broke during the pairing",
+            Self::Timeout => "the codes were not checked in time",
+            Self::Commitment => "ALARM: an attack. The other side tried to choose the code",
+            Self::Reflection => "ALARM: an attack. Our own key or message came back",
+            Self::Misbehaved => "the other side broke the protocol during the pairing",
+        }
+    }
+
+    fn english_advice(self) -> &'static str {
+        match self {
+            Self::WrongHalf | Self::Different => {
+                "Nothing was said to them. Ask your partner on the phone whether they are connected to you, then pair again over another network if you can."
+            }
+            Self::Commitment | Self::Reflection => {
+                "Nothing was said to them. Pair again over another network, and tell your partner what happened."
+            }
+            Self::Skipped | Self::Left | Self::Misbehaved => "Nothing was said to them.",
+            Self::NoHalf => "Give the half that your partner reads out as the first line of the input.",
+            Self::PartnerLeft => "Ask your partner on the phone what they saw, then pair again.",
+            Self::Cut => "Nothing was said yet. Start again on both sides.",
+            Self::Timeout => "Agree on a time by phone, then pair again.",
+        }
+    }
+
+    fn chinese(self) -> &'static str {
+        match self {
+            Self::WrongHalf => "警报：三次都不对。可能有人夹在你和对方中间",
+            Self::Different => "警报：配对码不一样。有人夹在中间，或者这根本不是对方",
+            Self::Skipped => "不是要等的人",
+            Self::Left => "还没核对配对码就离开了",
+            Self::NoHalf => "输入结束了，也没等到对方的那一半",
+            Self::PartnerLeft => "那边结束了配对：输错了，或者走了",
+            Self::Cut => "配对时掉线了",
+            Self::Timeout => "太久没有核对配对码",
+            Self::Commitment => "警报：有人攻击。那边想自己挑配对码",
+            Self::Reflection => "警报：有人攻击。我们自己的密钥或消息被送了回来",
+            Self::Misbehaved => "配对时那边不按协议来",
+        }
+    }
+
+    fn chinese_advice(self) -> &'static str {
+        match self {
+            Self::WrongHalf | Self::Different => {
+                "一个字都没有告诉那边。打电话问问对方是不是连着你，可以的话换个网络再配对。"
+            }
+            Self::Commitment | Self::Reflection => "一个字都没有告诉那边。换个网络再配对，并把这件事告诉对方。",
+            Self::Skipped | Self::Left | Self::Misbehaved => "一个字都没有告诉那边。",
+            Self::NoHalf => "把对方念的那一半写在输入的第一行。",
+            Self::PartnerLeft => "打电话问问对方看到了什么，再配对一次。",
+            Self::Cut => "还什么都没说。两边重新开始。",
+            Self::Timeout => "先在电话里约好时间，再配对。",
+        }
+    }
+}
+
+impl Status {
+    /// What a person reads on a terminal of so many columns.
+    pub fn text(&self, lang: Lang, columns: usize) -> String {
+        match lang {
+            Lang::En => self.english(columns),
+            Lang::Zh => self.chinese(columns),
+        }
+    }
+
+    /// The line a script reads: the same in every locale. `None` where there is nothing for a script.
+    pub fn line(&self) -> Option<String> {
+        Some(match self {
+            Self::Listening(address) => format!("listening: {address}"),
+            Self::Code { own, .. } => format!("code: {own}"),
+            Self::BothHalves { own, partner, .. } => format!("code: {own}\npartner code: {partner}"),
+            Self::RoomOpen => "room open".into(),
+            Self::PartnerLeft => "partner left".into(),
+            Self::CutOff => "cut off".into(),
+            Self::Reach { .. } | Self::Shown { .. } | Self::Help => return None,
+            other => other.english(80),
+        })
+    }
+
+    fn english(&self, columns: usize) -> String {
+        match self {
+            Self::Listening(address) => format!("listening: {address}"),
+            Self::Reach { addresses, port } => {
+                let row = |(scope, address): &(Scope, IpAddr)| {
+                    let place = match scope {
+                        Scope::Global => "from anywhere",
+                        Scope::Local => "from your own network",
+                        Scope::Machine => "from this machine",
+                    };
+                    format!("  {:<44}  {place}", invocation(*address, *port))
+                };
+                let rows: Vec<_> = addresses.iter().map(row).collect();
+                format!(
+                    "Tell your partner to type one of these:\n{}\n\
+                     If none of them reaches you, open port {port} in your router and firewall, or try it the other way\n\
+                     round: let your partner wait, and join them. Waiting; Ctrl-C ends.",
+                    rows.join("\n")
+                )
+            }
+            Self::LookingUp(host) => format!("looking up {host}"),
+            Self::Trying(address) => format!("trying {address}"),
+            Self::TryFailed(address, why) => format!("no connection to {address}: {why}"),
+            Self::Handshake(address) => format!("connected to {address}, making the line secure"),
+            Self::Caller(address) => format!("somebody is here, from {address}"),
+            Self::ToldBusy { from, times } => {
+                format!("somebody else tried to get in, from {from}, and was told busy ({times} so far)")
+            }
+            Self::Code { own, can_skip } => format!(
+                "Read this half of the code to your partner by phone, or any way you know their voice:\n\n{}\n\n\
+                 Then type the half that your partner reads to you.{}",
+                large(own, columns),
+                if *can_skip { "\nNot your partner? Type /next." } else { "" }
+            ),
+            Self::BothHalves { own, partner, emoji, can_skip } => format!(
+                "Compare with your partner's screen, by phone or side by side:\n\n  yours   {own}\n  theirs  {partner}\n  {}\n\n\
+                 On theirs the two halves change places, the pictures are the same.\n\
+                 Type  same  if all agree, or  different .{}",
+                pictures(emoji, |entry| entry.english),
+                if *can_skip { "\nNot your partner? Type /next." } else { "" }
+            ),
+            Self::NotACode => "A half is eight digits, such as 4124 2842.".into(),
+            Self::OwnHalf => {
+                "This is your own half. Type the one your partner reads to you; if they read you this one, say so: both of you read your own screen.".into()
+            }
+            Self::WrongHalf { tries_left } => format!(
+                "wrong half: this is not what your partner's screen shows, {tries_left} {} left. \
+                 A slip of the tongue, or somebody in between: let them read it again, slowly.",
+                if *tries_left == 1 { "try" } else { "tries" }
+            ),
+            Self::StaleEntry => "That was for the code before; it was not used.".into(),
+            Self::NeitherWord => "Type the whole word: same, or different.".into(),
+            Self::WaitingForPartner => "Right. Waiting for your partner to type your half.".into(),
+            Self::RoomOpen => {
+                "The room is open, for the two of you only. Type, and Enter sends. /help tells what else there is.".into()
+            }
+            Self::RunFailed { from, why, pause } => {
+                format!("{} ({from}). {} Open again in {} s.", why.english(), why.english_advice(), pause.as_secs())
+            }
+            Self::Shown { texts: count, waiting: 0 } => format!("✓ {}shown to your partner", several(*count)),
+            Self::Shown { texts: count, waiting } => format!("✓ {}shown to your partner, {waiting} waiting", several(*count)),
+            Self::TooLong { limit } => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
+            Self::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
+            Self::NotUtf8 => "input line not sent: not UTF-8".into(),
+            Self::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
+            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+            Self::CodeAgain { own, partner } => format!("yours {own}, theirs {partner}"),
+            Self::Who(who) => format!(
+                "connected to {}, verified by code, since {}\n  {} + ML-KEM-768\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
+                who.partner, who.since, who.suite, who.local, who.remote, who.waiting
+            ),
+            Self::OfferDeclined => "Your partner offered files; this version of tete declines them.".into(),
+            Self::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
+            Self::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
+            Self::CutOff => "cut off".into(),
+        }
+    }
+
+    fn chinese(&self, columns: usize) -> String {
+        match self {
+            Self::Listening(address) => format!("正在等待：{address}"),
+            Self::Reach { addresses, port } => {
+                let row = |(scope, address): &(Scope, IpAddr)| {
+                    let place = match scope {
+                        Scope::Global => "从任何地方",
+                        Scope::Local => "在同一个局域网里",
+                        Scope::Machine => "在这台电脑上",
+                    };
+                    format!("  {:<44}  {place}", invocation(*address, *port))
+                };
+                let rows: Vec<_> = addresses.iter().map(row).collect();
+                format!(
+                    "让对方输入下面任意一行：\n{}\n\
+                     都连不上的话，在路由器和防火墙里放行端口 {port}，或者反过来：让对方等，你去连。\n正在等对方；按 Ctrl-C 结束。",
+                    rows.join("\n")
+                )
+            }
+            Self::LookingUp(host) => format!("正在查找 {host}"),
+            Self::Trying(address) => format!("正在连接 {address}"),
+            Self::TryFailed(address, why) => format!("连不上 {address}：{why}"),
+            Self::Handshake(address) => format!("已连上 {address}，正在加密"),
+            Self::Caller(address) => format!("有人来了，来自 {address}"),
+            Self::ToldBusy { from, times } => format!("还有人想进来，来自 {from}，已告诉他占线（共 {times} 次）"),
+            Self::Code { own, can_skip } => format!(
+                "把下面这一半配对码念给对方听（打电话，或用任何能听出是 ta 的方式）：\n\n{}\n\n然后输入对方念给你的那一半。{}",
+                large(own, columns),
+                if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
+            ),
+            Self::BothHalves { own, partner, emoji, can_skip } => format!(
+                "和对方的屏幕核对（打电话，或当面）：\n\n  你的  {own}\n  对方  {partner}\n  {}\n\n\
+                 在对方屏幕上两半的位置相反，图案相同。\n全部一致就输入  一样 ，否则输入  不一样 。{}",
+                pictures(emoji, |entry| entry.chinese),
+                if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
+            ),
+            Self::NotACode => "一半配对码是八位数字，比如 4124 2842。".into(),
+            Self::OwnHalf => "这是你自己的那一半。请输入对方念的；如果对方念的就是这个，请两边都念自己屏幕上的。".into(),
+            Self::WrongHalf { tries_left } => {
+                format!("不对：这不是对方屏幕上的那一半，还能试 {tries_left} 次。也许念错听错，也许有人在中间：请对方慢慢再念一遍。")
+            }
+            Self::StaleEntry => "那是给上一个配对码的，没有用上。".into(),
+            Self::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
+            Self::WaitingForPartner => "对了。等对方输入你的那一半。".into(),
+            Self::RoomOpen => "房间开了，只有你们两个人。打字，按回车发送。/help 看还能做什么。".into(),
+            Self::RunFailed { from, why, pause } => {
+                format!("{}（{from}）。{}{} 秒后重新开门。", why.chinese(), why.chinese_advice(), pause.as_secs())
+            }
+            Self::Shown { texts: 1, waiting: 0 } => "✓ 对方已看到".into(),
+            Self::Shown { texts, waiting: 0 } => format!("✓ 对方已看到 {texts} 条"),
+            Self::Shown { texts, waiting } => format!("✓ 对方已看到 {texts} 条，还有 {waiting} 条在路上"),
+            Self::TooLong { limit } => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
+            Self::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
+            Self::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
+            Self::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
+            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+            Self::CodeAgain { own, partner } => format!("你的 {own}，对方 {partner}"),
+            Self::Who(who) => format!(
+                "已连上 {}，配对码已核对，从 {} 起\n  {} + ML-KEM-768\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
+                who.partner, who.since, who.suite, who.local, who.remote, who.waiting
+            ),
+            Self::OfferDeclined => "对方想发文件，这个版本的 tete 谢绝了。".into(),
+            Self::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
+            Self::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
+            Self::CutOff => "掉线了".into(),
+        }
+    }
+}
+
+/// Short words of the interface.
+pub struct Words {
+    /// The partner, beside each of their texts.
+    pub partner: &'static str,
+    /// Prompt of the chat.
+    pub prompt: &'static str,
+    /// Prompt for the partner's half.
+    pub half: &'static str,
+    /// Prompt for the outcome of a comparison.
+    pub compare: &'static str,
+    /// Prompt for the address.
+    pub address: &'static str,
+    /// Before an error.
+    pub error: &'static str,
+}
+
+impl Words {
+    /// The words of a language.
+    pub fn of(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self {
+                partner: "partner",
+                prompt: "you › ",
+                half: "partner's half: ",
+                compare: "same or different: ",
+                address: "address your partner told you: ",
+                error: "tete: ",
+            },
+            Lang::Zh => Self {
+                partner: "对方",
+                prompt: "你 › ",
+                half: "对方的一半：",
+                compare: "一样 还是 不一样：",
+                address: "对方告诉你的地址：",
+                error: "tete：",
+            },
+        }
+    }
+}
+
+/// Whether the word for "same" or that for "different" was typed, in either language.
+pub fn compared(word: &str) -> Option<bool> {
+    match word.trim().to_lowercase().as_str() {
+        "same" | "一样" | "一樣" => Some(true),
+        "different" | "不一样" | "不一樣" => Some(false),
+        _ => None,
+    }
+}
+
+/// What `--help` says.
+pub struct HelpTexts {
+    /// What tete is.
+    pub about: &'static str,
+    /// `tete host`.
+    pub host: &'static str,
+    /// `tete join`.
+    pub join: &'static str,
+    /// The argument HOST.
+    pub address: &'static str,
+    /// The argument PORT.
+    pub peer_port: &'static str,
+    /// `--port`.
+    pub port: &'static str,
+    /// `--bind`.
+    pub bind: &'static str,
+    /// `--confirm`.
+    pub confirm: &'static str,
+    /// `--confirm-minutes`.
+    pub confirm_minutes: &'static str,
+    /// `--lang`.
+    pub lang: &'static str,
+    /// `--help`.
+    pub help: &'static str,
+    /// `--version`.
+    pub version: &'static str,
+    /// Examples and exit codes.
+    pub after: &'static str,
+}
+
+impl HelpTexts {
+    /// The help of a language.
+    pub fn of(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self {
+                about: "An end-to-end encrypted private chat for exactly two people.\n\nOne runs `tete` and waits, the other runs `tete HOST`. Each reads half of a code to the other, then the room is open. Nothing is stored.",
+                host: "Open a room and wait for the partner (what `tete` alone does)",
+                join: "Join the partner's room; asks for the address if none is given",
+                address: "Where the partner waits: a host name, IPV4, [IPV6], each also with :PORT",
+                peer_port: "The partner's port",
+                port: "Port to listen on; 0 picks a free one",
+                bind: "Address to listen on, instead of all of this machine's",
+                confirm: "How to check the code: type the half that the partner reads out, or compare both halves on both screens",
+                confirm_minutes: "Minutes the check of the code may take",
+                lang: "Language of the interface, instead of the locale's",
+                help: "Print help",
+                version: "Print version",
+                after: "Exit codes: 0 left in order, every text shown; 2 usage; 3 no connection; 4 the other side does not speak tete/1; 5 pairing failed; 6 cut off; 7 local fault.",
+            },
+            Lang::Zh => Self {
+                about: "只属于你和 ta 两个人的端到端加密聊天。\n\n一个人运行 `tete` 等着，另一个人运行 `tete 主机`。两人互相念出一半配对码，房间就开了。什么都不保存。",
+                host: "开一个房间等对方（只写 `tete` 也一样）",
+                join: "进入对方的房间；没写地址就会问你",
+                address: "对方在哪里：主机名、IPv4、[IPv6]，后面都可以加 :端口",
+                peer_port: "对方的端口",
+                port: "在哪个端口等；0 表示自动选一个",
+                bind: "只在这个地址上等，而不是本机所有地址",
+                confirm: "怎样核对配对码：type 输入对方念的一半，compare 两边屏幕对照",
+                confirm_minutes: "核对配对码最多几分钟",
+                lang: "界面语言，不按系统设置",
+                help: "显示帮助",
+                version: "显示版本",
+                after: "退出代码：0 正常离开且对方都看到了；2 用法；3 没连上；4 那边不是 tete/1；5 配对失败；6 掉线；7 本机故障。",
+            },
+        }
+    }
+}
+
+fn texts(count: usize) -> String {
+    if count == 1 { "1 text was".into() } else { format!("{count} texts were") }
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 text is".into() } else { format!("{count} texts are") }
+}
+
+fn several(count: usize) -> String {
+    if count == 1 { String::new() } else { format!("{count} texts ") }
+}
+
+/// What the partner types to get here.
+fn invocation(address: IpAddr, port: u16) -> String {
+    if port == crate::address::PORT { format!("tete {address}") } else { format!("tete {address} {port}") }
+}
+
+fn pictures(indices: &[u8; 7], name: impl Fn(&emoji::Emoji) -> &'static str) -> String {
+    let entries = indices.iter().filter_map(|index| emoji::TABLE.get(usize::from(*index)));
+    entries.map(|entry| format!("{} {}", entry.glyph, name(entry))).collect::<Vec<_>>().join(", ")
+}
+
+/// Columns of one large digit, in picture elements.
+const FONT_WIDTH: usize = 3;
+/// Each digit in five rows of three picture elements, the left one the highest bit.
+const FONT: [[u8; 5]; 10] = [
+    [0b111, 0b101, 0b101, 0b101, 0b111],
+    [0b010, 0b110, 0b010, 0b010, 0b111],
+    [0b111, 0b001, 0b111, 0b100, 0b111],
+    [0b111, 0b001, 0b111, 0b001, 0b111],
+    [0b101, 0b101, 0b111, 0b001, 0b001],
+    [0b111, 0b100, 0b111, 0b001, 0b111],
+    [0b111, 0b100, 0b111, 0b101, 0b111],
+    [0b111, 0b001, 0b010, 0b010, 0b010],
+    [0b111, 0b101, 0b111, 0b101, 0b111],
+    [0b111, 0b101, 0b111, 0b001, 0b111],
+];
+
+/// The half as large as the terminal allows, and once more as text.
+fn large(half: &Half, columns: usize) -> String {
+    let plain = format!("    {half}");
+    let Some(scale) = [2, 1].into_iter().find(|scale| columns > (DIGITS * (FONT_WIDTH + 1) + 1) * scale + 4) else {
+        return plain;
+    };
+    let mut out = String::new();
+    for row in 0..5 {
+        out.push_str("    ");
+        for (place, digit) in half.digits().iter().enumerate() {
+            let bits = FONT.get(usize::from(*digit)).and_then(|rows| rows.get(row)).copied().unwrap_or_default();
+            let gap = if place == DIGITS / 2 - 1 { 2 } else { 1 };
+            for element in (0..FONT_WIDTH).rev() {
+                out.push_str(&if bits >> element & 1 == 1 { "█" } else { " " }.repeat(scale));
+            }
+            out.push_str(&" ".repeat(gap * scale));
+        }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+    }
+    out + "\n" + &plain
+}
