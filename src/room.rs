@@ -128,6 +128,7 @@ enum Outcome {
 }
 
 /// What moved the driver.
+#[expect(clippy::large_enum_variant, reason = "lives for one turn of the loop")]
 enum Moved {
     Io(Result<(), Ended>),
     Action(Option<Action>),
@@ -280,7 +281,7 @@ impl Room {
     }
 
     /// Waits until somebody has finished the handshake. `None` if the user ended it.
-    async fn next_guest(&mut self) -> Option<Line> {
+    async fn next_guest(&mut self) -> Option<Box<Line>> {
         self.lobby.as_mut()?.open();
         loop {
             self.show_now().await;

@@ -43,7 +43,7 @@ enum Gate {
 /// What happens at the door.
 pub enum News {
     /// Somebody finished the handshake.
-    Guest(Line),
+    Guest(Box<Line>),
     /// Somebody was told busy, so many in all.
     ToldBusy {
         /// The latest of them.
@@ -56,7 +56,7 @@ pub enum News {
 }
 
 enum Greeting {
-    Guest(Line),
+    Guest(Box<Line>),
     Busy(SocketAddr),
     Gone,
 }
@@ -72,7 +72,7 @@ pub struct Lobby {
     tasks: JoinSet<Greeting>,
     entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
     /// Finished the handshake while somebody else was pairing. Its own side waits only five seconds.
-    spare: Option<Line>,
+    spare: Option<Box<Line>>,
     told_busy: u32,
     last_news: Option<Duration>,
 }
@@ -136,7 +136,7 @@ impl Lobby {
         }
     }
 
-    fn guest(&mut self, line: Line) -> News {
+    fn guest(&mut self, line: Box<Line>) -> News {
         match *self.gate.borrow() {
             Gate::Open => return News::Guest(line),
             Gate::Taken if self.spare.is_none() => self.spare = Some(line),
@@ -165,7 +165,7 @@ impl Lobby {
             self.evict(Some(0));
         }
         let session = Session::respond(self.key.clone(), Box::new(OsRandom), self.confirmation, self.clock.now());
-        let line = Line::new(caller.stream, caller.from, session, self.clock);
+        let line = Box::new(Line::new(caller.stream, caller.from, session, self.clock));
         let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
         let greeting = async move {
             timeout(HANDSHAKE, greeting(line, caller.record.as_slice(), gate, waiter)).await.unwrap_or(Greeting::Gone)
@@ -192,7 +192,7 @@ fn block(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-async fn greeting(mut line: Line, record: &[u8], gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
+async fn greeting(mut line: Box<Line>, record: &[u8], gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
     let from = line.from;
     if line.receive(record).is_err() {
         // Only another version is answered.

@@ -93,7 +93,8 @@ fn is_missing_family(error: &io::Error) -> bool {
 
 /// The addresses of this machine that a partner can be told, best first.
 ///
-/// Link-local IPv6 is left out: it needs a zone that only the partner knows.
+/// Link-local IPv6 is left out: it needs a zone that only the partner knows. So
+/// are loopback addresses, unless there are no others.
 pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let mut out: Vec<_> = interfaces
@@ -104,6 +105,9 @@ pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
         .collect();
     out.sort_by_key(|(scope, ip)| (*scope, ip.is_ipv6()));
     out.dedup();
+    if out.first().is_some_and(|(scope, _)| *scope != Scope::Machine) {
+        out.retain(|(scope, _)| *scope != Scope::Machine);
+    }
     out
 }
 

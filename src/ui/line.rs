@@ -505,7 +505,7 @@ impl Writer {
             }
         }
         match &mut self.printer {
-            Some(printer) => printer.print(std::mem::take(&mut *out)).map_err(|_| io::ErrorKind::BrokenPipe.into()),
+            Some(printer) => print_through(printer, std::mem::take(&mut *out)),
             None => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush())
@@ -515,7 +515,9 @@ impl Writer {
 
     fn status(&mut self, status: &Status) {
         let text = if self.interactive { Some(status.text(self.lang, columns())) } else { status.line() };
-        let Some(mut text) = text else { return };
+        let Some(text) = text else { return };
+        let mut text =
+            if self.interactive { Printable::text(&text).rows(columns()).collect::<Vec<_>>().join("\n") } else { text };
         if self.interactive && self.color && self.status_to_terminal {
             text = match status {
                 Status::Code { .. } | Status::BothHalves { .. } | Status::Reach { .. } => text,
@@ -526,7 +528,7 @@ impl Writer {
         text.push('\n');
         match &mut self.printer {
             Some(printer) if self.status_to_terminal => {
-                let _ = printer.print(text);
+                let _ = print_through(printer, text);
             }
             // Standard error may be closed: there is nobody left to tell.
             _ => {
@@ -534,6 +536,16 @@ impl Writer {
             }
         }
     }
+}
+
+/// Prints above the prompt and returns once the editor has taken it.
+///
+/// The editor's queue holds one message: the second, which moves the cursor up
+/// and down again, finds room only when the first is out of it.
+fn print_through(printer: &mut Printer, text: String) -> io::Result<()> {
+    let mut print = |text| printer.print(text).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe));
+    print(text)?;
+    print("\x1b[A\n".to_owned())
 }
 
 /// Hours and minutes on the user's clock.

@@ -29,6 +29,7 @@ impl Lang {
 }
 
 /// What the program tells its user while it runs.
+#[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Status {
     /// A socket listens.
     Listening(SocketAddr),
@@ -136,6 +137,7 @@ pub enum PairingFault {
 }
 
 /// Why the program ends with an exit code other than 0.
+#[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Fault {
     /// The command line, in clap's words.
     CommandLine(Printable),
