@@ -3,29 +3,25 @@
 mod line;
 mod lobby;
 mod signals;
+mod talk;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::address::{Address, scope};
-use crate::protocol::delivery::{Refusal, TEXT, WAITING_BYTES, WAITING_TEXTS};
-use crate::protocol::error::{Error, Rejection, Wait};
-use crate::protocol::handshake::SUITE;
-use crate::protocol::keys::{PublicKey, StaticKey};
-use crate::protocol::pairing::Verdict;
+use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
+use crate::protocol::error::{Error, Rejection};
+use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
-use crate::protocol::session::{Event, Session, Stage};
+use crate::protocol::session::{Session, Stage};
 use crate::transport::{dial, listen};
-use crate::ui::line::{Action, Ask, Command, Show, Shown, Ui};
-use crate::ui::messages::{Fault, PairingFault, Status, Who};
+use crate::ui::line::{Action, Ask, Show, Shown, Ui};
+use crate::ui::messages::{Fault, PairingFault, Status};
 use crate::ui::printable::Printable;
 use line::{Clock, Ended, Line};
 use lobby::{Lobby, News};
@@ -34,10 +30,6 @@ use signals::Signals;
 /// Pauses after failed runs; the last one stays.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
-/// How long leaving on request waits for the last receipts.
-const FINISH: Duration = Duration::from_secs(3);
-/// How long a BYE may take to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the screen may take to show what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -125,18 +117,6 @@ enum Outcome {
     Failed(PairingFault),
     /// Our own side cannot go on.
     Local(Fault),
-}
-
-/// What moved the driver.
-#[expect(clippy::large_enum_variant, reason = "lives for one turn of the loop")]
-enum Moved {
-    Io(Result<(), Ended>),
-    Action(Option<Action>),
-    Shown(Option<Shown>),
-    ScreenReady(bool),
-    News(News),
-    Signal,
-    Time,
 }
 
 impl Room {
@@ -345,259 +325,6 @@ impl Room {
         }
     }
 
-    /// One run from the finished handshake on: the code, the chat, the end.
-    async fn converse(&mut self, line: &mut Line) -> Outcome {
-        let outcome = self.talk(line).await;
-        self.ask(Ask::Nothing);
-        outcome
-    }
-
-    async fn talk(&mut self, line: &mut Line) -> Outcome {
-        let mut seen = Stage::Established;
-        let mut confirmed = false;
-        let mut failure = None;
-        let mut opened_at = String::new();
-        let mut waiting = 0;
-        let mut leave_by = None;
-        loop {
-            let now = self.clock.now();
-            // What the session's own steps have brought about.
-            if line.session.stage() == Stage::Confirming && seen == Stage::Established && line.is_flushed() {
-                seen = Stage::Confirming;
-                self.show_code(line);
-            }
-            if line.session.is_confirmed() && !confirmed {
-                confirmed = true;
-                self.ask(Ask::Nothing);
-                if line.session.stage() == Stage::Confirming {
-                    self.tell(Status::WaitingForPartner);
-                }
-            }
-            if line.session.stage() == Stage::Open && seen != Stage::Open {
-                seen = Stage::Open;
-                if let Some(lobby) = &mut self.lobby {
-                    lobby.close();
-                }
-                opened_at = crate::ui::line::local_time();
-                self.tell(Status::RoomOpen);
-                self.ask(Ask::Chat);
-            }
-            if line.session.stage() == Stage::Open {
-                waiting = line.session.waiting();
-                if self.input.ended && (waiting == 0 || leave_by.is_some_and(|at| now >= at)) {
-                    line.session.leave();
-                }
-            } else if self.input.ended && seen == Stage::Confirming && !confirmed && failure.is_none() {
-                failure = Some(if self.ui.interactive { PairingFault::Left } else { PairingFault::NoHalf });
-                line.session.leave();
-            }
-
-            let farewell = line.session.stage() == Stage::Closed || failure.is_some();
-            if farewell && !self.say_farewell(line).await {
-                return Outcome::Cut { waiting };
-            }
-            if line.session.stage() == Stage::Closed {
-                return match failure {
-                    Some(why) => Outcome::Failed(why),
-                    None if seen == Stage::Open => Outcome::Left { waiting },
-                    None => Outcome::Failed(PairingFault::Left),
-                };
-            }
-
-            let leaving = leave_by.map(|at: Duration| at.saturating_sub(now));
-            let moved = {
-                let Self { ui, lobby, signals, show, unshown, .. } = self;
-                // In a pipe the next line is read only when it can be taken.
-                let listen = ui.interactive || waiting < WAITING_TEXTS && !self.input.ended;
-                tokio::select! {
-                    moved = line.move_bytes(unshown.has_room()) => Moved::Io(moved),
-                    action = ui.actions.recv(), if listen => Moved::Action(action),
-                    shown = ui.shown.recv() => Moved::Shown(shown),
-                    permit = ui.screen.reserve(), if !show.is_empty() => Moved::ScreenReady(match (permit, show.pop_front()) {
-                        (Ok(permit), Some(what)) => {
-                            permit.send(what);
-                            true
-                        }
-                        _ => false,
-                    }),
-                    news = news(lobby) => Moved::News(news),
-                    () = signals.recv() => Moved::Signal,
-                    () = tokio::time::sleep(leaving.unwrap_or_default()), if leaving.is_some() => Moved::Time,
-                }
-            };
-            match moved {
-                Moved::Io(Ok(())) => {
-                    for event in line.take_events() {
-                        match event {
-                            Event::Text(text) => {
-                                self.unshown.push(text.text.len());
-                                self.show.push_back(Show::Text(text));
-                            }
-                            Event::Shown(texts) => {
-                                let waiting = line.session.waiting();
-                                self.tell(Status::Shown { texts, waiting });
-                            }
-                            Event::OfferDeclined => self.tell(Status::OfferDeclined),
-                            Event::Left if seen == Stage::Open => {
-                                self.drain_screen().await;
-                                self.tell(Status::PartnerLeft);
-                                return Outcome::Left { waiting };
-                            }
-                            Event::Left => return Outcome::Failed(PairingFault::PartnerLeft),
-                        }
-                    }
-                }
-                Moved::Io(Err(ended)) => {
-                    return match (seen, ended) {
-                        (Stage::Open, Ended::Cut | Ended::Error(Error::Timeout(_))) => Outcome::Cut { waiting },
-                        (Stage::Open, Ended::Error(_)) => Outcome::Broken { waiting },
-                        (_, ended) => Outcome::Failed(failure.unwrap_or_else(|| pairing_fault(ended))),
-                    };
-                }
-                Moved::Action(None) => return Outcome::Local(Fault::System(Printable::line("the input is gone"))),
-                Moved::Action(Some(action)) => {
-                    if let Some(why) = self.act(action, line, &opened_at, &mut leave_by) {
-                        failure = Some(why);
-                    }
-                }
-                Moved::Shown(Some(Shown::Text(id))) => {
-                    self.unshown.pop();
-                    line.session.shown(id);
-                }
-                Moved::Shown(Some(Shown::Broken(error))) => {
-                    line.session.leave();
-                    self.say_farewell(line).await;
-                    return Outcome::Local(Fault::Output(Printable::line(&reason(&error))));
-                }
-                Moved::Shown(None) | Moved::ScreenReady(false) => {
-                    return Outcome::Local(Fault::System(Printable::line("the screen is gone")));
-                }
-                Moved::ScreenReady(true) | Moved::Time => {}
-                Moved::News(news) => self.hear(news),
-                Moved::Signal => {
-                    if seen != Stage::Open {
-                        failure = Some(PairingFault::Left);
-                    }
-                    line.session.leave();
-                    self.input.ended = true;
-                    leave_by = Some(now);
-                }
-            }
-        }
-    }
-
-    fn show_code(&mut self, line: &Line) {
-        let Some(code) = line.session.code() else { return };
-        let (own, partner) = (code.own.clone(), code.partner.clone());
-        let can_skip = self.lobby.is_some();
-        match self.options.confirm {
-            Confirm::Type => self.tell(Status::Code { own, can_skip }),
-            Confirm::Compare => self.tell(Status::BothHalves { own, partner, emoji: *code.emoji, can_skip }),
-        }
-        self.ask_code();
-    }
-
-    fn ask_code(&mut self) {
-        self.ask(match self.options.confirm {
-            Confirm::Type => Ask::Half,
-            Confirm::Compare => Ask::Compare,
-        });
-    }
-
-    /// Does what the user wants. Returns why the pairing failed, if it did by that.
-    fn act(
-        &mut self,
-        action: Action,
-        line: &mut Line,
-        opened_at: &str,
-        leave_by: &mut Option<Duration>,
-    ) -> Option<PairingFault> {
-        match action {
-            Action::Half { question, .. } | Action::Compared { question, .. } | Action::Next { question }
-                if question != self.input.question =>
-            {
-                self.tell(Status::StaleEntry);
-            }
-            Action::Half { typed, .. } => {
-                let status = match line.session.enter(&typed)? {
-                    Verdict::Right => return None,
-                    Verdict::Wrong { tries_left: 0 } => return Some(PairingFault::WrongHalf),
-                    Verdict::Wrong { tries_left } => Status::WrongHalf { tries_left },
-                    Verdict::OwnHalf => Status::OwnHalf,
-                    Verdict::NotACode => Status::NotACode,
-                };
-                self.tell(status);
-                self.ask_code();
-            }
-            Action::Compared { same: Some(same), .. } => {
-                line.session.compared(same);
-                return (!same).then_some(PairingFault::Different);
-            }
-            Action::Compared { same: None, .. } => {
-                self.tell(Status::NeitherWord);
-                self.ask_code();
-            }
-            Action::Next { .. } if self.lobby.is_some() => {
-                line.session.leave();
-                return Some(PairingFault::Skipped);
-            }
-            Action::Next { .. } => {
-                self.tell(Status::NotACode);
-                self.ask_code();
-            }
-            Action::Say { text, taken } => {
-                let said = line.session.say(text, self.clock.now());
-                if said == Err(Refusal::Full) {
-                    self.tell(Status::Full { waiting: line.session.waiting() });
-                }
-                if said.is_err() {
-                    self.input.unsent_lines += usize::from(!self.ui.interactive);
-                }
-                let _ = taken.send(said.is_ok());
-            }
-            Action::Unsendable(status) => {
-                self.tell(status);
-                self.input.unsent_lines += usize::from(!self.ui.interactive);
-            }
-            Action::Command(Command::Help) => self.tell(Status::Help),
-            Action::Command(Command::Code) => {
-                let code = line.session.code()?;
-                let (own, partner) = (code.own.clone(), code.partner.clone());
-                self.tell(Status::CodeAgain { own, partner });
-            }
-            Action::Command(Command::Who) => {
-                let keys = line.session.keys()?;
-                self.tell(Status::Who(Who {
-                    partner: line.from,
-                    suite: SUITE,
-                    local: fingerprint(keys.local),
-                    remote: fingerprint(keys.remote),
-                    since: opened_at.to_owned(),
-                    waiting: line.session.waiting(),
-                }));
-            }
-            Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
-            Action::End | Action::Interrupt | Action::Command(Command::Quit) => {
-                let again = std::mem::replace(&mut self.input.ended, true);
-                let waiting = line.session.waiting();
-                if again {
-                    *leave_by = Some(Duration::ZERO);
-                } else if self.ui.interactive {
-                    *leave_by = Some(self.clock.now() + FINISH);
-                }
-                if waiting > 0 && self.ui.interactive && !again {
-                    self.tell(Status::Finishing { waiting });
-                }
-            }
-        }
-        None
-    }
-
-    /// Sends what is left, BYE last. `false` if it could not be sent in time.
-    async fn say_farewell(&mut self, line: &mut Line) -> bool {
-        tokio::time::timeout(FAREWELL, line.flush()).await.is_ok_and(|sent| sent.is_ok())
-    }
-
     /// What an open room, or one that was, comes to.
     fn end(&mut self, outcome: Outcome) -> Result<(), Fault> {
         match outcome {
@@ -684,21 +411,6 @@ async fn news(lobby: &mut Option<Lobby>) -> News {
         Some(lobby) => lobby.next().await,
         None => std::future::pending().await,
     }
-}
-
-fn pairing_fault(ended: Ended) -> PairingFault {
-    match ended {
-        Ended::Error(Error::Commitment) => PairingFault::Commitment,
-        Ended::Error(Error::Reflection) => PairingFault::Reflection,
-        Ended::Error(Error::Timeout(Wait::Confirmation)) => PairingFault::Timeout,
-        Ended::Cut => PairingFault::Cut,
-        Ended::Error(_) => PairingFault::Misbehaved,
-    }
-}
-
-/// SHA-256 of a static key, in base64.
-fn fingerprint(key: PublicKey) -> String {
-    STANDARD.encode(digest::digest(&digest::SHA256, &key.0))
 }
 
 /// An error of the system in its own words, without its number.

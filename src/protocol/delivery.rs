@@ -101,9 +101,9 @@ impl Outbox {
         self.waiting.len()
     }
 
-    /// Whether a part of a text could be sent now.
-    pub fn has_unsent(&self) -> bool {
-        self.sending.0 < self.waiting.len()
+    /// Whether a text of any allowed length would be taken now.
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < WAITING_TEXTS && self.bytes + TEXT <= WAITING_BYTES
     }
 
     fn first_id(&self) -> u32 {

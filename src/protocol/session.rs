@@ -298,6 +298,7 @@ impl Session {
     }
 
     /// The user compared both halves and says whether they are the same on both screens.
+    /// If not, the session ends.
     pub fn compared(&mut self, same: bool) {
         if let Some(confirming) = self.unconfirmed() {
             confirming.confirmed = same;
@@ -320,6 +321,11 @@ impl Session {
             Phase::Open(room) if !self.leaving => room.outbox.push(text, now),
             _ => Err(Refusal::NotOpen),
         }
+    }
+
+    /// Whether a text of any allowed length would be taken now.
+    pub fn can_say(&self) -> bool {
+        matches!(&self.phase, Phase::Open(room) if !self.leaving && room.outbox.has_room())
     }
 
     /// Our user was shown every text up to and including `id`.

@@ -14,6 +14,8 @@ use crate::protocol::session::{Event, SILENCE, Session};
 const READ: usize = 16 * 1024;
 /// Sealed bytes that may wait for the socket.
 const OUT: usize = 16 * 1024;
+/// Unsent bytes in the kernel beyond which the socket is not writable.
+const UNSENT: u32 = 16 * 1024;
 
 /// A clock that also runs while the machine sleeps.
 #[derive(Clone, Copy)]
@@ -55,6 +57,8 @@ impl Line {
     pub fn new(stream: TcpStream, from: SocketAddr, session: Session, clock: Clock) -> Self {
         // Without it the kernel would hold back small records for the receipt of larger ones.
         let _ = stream.set_nodelay(true);
+        // What the kernel has not sent yet cannot be overtaken by what is more urgent.
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         Self {
             session,
             from,
@@ -117,6 +121,23 @@ impl Line {
             }
             self.stream.writable().await.map_err(|_| Ended::Cut)?;
             self.write()?;
+        }
+    }
+
+    /// Says that nothing more comes, and waits until the other end has closed too.
+    ///
+    /// A socket closed with bytes unread resets the connection, and the other
+    /// end could lose the BYE that it has not read yet.
+    pub async fn close(&mut self) {
+        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
+            return;
+        }
+        while self.stream.readable().await.is_ok() {
+            match self.stream.try_read(self.incoming.as_mut_slice()) {
+                Ok(0) => return,
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+                _ => {}
+            }
         }
     }
 

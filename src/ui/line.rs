@@ -221,6 +221,11 @@ impl Default for Question {
 }
 
 impl Asked {
+    fn now(&self) -> (u64, Ask) {
+        let asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
+        (asked.number, asked.what)
+    }
+
     /// Waits for a question other than the last one answered. The chat is one that never ends.
     fn next(&self, answered: u64) -> (u64, Ask) {
         let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
@@ -344,8 +349,11 @@ impl Reader {
         let mut input = io::stdin().lock();
         let mut answered = 0;
         loop {
-            let (question, what) = self.asked.next(answered);
-            let action = match read_line(&mut input) {
+            self.asked.next(answered);
+            let line = read_line(&mut input);
+            // The answer is to the code that was shown last, however long ago the reading began.
+            let (question, what) = self.asked.now();
+            let action = match line {
                 Ok(Some(Line::Text(line))) if what == Ask::Chat => {
                     let (taken, _) = oneshot::channel();
                     Action::Say { text: line, taken }

@@ -1,0 +1,45 @@
+//! The protocol core alone: `cargo bench --bench core`.
+#![allow(clippy::unwrap_used)]
+
+#[allow(missing_docs, dead_code)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use common::Pair;
+use divan::{Bencher, black_box};
+use tete::protocol::session::Role;
+
+fn main() {
+    divan::main();
+}
+
+/// Records 1 to 3 and the responder's nonce, both sides: X25519, ML-KEM-768, commitment, code.
+#[divan::bench]
+fn handshake_of_both_sides() {
+    let mut pair = Pair::default();
+    pair.run();
+    black_box(pair.stages());
+}
+
+/// One text and its receipt: sealed, opened and rekeyed on both sides.
+#[divan::bench]
+fn text_and_receipt(bencher: Bencher) {
+    let mut pair = Pair::open();
+    bencher.bench_local(|| {
+        pair.say(Role::Initiator, "一百个字节左右的一句话, about a hundred bytes of text, as people write it 🙂");
+        pair.run();
+        pair.r.texts.clear();
+    });
+}
+
+/// One small record, sealed on one side and opened on the other, with the REKEY of both.
+#[divan::bench]
+fn seal_and_open(bencher: Bencher) {
+    let mut pair = Pair::open();
+    bencher.bench_local(|| {
+        // Four seconds of silence make a PAD due.
+        pair.now += tete::protocol::session::HEARTBEAT;
+        let record = pair.i.session.transmit(pair.now).unwrap().unwrap();
+        pair.r.take(record.as_slice(), pair.now);
+    });
+}
