@@ -1,13 +1,12 @@
 //! The protocol core alone: `cargo bench --bench core`.
-#![allow(clippy::unwrap_used)]
 
-#[allow(missing_docs, dead_code)]
 #[path = "../tests/common/mod.rs"]
 mod common;
 
 use common::Pair;
 use divan::{Bencher, black_box};
 use tete::protocol::session::Role;
+use tete::ui::printable::Printable;
 
 fn main() {
     divan::main();
@@ -42,4 +41,12 @@ fn seal_and_open(bencher: Bencher) {
         let record = pair.i.session.transmit(pair.now).unwrap().unwrap();
         pair.r.take(record.as_slice(), pair.now);
     });
+}
+
+/// The longest text made printable and cut into rows, if it is all combining marks.
+#[divan::bench]
+fn printable_of_65536_bytes() {
+    let text = "a\u{301}".repeat(21_845);
+    let printable = Printable::text(black_box(&text));
+    black_box(printable.rows(80).count());
 }

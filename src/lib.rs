@@ -9,6 +9,8 @@
 //! owns one session and joins it to the user ([`ui`]), the wire ([`transport`])
 //! and the clock. [`address`] and [`harden`] stand alone.
 #![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod address;
 pub mod cli;

@@ -17,6 +17,7 @@ use rustyline::{
     Modifiers, RepeatCount,
 };
 use tokio::sync::{mpsc, oneshot};
+use unicode_width::UnicodeWidthStr as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::messages::{Fault, Lang, Status, Words, compared};
@@ -25,8 +26,8 @@ use crate::protocol::delivery::{Incoming, TEXT};
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
-/// Below this many columns a gutter would leave no room for text.
-const COLUMNS_LEAST: usize = 24;
+/// Below this many columns time and speaker get a row of their own.
+const NARROW: usize = 40;
 /// Ages below this are not worth a word.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -501,12 +502,18 @@ impl Writer {
         let printable = Printable::text(&text.text);
         let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
         let head = format!("{} {late}{} ", local_time(), Words::of(self.lang).partner);
-        let indent = unicode_width::UnicodeWidthStr::width(head.as_str());
-        let width = columns().saturating_sub(indent + 3);
+        let columns = columns();
         let mut out = Zeroizing::new(String::new());
+        let indent = if columns < NARROW {
+            out.push_str(&head);
+            out.push('\n');
+            0
+        } else {
+            head.width()
+        };
         let (open, close) = printable.isolates();
-        for (place, row) in printable.rows(width).enumerate() {
-            let gutter = if place == 0 { head.clone() } else { " ".repeat(indent) };
+        for (place, row) in printable.rows(columns.saturating_sub(indent + 3)).enumerate() {
+            let gutter = if place == 0 && indent > 0 { head.clone() } else { " ".repeat(indent) };
             let gutter = if self.color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
             for part in [gutter.as_str(), open, row, close, "\n"] {
                 out.push_str(part);
@@ -563,7 +570,8 @@ pub fn local_time() -> String {
 
 fn columns() -> usize {
     let size = tcgetwinsize(io::stdout()).or_else(|_| tcgetwinsize(io::stderr()));
-    size.map_or(COLUMNS, |size| usize::from(size.ws_col)).clamp(COLUMNS_LEAST, 1_000)
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { COLUMNS } else { columns.min(1_000) }
 }
 
 #[cfg(test)]

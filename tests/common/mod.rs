@@ -1,5 +1,5 @@
 //! Two sessions, an in-memory wire and a clock that moves only when told to.
-#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(dead_code)]
 
 use std::collections::VecDeque;
 use std::sync::Arc;
