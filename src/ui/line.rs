@@ -4,10 +4,13 @@
 //! what is shown. Chat goes to standard output, everything else to standard error.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
 use rustyline::config::{Behavior, BellStyle, Config};
 use rustyline::error::ReadlineError;
@@ -28,6 +31,8 @@ use crate::protocol::delivery::{Incoming, TEXT};
 const COLUMNS: usize = 80;
 /// Below this many columns time and speaker get a row of their own.
 const NARROW: usize = 40;
+/// No time zone file is longer, in bytes.
+const ZONE_FILE: u64 = 1 << 20;
 /// Ages below this are not worth a word.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -565,7 +570,17 @@ fn print_through(printer: &mut Printer, text: String) -> io::Result<()> {
 
 /// Hours and minutes on the user's clock.
 pub fn local_time() -> String {
-    jiff::Zoned::now().strftime("%H:%M").to_string()
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    Timestamp::now().to_zoned(ZONE.get_or_init(zone).clone()).strftime("%H:%M").to_string()
+}
+
+/// The user's time zone, or UTC where `TZ` names something that is no zone file:
+/// the library would read a device for ever.
+fn zone() -> TimeZone {
+    let named = std::env::var("TZ").unwrap_or_default();
+    let path = Path::new(named.trim_start_matches(':'));
+    let file = path.metadata().is_ok_and(|file| file.is_file() && file.len() <= ZONE_FILE);
+    if path.is_absolute() && !file { TimeZone::UTC } else { TimeZone::system() }
 }
 
 fn columns() -> usize {
