@@ -36,6 +36,15 @@ struct Talk<'a> {
     waiting: usize,
     /// When leaving no longer waits for receipts.
     leave_by: Option<Duration>,
+    /// BYE is all that is left to say. What happens to the connection after that is in order.
+    leaving: bool,
+}
+
+impl Talk<'_> {
+    fn leave(&mut self) {
+        self.leaving = true;
+        self.line.session.leave();
+    }
 }
 
 /// What moved the driver.
@@ -60,6 +69,7 @@ impl Room {
             opened_at: String::new(),
             waiting: 0,
             leave_by: None,
+            leaving: false,
         };
         let outcome = loop {
             self.observe(&mut talk);
@@ -104,7 +114,7 @@ impl Room {
             let done = talk.waiting == 0 && self.unshown.is_empty();
             let late = talk.leave_by.is_some_and(|at| self.clock.now() >= at);
             if self.input.ended && (done || late) {
-                talk.line.session.leave();
+                talk.leave();
             }
         } else if self.input.ended && talk.seen == Stage::Confirming && !talk.confirmed && talk.failure.is_none() {
             let why = if self.ui.interactive { PairingFault::Left } else { PairingFault::NoHalf };
@@ -114,12 +124,12 @@ impl Room {
 
     fn fail(&mut self, talk: &mut Talk<'_>, why: PairingFault) {
         talk.failure = Some(why);
-        talk.line.session.leave();
+        talk.leave();
     }
 
     /// Where our side ends the run: sends what is left, BYE last.
     async fn farewell(&mut self, talk: &mut Talk<'_>) -> Option<Outcome> {
-        if talk.line.session.stage() != Stage::Closed && talk.failure.is_none() {
+        if !talk.leaving && talk.line.session.stage() != Stage::Closed {
             return None;
         }
         let sent = say_bye(talk.line).await;
@@ -168,7 +178,7 @@ impl Room {
                 talk.line.session.shown(id);
             }
             Moved::Shown(Some(Shown::Broken(error))) => {
-                talk.line.session.leave();
+                talk.leave();
                 say_bye(talk.line).await;
                 return Some(Outcome::Local(Fault::Output(Printable::line(&reason(&error)))));
             }
