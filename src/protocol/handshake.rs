@@ -150,16 +150,16 @@ impl Responder {
     }
 }
 
-/// The record that refuses a caller in clear, if the protocol has one for this.
-pub fn reject(error: Error) -> Option<Record> {
-    let (reason, version) = match error {
-        Error::Version(_) => (REJECT_VERSION, VERSION),
-        Error::Rejected(Rejection::Busy) => (REJECT_BUSY, VERSION),
-        _ => return None,
+/// The record that refuses a caller in clear.
+pub fn reject(rejection: Rejection) -> Option<Record> {
+    let (reason, min, max) = match rejection {
+        Rejection::Version { min, max } => (REJECT_VERSION, min, max),
+        Rejection::Busy => (REJECT_BUSY, VERSION, VERSION),
+        Rejection::Other(reason) => (reason, VERSION, VERSION),
     };
     record::small(|body| {
         let mut payload = Payload::<SMALL_BODY>::default();
-        payload.put(&[MAGIC, &[REJECT_MARK, reason, version, version]]);
+        payload.put(&[MAGIC, &[REJECT_MARK, reason, min, max]]);
         body.copy_from_slice(payload.0.as_slice());
         Ok(())
     })
@@ -237,7 +237,11 @@ impl<const N: usize> Payload<N> {
 fn write<const N: usize>(noise: &mut HandshakeState, payload: &Payload<N>, message: &mut [u8]) -> Result<(), Error> {
     // snow asks for room for a tag even where message 1 has none.
     let mut buffer = [0; SMALL_BODY + TAG];
-    let written = noise.write_message(payload.0.as_slice(), &mut buffer).map_err(|_| Error::Primitive)?;
+    let written = noise.write_message(payload.0.as_slice(), &mut buffer).map_err(|error| match error {
+        // The partner's key is one of small order.
+        snow::Error::Dh => Error::Handshake,
+        _ => Error::Primitive,
+    })?;
     if written != message.len() {
         return Err(Error::Primitive);
     }

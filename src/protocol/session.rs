@@ -14,7 +14,7 @@ use super::channel::Channel;
 use super::delivery::{Inbox, Incoming, Outbox, Refusal};
 use super::error::{Error, Rejection, Wait};
 use super::frame::{Frame, Token};
-use super::handshake::{self, Established, Initiator, Opening, Responder};
+use super::handshake::{self, Established, Initiator, Opening, Responder, VERSION};
 use super::keys::{Commitment, PublicKey, StaticKey, scrub_stack};
 use super::pairing::{Entries, PairingCode, Verdict};
 use super::random::Randomness;
@@ -201,7 +201,9 @@ impl Session {
             }
             Err(error) => {
                 self.close();
-                self.pending = handshake::reject(error);
+                if let Error::Version(_) = error {
+                    self.pending = handshake::reject(Rejection::Version { min: VERSION, max: VERSION });
+                }
                 Err(error)
             }
         }
@@ -262,7 +264,7 @@ impl Session {
     pub fn refuse_busy(&mut self) {
         if matches!(self.phase, Phase::AwaitRecord3(_)) {
             self.close();
-            self.pending = handshake::reject(Error::Rejected(Rejection::Busy));
+            self.pending = handshake::reject(Rejection::Busy);
         }
     }
 
