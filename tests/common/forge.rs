@@ -6,7 +6,9 @@ use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 use std::sync::atomic::{AtomicBool, Ordering};
+use tete::protocol::channel::Channel;
 use tete::protocol::handshake::SUITE;
+use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys};
 use tete::protocol::random::{CIPHERTEXT, OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, SMALL_BODY};
 use tete::protocol::resolver::Resolver;
@@ -94,9 +96,13 @@ impl Forger {
         self.0.get_handshake_hash().try_into().unwrap()
     }
 
-    /// The partner's static key, which the handshake has to be far enough for.
-    pub fn remote(&self) -> [u8; 32] {
-        self.0.get_remote_static().unwrap()[..32].try_into().unwrap()
+    /// The channel of the finished handshake.
+    pub fn into_channel(mut self, shared: &KemSecret) -> Channel {
+        let (i2r, r2i) = self.0.dangerously_get_raw_split();
+        let split = SplitKeys { i2r: secret(&i2r), r2i: secret(&r2i) };
+        let epoch = Epoch::new(0, &HandshakeHash(self.hash()), &split, shared);
+        let keys = (epoch.key_i2r().unwrap(), epoch.key_r2i().unwrap());
+        Channel::new(self.0.into_transport_mode().unwrap(), &keys.0, &keys.1)
     }
 }
 
@@ -110,9 +116,14 @@ pub fn kem_key() -> Vec<u8> {
     OsRandom.kem_pair().unwrap().0.to_vec()
 }
 
-/// A ciphertext for the key in the payload of record 1.
+/// A ciphertext for the key in the payload of record 1, and its secret.
+pub fn encapsulate(payload: &[u8]) -> ([u8; CIPHERTEXT], KemSecret) {
+    OsRandom.encapsulate(payload[..1184].try_into().unwrap()).unwrap()
+}
+
+/// The ciphertext alone.
 pub fn ciphertext(payload: &[u8]) -> [u8; CIPHERTEXT] {
-    OsRandom.encapsulate(payload[..1184].try_into().unwrap()).unwrap().0
+    encapsulate(payload).0
 }
 
 /// The first key pair it hands out, the static one, tells a false public key.
