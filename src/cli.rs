@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::address::PORT;
 use crate::ui::messages::{HelpTexts, Lang};
 
 /// What was typed after `tete`.
@@ -51,11 +50,11 @@ pub struct To {
 /// Where to listen.
 #[derive(Args)]
 pub struct At {
-    /// Port; 0 for any.
-    #[arg(long, value_name = "PORT", default_value_t = PORT, conflicts_with = "host")]
-    pub port: u16,
+    /// Port, instead of [`crate::address::PORT`]; 0 for any.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
     /// One address instead of all.
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "host")]
+    #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<IpAddr>,
 }
 

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tete::address::Address;
+use tete::address::{Address, PORT};
 use tete::cli::{self, At, Cli, Command, Stop};
 use tete::harden::harden;
 use tete::room::{self, Confirm, Options};
@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let lang = cli::language(&args).unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()));
     let terminal = TerminalGuard::new();
-    let result = run(args, lang, &terminal);
+    restore_on_panic(&terminal);
+    let result = run(args, lang);
     terminal.restore();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), Fault> {
+fn run(args: Vec<OsString>, lang: Lang) -> Result<(), Fault> {
     let system = |why: &str| Fault::System(Printable::line(why));
     harden().map_err(|error| system(&error.to_string()))?;
     let cli = match cli::parse(args, lang) {
@@ -54,11 +55,10 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         .enable_all()
         .build()
         .map_err(|error| system(&error.to_string()))?;
-    restore_on_panic(terminal);
     let ui = Ui::start(lang);
     let result = runtime.block_on(async {
         match what {
-            What::Host(at) => room::host(ui, options, at.bind, at.port).await,
+            What::Host(at) => room::host(ui, options, at.bind, at.port.unwrap_or(PORT)).await,
             What::Join(address) => room::join(ui, options, address).await,
         }
     });
@@ -76,6 +76,7 @@ fn what(cli: Cli, lang: Lang) -> Result<What, Fault> {
     let to = match cli.command {
         Some(Command::Host(at)) => return Ok(What::Host(at)),
         None if cli.to.host.is_none() => return Ok(What::Host(cli.at)),
+        None if cli.at.port.is_some() || cli.at.bind.is_some() => return Err(Fault::HostOptions),
         Some(Command::Join(to)) => to,
         None => cli.to,
     };

@@ -59,7 +59,7 @@ pub async fn host(ui: Ui, options: Options, bind: Option<IpAddr>, port: u16) -> 
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::PortInUse(port)),
         Err(error) => {
             let address = bind.map_or(format!("port {port}"), |address| SocketAddr::new(address, port).to_string());
-            Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&error.to_string()) })
+            Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&reason(&error)) })
         }
     };
     room.finish_showing().await;
@@ -163,30 +163,34 @@ impl Room {
         if address.host.parse::<IpAddr>().is_err() {
             self.tell(Status::LookingUp(Printable::line(&address.host)));
         }
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let dialing = dial::dial(address, move |progress| {
-            // At most two for each of a bounded number of addresses.
-            let _ = tell.send(progress);
-        });
+        // Two for each address at most, and the channel holds them all.
+        let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
+        let dialing = dial::dial(address, move |progress| drop(tell.try_send(progress)));
         tokio::pin!(dialing);
         let result = loop {
             self.show_now().await;
             tokio::select! {
-                biased;
-                Some(progress) = told.recv() => self.tell(match progress {
-                    dial::Progress::Trying(to) => Status::Trying(to),
-                    dial::Progress::Failed(to, error) => Status::TryFailed(to, Printable::line(&reason(&error))),
-                }),
+                Some(progress) = told.recv() => self.tell_progress(progress),
                 result = &mut dialing => break result,
                 () = self.signals.recv() => return Err(Fault::NobodyCame),
             }
         };
+        while let Ok(progress) = told.try_recv() {
+            self.tell_progress(progress);
+        }
         result.map_err(|error| match error {
             dial::DialError::Lookup(error) => {
                 Fault::Lookup { host: Printable::line(&address.host), why: Printable::line(&reason(&error)) }
             }
             dial::DialError::Unreachable => Fault::Unreachable(Printable::line(&address.to_string())),
         })
+    }
+
+    fn tell_progress(&mut self, progress: dial::Progress) {
+        self.tell(match progress {
+            dial::Progress::Trying(to) => Status::Trying(to),
+            dial::Progress::Failed(to, error) => Status::TryFailed(to, Printable::line(&reason(&error))),
+        });
     }
 
     /// The joiner's handshake: what goes wrong here means that no tete answered.

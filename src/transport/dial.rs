@@ -15,7 +15,7 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 /// Head start of one attempt over the next (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses of one host that are tried.
-const ADDRESSES: usize = 16;
+pub const ADDRESSES: usize = 16;
 
 /// What happens while connecting.
 pub enum Progress {

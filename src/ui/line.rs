@@ -4,7 +4,7 @@
 //! what is shown. Chat goes to standard output, everything else to standard error.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -580,7 +580,8 @@ fn zone() -> TimeZone {
     let named = std::env::var("TZ").unwrap_or_default();
     let path = Path::new(named.trim_start_matches(':'));
     let file = path.metadata().is_ok_and(|file| file.is_file() && file.len() <= ZONE_FILE);
-    if path.is_absolute() && !file { TimeZone::UTC } else { TimeZone::system() }
+    let elsewhere = path.is_absolute() && !file || path.components().any(|part| part == Component::ParentDir);
+    if elsewhere { TimeZone::UTC } else { TimeZone::system() }
 }
 
 fn columns() -> usize {

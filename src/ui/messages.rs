@@ -141,6 +141,8 @@ pub enum PairingFault {
 pub enum Fault {
     /// The command line, in clap's words.
     CommandLine(Printable),
+    /// Options of the side that waits, given with a host to join.
+    HostOptions,
     /// What is given as address.
     Address(BadAddress),
     /// No address and no terminal to ask for one.
@@ -185,7 +187,7 @@ impl Fault {
     /// The exit code, as documented in the README.
     pub fn code(&self) -> u8 {
         match self {
-            Self::CommandLine(_) | Self::Address(_) | Self::NoAddress => 2,
+            Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress => 2,
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) => 5,
@@ -206,6 +208,10 @@ impl Fault {
         let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
         match self {
             Self::CommandLine(why) => two(&format!("the command line is not right: {why}"), "See `tete --help`."),
+            Self::HostOptions => two(
+                "the command line is not right: --port and --bind are for the side that waits",
+                "To join another port write HOST PORT.",
+            ),
             Self::Address(BadAddress::Host) => {
                 two("this is neither a host name nor an IP address", "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.")
             }
@@ -286,6 +292,9 @@ impl Fault {
         let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
         match self {
             Self::CommandLine(why) => two(&format!("命令写得不对：{why}"), "用法见 `tete --help`。"),
+            Self::HostOptions => {
+                two("命令写得不对：--port 和 --bind 是等的那一边用的", "要连别的端口，写成 主机 端口。")
+            }
             Self::Address(BadAddress::Host) => {
                 two("这不是主机名，也不是 IP 地址", "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
             }
