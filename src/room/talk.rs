@@ -28,7 +28,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 struct Talk<'a> {
     line: &'a mut Line,
     seen: Stage,
-    confirmed: bool,
+    checked: bool,
     /// Why the pairing failed, by our own side.
     failure: Option<PairingFault>,
     opened_at: String,
@@ -64,7 +64,7 @@ impl Room {
         let mut talk = Talk {
             line,
             seen: Stage::Established,
-            confirmed: false,
+            checked: false,
             failure: None,
             opened_at: String::new(),
             waiting: 0,
@@ -92,8 +92,8 @@ impl Room {
             talk.seen = stage;
             self.show_code(talk.line);
         }
-        if talk.line.session.is_confirmed() && !talk.confirmed {
-            talk.confirmed = true;
+        if talk.line.session.is_confirmed() && !talk.checked {
+            talk.checked = true;
             self.ask(Ask::Nothing);
             if stage == Stage::Confirming {
                 self.tell(Status::WaitingForPartner);
@@ -116,7 +116,7 @@ impl Room {
             if self.input.ended && (done || late) {
                 talk.leave();
             }
-        } else if self.input.ended && talk.seen == Stage::Confirming && !talk.confirmed && talk.failure.is_none() {
+        } else if self.input.ended && talk.seen == Stage::Confirming && !talk.checked && talk.failure.is_none() {
             let why = if self.ui.interactive { PairingFault::Left } else { PairingFault::NoHalf };
             self.fail(talk, why);
         }

@@ -1,0 +1,145 @@
+//! What is shown: texts with their gutter, status in the user's language.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Component, Path};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use unicode_width::UnicodeWidthStr as _;
+use zeroize::Zeroizing;
+
+use super::terminal::{Screen, columns};
+use super::{Show, Shown};
+use crate::protocol::delivery::Incoming;
+use crate::ui::messages::{Lang, Status, Words};
+use crate::ui::printable::Printable;
+
+/// Below this many columns time and speaker get a row of their own.
+const NARROW: usize = 40;
+/// No time zone file is longer, in bytes.
+const ZONE_FILE: u64 = 1 << 20;
+/// Ages below this are not worth a word.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Shows what it is given, in order.
+pub struct Writer {
+    lang: Lang,
+    /// A person reads this, so status is in their language and not for a script.
+    interactive: bool,
+    screen: Screen,
+    text_to_terminal: bool,
+    status_to_terminal: bool,
+    color: bool,
+}
+
+impl Writer {
+    /// Status in `lang` for a person, in stable lines for a script.
+    pub fn new(lang: Lang, interactive: bool, screen: Screen) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        Self {
+            lang,
+            interactive,
+            screen,
+            text_to_terminal: io::stdout().is_terminal(),
+            status_to_terminal: io::stderr().is_terminal(),
+            color: !plain,
+        }
+    }
+
+    /// Shows until nobody sends more.
+    pub fn run(mut self, mut show: mpsc::Receiver<Show>, tell: &mpsc::Sender<Shown>) {
+        while let Some(what) = show.blocking_recv() {
+            let told = match what {
+                Show::Status(status) => {
+                    self.status(&status);
+                    None
+                }
+                Show::Text(text) => Some(match self.text(&text) {
+                    Ok(()) => Shown::Text(text.id),
+                    Err(error) => Shown::Broken(error),
+                }),
+            };
+            if let Some(told) = told
+                && tell.blocking_send(told).is_err()
+            {
+                return;
+            }
+        }
+        self.screen.freeze();
+    }
+
+    fn text(&mut self, text: &Incoming) -> io::Result<()> {
+        if !self.text_to_terminal {
+            let mut line = if text.text.is_empty() {
+                Zeroizing::new(String::new())
+            } else {
+                Zeroizing::new(Printable::line(&text.text).as_str().to_owned())
+            };
+            line.push('\n');
+            let mut out = io::stdout().lock();
+            return out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        }
+        let printable = Printable::text(&text.text);
+        let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
+        let head = format!("{} {late}{} ", local_time(), Words::of(self.lang).partner);
+        let columns = columns();
+        let mut out = Zeroizing::new(String::new());
+        let indent = if columns < NARROW {
+            out.push_str(&head);
+            out.push('\n');
+            0
+        } else {
+            head.width()
+        };
+        let (open, close) = printable.isolates();
+        for (place, row) in printable.rows(columns.saturating_sub(indent + 3)).enumerate() {
+            let gutter = if place == 0 && indent > 0 { head.clone() } else { " ".repeat(indent) };
+            let gutter = if self.color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
+            for part in [gutter.as_str(), open, row, close, "\n"] {
+                out.push_str(part);
+            }
+        }
+        self.screen.print(out, &mut io::stdout())
+    }
+
+    fn status(&mut self, status: &Status) {
+        let text = if self.interactive { Some(status.text(self.lang, columns())) } else { status.line() };
+        let Some(text) = text else { return };
+        let mut text =
+            if self.interactive { Printable::text(&text).rows(columns()).collect::<Vec<_>>().join("\n") } else { text };
+        if self.interactive && self.color && self.status_to_terminal {
+            text = match status {
+                Status::Code { .. } | Status::BothHalves { .. } | Status::Reach { .. } => text,
+                Status::WrongHalf { .. } | Status::RunFailed { .. } => format!("\x07\x1b[1;31m{text}\x1b[0m"),
+                _ => format!("\x1b[2m{text}\x1b[0m"),
+            };
+        }
+        text.push('\n');
+        // Standard error may be closed: there is nobody left to tell.
+        let _ = if self.status_to_terminal {
+            self.screen.print(Zeroizing::new(text), &mut io::stderr())
+        } else {
+            io::stderr().write_all(text.as_bytes())
+        };
+    }
+}
+
+/// Hours and minutes on the user's clock.
+pub fn local_time() -> String {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    Timestamp::now().to_zoned(ZONE.get_or_init(zone).clone()).strftime("%H:%M").to_string()
+}
+
+/// The user's time zone, or UTC where `TZ` names something that is no zone file:
+/// the library would read a device for ever.
+fn zone() -> TimeZone {
+    let named = std::env::var("TZ").unwrap_or_default();
+    let path = Path::new(named.trim_start_matches(':'));
+    let file = path.metadata().is_ok_and(|file| file.is_file() && file.len() <= ZONE_FILE);
+    let elsewhere = path.is_absolute() && !file || path.components().any(|part| part == Component::ParentDir);
+    if elsewhere { TimeZone::UTC } else { TimeZone::system() }
+}
