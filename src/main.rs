@@ -12,7 +12,7 @@ use tete::address::{Address, PORT};
 use tete::cli::{self, At, Cli, Command, Stop};
 use tete::harden::harden;
 use tete::room::{self, Confirm, Options};
-use tete::ui::line::{TerminalGuard, Ui, ask_address, print_fault};
+use tete::ui::line::{TerminalGuard, Ui, ask_address, output_is_closed, print_fault};
 use tete::ui::messages::{Fault, Lang};
 use tete::ui::printable::Printable;
 
@@ -50,6 +50,9 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<(), Fault> {
         },
         confirmation: Duration::from_secs(60 * u64::from(cli.common.confirm_minutes)),
     };
+    if output_is_closed() {
+        return Err(Fault::Output(Printable::line("it is closed")));
+    }
     let what = what(cli, lang)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -142,7 +142,8 @@ impl Room {
     }
 
     fn ask(&mut self, what: Ask) {
-        self.input.question = self.ui.ask(what);
+        self.input.question += 1;
+        self.show.push_back(Show::Ask { question: self.input.question, what });
     }
 
     async fn join(&mut self, address: &Address) -> Result<(), Fault> {

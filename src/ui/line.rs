@@ -20,7 +20,7 @@ use reader::Reader;
 use terminal::{Screen, editor};
 pub use terminal::{TerminalGuard, ask_address};
 use writer::Writer;
-pub use writer::local_time;
+pub use writer::{local_time, output_is_closed};
 
 /// What is asked of the user now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,21 +52,21 @@ pub enum Command {
 pub enum Action {
     /// A half was typed, for the question of that number.
     Half {
-        /// The number that [`Ui::ask`] returned.
+        /// As in [`Show::Ask`].
         question: u64,
         /// As typed.
         typed: Zeroizing<String>,
     },
     /// Both screens were compared, for the question of that number.
     Compared {
-        /// The number that [`Ui::ask`] returned.
+        /// As in [`Show::Ask`].
         question: u64,
         /// `None` if neither word was typed.
         same: Option<bool>,
     },
     /// The caller is not the partner.
     Next {
-        /// The number that [`Ui::ask`] returned.
+        /// As in [`Show::Ask`].
         question: u64,
     },
     /// A text. It stays with its writer unless `taken` says true.
@@ -94,6 +94,13 @@ pub enum Show {
     Text(Incoming),
     /// A word of the program.
     Status(Status),
+    /// Another question, once what comes before it is shown.
+    Ask {
+        /// Number of the question, other than that of any before.
+        question: u64,
+        /// What is asked from now on.
+        what: Ask,
+    },
 }
 
 /// What became of what was to be shown.
@@ -114,7 +121,6 @@ pub struct Ui {
     pub screen: mpsc::Sender<Show>,
     /// A person at a terminal, not a pipe.
     pub interactive: bool,
-    asked: Arc<Asked>,
 }
 
 impl Ui {
@@ -129,23 +135,14 @@ impl Ui {
         let watch = Arc::default();
         let (editor, printer) = editor.map_or((None, None), |(editor, printer)| (Some(editor), printer));
         let terminal = Screen::new(printer, Arc::clone(&watch));
-        let writer = Writer::new(lang, interactive, terminal);
+        let writer = Writer::new(lang, interactive, terminal, Arc::clone(&asked));
         std::thread::spawn(move || writer.run(show, &tell));
-        let reader = Reader::new(Arc::clone(&asked), act, Words::of(lang));
+        let reader = Reader::new(asked, act, Words::of(lang));
         std::thread::spawn(move || match editor {
             Some(editor) => reader.terminal(editor, &watch),
             None => reader.pipe(),
         });
-        Self { actions, shown, screen, interactive, asked }
-    }
-
-    /// Asks the user something else from now on. Returns the number of the question.
-    pub fn ask(&self, what: Ask) -> u64 {
-        let mut asked = self.asked.what.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.number += 1;
-        asked.what = what;
-        self.asked.changed.notify_all();
-        asked.number
+        Self { actions, shown, screen, interactive }
     }
 }
 
@@ -173,6 +170,11 @@ impl Default for Question {
 }
 
 impl Asked {
+    fn ask(&self, number: u64, what: Ask) {
+        *self.what.lock().unwrap_or_else(PoisonError::into_inner) = Question { number, what };
+        self.changed.notify_all();
+    }
+
     fn now(&self) -> (u64, Ask) {
         let asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
         (asked.number, asked.what)

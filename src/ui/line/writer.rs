@@ -1,18 +1,20 @@
 //! What is shown: texts with their gutter, status in the user's language.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rustix::fs::OFlags;
 use tokio::sync::mpsc;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use super::terminal::{Screen, columns};
-use super::{Show, Shown};
+use super::{Asked, Show, Shown};
 use crate::protocol::delivery::Incoming;
 use crate::ui::messages::{Lang, Status, Words};
 use crate::ui::printable::Printable;
@@ -30,6 +32,7 @@ pub struct Writer {
     /// A person reads this, so status is in their language and not for a script.
     interactive: bool,
     screen: Screen,
+    asked: Arc<Asked>,
     text_to_terminal: bool,
     status_to_terminal: bool,
     color: bool,
@@ -37,13 +40,14 @@ pub struct Writer {
 
 impl Writer {
     /// Status in `lang` for a person, in stable lines for a script.
-    pub fn new(lang: Lang, interactive: bool, screen: Screen) -> Self {
+    pub fn new(lang: Lang, interactive: bool, screen: Screen, asked: Arc<Asked>) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var("TERM").is_ok_and(|term| term == "dumb");
         Self {
             lang,
             interactive,
             screen,
+            asked,
             text_to_terminal: io::stdout().is_terminal(),
             status_to_terminal: io::stderr().is_terminal(),
             color: !plain,
@@ -56,6 +60,10 @@ impl Writer {
             let told = match what {
                 Show::Status(status) => {
                     self.status(&status);
+                    None
+                }
+                Show::Ask { question, what } => {
+                    self.asked.ask(question, what);
                     None
                 }
                 Show::Text(text) => Some(match self.text(&text) {
@@ -126,6 +134,18 @@ impl Writer {
             io::stderr().write_all(text.as_bytes())
         };
     }
+}
+
+/// Whether the program was started without a standard output.
+///
+/// The standard library then opens `/dev/null` for reading and writing in its
+/// place, where texts would vanish and yet count as shown. A shell opens it for
+/// writing only.
+pub fn output_is_closed() -> bool {
+    let null = Path::new("/dev/null").metadata().map(|null| null.rdev());
+    let output = rustix::fs::fstat(io::stdout()).map(|output| output.st_rdev);
+    let both_ways = rustix::fs::fcntl_getfl(io::stdout()).is_ok_and(|flags| flags.contains(OFlags::RDWR));
+    both_ways && matches!((null, output), (Ok(null), Ok(output)) if null == output)
 }
 
 /// Hours and minutes on the user's clock.
