@@ -1,0 +1,311 @@
+//! Limits of time that take 3 to 15 seconds to run out, all at once.
+
+mod process;
+mod terminal;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use process::*;
+use rustix::process::Signal;
+use terminal::Terminal;
+use tete::protocol::keys::StaticKey;
+use tete::protocol::random::{OsRandom, Randomness as _};
+use tete::protocol::session::{Session, Stage};
+
+const CONFIRMATION: Duration = Duration::from_secs(300);
+
+/// Each a fact that takes its time.
+const FACTS: [(&str, fn()); 13] = [
+    ("a server that never answers is given up after 15 s", a_server_that_never_answers),
+    ("a server that sends one byte a second is given up after 15 s", a_server_that_drips),
+    ("a host that does not open its nonce is given up after 5 s", a_host_that_does_not_open_its_nonce),
+    ("the host goes on after strangers left, with pauses of 5 s and 10 s", a_host_goes_on_after_strangers),
+    ("the host goes on after a guest's three wrong halves", a_host_goes_on_after_wrong_halves),
+    ("a caller who waits for a pairing to end is told busy after 12 s", a_waiting_caller),
+    ("a partner who is silent for 10 s is cut off", a_silent_partner),
+    ("a silent partner keeps a script from leaving for 10 s only", a_script_that_leaves_a_silent_partner),
+    ("a partner who does not read for longer than 10 s stays a partner", a_partner_who_does_not_read),
+    ("strangers are shut out after 5 s without record 1 and 15 s without record 3", silent_strangers),
+    ("an interactive host listens again 5 s after /next", a_host_asks_for_the_next),
+    ("an interactive host listens again 5 s after its own three wrong halves", a_host_with_wrong_halves),
+    ("leaving waits 3 s for receipts", leaving_waits_for_receipts),
+];
+
+#[test]
+fn every_limit_of_time_holds() {
+    let failed: Vec<_> = std::thread::scope(|scope| {
+        let running = FACTS.map(|(fact, check)| (fact, scope.spawn(check)));
+        running.into_iter().filter_map(|(fact, check)| check.join().err().map(|_| fact)).collect()
+    });
+    assert!(failed.is_empty(), "these do not hold: {failed:#?}");
+}
+
+/// Runs it, and checks that it took so long and at most 4 s more.
+#[track_caller]
+fn takes<R>(seconds: u64, run: impl FnOnce() -> R) -> R {
+    let begun = now();
+    let result = run();
+    let (least, took) = (Duration::from_secs(seconds), now() - begun);
+    assert!(took + Duration::from_millis(200) >= least, "only {took:?}");
+    assert!(took <= least + Duration::from_secs(4), "{took:?}");
+    result
+}
+
+fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+fn a_server_that_never_answers() {
+    let (_listener, port) = listener();
+    let end = takes(15, || guest(port).finish());
+    assert_eq!(end.code, 4, "{}", end.err);
+    assert!(
+        end.err.contains(&format!("\ntete: 127.0.0.1:{port} took the connection and says nothing\n")),
+        "{}",
+        end.err
+    );
+}
+
+fn a_server_that_drips() {
+    let (listener, port) = listener();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for byte in [0x04, 0xfe].into_iter().chain([0; 60]) {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    let end = takes(15, || guest(port).finish());
+    assert_eq!(end.code, 4, "{}", end.err);
+}
+
+fn a_host_that_does_not_open_its_nonce() {
+    let (listener, port) = listener();
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let key = Arc::new(StaticKey::new(OsRandom.secret().unwrap()).unwrap());
+        let mut session = Session::respond(key, Box::new(OsRandom), CONFIRMATION, now());
+        let mut buffer = [0; 4096];
+        while session.stage() == Stage::Handshake {
+            let count = stream.read(&mut buffer).unwrap();
+            let mut bytes = &buffer[..count];
+            while !bytes.is_empty() {
+                session.receive(&mut bytes, now()).unwrap();
+            }
+            while let Some(record) = session.transmit(now()).unwrap() {
+                stream.write_all(record.as_slice()).unwrap();
+            }
+        }
+        assert_eq!(session.stage(), Stage::Established);
+        // It goes on listening, and never says another word.
+        let _ = stream.read(&mut buffer);
+    });
+    let end = takes(5, || guest(port).finish());
+    assert_eq!(end.code, 5, "{}", end.err);
+    assert!(!end.err.contains("code: "), "{}", end.err);
+    served.join().unwrap();
+}
+
+fn a_host_goes_on_after_strangers() {
+    let (mut host, port) = host();
+    let mut stranger = guest(port);
+    host.until("code: ");
+    stranger.until("code: ");
+    stranger.signal(Signal::TERM);
+    let told = host.until("the other side ended the pairing");
+    assert!(told.contains(" (127.0.0.1:") && told.contains("Open again in 5 s."), "{told}");
+    // Whoever comes during the pause is let in after it.
+    let mut stranger = guest(port);
+    takes(5, || stranger.until("code: "));
+    host.until("code: ");
+    stranger.signal(Signal::KILL);
+    let told = host.until("the line broke during the pairing");
+    assert!(told.contains(" (127.0.0.1:") && told.contains("Open again in 10 s."), "{told}");
+    let mut partner = guest(port);
+    takes(10, || pair(&mut host, &mut partner));
+    part(partner, host);
+}
+
+fn a_host_goes_on_after_wrong_halves() {
+    let (mut host, port) = host();
+    let mut guest = guest(port);
+    let halves = [host.until("code: "), guest.until("code: ")];
+    for _ in 0..3 {
+        guest.say(&wrong(&halves[0], &halves[1]));
+    }
+    assert_eq!(guest.exit(), 5);
+    host.until("the other side ended the pairing");
+    takes(5, || {
+        let mut partner = process::guest(port);
+        let again = pair(&mut host, &mut partner);
+        assert_ne!(again, halves);
+        part(partner, host);
+    });
+}
+
+fn a_waiting_caller() {
+    let (mut host, port) = host();
+    let mut partner = guest(port);
+    let halves = [host.until("code: "), partner.until("code: ")];
+    let end = takes(12, || guest(port).finish());
+    assert_eq!(end.code, 3, "{}", end.err);
+    assert!(end.err.contains("\ntete: they are talking with somebody else\n"), "{}", end.err);
+    host.until("somebody else tried to get in, from 127.0.0.1:");
+    host.say(&halves[1]);
+    partner.say(&halves[0]);
+    host.until("room open");
+    partner.until("room open");
+    part(host, partner);
+}
+
+fn a_silent_partner() {
+    let (host, guest) = room();
+    guest.signal(Signal::STOP);
+    // The last heartbeat may be up to 4 s old.
+    let end = takes(7, || host.finish());
+    assert_eq!(end.code, 6, "{}", end.err);
+    assert!(end.err.contains("\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
+    guest.signal(Signal::CONT);
+    assert_eq!(guest.finish().code, 6);
+}
+
+fn a_script_that_leaves_a_silent_partner() {
+    let (host, mut guest) = room();
+    host.signal(Signal::STOP);
+    guest.say("nobody reads this");
+    guest.end_input();
+    let end = takes(7, || guest.finish());
+    assert_eq!(end.code, 6, "{}", end.err);
+    assert!(
+        end.err.contains("tete: cut off: the line broke, and 1 text was not shown to your partner\n"),
+        "{}",
+        end.err
+    );
+}
+
+fn a_partner_who_does_not_read() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
+    command.stdout(writer);
+    let (mut host, port) = listening(command);
+    let mut guest = guest(port);
+    pair(&mut host, &mut guest);
+    let texts: Vec<_> = (0..2_000).map(|number| format!("{number} {}", "x".repeat(200))).collect();
+    guest.send((texts.join("\n") + "\n").into_bytes());
+    guest.end_input();
+    assert_eq!(guest.exit_within(Duration::from_secs(13)), None);
+    host.say("still here");
+    assert_eq!(guest.text(), "still here");
+    let mut read = Stream::read(reader);
+    for text in &texts {
+        assert_eq!(read.line(), text.as_bytes());
+    }
+    let ends = [guest.finish(), host.finish()];
+    assert_eq!(ends.each_ref().map(|end| end.code), [0, 0], "{}\n{}", ends[0].err, ends[1].err);
+}
+
+/// Waits until the other end has closed.
+#[track_caller]
+fn closed(mut stream: &TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    loop {
+        match stream.read(&mut [0; 2048]) {
+            Ok(0) => return,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return,
+            read => assert!(read.unwrap() > 0),
+        }
+    }
+}
+
+fn silent_strangers() {
+    let (host, port) = host();
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let key = StaticKey::new(OsRandom.secret().unwrap()).unwrap();
+    let mut session = Session::initiate(&key, Box::new(OsRandom), CONFIRMATION, now()).unwrap();
+    let record = session.transmit(now()).unwrap().unwrap();
+    let strangers = [connect(), connect(), connect()];
+    (&strangers[1]).write_all(&[0x04, 0xfe, b'T']).unwrap();
+    (&strangers[2]).write_all(record.as_slice()).unwrap();
+    takes(15, || {
+        takes(5, || closed(&strangers[0]));
+        closed(&strangers[1]);
+        closed(&strangers[2]);
+    });
+    assert!(!host.so_far().contains("somebody"), "{}", host.so_far());
+}
+
+const HALF: &str = "partner's half: ";
+
+/// An interactive host in its pairing with a script.
+fn interactive_host() -> (Terminal, u16, Process) {
+    let host = Terminal::start(terminal::tete(&["--port", "0", "--bind", "127.0.0.1"]));
+    host.shows("Ctrl-C ends.");
+    let words = host.words();
+    let port = words.split("listening: 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let mut script = guest(port);
+    script.until("code: ");
+    host.half();
+    (host, port, script)
+}
+
+/// Somebody else comes now, is let in after 5 s, and the room opens.
+#[track_caller]
+fn the_next_gets_in(host: &Terminal, port: u16) {
+    let before = host.half();
+    let mut partner = guest(port);
+    let half = takes(5, || partner.until("code: "));
+    host.until("another code", |display| (display.words().matches("Read this half").count() == 2).then_some(()));
+    host.prompts(HALF);
+    assert_ne!(host.half(), before);
+    host.answer(HALF, &half);
+    partner.say(&host.half());
+    partner.until("room open");
+    host.shows("The room is open");
+}
+
+fn a_host_asks_for_the_next() {
+    let (host, port, stranger) = interactive_host();
+    host.answer(HALF, "/next");
+    host.shows("Open again in 5 s.");
+    assert_eq!(stranger.finish().code, 5);
+    the_next_gets_in(&host, port);
+}
+
+fn a_host_with_wrong_halves() {
+    let (host, port, stranger) = interactive_host();
+    let half = stranger.so_far().lines().find_map(|line| line.strip_prefix("code: ")).unwrap().to_owned();
+    for told in ["2 tries left", "1 try left", "ALARM: three wrong halves"] {
+        host.answer(HALF, &wrong(&half, &host.half()));
+        host.shows(told);
+    }
+    host.shows("Open again in 5 s.");
+    assert_eq!(stranger.finish().code, 5);
+    the_next_gets_in(&host, port);
+}
+
+fn leaving_waits_for_receipts() {
+    let (mut host, _, mut script) = interactive_host();
+    let half = script.so_far().lines().find_map(|line| line.strip_prefix("code: ")).unwrap().to_owned();
+    script.say(&host.half());
+    host.answer(HALF, &half);
+    script.until("room open");
+    host.shows("The room is open");
+    script.signal(Signal::STOP);
+    host.answer("you › ", "nobody reads this");
+    host.prompts("you › ");
+    takes(3, || {
+        host.press("\x04");
+        host.shows("Waiting until 1 text is shown to your partner. Ctrl-C leaves at once.");
+        assert_eq!(host.exit(), 6, "{}", host.words());
+    });
+    host.shows("1 text was not shown to your partner");
+    script.signal(Signal::CONT);
+}

@@ -1,0 +1,220 @@
+//! The arrows between the parts of the program point down only, and the protocol stays free of I/O.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A source file: its module's path, and its code without comments and tests.
+struct Source {
+    module: Vec<String>,
+    code: String,
+}
+
+fn files(directory: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    files(&root, &mut paths);
+    assert!(paths.len() > 20, "{paths:?}");
+    paths.iter().map(|path| Source::read(&root, path)).collect()
+}
+
+impl Source {
+    fn read(root: &Path, path: &Path) -> Self {
+        let inside = path.strip_prefix(root).unwrap().with_extension("");
+        let mut module: Vec<_> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        if module.last().is_some_and(|last| last == "mod") {
+            module.pop();
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let tested = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        assert!(!tested.contains("#[cfg(test)]"), "{}: tests are the last module of a file", path.display());
+        assert!(!tested.contains("#[path"), "{}: this test does not follow #[path]", path.display());
+        let code = tested.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+        Self { module, code }
+    }
+
+    fn part(&self) -> &str {
+        &self.module[0]
+    }
+
+    fn name(&self) -> String {
+        self.module.join("::")
+    }
+
+    /// Every module of this program that the file names, from the root.
+    fn uses(&self) -> Vec<Vec<String>> {
+        let mut out = Vec::new();
+        let code = &self.code;
+        for word in ["crate::", "tete::", "super::"] {
+            for (place, _) in code.match_indices(word) {
+                let before = code[..place].chars().next_back();
+                if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                    continue;
+                }
+                let mut rest = &code[place + word.len()..];
+                let mut base = Vec::new();
+                if word == "super::" {
+                    base = self.module[..self.module.len() - 1].to_vec();
+                    while let Some(further) = rest.strip_prefix("super::") {
+                        base.pop();
+                        rest = further;
+                    }
+                }
+                expand(&base, rest, &mut out);
+            }
+        }
+        out
+    }
+}
+
+/// Follows a path, into its groups too: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn expand(base: &[String], rest: &str, out: &mut Vec<Vec<String>>) {
+    let mut path = base.to_vec();
+    let mut rest = rest;
+    loop {
+        if let Some(group) = rest.strip_prefix('{') {
+            let (mut depth, mut start) = (0, 0);
+            for (place, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    ',' | '}' if depth == 0 => {
+                        let item = group[start..place].trim();
+                        if !item.is_empty() {
+                            expand(&path, item, out);
+                        }
+                        start = place + 1;
+                        if c == '}' {
+                            return;
+                        }
+                    }
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+            }
+            panic!("a group without an end: {group}");
+        }
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        if !name.is_empty() && name != "self" {
+            path.push(name.to_owned());
+        }
+        match after.strip_prefix("::") {
+            Some(further) if !name.is_empty() => rest = further,
+            _ => {
+                assert!(!path.is_empty(), "a glob of the whole crate");
+                out.push(path);
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn paths_are_followed_into_groups() {
+    let uses = |code: &str| {
+        let module = ["ui", "line"].map(str::to_owned).to_vec();
+        let uses = Source { module, code: code.to_owned() }.uses();
+        uses.iter().map(|path| path.join("::")).collect::<Vec<_>>()
+    };
+    assert_eq!(uses("use crate::a::{b, c::{D, e::F}, self};"), ["a::b", "a::c::D", "a::c::e::F", "a"]);
+    assert_eq!(uses("use crate::{a::b, c};\nx(crate::d::e());"), ["a::b", "c", "d::e"]);
+    assert_eq!(uses("use super::x::Y; use super::super::protocol::Z;"), ["ui::x::Y", "protocol::Z"]);
+    assert_eq!(uses("pub(crate) fn x() -> my_crate::Y {}"), Vec::<String>::new());
+}
+
+#[test]
+fn the_parts_of_the_program_use_each_other_downwards_only() {
+    let allowed = |part: &str| -> &[&str] {
+        match part {
+            "main" | "cli" => &["cli", "room", "ui", "transport", "protocol", "address", "harden"],
+            "room" => &["room", "ui", "transport", "protocol", "address"],
+            "ui" => &["ui", "protocol", "address"],
+            "transport" => &["transport", "protocol", "address"],
+            "protocol" => &["protocol"],
+            "address" => &["address"],
+            "harden" => &["harden"],
+            "lib" => &[],
+            other => panic!("a new part of the program, unknown here: {other}"),
+        }
+    };
+    let mut edges = 0;
+    for source in sources() {
+        for used in source.uses() {
+            edges += 1;
+            let fine = allowed(source.part()).contains(&used[0].as_str());
+            assert!(fine, "{} must not use {}", source.name(), used.join("::"));
+        }
+    }
+    assert!(edges > 60, "only {edges} were found");
+}
+
+#[test]
+fn the_byte_pipes_know_records_and_limits_of_time_and_nothing_else_of_the_protocol() {
+    for source in sources().iter().filter(|source| source.part() == "transport") {
+        for used in source.uses().iter().filter(|used| used[0] == "protocol") {
+            assert!(["record", "session"].contains(&used[1].as_str()), "{}: {}", source.name(), used.join("::"));
+        }
+    }
+}
+
+#[test]
+fn the_protocol_does_no_input_or_output_and_asks_no_clock() {
+    let words =
+        ["tokio", "std::net", "std::io", "std::fs", "std::thread", "std::env", "now()", "print!", "println!", "eprint"];
+    for source in sources().iter().filter(|source| source.part() == "protocol") {
+        for word in words {
+            assert!(!source.code.contains(word), "{} says {word}", source.name());
+        }
+    }
+}
+
+#[test]
+fn a_code_is_confirmed_in_the_session_only() {
+    let mut found = 0;
+    for source in sources() {
+        for word in [
+            "confirmed = true",
+            "confirmed = same",
+            "confirmed: true",
+            "verified_received = true",
+            "verified_sent = true",
+        ] {
+            let times = source.code.matches(word).count();
+            found += times;
+            let home = ["protocol::session", "protocol::pairing"].contains(&source.name().as_str());
+            assert!(times == 0 || home, "{} says {word}", source.name());
+        }
+    }
+    assert_eq!(found, 4, "the places where a session is confirmed have changed");
+}
+
+#[test]
+fn nothing_but_the_users_entry_confirms_a_code() {
+    let mut calls = Vec::new();
+    for source in sources() {
+        let outside = source.part() != "protocol";
+        for word in [".enter(", ".compared("] {
+            calls.extend(vec![(source.name(), word); if outside { source.code.matches(word).count() } else { 0 }]);
+        }
+    }
+    assert_eq!(calls, [("room::talk".to_owned(), ".enter("), ("room::talk".to_owned(), ".compared(")]);
+}
+
+#[test]
+fn no_file_may_use_unsafe_code() {
+    for source in sources() {
+        let root = ["main", "lib"].contains(&source.name().as_str());
+        assert!(!root || source.code.contains("#![forbid(unsafe_code)]"), "{}", source.name());
+        assert!(!source.code.contains("unsafe {") && !source.code.contains("unsafe fn"), "{}", source.name());
+    }
+}
