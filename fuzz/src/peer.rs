@@ -1,0 +1,391 @@
+//! A hand-made peer: authentic, and otherwise free to say anything.
+
+use std::time::Duration;
+
+use snow::{Builder, HandshakeState, TransportState};
+use tete::protocol::delivery;
+use tete::protocol::frame::{Frame, LARGE_FRAME, SMALL_FRAME, TEXT_PART, Token};
+use tete::protocol::handshake::SUITE;
+use tete::protocol::keys::{Commitment, Epoch, HandshakeHash, KemSecret, PairingNonce, SplitKeys};
+use tete::protocol::pairing::{PairingCode, Verdict};
+use tete::protocol::random::{OsRandom, Randomness as _};
+use tete::protocol::record::{HEADER, SMALL};
+use tete::protocol::resolver::Resolver;
+use tete::protocol::session::{Event, Role, Session, Stage};
+use zeroize::Zeroizing;
+
+use crate::{START, keeps_time, key, other_half, private, secret, session};
+
+const PREFACE: &[u8; 8] = b"TETE\x01\0\0\0";
+/// Every byte of n_R and n_I.
+const NONCE: u8 = 0x11;
+const TAG: usize = 16;
+const HEAD: usize = 3;
+
+const PAD: u8 = 0x00;
+const SAS_OPEN: u8 = 0x01;
+const VERIFIED: u8 = 0x02;
+const TEXT: u8 = 0x03;
+const RECEIPT: u8 = 0x04;
+const BYE: u8 = 0x05;
+const PING: u8 = 0x06;
+const PONG: u8 = 0x07;
+const FILE_OFFER: u8 = 0x20;
+const FILE_CANCEL: u8 = 0x27;
+const EXTENSIONS: u8 = 0x80;
+
+/// A session and its hand-made peer, after the handshake.
+pub struct Peer {
+    session: Session,
+    /// The session's.
+    role: Role,
+    noise: TransportState,
+    hash: HandshakeHash,
+    now: Duration,
+    /// What was sealed last.
+    last: Vec<u8>,
+    told: Told,
+    user: User,
+    heard: Heard,
+}
+
+/// What the session was told by its peer.
+#[derive(Default)]
+struct Told {
+    verified: bool,
+    texts: usize,
+    /// A part of the next text was told.
+    midway: bool,
+    receipts: usize,
+    pings: Vec<Token>,
+    offers: usize,
+}
+
+/// What the session's user did.
+#[derive(Default)]
+struct User {
+    confirmed: bool,
+    said: Vec<String>,
+    shown: usize,
+    leaving: bool,
+}
+
+/// What the session has sent.
+#[derive(Default)]
+struct Heard {
+    opened: bool,
+    verified: bool,
+    texts: usize,
+    part: Vec<u8>,
+    receipts: usize,
+    bye: bool,
+}
+
+/// Runs the handshake with a session of the given role. `change` may alter the peer's last payload.
+///
+/// Without the peer's own state if the session did not take that.
+pub fn shake(role: Role, change: impl FnOnce(&mut [u8])) -> (Session, Option<(HandshakeState, KemSecret)>) {
+    let mut session = session(role);
+    let mut buffer = [0; SMALL + TAG];
+    if role == Role::Responder {
+        let mut noise = noise(Role::Initiator);
+        let (public, kem) = OsRandom.kem_pair().unwrap();
+        let mut payload = public.to_vec();
+        payload.resize(1238, 0);
+        let length = noise.write_message(&payload, &mut buffer).unwrap();
+        let answer = exchange(&mut session, &[PREFACE, &buffer[..length]].concat()).unwrap();
+        noise.read_message(&answer, &mut buffer).unwrap();
+        let shared = kem.decapsulate(buffer.first_chunk().unwrap()).unwrap();
+        let mut payload = [[NONCE; 32].as_slice(), &[0; 1182]].concat();
+        change(&mut payload);
+        let length = noise.write_message(&payload, &mut buffer).unwrap();
+        exchange(&mut session, &buffer[..length]);
+        return (session, Some((noise, shared)));
+    }
+    let mut noise = noise(Role::Responder);
+    let first = session.transmit(START).unwrap().unwrap();
+    noise.read_message(&first[HEADER + PREFACE.len()..], &mut buffer).unwrap();
+    let (ciphertext, shared) = OsRandom.encapsulate(buffer.first_chunk().unwrap()).unwrap();
+    let commitment = Commitment::new(key(Role::Responder).public(), &PairingNonce(secret(NONCE)));
+    let mut payload = [ciphertext.as_slice(), &commitment.0, &[0; 62]].concat();
+    change(&mut payload);
+    let length = noise.write_message(&payload, &mut buffer).unwrap();
+    let last = exchange(&mut session, &buffer[..length]);
+    let taken = last.is_some_and(|last| noise.read_message(&last, &mut buffer).is_ok());
+    (session, taken.then_some((noise, shared)))
+}
+
+fn noise(role: Role) -> HandshakeState {
+    let resolver = Resolver::new(OsRandom.secret().unwrap());
+    let prologue = [b"tete/1 prologue\0".as_slice(), PREFACE].concat();
+    let private = private(role);
+    let builder = Builder::with_resolver(SUITE.parse().unwrap(), Box::new(resolver)).prologue(&prologue).unwrap();
+    let builder = builder.local_private_key(private.expose()).unwrap();
+    if role == Role::Initiator { builder.build_initiator() } else { builder.build_responder() }.unwrap()
+}
+
+/// Hands the session one record, if only to be refused, and returns the body of its answer.
+fn exchange(session: &mut Session, body: &[u8]) -> Option<Vec<u8>> {
+    let _ = session.receive(&mut framed(body).as_slice(), START);
+    session.transmit(START).unwrap().map(|record| record[HEADER..].to_vec())
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u16).to_be_bytes(), body].concat()
+}
+
+impl Peer {
+    /// A session of the given role at the given stage.
+    pub fn new(role: Role, stage: Stage) -> Self {
+        let (session, Some((mut noise, shared))) = shake(role, |_| ()) else { panic!("refused") };
+        let hash = HandshakeHash(noise.get_handshake_hash().try_into().unwrap());
+        let mut split = SplitKeys { i2r: secret(0), r2i: secret(0) };
+        (*split.i2r.expose_mut(), *split.r2i.expose_mut()) = noise.dangerously_get_raw_split();
+        let epoch = Epoch::new(0, &hash, &split, &shared);
+        let mut noise = noise.into_transport_mode().unwrap();
+        noise.rekey_manually(Some(epoch.key_i2r().unwrap().expose()), Some(epoch.key_r2i().unwrap().expose()));
+        let (last, told, user) = (vec![0; SMALL_FRAME], Told::default(), User::default());
+        let heard = Heard { opened: role == Role::Initiator, ..Heard::default() };
+        let mut peer = Self { session, role, noise, hash, now: START, last, told, user, heard };
+        if stage != Stage::Established {
+            peer.session.admit();
+            peer.listen();
+            if role == Role::Initiator {
+                peer.tell([&[SAS_OPEN, 0, 32], [NONCE; 32].as_slice()].concat());
+            }
+        }
+        if stage == Stage::Open {
+            peer.enter(true);
+            peer.tell(vec![VERIFIED, 0, 0]);
+            peer.listen();
+        }
+        assert_eq!(peer.session.stage(), stage);
+        peer
+    }
+
+    /// Every two bytes are something that the peer, the user or the clock does.
+    pub fn play(mut self, bytes: &[u8]) {
+        let mut bytes = bytes.iter().copied();
+        while let (Some(step), Some(size)) = (bytes.next(), bytes.next()) {
+            let mut content = || bytes.by_ref().take(size.into()).collect();
+            match step % 7 {
+                0 => self.tell(content()),
+                1 => self.tell_oddly(step / 7, content()),
+                2 => (0..size % 64).for_each(|_| self.seal(self.last.clone())),
+                3 => self.tell_text(step / 7 % 2, size),
+                4 => self.act(size % 8, size / 8),
+                5 => self.pass(Duration::from_millis(100) * size.into()),
+                _ => self.listen(),
+            }
+        }
+        self.listen();
+    }
+
+    /// A frame that begins as given.
+    fn tell(&mut self, mut frame: Vec<u8>) {
+        frame.resize(SMALL_FRAME, 0);
+        self.seal(frame);
+    }
+
+    /// The same with its content filled up, and perhaps in a large record or with padding that is not zero.
+    fn tell_oddly(&mut self, how: u8, mut frame: Vec<u8>) {
+        let end = HEAD + announced(&frame);
+        frame.resize(frame.len().max(end), b'x');
+        frame.resize(if how & 1 == 0 { SMALL_FRAME } else { LARGE_FRAME }, 0);
+        if let (Some(last), true) = (frame.last_mut(), how & 2 != 0) {
+            *last = 1;
+        }
+        self.seal(frame);
+    }
+
+    /// A part of the text that is due.
+    fn tell_text(&mut self, more: u8, size: u8) {
+        let part = vec![b'x'; TEXT_PART.min(usize::from(size) * 5)];
+        let length = (9 + part.len() as u16).to_be_bytes();
+        self.tell([&[TEXT], &length[..], &(self.told.texts as u32).to_be_bytes(), &[0, 0, 0, 0, more], &part].concat());
+    }
+
+    fn seal(&mut self, plaintext: Vec<u8>) {
+        let before = self.session.stage();
+        if before == Stage::Closed {
+            return;
+        }
+        let fate = self.fate(before, &plaintext);
+        let mut body = vec![0; plaintext.len() + TAG];
+        assert_eq!(self.noise.write_message(&plaintext, &mut body), Ok(body.len()));
+        self.noise.rekey_outgoing();
+        let record = framed(&body);
+        let mut rest = record.as_slice();
+        while !rest.is_empty() {
+            if let Ok(Some(event)) = self.session.receive(&mut rest, self.now) {
+                self.judge_event(event, before, plaintext[0]);
+            }
+        }
+        let after = self.session.stage();
+        assert!(after as u8 >= before as u8);
+        match fate {
+            Fate::Ends => assert_eq!(after, Stage::Closed),
+            Fate::Passes => assert_ne!(after, Stage::Closed),
+            Fate::Depends => {}
+        }
+        if after != Stage::Closed {
+            self.told.verified |= plaintext[0] == VERIFIED;
+            self.told.midway |=
+                plaintext[0] == TEXT && plaintext[HEAD + 8] == 1 && number(&plaintext) == self.told.texts;
+            if plaintext[0] == PING {
+                self.told.pings.extend(plaintext[HEAD..].first_chunk::<8>());
+            }
+        }
+        self.last = plaintext;
+    }
+
+    /// docs/PROTOCOL.md, section 7, as far as it can be told without the session's state.
+    fn fate(&self, stage: Stage, plaintext: &[u8]) -> Fate {
+        let (kind, end) = (plaintext[0], HEAD + announced(plaintext));
+        let padded = plaintext.get(end..).is_some_and(|padding| padding.iter().all(|byte| *byte == 0));
+        if !padded || plaintext.len() == LARGE_FRAME {
+            return Fate::Ends;
+        }
+        let content = &plaintext[HEAD..end];
+        let number = number(plaintext);
+        match (stage, kind, content.len()) {
+            (Stage::Established, ..) if self.role == Role::Responder => Fate::Depends,
+            (Stage::Established, SAS_OPEN, _) if content == [NONCE; 32] => Fate::Passes,
+            (Stage::Established, ..) => Fate::Ends,
+            (_, PAD, 0) | (_, PING | PONG, 8) | (Stage::Open, EXTENSIONS.., _) => Fate::Passes,
+            (Stage::Confirming, VERIFIED, 0) if !self.told.verified => Fate::Passes,
+            (_, BYE, _) => Fate::Ends,
+            (Stage::Open, RECEIPT, 4) if number + 1 >= self.told.receipts && number < self.heard.texts => Fate::Passes,
+            (Stage::Open, FILE_CANCEL, 5) if number < self.told.offers => Fate::Passes,
+            (Stage::Open, TEXT, 10..) if number == self.told.texts => Fate::Depends,
+            (Stage::Open, TEXT, 9) if number == self.told.texts && content[8] == 0 => Fate::Depends,
+            (Stage::Open, TEXT, 9..) if number < self.told.texts && !self.told.midway && content[8] < 2 => Fate::Passes,
+            (Stage::Open, FILE_OFFER, 16..) if number == self.told.offers => Fate::Depends,
+            _ => Fate::Ends,
+        }
+    }
+
+    fn judge_event(&mut self, event: Event, before: Stage, kind: u8) {
+        match event {
+            Event::Text(text) => {
+                assert!(before == Stage::Open && self.user.confirmed && self.told.verified && kind == TEXT);
+                assert!(text.id as usize == self.told.texts && text.text.len() <= delivery::TEXT);
+                self.told.texts += 1;
+                self.told.midway = false;
+            }
+            Event::Shown(count) => {
+                self.told.receipts += count;
+                assert!(kind == RECEIPT && self.session.waiting() == self.user.said.len() - self.told.receipts);
+            }
+            Event::OfferDeclined => {
+                assert!(before == Stage::Open && kind == FILE_OFFER);
+                self.told.offers += 1;
+            }
+            Event::Left => assert!(kind == BYE && self.session.stage() == Stage::Closed),
+        }
+    }
+
+    fn act(&mut self, what: u8, size: u8) {
+        match what {
+            0 | 1 => self.enter(what == 0),
+            2 | 3 => self.session.compared(what == 2),
+            4 => self.session.leave(),
+            5 => {
+                let text = "y".repeat(3 * usize::from(size).pow(2));
+                if let Ok(id) = self.session.say(Zeroizing::new(text.clone()), self.now) {
+                    assert!(self.user.confirmed && self.told.verified && id as usize == self.user.said.len());
+                    self.user.said.push(text);
+                }
+            }
+            6 => {
+                self.session.shown(size.into());
+                self.user.shown = self.user.shown.max(self.told.texts.min(usize::from(size) + 1));
+            }
+            _ => self.session.admit(),
+        }
+        self.user.confirmed |= what == 2 && self.session.is_confirmed();
+        self.user.leaving |= what == 3 || what == 4;
+    }
+
+    fn enter(&mut self, right: bool) {
+        let Some(code) = self.session.code() else { return };
+        let half = if right { code.partner.to_string() } else { other_half(&code.partner) };
+        match self.session.enter(&half) {
+            Some(Verdict::Right) => {
+                assert!(right);
+                self.user.confirmed = true;
+            }
+            Some(Verdict::Wrong { tries_left }) => self.user.leaving |= tries_left == 0,
+            _ => {}
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        let ended = self.session.tick(self.now).is_err();
+        assert!(!ended || self.session.stage() == Stage::Closed);
+    }
+
+    /// Reads everything the session has to say.
+    fn listen(&mut self) {
+        while let Some(record) = self.session.transmit(self.now).unwrap() {
+            let mut plaintext = [0; SMALL_FRAME];
+            assert_eq!(self.noise.read_message(&record[HEADER..], &mut plaintext), Ok(SMALL_FRAME));
+            self.noise.rekey_incoming();
+            self.judge_frame(Frame::decode(&plaintext).unwrap());
+        }
+        assert!(keeps_time(&mut self.session, self.now));
+    }
+
+    fn judge_frame(&mut self, frame: Frame<'_>) {
+        let Self { told, user, heard, .. } = self;
+        let open = heard.verified && told.verified;
+        assert!(!heard.bye && (heard.opened || matches!(frame, Frame::SasOpen(_))));
+        match frame {
+            Frame::Pad => {}
+            Frame::SasOpen(nonce) => {
+                assert!(!std::mem::replace(&mut heard.opened, true));
+                let mut secret = secret(0);
+                *secret.expose_mut() = *nonce;
+                let code = PairingCode::new(Role::Initiator, &PairingNonce(secret), &self.hash);
+                assert!(self.session.code().is_some_and(|own| own.partner == code.own && own.own == code.partner));
+            }
+            Frame::Verified => assert!(user.confirmed && !std::mem::replace(&mut heard.verified, true)),
+            Frame::Text { id, more, part, .. } => {
+                assert!(open && id as usize == heard.texts);
+                heard.part.extend_from_slice(part);
+                if !more {
+                    assert_eq!(std::mem::take(&mut heard.part), user.said[heard.texts].as_bytes());
+                    heard.texts += 1;
+                }
+            }
+            Frame::Receipt { id } => {
+                assert!(open && (heard.receipts..user.shown).contains(&(id as usize)));
+                heard.receipts = id as usize + 1;
+            }
+            Frame::Pong(token) => assert!(open && told.pings.contains(&token)),
+            Frame::FileCancel { batch, .. } => assert!(open && (batch as usize) < told.offers),
+            Frame::Bye => {
+                assert!(user.leaving);
+                heard.bye = true;
+            }
+            frame => panic!("{frame:?}"),
+        }
+    }
+}
+
+enum Fate {
+    Ends,
+    Passes,
+    Depends,
+}
+
+/// The length in a frame's header.
+fn announced(frame: &[u8]) -> usize {
+    frame.get(1..HEAD).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])))
+}
+
+/// The number at the beginning of most frames' content.
+fn number(frame: &[u8]) -> usize {
+    frame[HEAD..].first_chunk().map_or(0, |number| u32::from_be_bytes(*number) as usize)
+}
