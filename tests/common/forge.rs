@@ -4,11 +4,11 @@
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
-use snow::{Builder, HandshakeState};
+use snow::{Builder, HandshakeState, TransportState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tete::protocol::channel::Channel;
 use tete::protocol::handshake::SUITE;
-use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys};
+use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys, TrafficKey};
 use tete::protocol::random::{CIPHERTEXT, OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, SMALL_BODY};
 use tete::protocol::resolver::Resolver;
@@ -97,12 +97,23 @@ impl Forger {
     }
 
     /// The channel of the finished handshake.
-    pub fn into_channel(mut self, shared: &KemSecret) -> Channel {
+    pub fn into_channel(self, shared: &KemSecret) -> Channel {
+        let (noise, i2r, r2i) = self.finish(shared);
+        Channel::new(noise, &i2r, &r2i)
+    }
+
+    /// The same, to be used by hand.
+    pub fn into_transport(self, shared: &KemSecret) -> TransportState {
+        let (mut noise, i2r, r2i) = self.finish(shared);
+        noise.rekey_manually(Some(i2r.expose()), Some(r2i.expose()));
+        noise
+    }
+
+    fn finish(mut self, shared: &KemSecret) -> (TransportState, TrafficKey, TrafficKey) {
         let (i2r, r2i) = self.0.dangerously_get_raw_split();
         let split = SplitKeys { i2r: secret(&i2r), r2i: secret(&r2i) };
         let epoch = Epoch::new(0, &HandshakeHash(self.hash()), &split, shared);
-        let keys = (epoch.key_i2r().unwrap(), epoch.key_r2i().unwrap());
-        Channel::new(self.0.into_transport_mode().unwrap(), &keys.0, &keys.1)
+        (self.0.into_transport_mode().unwrap(), epoch.key_i2r().unwrap(), epoch.key_r2i().unwrap())
     }
 }
 

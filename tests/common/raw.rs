@@ -4,20 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use snow::{Builder, HandshakeState, TransportState};
+use snow::TransportState;
 use tete::protocol::frame::SMALL_FRAME;
-use tete::protocol::handshake::SUITE;
-use tete::protocol::keys::{
-    Commitment, Epoch, HandshakeHash, KemSecret, PairingNonce, PublicKey, Secret, SplitKeys, StaticKey,
-};
+use tete::protocol::keys::{Commitment, PairingNonce, PublicKey, Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness as _};
-use tete::protocol::record::{HEADER, SMALL_BODY};
-use tete::protocol::resolver::Resolver;
+use tete::protocol::record::HEADER;
 use tete::protocol::session::{Role, Session, Stage};
 
 use super::common::{CONFIRMATION, Side, secret, static_key};
+use super::forge::{Forger, encapsulate, random};
 
-const PREFACE: [u8; 8] = *b"TETE\x01\0\0\0";
 const TAG: usize = 16;
 
 /// The peer's end of an encrypted channel.
@@ -78,39 +74,26 @@ impl RawPeer {
     }
 
     fn respond(side: &mut Side, private: &Secret, public: PublicKey, now: Duration) -> (Self, [u8; 32]) {
-        let mut noise = noise(private, |builder| builder.build_responder());
+        let mut noise = Forger::responder(private.expose(), &random());
         side.drain(now);
-        let first = side.sent.pop_front().unwrap();
-        let ek = read(&mut noise, &first[HEADER + PREFACE.len()..]);
-        let (ciphertext, shared) = OsRandom.encapsulate(ek[..1184].try_into().unwrap()).unwrap();
+        let (ciphertext, shared) = encapsulate(&noise.read_1(&side.sent.pop_front().unwrap()));
         let nonce = PairingNonce(OsRandom.secret().unwrap());
         let commitment = Commitment::new(public, &nonce);
-        side.take(&write(&mut noise, &[], &[&ciphertext, &commitment.0[..]].concat(), 1182), now);
+        side.take(&noise.record_2(&[&ciphertext, &commitment.0[..]].concat()), now);
         side.drain(now);
-        read(&mut noise, &side.sent.pop_front().unwrap()[HEADER..]);
-        (Self::new(noise, &shared), *nonce.0.expose())
+        noise.read(&side.sent.pop_front().unwrap()[HEADER..]);
+        (Self { noise: noise.into_transport(&shared) }, *nonce.0.expose())
     }
 
     fn initiate(side: &mut Side, private: &Secret, now: Duration) -> Self {
-        let mut noise = noise(private, |builder| builder.build_initiator());
-        let (ek, decapsulate) = OsRandom.kem_pair().unwrap();
-        side.take(&write(&mut noise, &PREFACE, &ek, 1238), now);
+        let mut noise = Forger::initiator(private.expose(), &random());
+        let (public, kem) = OsRandom.kem_pair().unwrap();
+        side.take(&noise.record_1(public.as_slice()), now);
         side.drain(now);
-        let payload = read(&mut noise, &side.sent.pop_front().unwrap()[HEADER..]);
-        let shared = decapsulate.decapsulate(payload[..1088].try_into().unwrap()).unwrap();
-        side.take(&write(&mut noise, &[], &[0x17; 32], 1214), now);
-        Self::new(noise, &shared)
-    }
-
-    fn new(mut noise: HandshakeState, shared: &KemSecret) -> Self {
-        let hash = HandshakeHash(noise.get_handshake_hash().try_into().unwrap());
-        let (i2r, r2i) = noise.dangerously_get_raw_split();
-        let split = SplitKeys { i2r: secret(&i2r), r2i: secret(&r2i) };
-        let epoch = Epoch::new(0, &hash, &split, shared);
-        let (i2r, r2i) = (epoch.key_i2r().unwrap(), epoch.key_r2i().unwrap());
-        let mut noise = noise.into_transport_mode().unwrap();
-        noise.rekey_manually(Some(i2r.expose()), Some(r2i.expose()));
-        Self { noise }
+        let payload = noise.read(&side.sent.pop_front().unwrap()[HEADER..]);
+        let shared = kem.decapsulate(payload.first_chunk().unwrap()).unwrap();
+        side.take(&noise.record_3(&random()), now);
+        Self { noise: noise.into_transport(&shared) }
     }
 
     /// The record around any plaintext.
@@ -155,32 +138,4 @@ pub fn padded(kind: u8, length: usize, content: &[u8], size: usize) -> Vec<u8> {
 /// A part of a text.
 pub fn text(id: u32, flags: u8, part: &[u8]) -> Vec<u8> {
     frame(0x03, &[&id.to_be_bytes()[..], &[0, 0, 0, 0, flags], part].concat())
-}
-
-fn noise(
-    private: &Secret,
-    build: impl FnOnce(Builder<'_>) -> Result<HandshakeState, snow::Error>,
-) -> HandshakeState {
-    let prologue = [&b"tete/1 prologue\0"[..], &PREFACE].concat();
-    let resolver = Resolver::new(OsRandom.secret().unwrap());
-    Builder::with_resolver(SUITE.parse().unwrap(), Box::new(resolver))
-        .prologue(&prologue)
-        .and_then(|builder| builder.local_private_key(private.expose()))
-        .and_then(build)
-        .unwrap()
-}
-
-fn write(noise: &mut HandshakeState, preface: &[u8], payload: &[u8], length: usize) -> Vec<u8> {
-    let mut padded = payload.to_vec();
-    padded.resize(length, 0);
-    let mut message = [0; SMALL_BODY + TAG];
-    let written = noise.write_message(&padded, &mut message).unwrap();
-    [&(SMALL_BODY as u16).to_be_bytes(), preface, &message[..written]].concat()
-}
-
-fn read(noise: &mut HandshakeState, message: &[u8]) -> Vec<u8> {
-    let mut payload = vec![0; SMALL_BODY];
-    let length = noise.read_message(message, &mut payload).unwrap();
-    payload.truncate(length);
-    payload
 }
