@@ -1,0 +1,60 @@
+//! What the documents claim is so.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use tete::protocol::session::{HANDSHAKE, OPENING};
+use tete::transport::{dial, listen};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap_or_else(|_| panic!("no {path}"))
+}
+
+#[test]
+fn every_test_that_security_md_names_exists() {
+    let document = read("SECURITY.md");
+    let named: Vec<_> = document.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+    assert!(named.len() > 30);
+    for (file, test) in named {
+        let source = read(&format!("{file}.rs"));
+        let found = source
+            .split("#[test]")
+            .skip(1)
+            .any(|part| part.split('{').next().is_some_and(|head| head.contains(&format!("fn {test}("))));
+        assert!(found, "{file}.rs has no test {test}");
+    }
+}
+
+#[test]
+fn the_exit_codes_of_both_readmes_are_those_of_the_program() {
+    let source = read("src/ui/messages.rs");
+    let function = source.split("fn code(&self) -> u8").nth(1).unwrap().split("\n    }\n").next().unwrap();
+    let mut codes: BTreeSet<u8> =
+        function.lines().filter_map(|line| line.trim().strip_suffix(',')?.rsplit_once("=> ")?.1.parse().ok()).collect();
+    codes.insert(0);
+    assert_eq!(codes, BTreeSet::from([0, 2, 3, 4, 5, 6, 7]));
+    let english = read("README.md");
+    let table = english.split("### Exit codes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let told = |text: &str, start: &str| -> BTreeSet<u8> {
+        text.split(start).filter_map(|part| part.split_whitespace().next()?.parse().ok()).collect()
+    };
+    assert_eq!(told(table, "\n| "), codes);
+    let chinese = read("README.zh-CN.md");
+    let line = chinese.lines().find(|line| line.starts_with("退出代码")).unwrap();
+    assert_eq!(told(&line.replace('：', "；"), "；"), codes);
+}
+
+#[test]
+fn the_limits_of_the_protocol_document_are_those_of_the_program() {
+    let document = read("docs/PROTOCOL.md");
+    let seconds = |limit: std::time::Duration| format!("{} s", limit.as_secs());
+    for (what, value) in [
+        ("connecting", seconds(dial::CONNECT)),
+        ("a complete record 1 after the connection was accepted", seconds(listen::RECORD_1)),
+        ("whole handshake", seconds(HANDSHAKE)),
+        ("SAS_OPEN after record 3", seconds(OPENING)),
+        ("connections without a valid record 1", listen::POOL.to_string()),
+    ] {
+        assert!(document.contains(&format!("| {what} | {value}")), "{what}: {value}");
+    }
+}
