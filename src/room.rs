@@ -141,9 +141,9 @@ impl Room {
         self.show.push_back(Show::Status(status));
     }
 
-    fn ask(&mut self, what: Ask) {
+    fn ask(&mut self, what: Ask, about: Option<Status>) {
         self.input.question += 1;
-        self.show.push_back(Show::Ask { question: self.input.question, what });
+        self.show.push_back(Show::Ask { question: self.input.question, what, about });
     }
 
     async fn join(&mut self, address: &Address) -> Result<(), Fault> {

@@ -81,7 +81,7 @@ impl Room {
                 break outcome;
             }
         };
-        self.ask(Ask::Nothing);
+        self.ask(Ask::Nothing, None);
         outcome
     }
 
@@ -94,7 +94,7 @@ impl Room {
         }
         if talk.line.session.is_confirmed() && !talk.checked {
             talk.checked = true;
-            self.ask(Ask::Nothing);
+            self.ask(Ask::Nothing, None);
             if stage == Stage::Confirming {
                 self.tell(Status::WaitingForPartner);
             }
@@ -105,8 +105,7 @@ impl Room {
             if let Some(lobby) = &mut self.lobby {
                 lobby.close();
             }
-            self.tell(Status::RoomOpen);
-            self.ask(Ask::Chat);
+            self.ask(Ask::Chat, Some(Status::RoomOpen));
         }
         if stage == Stage::Open {
             talk.waiting = talk.line.session.waiting();
@@ -220,23 +219,18 @@ impl Room {
         let Some(code) = line.session.code() else { return };
         let (own, partner) = (code.own.clone(), code.partner.clone());
         let can_skip = self.lobby.is_some();
-        self.tell(match self.options.confirm {
+        self.ask_code(match self.options.confirm {
             Confirm::Type => Status::Code { own, can_skip },
             Confirm::Compare => Status::BothHalves { own, partner, emoji: *code.emoji, can_skip },
         });
-        self.ask_code();
     }
 
-    fn ask_code(&mut self) {
-        self.ask(match self.options.confirm {
+    fn ask_code(&mut self, about: Status) {
+        let what = match self.options.confirm {
             Confirm::Type => Ask::Half,
             Confirm::Compare => Ask::Compare,
-        });
-    }
-
-    fn ask_code_again(&mut self, because: Status) {
-        self.tell(because);
-        self.ask_code();
+        };
+        self.ask(what, Some(about));
     }
 
     /// Does what the user wants.
@@ -250,16 +244,16 @@ impl Room {
             }
             Action::Half { typed, .. } => match session.enter(&typed) {
                 Some(Verdict::Wrong { tries_left: 0 }) => self.fail(talk, PairingFault::WrongHalf),
-                Some(Verdict::Wrong { tries_left }) => self.ask_code_again(Status::WrongHalf { tries_left }),
-                Some(Verdict::OwnHalf) => self.ask_code_again(Status::OwnHalf),
-                Some(Verdict::NotACode) => self.ask_code_again(Status::NotACode),
+                Some(Verdict::Wrong { tries_left }) => self.ask_code(Status::WrongHalf { tries_left }),
+                Some(Verdict::OwnHalf) => self.ask_code(Status::OwnHalf),
+                Some(Verdict::NotACode) => self.ask_code(Status::NotACode),
                 Some(Verdict::Right) | None => {}
             },
             Action::Compared { same: Some(true), .. } => session.compared(true),
             Action::Compared { same: Some(false), .. } => self.fail(talk, PairingFault::Different),
-            Action::Compared { same: None, .. } => self.ask_code_again(Status::NeitherWord),
+            Action::Compared { same: None, .. } => self.ask_code(Status::NeitherWord),
             Action::Next { .. } if self.lobby.is_some() => self.fail(talk, PairingFault::Skipped),
-            Action::Next { .. } => self.ask_code_again(Status::NotACode),
+            Action::Next { .. } => self.ask_code(Status::NotACode),
             Action::Say { text, taken } => {
                 let said = session.say(text, self.clock.now());
                 if said == Err(Refusal::Full) {

@@ -94,12 +94,14 @@ pub enum Show {
     Text(Incoming),
     /// A word of the program.
     Status(Status),
-    /// Another question, once what comes before it is shown.
+    /// Another question, once what it is about is shown.
     Ask {
         /// Number of the question, other than that of any before.
         question: u64,
         /// What is asked from now on.
         what: Ask,
+        /// What the user must see first.
+        about: Option<Status>,
     },
 }
 
@@ -131,8 +133,8 @@ impl Ui {
         let (tell, shown) = mpsc::channel(64);
         let (screen, show) = mpsc::channel(64);
         let asked = Arc::new(Asked::default());
-        let editor = if interactive { editor() } else { None };
         let watch = Arc::default();
+        let editor = if interactive { editor(&watch) } else { None };
         let (editor, printer) = editor.map_or((None, None), |(editor, printer)| (Some(editor), printer));
         let terminal = Screen::new(printer, Arc::clone(&watch));
         let writer = Writer::new(lang, interactive, terminal, Arc::clone(&asked));
@@ -170,8 +172,11 @@ impl Default for Question {
 }
 
 impl Asked {
-    fn ask(&self, number: u64, what: Ask) {
-        *self.what.lock().unwrap_or_else(PoisonError::into_inner) = Question { number, what };
+    /// Puts a question. A script may answer before `show` returns, and its answer counts.
+    fn ask(&self, number: u64, what: Ask, show: impl FnOnce()) {
+        let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
+        show();
+        *asked = Question { number, what };
         self.changed.notify_all();
     }
 

@@ -6,9 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use rustyline::config::{Behavior, BellStyle, Config};
+use rustyline::completion::Completer;
+use rustyline::config::{Behavior, BellStyle, ColorMode, Config};
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
-use rustyline::{Editor, ExternalPrinter, Prompt};
+use rustyline::validate::Validator;
+use rustyline::{Editor, ExternalPrinter, Helper, Prompt};
 use zeroize::Zeroizing;
 
 use crate::ui::messages::{Lang, Words};
@@ -22,8 +26,11 @@ const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
 /// Goes up and down again: moves nothing, but makes the editor paint its prompt.
 const NUDGE: &str = "\x1b[A\n";
 
+/// After so long a nudge that was not followed is repeated.
+const NUDGE_AGAIN: Duration = Duration::from_millis(250);
+
 /// A line editor with its history in memory only.
-pub type LineEditor = Editor<(), MemHistory>;
+pub type LineEditor = Editor<Painting, MemHistory>;
 type Printer = Box<dyn ExternalPrinter + Send>;
 
 /// Remembers how the terminal was, to put it back however the program ends.
@@ -60,15 +67,21 @@ pub fn ask_address(lang: Lang) -> Option<String> {
     if !io::stdin().is_terminal() {
         return None;
     }
-    let (mut editor, _) = editor()?;
+    let (mut editor, _) = editor(&Arc::default())?;
     editor.readline(Words::of(lang).address).ok().filter(|typed| !typed.trim().is_empty())
 }
 
-/// The editor, and what prints above its prompt. `None` where the terminal cannot do either.
-pub fn editor() -> Option<(LineEditor, Option<Printer>)> {
-    let config =
-        Config::builder().behavior(Behavior::PreferTerm).bell_style(BellStyle::None).auto_add_history(false).build();
+/// The editor, observed by `watch`, and what prints above its prompt. `None` where the terminal cannot do either.
+pub fn editor(watch: &Arc<Watch>) -> Option<(LineEditor, Option<Printer>)> {
+    let config = Config::builder()
+        .behavior(Behavior::PreferTerm)
+        .bell_style(BellStyle::None)
+        .auto_add_history(false)
+        // Not for colours: else the editor would not say when it paints.
+        .color_mode(ColorMode::Forced)
+        .build();
     let mut editor = LineEditor::with_history(config, MemHistory::new()).ok()?;
+    editor.set_helper(Some(Painting(Arc::clone(watch))));
     let printer = editor.create_external_printer().ok().map(|printer| Box::new(printer) as Printer);
     Some((editor, printer))
 }
@@ -86,16 +99,30 @@ impl Screen {
     }
 
     /// Prints whole rows and returns once they are on the terminal; to `plain` where there is no prompt.
-    pub fn print(&mut self, mut rows: Zeroizing<String>, plain: &mut impl Write) -> io::Result<()> {
-        match &mut self.printer {
-            Some(printer) => {
-                let before = self.watch.state().painted;
-                printer.print(std::mem::take(&mut *rows)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-                self.watch.wait_painted(before);
-                Ok(())
-            }
-            None => plain.write_all(rows.as_bytes()).and_then(|()| plain.flush()),
+    ///
+    /// The editor's own printer would let rows overtake each other when it stops
+    /// reading between two of them. It is used to wake the editor only.
+    pub fn print(&mut self, rows: Zeroizing<String>, plain: &mut impl Write) -> io::Result<()> {
+        let Some(printer) = &mut self.printer else {
+            return plain.write_all(rows.as_bytes()).and_then(|()| plain.flush());
+        };
+        let mut state = self.watch.state();
+        state.rows.push_str(&rows);
+        if !state.reading {
+            return state.write_rows();
         }
+        while !state.rows.is_empty() {
+            if state.painted {
+                drop(state);
+                printer.print(NUDGE.to_owned()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                state = self.watch.state();
+            }
+            if !state.rows.is_empty() {
+                let woken = self.watch.changed.wait_timeout(state, NUDGE_AGAIN);
+                state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        state.failed.take().map_or(Ok(()), Err)
     }
 
     /// Makes the editor stand still, so that it writes nothing after the program's last words.
@@ -114,8 +141,10 @@ impl Screen {
     }
 }
 
-/// Observes the editor through the prompt: it asks for its text whenever it has
-/// written what was to be printed above, before it paints the prompt again.
+/// Observes when the editor paints its prompt, and prints rows above it then.
+///
+/// The editor asks for the prompt whenever it paints. If no key was the reason
+/// it has cleared the prompt and stands at the start of a row.
 #[derive(Default)]
 pub struct Watch {
     state: Mutex<State>,
@@ -124,10 +153,24 @@ pub struct Watch {
 
 #[derive(Default)]
 struct State {
+    /// The editor reads a line, and has the terminal.
     reading: bool,
-    painted: u64,
+    /// It has painted since it began to.
+    painted: bool,
+    /// The next paint is due to a key.
+    by_key: bool,
+    /// What is to be printed above the prompt.
+    rows: Zeroizing<String>,
+    failed: Option<io::Error>,
     freezing: bool,
     frozen: bool,
+}
+
+impl State {
+    fn write_rows(&mut self) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        OpenOptions::new().write(true).open("/dev/tty").and_then(|mut terminal| terminal.write_all(rows.as_bytes()))
+    }
 }
 
 impl Watch {
@@ -135,7 +178,12 @@ impl Watch {
     pub fn read(&self, editor: &mut LineEditor, prompt: &str, draft: &str) -> rustyline::Result<String> {
         self.state().reading = true;
         let line = editor.readline_with_initial(&Watched { prompt, watch: self }, (draft, ""));
-        self.state().reading = false;
+        let mut state = self.state();
+        state.reading = false;
+        state.painted = false;
+        if !state.rows.is_empty() {
+            state.failed = state.write_rows().err();
+        }
         self.changed.notify_all();
         line
     }
@@ -146,17 +194,14 @@ impl Watch {
 
     fn painting(&self) {
         let mut state = self.state();
-        state.painted += 1;
+        let by_key = std::mem::take(&mut state.by_key);
+        state.painted = true;
+        if !by_key && !state.rows.is_empty() {
+            state.failed = state.write_rows().err();
+        }
         state.frozen = state.freezing;
         self.changed.notify_all();
         while state.frozen {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn wait_painted(&self, before: u64) {
-        let mut state = self.state();
-        while state.reading && state.painted == before {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -174,10 +219,37 @@ struct Watched<'a> {
 
 impl Prompt for Watched<'_> {
     fn raw(&self) -> &str {
+        self.prompt
+    }
+
+    fn styled(&self) -> &str {
         self.watch.painting();
         self.prompt
     }
 }
+
+/// Tells a [`Watch`] that a key is the reason of the next paint.
+pub struct Painting(Arc<Watch>);
+
+impl Highlighter for Painting {
+    /// Called before each paint but the one after an external print. Saying true makes sure that one follows.
+    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
+        self.0.state().by_key = true;
+        true
+    }
+}
+
+impl Completer for Painting {
+    type Candidate = String;
+}
+
+impl Hinter for Painting {
+    type Hint = String;
+}
+
+impl Validator for Painting {}
+
+impl Helper for Painting {}
 
 /// Columns of the terminal.
 pub fn columns() -> usize {

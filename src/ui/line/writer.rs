@@ -62,8 +62,9 @@ impl Writer {
                     self.status(&status);
                     None
                 }
-                Show::Ask { question, what } => {
-                    self.asked.ask(question, what);
+                Show::Ask { question, what, about } => {
+                    let asked = Arc::clone(&self.asked);
+                    asked.ask(question, what, || about.iter().for_each(|status| self.status(status)));
                     None
                 }
                 Show::Text(text) => Some(match self.text(&text) {
