@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tete::protocol::handshake::Mode;
 use tete::protocol::keys::StaticKey;
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::SMALL;
-use tete::protocol::session::{Event, Session, Stage};
+use tete::protocol::session::{Event, Session, Settings, Stage};
 use zeroize::Zeroizing;
 
 const TETE: &str = env!("CARGO_BIN_EXE_tete");
 const ROUNDS: usize = 7;
 const TRIPS: usize = 2_000;
-const CONFIRMATION: Duration = Duration::from_secs(300);
 const TEXT: &str =
     "one hundred bytes of text, such as two people send each other when they talk about the weather, no?";
 
@@ -161,9 +161,9 @@ impl CorePair {
         let (here, there) = connection();
         let (to_there, from_here) = std::sync::mpsc::channel();
         let (to_here, from_there) = std::sync::mpsc::channel();
-        let key = || StaticKey::new(OsRandom.secret().unwrap()).unwrap();
+        let mode = || Mode::Pair(Arc::new(StaticKey::new(OsRandom.secret().unwrap()).unwrap()));
         thread::spawn(move || {
-            let session = Session::respond(Arc::new(key()), Box::new(OsRandom), CONFIRMATION, Duration::ZERO);
+            let session = Session::respond(mode(), Box::new(OsRandom), Settings::default(), Duration::ZERO);
             let mut side = Side::open(session, there, (to_here, from_here));
             loop {
                 if side.receive() {
@@ -171,7 +171,7 @@ impl CorePair {
                 }
             }
         });
-        let session = Session::initiate(&key(), Box::new(OsRandom), CONFIRMATION, Duration::ZERO).unwrap();
+        let session = Session::initiate(mode(), Box::new(OsRandom), Settings::default(), Duration::ZERO).unwrap();
         Self(Side::open(session, here, (to_there, from_there)))
     }
 

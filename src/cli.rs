@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -68,6 +69,15 @@ pub struct Common {
     #[arg(long, value_name = "MINUTES", default_value_t = 5, global = true)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=30))]
     pub confirm_minutes: u8,
+    /// How long an open room waits for a partner whose line broke.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time, global = true)]
+    pub linger: Duration,
+    /// When an open room closes by itself.
+    #[arg(long, value_name = "TIME", value_parser = time, global = true)]
+    pub close_after: Option<Duration>,
+    /// Cover traffic: records a second.
+    #[arg(long, value_name = "RATE", value_parser = interval, global = true)]
+    pub quiet_line: Option<Duration>,
     /// Language of the interface.
     #[arg(long, value_enum, global = true)]
     pub lang: Option<Language>,
@@ -117,6 +127,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lang: Lang) -> Result<Cli
         .after_help(words.after)
         .mut_arg("confirm", |arg| arg.help(words.confirm))
         .mut_arg("confirm_minutes", |arg| arg.help(words.confirm_minutes))
+        .mut_arg("linger", |arg| arg.help(words.linger))
+        .mut_arg("close_after", |arg| arg.help(words.close_after))
+        .mut_arg("quiet_line", |arg| arg.help(words.quiet_line))
         .mut_arg("lang", |arg| arg.help(words.lang))
         .mut_arg("help", |arg| arg.help(words.help))
         .mut_arg("version", |arg| arg.help(words.version))
@@ -134,6 +147,33 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lang: Lang) -> Result<Cli
     })
 }
 
+/// `90s`, `30m`, `24h`, `7d`; at most a year.
+fn time(typed: &str) -> Result<Duration, String> {
+    let (number, unit) = typed.split_at(typed.find(|c: char| !c.is_ascii_digit()).unwrap_or(typed.len()));
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err("a time is a number and s, m, h or d".into()),
+    };
+    let time = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
+    time.filter(|time| *time <= 366 * 24 * 60 * 60)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a time is at most 366d".into())
+}
+
+/// The pause between two records, from records a second.
+fn interval(typed: &str) -> Result<Duration, String> {
+    let rate: f64 = typed.parse().map_err(|_| "a rate is a number")?;
+    // At the lowest rate each record still comes in time as a sign of life.
+    if (0.25..=50.0).contains(&rate) {
+        Ok(Duration::from_secs_f64(rate.recip()))
+    } else {
+        Err("a rate is 0.25 to 50 records a second".into())
+    }
+}
+
 /// The language a command line asks for, found before the rest is read.
 pub fn language(args: &[OsString]) -> Option<Lang> {
     let args: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
@@ -142,5 +182,25 @@ pub fn language(args: &[OsString]) -> Option<Lang> {
         "zh" => Some(Lang::Zh),
         "en" => Some(Lang::En),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_rates_have_a_form_and_bounds() {
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("0s"), Ok(Duration::ZERO));
+        assert_eq!(time("366d"), Ok(Duration::from_secs(366 * 86_400)));
+        for bad in ["", "s", "90", "-1s", "1.5h", "367d", "99999999999999999999s", "1 h", "1w"] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+        assert_eq!(interval("2"), Ok(Duration::from_millis(500)));
+        assert_eq!(interval("0.25"), Ok(Duration::from_secs(4)));
+        for bad in ["0", "0.2", "51", "-1", "NaN", "inf", "fast", ""] {
+            assert!(interval(bad).is_err(), "{bad}");
+        }
     }
 }

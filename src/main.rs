@@ -11,6 +11,7 @@ use std::time::Duration;
 use tete::address::{Address, PORT};
 use tete::cli::{self, At, Cli, Command, Stop};
 use tete::harden::harden;
+use tete::protocol::session::Settings;
 use tete::room::{self, Confirm, Options};
 use tete::ui::line::{TerminalGuard, Ui, ask_address, output_is_closed, print_fault};
 use tete::ui::messages::{Fault, Lang};
@@ -48,7 +49,12 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<(), Fault> {
             cli::Confirm::Type => Confirm::Type,
             cli::Confirm::Compare => Confirm::Compare,
         },
-        confirmation: Duration::from_secs(60 * u64::from(cli.common.confirm_minutes)),
+        settings: Settings {
+            confirmation: Duration::from_secs(60 * u64::from(cli.common.confirm_minutes)),
+            linger: cli.common.linger,
+            cover: cli.common.quiet_line,
+        },
+        close_after: cli.common.close_after,
     };
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));

@@ -2,6 +2,7 @@
 
 mod line;
 mod lobby;
+mod redial;
 mod signals;
 mod talk;
 
@@ -16,15 +17,17 @@ use tokio::sync::mpsc;
 use crate::address::{Address, scope};
 use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
 use crate::protocol::error::{Error, Rejection};
+use crate::protocol::handshake::Mode;
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
-use crate::protocol::session::{Session, Stage};
+use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::{dial, listen};
 use crate::ui::line::{Action, Ask, Show, Shown, Ui};
 use crate::ui::messages::{Fault, PairingFault, Status};
 use crate::ui::printable::Printable;
 use line::{Clock, Ended, Line};
 use lobby::{Lobby, News};
+use redial::Redial;
 use signals::Signals;
 
 /// Pauses after failed runs; the last one stays.
@@ -47,8 +50,10 @@ pub enum Confirm {
 pub struct Options {
     /// How the code is checked.
     pub confirm: Confirm,
-    /// How long the check may take.
-    pub confirmation: Duration,
+    /// The session's.
+    pub settings: Settings,
+    /// The room closes by itself so long after it opened.
+    pub close_after: Option<Duration>,
 }
 
 /// Waits for the partner and talks until the room ends.
@@ -80,11 +85,21 @@ struct Room {
     clock: Clock,
     key: Arc<StaticKey>,
     signals: Signals,
+    /// The host's door.
     lobby: Option<Lobby>,
+    /// The joiner's way back.
+    road: Option<Road>,
     /// What the screen has not taken yet. Texts in it are bounded by what the protocol lets wait.
     show: VecDeque<Show>,
     unshown: Unshown,
     input: Input,
+}
+
+/// Where the joiner found the host, and the search for it after a break.
+struct Road {
+    address: Address,
+    found: Vec<SocketAddr>,
+    redial: Option<Redial>,
 }
 
 /// Texts that came and were not shown yet.
@@ -115,6 +130,8 @@ enum Outcome {
     Cut { waiting: usize },
     /// Before it was open.
     Failed(PairingFault),
+    /// In an open room, and the host's program has ended.
+    Gone { waiting: usize },
     /// Our own side cannot go on.
     Local(Fault),
 }
@@ -131,6 +148,7 @@ impl Room {
             key: Arc::new(key),
             signals,
             lobby: None,
+            road: None,
             show: VecDeque::new(),
             unshown: Unshown::default(),
             input: Input::default(),
@@ -148,25 +166,38 @@ impl Room {
 
     async fn join(&mut self, address: &Address) -> Result<(), Fault> {
         let name = || Printable::line(&address.to_string());
-        let stream = self.dial(address).await?;
+        let (stream, mut found) = self.dial(address).await?;
         let from = stream.peer_addr().map_err(|_| Fault::Unreachable(name()))?;
         self.tell(Status::Handshake(from));
-        let session = Session::initiate(&self.key, Box::new(OsRandom), self.options.confirmation, self.clock.now())
+        let mode = Mode::Pair(self.key.clone());
+        let session = Session::initiate(mode, Box::new(OsRandom), self.options.settings, self.clock.now())
             .map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
         let mut line = Line::new(stream, from, session, self.clock);
         self.shake_hands(&mut line, name).await?;
+        // The address that answered comes first.
+        found.sort_by_key(|known| *known != from);
+        self.road = Some(Road { address: address.clone(), found, redial: None });
         let outcome = self.converse(&mut line).await;
         self.end(outcome)
     }
 
-    /// Connects, telling what is tried and what failed where.
-    async fn dial(&mut self, address: &Address) -> Result<TcpStream, Fault> {
+    /// Connects, telling what is tried and what failed where. Returns all that was found, too.
+    async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
         if address.host.parse::<IpAddr>().is_err() {
             self.tell(Status::LookingUp(Printable::line(&address.host)));
         }
         // Two for each address at most, and the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
-        let dialing = dial::dial(address, move |progress| drop(tell.try_send(progress)));
+        let dialing = async {
+            let found = dial::lookup(address).await.map_err(|error| Fault::Lookup {
+                host: Printable::line(&address.host),
+                why: Printable::line(&reason(&error)),
+            })?;
+            let stream = dial::dial(found.clone(), move |progress| drop(tell.try_send(progress))).await;
+            stream
+                .map(|stream| (stream, found))
+                .ok_or_else(|| Fault::Unreachable(Printable::line(&address.to_string())))
+        };
         tokio::pin!(dialing);
         let result = loop {
             self.show_now().await;
@@ -179,12 +210,7 @@ impl Room {
         while let Ok(progress) = told.try_recv() {
             self.tell_progress(progress);
         }
-        result.map_err(|error| match error {
-            dial::DialError::Lookup(error) => {
-                Fault::Lookup { host: Printable::line(&address.host), why: Printable::line(&reason(&error)) }
-            }
-            dial::DialError::Unreachable => Fault::Unreachable(Printable::line(&address.to_string())),
-        })
+        result
     }
 
     fn tell_progress(&mut self, progress: dial::Progress) {
@@ -232,7 +258,7 @@ impl Room {
         let mut failed_runs = 0;
         let (callers, called) = mpsc::channel(1);
         let accepting = tokio::spawn(listen::accept(listeners, callers));
-        self.lobby = Some(Lobby::new(called, self.key.clone(), self.options.confirmation, self.clock));
+        self.lobby = Some(Lobby::new(called, self.key.clone(), self.options.settings, self.clock));
         let result = loop {
             let Some(mut line) = self.next_guest().await else { break Err(Fault::NobodyCame) };
             self.tell(Status::Caller(line.from));
@@ -315,9 +341,10 @@ impl Room {
     fn hear(&mut self, news: News) {
         match news {
             News::ToldBusy { from, times } => self.tell(Status::ToldBusy { from, times }),
-            // Somebody who was quicker has the room.
-            News::Guest(line) => drop(line),
-            News::Nothing => {}
+            News::Intruder { from, times } => self.tell(Status::Intruder { from, times }),
+            // Somebody who was quicker has the room, or it is not open.
+            News::Guest(line) | News::Returned(line) => drop(line),
+            News::RedialFailed | News::HostGone | News::Nothing => {}
         }
     }
 
@@ -343,6 +370,10 @@ impl Room {
             Outcome::Broken { waiting } => {
                 self.tell(Status::CutOff);
                 Err(Fault::Damaged { waiting })
+            }
+            Outcome::Gone { waiting } => {
+                self.tell(Status::CutOff);
+                Err(Fault::HostGone { waiting })
             }
             Outcome::Failed(why) => Err(Fault::Pairing(why)),
             Outcome::Local(fault) => Err(fault),
@@ -415,6 +446,14 @@ async fn news(lobby: &mut Option<Lobby>) -> News {
     match lobby {
         Some(lobby) => lobby.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// What a search for the host has to say, while there is one.
+async fn search(road: &mut Option<Road>) -> News {
+    match road {
+        Some(Road { redial: Some(redial), .. }) => redial.next().await,
+        _ => std::future::pending().await,
     }
 }
 

@@ -376,14 +376,14 @@ fn a_farewell_is_never_taken_for_a_cut() {
 #[test]
 fn a_killed_partner_is_a_cut_and_not_a_farewell() {
     for killed in [0, 1] {
-        let (host, guest) = room();
+        let (host, guest) = fragile_room();
         let mut sides = [host, guest];
         sides[killed].signal(Signal::KILL);
         sides[killed].exit();
         let [host, guest] = sides;
         let end = if killed == 0 { guest.finish() } else { host.finish() };
         assert_eq!(end.code, 6, "{}", end.err);
-        assert!(end.err.contains("\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
+        assert!(end.err.contains("\nline cut\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
         assert!(!end.err.contains("partner left"), "{}", end.err);
     }
 }

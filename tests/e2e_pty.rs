@@ -614,7 +614,9 @@ fn ctrl_c_at_the_code_ends_both() {
 
 #[test]
 fn a_killed_partner_is_a_cut() {
-    let (mut host, guest) = room();
+    let (mut host, port) = host_with(&["--linger", "0s"]);
+    let guest = guest_with(port, &[]);
+    confirm(&host, &guest);
     guest.signal(Signal::KILL);
     assert_eq!(host.exit(), 6, "{}", host.words());
     host.shows("cut off: the line broke");

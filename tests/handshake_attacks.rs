@@ -7,13 +7,13 @@ mod forge;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{CONFIRMATION, Pair, Side, flipped, static_key};
+use common::{Pair, Side, flipped, pairing};
 use forge::{Forger, ciphertext, kem_key, random};
 use tete::protocol::error::{Error, Rejection, Wait};
+use tete::protocol::handshake::Mode;
 use tete::protocol::keys::{Commitment, PairingNonce, PublicKey};
-use tete::protocol::random::OsRandom;
 use tete::protocol::record::{HEADER, SMALL, SMALL_BODY};
-use tete::protocol::session::{HANDSHAKE, OPENING, Role, Session, Stage};
+use tete::protocol::session::{HANDSHAKE, OPENING, Role, Stage};
 
 const NOW: Duration = Duration::from_secs(1_000);
 /// Where e stands in record 1 and in record 2.
@@ -58,13 +58,13 @@ const fn hex(digits: &str) -> [u8; 32] {
 }
 
 fn initiator() -> Side {
-    let mut side = Side::new(Session::initiate(&static_key(), Box::new(OsRandom), CONFIRMATION, NOW).unwrap());
+    let mut side = Side::new(common::initiator(pairing(), NOW));
     side.drain(NOW);
     side
 }
 
 fn responder() -> Side {
-    Side::new(Session::respond(Arc::new(static_key()), Box::new(OsRandom), CONFIRMATION, NOW))
+    Side::new(common::responder(pairing(), NOW))
 }
 
 /// The side is closed, knows no code and has nothing to say.
@@ -201,7 +201,7 @@ fn our_own_ephemeral_key_is_refused() {
 fn our_own_static_key_is_refused() {
     let private = random();
     let key = tete::protocol::keys::StaticKey::new(common::secret(&private)).unwrap();
-    let mut side = Side::new(Session::respond(Arc::new(key), Box::new(OsRandom), CONFIRMATION, NOW));
+    let mut side = Side::new(common::responder(Mode::Pair(Arc::new(key)), NOW));
     let mut thief = Forger::initiator(&private, &random());
     side.take(&thief.record_1(&kem_key()), NOW);
     side.drain(NOW);

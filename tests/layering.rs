@@ -186,8 +186,8 @@ fn a_code_is_confirmed_in_the_session_only() {
             "confirmed = true",
             "confirmed = same",
             "confirmed: true",
-            "verified_received = true",
-            "verified_sent = true",
+            "verifying.received = true",
+            "replace(&mut self.sent, true)",
         ] {
             let times = source.code.matches(word).count();
             found += times;

@@ -4,10 +4,9 @@ mod common;
 #[path = "common/forge.rs"]
 mod forge;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::{CONFIRMATION, Pair, Side, secret, static_key};
+use common::{Pair, Side, pairing, secret};
 use forge::{Forger, encapsulate, kem_key, random};
 use tete::protocol::channel::Channel;
 use tete::protocol::error::{Error, Wait};
@@ -17,7 +16,7 @@ use tete::protocol::keys::{Commitment, HandshakeHash, PairingNonce};
 use tete::protocol::pairing::{Half, PairingCode, Verdict};
 use tete::protocol::random::OsRandom;
 use tete::protocol::record::HEADER;
-use tete::protocol::session::{Role, Session, Stage};
+use tete::protocol::session::{Role, Settings, Stage};
 
 const NOW: Duration = Duration::from_secs(1_000);
 
@@ -27,20 +26,20 @@ const RUNS: u32 = 5_120;
 const HITS: std::ops::RangeInclusive<u32> = 3..=38;
 
 fn alice() -> Side {
-    let mut side = Side::new(Session::initiate(&static_key(), Box::new(OsRandom), CONFIRMATION, NOW).unwrap());
+    let mut side = Side::new(common::initiator(pairing(), NOW));
     side.drain(NOW);
     side
 }
 
 fn bob() -> Side {
-    Side::new(Session::respond(Arc::new(static_key()), Box::new(OsRandom), CONFIRMATION, NOW))
+    Side::new(common::responder(pairing(), NOW))
 }
 
 /// A responder by hand, up to the finished handshake: its channel, the n_R it had
 /// committed to, and the handshake hash.
 fn false_responder(side: &mut Side) -> (Channel, PairingNonce, HandshakeHash) {
     let record = side.sent.pop_front().unwrap();
-    let (responder, record) = Responder::accept(&static_key(), &record[HEADER..], &mut OsRandom).unwrap();
+    let (responder, record) = Responder::accept(pairing(), &record[HEADER..], &mut OsRandom).unwrap();
     side.take(record.as_slice(), NOW);
     side.drain(NOW);
     let established = responder.finish(&side.sent.pop_front().unwrap()[HEADER..]).unwrap();
@@ -50,7 +49,7 @@ fn false_responder(side: &mut Side) -> (Channel, PairingNonce, HandshakeHash) {
 
 /// An initiator by hand, up to the finished handshake.
 fn false_initiator(side: &mut Side) -> Channel {
-    let (initiator, record) = Initiator::start(&static_key(), &mut OsRandom).unwrap();
+    let (initiator, record) = Initiator::start(pairing(), &mut OsRandom).unwrap();
     side.take(record.as_slice(), NOW);
     side.drain(NOW);
     let (record, established) = initiator.finish(&side.sent.pop_front().unwrap()[HEADER..], &mut OsRandom).unwrap();
@@ -258,9 +257,10 @@ fn different_codes_end_it_and_equal_ones_open_it_whoever_compares() {
 
 #[test]
 fn a_check_that_nobody_makes_is_given_up() {
+    let limit = Settings::default().confirmation;
     for (mut side, _) in confirming() {
-        assert_eq!(side.session.tick(NOW + CONFIRMATION - Duration::from_millis(1)), Ok(()));
-        assert_eq!(side.session.tick(NOW + CONFIRMATION), Err(Error::Timeout(Wait::Confirmation)));
+        assert_eq!(side.session.tick(NOW + limit - Duration::from_millis(1)), Ok(()));
+        assert_eq!(side.session.tick(NOW + limit), Err(Error::Timeout(Wait::Confirmation)));
         assert!(side.session.code().is_none());
     }
 }

@@ -12,16 +12,15 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::CONFIRMATION;
 use snow::params::CipherChoice;
 use snow::resolvers::CryptoResolver as _;
 use tete::protocol::error::Error;
-use tete::protocol::handshake::SUITE;
+use tete::protocol::handshake::{Mode, SUITE};
 use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, Secret, SplitKeys, StaticKey, TrafficKey, scrub_stack};
 use tete::protocol::random::{CIPHERTEXT, Decapsulate, ENCAPSULATION_KEY, OsRandom, Randomness};
 use tete::protocol::record::{HEADER, Record};
 use tete::protocol::resolver::Resolver;
-use tete::protocol::session::{Event, Session, Stage};
+use tete::protocol::session::{Event, Session, Settings, Stage};
 use zeroize::{Zeroize as _, Zeroizing};
 
 const NOW: Duration = Duration::from_secs(1_000);
@@ -80,10 +79,10 @@ impl Randomness for Noting {
     }
 }
 
-fn static_key(notes: &Notes, name: &'static str) -> StaticKey {
+fn mode(notes: &Notes, name: &'static str) -> Mode {
     let secret = OsRandom.secret().unwrap();
     notes.note(name, secret.expose());
-    StaticKey::new(secret).unwrap()
+    Mode::Pair(Arc::new(StaticKey::new(secret).unwrap()))
 }
 
 fn noting(notes: &Notes, names: [&'static str; 2]) -> Box<Noting> {
@@ -113,9 +112,9 @@ fn pass(from: &mut Session, to: &mut Session) -> (Record, Option<Event>) {
 #[inline(never)]
 fn connection(notes: &Notes) -> [Record; 2] {
     let random = noting(notes, ["e_I", "n_I"]);
-    let mut i = Session::initiate(&static_key(notes, "s_I"), random, CONFIRMATION, NOW).unwrap();
+    let mut i = Session::initiate(mode(notes, "s_I"), random, Settings::default(), NOW).unwrap();
     let random = noting(notes, ["e_R", "n_R"]);
-    let mut r = Session::respond(Arc::new(static_key(notes, "s_R")), random, CONFIRMATION, NOW);
+    let mut r = Session::respond(mode(notes, "s_R"), random, Settings::default(), NOW);
     let (first, _) = pass(&mut i, &mut r);
     let (second, _) = pass(&mut r, &mut i);
     pass(&mut i, &mut r);
@@ -164,8 +163,9 @@ fn note_traffic_keys(notes: &Notes, [first, second]: &[Record; 2]) {
     let (i2r, r2i) = (Zeroizing::new(i2r), Zeroizing::new(r2i));
     let split = SplitKeys { i2r: common::secret(i2r.as_slice()), r2i: common::secret(r2i.as_slice()) };
     let epoch = Epoch::new(0, &hash, &split, &KemSecret(notes.recall("ss")));
-    note_keys(notes, "a key of I", &epoch.key_i2r().unwrap());
-    note_keys(notes, "a key of R", &epoch.key_r2i().unwrap());
+    let keys = epoch.keys().unwrap();
+    note_keys(notes, "a key of I", &keys.i2r);
+    note_keys(notes, "a key of R", &keys.r2i);
 }
 
 /// The first key of a direction and those that REKEY makes of it.

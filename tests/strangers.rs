@@ -13,9 +13,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use process::*;
+use tete::protocol::handshake::Mode;
 use tete::protocol::keys::StaticKey;
 use tete::protocol::random::{OsRandom, Randomness as _};
-use tete::protocol::session::Session;
+use tete::protocol::session::{Session, Settings};
 
 /// In all, in both halves of the first test.
 const STRANGERS: usize = 10_000;
@@ -34,7 +35,8 @@ struct Garbage {
 impl Garbage {
     fn new() -> Self {
         let key = StaticKey::new(OsRandom.secret().unwrap()).unwrap();
-        let mut session = Session::initiate(&key, Box::new(OsRandom), Duration::from_secs(300), now()).unwrap();
+        let mut session =
+            Session::initiate(Mode::Pair(Arc::new(key)), Box::new(OsRandom), Settings::default(), now()).unwrap();
         let valid = session.transmit(now()).unwrap().unwrap().to_vec();
         let mut version = valid.clone();
         version[6] = 9;

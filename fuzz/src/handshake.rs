@@ -11,7 +11,7 @@ use tete::protocol::session::{HANDSHAKE, Role, Session, Stage};
 use zeroize::Zeroizing;
 
 use crate::peer::shake;
-use crate::{START, key, pieces, session};
+use crate::{START, mode, pieces, session};
 
 /// The session that awaits the handshake record of that number gets these bytes, and stays in the handshake.
 pub fn stranger(awaited: u8, bytes: &[u8], cuts: &[u8]) {
@@ -44,7 +44,7 @@ fn knows_nothing(session: &mut Session) {
 
 fn record_1() -> &'static Record {
     static RECORD: OnceLock<Record> = OnceLock::new();
-    RECORD.get_or_init(|| Initiator::start(key(Role::Initiator), &mut OsRandom).unwrap().1)
+    RECORD.get_or_init(|| Initiator::start(mode(Role::Initiator), &mut OsRandom).unwrap().1)
 }
 
 /// A session of that role takes the last message of an authentic peer, its payload changed, if the padding is zero.

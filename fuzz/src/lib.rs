@@ -7,16 +7,15 @@ pub mod peer;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tete::protocol::handshake::Mode;
 use tete::protocol::keys::{Secret, StaticKey};
 use tete::protocol::pairing::{Half, Verdict};
 use tete::protocol::random::OsRandom;
 use tete::protocol::record::{Decoder, HEADER, LARGE_BODY, SMALL_BODY};
-use tete::protocol::session::{Role, Session};
+use tete::protocol::session::{Role, Session, Settings};
 
 /// Time at the start, on the fake clock.
 pub const START: Duration = Duration::from_secs(1_000);
-/// How long the two users may take.
-pub const CONFIRMATION: Duration = Duration::from_secs(300);
 
 /// 32 times the same byte.
 pub fn secret(byte: u8) -> Secret {
@@ -37,11 +36,16 @@ pub fn key(role: Role) -> &'static Arc<StaticKey> {
     &KEYS.get_or_init(|| [Role::Initiator, Role::Responder].map(make))[role as usize]
 }
 
+/// That side knows nobody.
+pub fn mode(role: Role) -> Mode {
+    Mode::Pair(key(role).clone())
+}
+
 /// A session at its start.
 pub fn session(role: Role) -> Session {
     match role {
-        Role::Initiator => Session::initiate(key(role), Box::new(OsRandom), CONFIRMATION, START).unwrap(),
-        Role::Responder => Session::respond(key(role).clone(), Box::new(OsRandom), CONFIRMATION, START),
+        Role::Initiator => Session::initiate(mode(role), Box::new(OsRandom), Settings::default(), START).unwrap(),
+        Role::Responder => Session::respond(mode(role), Box::new(OsRandom), Settings::default(), START),
     }
 }
 

@@ -143,7 +143,8 @@ impl Peer {
         (*split.i2r.expose_mut(), *split.r2i.expose_mut()) = noise.dangerously_get_raw_split();
         let epoch = Epoch::new(0, &hash, &split, &shared);
         let mut noise = noise.into_transport_mode().unwrap();
-        noise.rekey_manually(Some(epoch.key_i2r().unwrap().expose()), Some(epoch.key_r2i().unwrap().expose()));
+        let keys = epoch.keys().unwrap();
+        noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
         let (last, told, user) = (vec![0; SMALL_FRAME], Told::default(), User::default());
         let heard = Heard { opened: role == Role::Initiator, ..Heard::default() };
         let mut peer = Self { session, role, noise, hash, now: START, last, told, user, heard };

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::error::Error;
 use super::frame::{Frame, LARGE_FRAME, SMALL_FRAME};
-use super::keys::TrafficKey;
+use super::keys::TrafficKeys;
 use super::record::{self, Record, SMALL_BODY};
 
 /// A counter at which a connection ends.
@@ -20,12 +20,32 @@ pub struct Channel {
 
 impl Channel {
     /// Replaces the keys of a finished Noise handshake by those that also rest on ML-KEM.
-    pub fn new(mut noise: TransportState, i2r: &TrafficKey, r2i: &TrafficKey) -> Self {
-        noise.rekey_manually(Some(i2r.expose()), Some(r2i.expose()));
-        Self {
+    pub fn new(noise: TransportState, keys: &TrafficKeys) -> Self {
+        let mut channel = Self {
             noise,
             incoming: Box::new(Zeroizing::new([0; LARGE_FRAME])),
             outgoing: Box::new(Zeroizing::new([0; SMALL_FRAME])),
+        };
+        channel.switch_sending(keys);
+        channel.switch_receiving(keys);
+        channel
+    }
+
+    /// From the next frame on this side sends under new keys. The counter goes on.
+    pub fn switch_sending(&mut self, keys: &TrafficKeys) {
+        self.switch(keys, self.noise.is_initiator());
+    }
+
+    /// From the next frame on the partner sends under new keys. The counter goes on.
+    pub fn switch_receiving(&mut self, keys: &TrafficKeys) {
+        self.switch(keys, !self.noise.is_initiator());
+    }
+
+    fn switch(&mut self, keys: &TrafficKeys, from_initiator: bool) {
+        if from_initiator {
+            self.noise.rekey_initiator_manually(keys.i2r.expose());
+        } else {
+            self.noise.rekey_responder_manually(keys.r2i.expose());
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Outbox {
     next_id: u32,
     /// Place in `waiting` of the text that is sent next, and how much of it is out.
     sending: (usize, usize),
+    /// Every text below this id was sent whole, by this connection or one before.
+    sent: u32,
 }
 
 struct Waiting {
@@ -72,6 +74,9 @@ impl Outbox {
             _ => (rest, false),
         };
         self.sending = if more { (place, from + part.len()) } else { (place + 1, 0) };
+        if !more {
+            self.sent = self.sent.max(id.saturating_add(1));
+        }
         let age = now.saturating_sub(*written);
         let age_ms = if age < LIVE { 0 } else { u32::try_from(age.as_millis()).unwrap_or(u32::MAX) };
         Some(Frame::Text { id, age_ms, more, part })
@@ -94,6 +99,13 @@ impl Outbox {
         }
         self.sending.0 -= count;
         Ok(count)
+    }
+
+    /// On a new connection: sends again from `next_id` on, which the partner expects next.
+    pub fn resume(&mut self, next_id: u32) -> Result<(), Error> {
+        let place = next_id.checked_sub(self.first_id()).filter(|_| next_id <= self.sent);
+        self.sending = (place.ok_or(Error::OutOfOrder)? as usize, 0);
+        Ok(())
     }
 
     /// Texts that wait for their receipt.
@@ -159,6 +171,17 @@ impl Inbox {
             Error::Text
         })?;
         Ok(Some(Incoming { id, age: Duration::from_millis(age_ms.into()), text: Zeroizing::new(text) }))
+    }
+
+    /// Number of the text that is expected next.
+    pub fn next_id(&self) -> u32 {
+        self.next_id
+    }
+
+    /// The connection is gone: a text under way comes again whole, and the last receipt may not have arrived.
+    pub fn lost(&mut self) {
+        self.partial = None;
+        self.acknowledged = 0;
     }
 
     /// Our user was shown every text up to and including `id`.
@@ -308,5 +331,37 @@ mod tests {
         outbox.push(text(1), NOW).unwrap();
         let late = outbox.next_part(NOW + Duration::from_secs(3));
         assert!(matches!(late, Some(Frame::Text { age_ms: 3000, .. })));
+    }
+
+    #[test]
+    fn after_a_break_everything_the_partner_lacks_is_sent_again() {
+        let mut outbox = Outbox::default();
+        for _ in 0..3 {
+            outbox.push(text(2 * TEXT_PART), NOW).unwrap();
+        }
+        outbox.next_part(NOW);
+        outbox.next_part(NOW);
+        outbox.next_part(NOW);
+        // The first text is out, of the second a part.
+        assert_eq!(outbox.resume(2), Err(Error::OutOfOrder));
+        outbox.resume(1).unwrap();
+        assert!(matches!(outbox.receipt(1), Err(Error::OutOfOrder)), "not sent by this connection");
+        assert_eq!(parts(&mut outbox).iter().map(|part| part.0).collect::<Vec<_>>(), [1, 1, 2, 2]);
+        assert_eq!(outbox.receipt(1), Ok(2));
+        assert_eq!(outbox.resume(1), Err(Error::OutOfOrder), "below what was receipted");
+        outbox.resume(3).unwrap();
+        assert_eq!(parts(&mut outbox), []);
+    }
+
+    #[test]
+    fn after_a_break_the_last_receipt_is_sent_again_and_a_part_forgotten() {
+        let mut inbox = Inbox::default();
+        inbox.part(0, 0, false, b"x").unwrap();
+        inbox.shown(0);
+        inbox.next_receipt();
+        inbox.part(1, 0, true, b"half").unwrap();
+        inbox.lost();
+        assert_eq!((inbox.next_id(), inbox.next_receipt()), (1, Some(Frame::Receipt { id: 0 })));
+        assert_eq!(inbox.part(1, 0, false, b"whole").unwrap().unwrap().text.as_str(), "whole");
     }
 }

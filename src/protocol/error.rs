@@ -33,6 +33,8 @@ pub enum Error {
     Rejected(Rejection),
     /// A handshake message that does not verify, or a key that must be refused.
     Handshake,
+    /// Whoever wants to come back has the room's secret and not the partner's key.
+    OtherPartner,
     /// The partner sends our own key or message back.
     Reflection,
     /// The responder's nonce is not the one it had committed to: an attack.
@@ -64,6 +66,20 @@ pub enum Wait {
     Confirmation,
     /// Any sign of life in an open room.
     Silence,
+    /// The end of an epoch change.
+    EpochChange,
+    /// The partner's return after a break.
+    Return,
+}
+
+impl Error {
+    /// Whether it is the connection that failed, and not the partner: the room outlives it.
+    pub fn is_of_the_line(self) -> bool {
+        matches!(
+            self,
+            Self::RecordLength | Self::Forged | Self::Timeout(Wait::Silence | Wait::EpochChange | Wait::Opening)
+        )
+    }
 }
 
 impl fmt::Display for Error {
@@ -75,6 +91,7 @@ impl fmt::Display for Error {
             Self::Mode(_) => "another mode of tete",
             Self::Rejected(_) => "refused by the other side",
             Self::Handshake => "a handshake message that does not verify",
+            Self::OtherPartner => "the room's secret with another key",
             Self::Reflection => "our own key or message came back",
             Self::Commitment => "the commitment does not open",
             Self::Forged => "a record that does not verify",

@@ -3,6 +3,7 @@
 //! Parses and writes; which frame may come when is the session's business.
 
 use super::error::Error;
+use super::random::{CIPHERTEXT, ENCAPSULATION_KEY};
 
 /// Plaintext of a small record, in bytes: a frame and its padding.
 pub const SMALL_FRAME: usize = 1262;
@@ -10,6 +11,10 @@ pub const SMALL_FRAME: usize = 1262;
 pub const LARGE_FRAME: usize = 16_366;
 /// Bytes of a text that fit one frame.
 pub const TEXT_PART: usize = 1250;
+/// Content of RK1, in bytes: e, an ML-KEM key, a tag.
+pub const RK1: usize = 32 + ENCAPSULATION_KEY + 16;
+/// Content of RK2, in bytes: e, an ML-KEM ciphertext, a tag.
+pub const RK2: usize = 32 + CIPHERTEXT + 16;
 /// Bytes of a file's or folder's name.
 pub const NAME: usize = 1024;
 
@@ -50,6 +55,19 @@ pub enum Frame<'a> {
     Ping(Token),
     /// Answers a PING.
     Pong(Token),
+    /// What the partner has to send next, first after VERIFIED when a connection was resumed.
+    Resume {
+        /// Number of the text that the sender of this frame expects next.
+        next_id: u32,
+    },
+    /// The responder asks for an epoch change.
+    RkAsk,
+    /// The initiator begins one.
+    Rk1(&'a [u8; RK1]),
+    /// The responder's answer.
+    Rk2(&'a [u8; RK2]),
+    /// The initiator's last frame of the old epoch.
+    Rk3,
     /// An offer of files.
     FileOffer {
         /// Number of the offer in its direction.
@@ -114,7 +132,12 @@ impl<'a> Frame<'a> {
                 let (batch, [reason]) = (reader.u32()?, *reader.chunk()?);
                 Self::FileCancel { batch, reason }
             }
-            kind::RESUME | kind::RK_ASK..=kind::RK3 | kind::FILE_ACCEPT..=kind::FILE_DONE => {
+            kind::RESUME => Self::Resume { next_id: reader.u32()? },
+            kind::RK_ASK => Self::RkAsk,
+            kind::RK1 => Self::Rk1(reader.chunk()?),
+            kind::RK2 => Self::Rk2(reader.chunk()?),
+            kind::RK3 => Self::Rk3,
+            kind::FILE_ACCEPT..=kind::FILE_DONE => {
                 reader.rest();
                 Self::Unused(kind)
             }
@@ -145,6 +168,11 @@ impl<'a> Frame<'a> {
             Self::Bye => write(out, kind::BYE, &[&[0]]),
             Self::Ping(token) => write(out, kind::PING, &[&token]),
             Self::Pong(token) => write(out, kind::PONG, &[&token]),
+            Self::Resume { next_id } => write(out, kind::RESUME, &[&next_id.to_be_bytes()]),
+            Self::RkAsk => write(out, kind::RK_ASK, &[]),
+            Self::Rk1(message) => write(out, kind::RK1, &[message]),
+            Self::Rk2(message) => write(out, kind::RK2, &[message]),
+            Self::Rk3 => write(out, kind::RK3, &[]),
             Self::FileCancel { batch, reason } => write(out, kind::FILE_CANCEL, &[&batch.to_be_bytes(), &[reason]]),
             Self::Text { .. } | Self::FileOffer { .. } | Self::Unused(_) | Self::Extension(_) => Err(Error::Frame),
         }
@@ -162,6 +190,8 @@ mod kind {
     pub const PONG: u8 = 0x07;
     pub const RESUME: u8 = 0x08;
     pub const RK_ASK: u8 = 0x10;
+    pub const RK1: u8 = 0x11;
+    pub const RK2: u8 = 0x12;
     pub const RK3: u8 = 0x13;
     pub const FILE_OFFER: u8 = 0x20;
     pub const FILE_ACCEPT: u8 = 0x21;

@@ -1,12 +1,17 @@
 //! `Noise_XX_25519_AESGCM_SHA256` with ML-KEM-768 in its payloads: three records in, [`Established`] out.
 //!
 //! ```text
-//! I -> R   e            preface, ML-KEM encapsulation key, in clear
+//! I -> R   [psk] e      preface, ML-KEM encapsulation key; in clear without a psk
 //! I <- R   e, ee, s, es ML-KEM ciphertext, commitment to n_R
 //! I -> R   s, se        n_I
 //! ```
+//! Two strangers have no psk and pair by the code; the two of an open room have
+//! one, from its first handshake, and nobody else can finish with it.
+//!
 //! A state that failed is dropped whole; nobody can feed it again, because every
 //! step takes it by value.
+
+use std::sync::Arc;
 
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
@@ -22,13 +27,15 @@ use super::resolver::Resolver;
 
 /// The Noise protocol of mode 0x00.
 pub const SUITE: &str = "Noise_XX_25519_AESGCM_SHA256";
+/// The Noise protocol of mode 0x02.
+pub const SUITE_RESUME: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
 /// The one version of the wire protocol.
 pub const VERSION: u8 = 1;
 
 const MAGIC: &[u8; 4] = b"TETE";
 const MODE_PAIR: u8 = 0;
+const MODE_RESUME: u8 = 2;
 const PREFACE: usize = 8;
-const PREFACE_PAIR: [u8; PREFACE] = [b'T', b'E', b'T', b'E', VERSION, MODE_PAIR, 0, 0];
 const PROLOGUE_LABEL: &[u8] = b"tete/1 prologue\0";
 const REJECT_MARK: u8 = 0xff;
 const REJECT_VERSION: u8 = 1;
@@ -39,9 +46,73 @@ const DH: usize = 32;
 const TAG: usize = 16;
 const MESSAGE_1: usize = SMALL_BODY - PREFACE;
 const PAYLOAD_1: usize = MESSAGE_1 - DH;
+const PAYLOAD_1_PSK: usize = PAYLOAD_1 - TAG;
 const PAYLOAD_2: usize = SMALL_BODY - DH - (DH + TAG) - TAG;
 const PAYLOAD_3: usize = SMALL_BODY - (DH + TAG) - TAG;
-const _: () = assert!(PAYLOAD_1 == 1238 && PAYLOAD_2 == 1182 && PAYLOAD_3 == 1214);
+const _: () = assert!(PAYLOAD_1 == 1238 && PAYLOAD_1_PSK == 1222 && PAYLOAD_2 == 1182 && PAYLOAD_3 == 1214);
+
+/// What the two sides know of each other before the handshake.
+#[derive(Clone)]
+pub enum Mode {
+    /// Nothing: the pairing code follows. The key is this side's own.
+    Pair(Arc<StaticKey>),
+    /// The room that they share.
+    Resume(Arc<ResumeKey>),
+}
+
+/// What it takes to come back into an open room: its secret, and both static keys.
+pub struct ResumeKey {
+    psk: Secret,
+    local: Arc<StaticKey>,
+    remote: PublicKey,
+}
+
+impl ResumeKey {
+    /// The static keys of both sides.
+    pub fn keys(&self) -> Keys {
+        Keys { local: self.local.public(), remote: self.remote }
+    }
+
+    pub(super) fn local(&self) -> &StaticKey {
+        &self.local
+    }
+}
+
+/// The static keys of both sides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// This side's.
+    pub local: PublicKey,
+    /// The partner's.
+    pub remote: PublicKey,
+}
+
+impl Mode {
+    fn number(&self) -> u8 {
+        match self {
+            Self::Pair(_) => MODE_PAIR,
+            Self::Resume(_) => MODE_RESUME,
+        }
+    }
+
+    fn preface(&self) -> [u8; PREFACE] {
+        let [a, b, c, d] = *MAGIC;
+        [a, b, c, d, VERSION, self.number(), 0, 0]
+    }
+
+    fn key(&self) -> &Arc<StaticKey> {
+        match self {
+            Self::Pair(key) => key,
+            Self::Resume(resume) => &resume.local,
+        }
+    }
+}
+
+/// Whether this record 1 asks for mode 0x02.
+pub fn asks_to_resume(record: &Record) -> bool {
+    let from = record::HEADER + MAGIC.len() + 1;
+    record.get(from) == Some(&MODE_RESUME)
+}
 
 /// What the first frame must still prove.
 pub enum Opening {
@@ -57,36 +128,40 @@ pub struct Established {
     pub channel: Channel,
     /// Hash of the whole handshake.
     pub hash: HandshakeHash,
-    /// This side's static key.
-    pub local: PublicKey,
-    /// The partner's static key.
-    pub remote: PublicKey,
+    /// What the first epoch change starts from.
+    pub chain: Secret,
+    /// How this connection's end is not the room's.
+    pub resume: Arc<ResumeKey>,
     /// The commitment or its opening.
     pub opening: Opening,
+    /// The two know each other from an open room: no code is to be checked.
+    pub resumed: bool,
 }
 
 /// The initiator between records 1 and 2.
 pub struct Initiator {
     noise: HandshakeState,
     kem: Box<dyn Decapsulate>,
-    local: PublicKey,
+    mode: Mode,
     ephemeral: [u8; DH],
 }
 
 impl Initiator {
     /// `-> e`
-    pub fn start(key: &StaticKey, random: &mut dyn Randomness) -> Result<(Self, Record), Error> {
-        let mut noise = noise(key, random.secret()?, |builder| builder.build_initiator())?;
+    pub fn start(mode: Mode, random: &mut dyn Randomness) -> Result<(Self, Record), Error> {
+        let mut noise = noise(&mode, random.secret()?, |builder| builder.build_initiator())?;
         let (public, kem) = random.kem_pair()?;
-        let mut payload = Payload::<PAYLOAD_1>::default();
-        payload.put(&[&public, &CAPS]);
         let record = record::small(|body| {
             let (preface, message) = body.split_first_chunk_mut().ok_or(Error::Primitive)?;
-            *preface = PREFACE_PAIR;
-            write(&mut noise, &payload, message)
+            *preface = mode.preface();
+            let content: [&[u8]; 2] = [&public, &CAPS];
+            match mode {
+                Mode::Pair(_) => write(&mut noise, &Payload::<PAYLOAD_1>::of(&content), message),
+                Mode::Resume(_) => write(&mut noise, &Payload::<PAYLOAD_1_PSK>::of(&content), message),
+            }
         })?;
-        let ephemeral = ephemeral_of_record_1(&record)?;
-        Ok((Self { noise, kem, local: key.public(), ephemeral }, record))
+        let ephemeral = ephemeral(&record).ok_or(Error::Primitive)?;
+        Ok((Self { noise, kem, mode, ephemeral }, record))
     }
 
     /// `<- e, ee, s, es` and `-> s, se`
@@ -106,10 +181,9 @@ impl Initiator {
         let shared = self.kem.decapsulate(ciphertext)?;
 
         let nonce = PairingNonce(random.secret()?);
-        let mut payload = Payload::<PAYLOAD_3>::default();
-        payload.put(&[nonce.0.expose(), &CAPS]);
+        let payload = Payload::<PAYLOAD_3>::of(&[nonce.0.expose(), &CAPS]);
         let record = record::small(|body| write(&mut self.noise, &payload, body))?;
-        let established = establish(self.noise, self.local, &shared, Opening::Committed(commitment))?;
+        let established = establish(self.noise, self.mode, &shared, Opening::Committed(commitment))?;
         Ok((record, established))
     }
 }
@@ -119,26 +193,25 @@ pub struct Responder {
     noise: HandshakeState,
     shared: KemSecret,
     nonce: PairingNonce,
-    local: PublicKey,
+    mode: Mode,
 }
 
 impl Responder {
     /// `-> e` and `<- e, ee, s, es`
-    pub fn accept(key: &StaticKey, body: &[u8], random: &mut dyn Randomness) -> Result<(Self, Record), Error> {
+    pub fn accept(mode: Mode, body: &[u8], random: &mut dyn Randomness) -> Result<(Self, Record), Error> {
         let (preface, message) = body.split_first_chunk().ok_or(Error::NotTete)?;
-        check_preface(preface)?;
-        let mut noise = noise(key, random.secret()?, |builder| builder.build_responder())?;
-        let payload: Payload<PAYLOAD_1> = read(&mut noise, message)?;
-        let (public, rest) = payload.0.split_first_chunk::<ENCAPSULATION_KEY>().ok_or(Error::Handshake)?;
-        check_padding(rest)?;
-        let (ciphertext, shared) = random.encapsulate(public)?;
+        check_preface(preface, &mode)?;
+        let mut noise = noise(&mode, random.secret()?, |builder| builder.build_responder())?;
+        let (ciphertext, shared) = match mode {
+            Mode::Pair(_) => answer(&read::<PAYLOAD_1>(&mut noise, message)?, random)?,
+            Mode::Resume(_) => answer(&read::<PAYLOAD_1_PSK>(&mut noise, message)?, random)?,
+        };
 
         let nonce = PairingNonce(random.secret()?);
-        let commitment = Commitment::new(key.public(), &nonce);
-        let mut payload = Payload::<PAYLOAD_2>::default();
-        payload.put(&[&ciphertext, &commitment.0, &CAPS]);
+        let commitment = Commitment::new(mode.key().public(), &nonce);
+        let payload = Payload::<PAYLOAD_2>::of(&[&ciphertext, &commitment.0, &CAPS]);
         let record = record::small(|body| write(&mut noise, &payload, body))?;
-        Ok((Self { noise, shared, nonce, local: key.public() }, record))
+        Ok((Self { noise, shared, nonce, mode }, record))
     }
 
     /// `-> s, se`
@@ -146,8 +219,18 @@ impl Responder {
         let payload: Payload<PAYLOAD_3> = read(&mut self.noise, body)?;
         let (_nonce, rest) = payload.0.split_first_chunk::<32>().ok_or(Error::Handshake)?;
         check_padding(rest)?;
-        establish(self.noise, self.local, &self.shared, Opening::Nonce(self.nonce))
+        establish(self.noise, self.mode, &self.shared, Opening::Nonce(self.nonce))
     }
+}
+
+/// The ciphertext for the key in the payload of record 1.
+fn answer<const N: usize>(
+    payload: &Payload<N>,
+    random: &mut dyn Randomness,
+) -> Result<([u8; CIPHERTEXT], KemSecret), Error> {
+    let (public, rest) = payload.0.split_first_chunk::<ENCAPSULATION_KEY>().ok_or(Error::Handshake)?;
+    check_padding(rest)?;
+    random.encapsulate(public)
 }
 
 /// The record that refuses a caller in clear.
@@ -158,8 +241,7 @@ pub fn reject(rejection: Rejection) -> Option<Record> {
         Rejection::Other(reason) => (reason, VERSION, VERSION),
     };
     record::small(|body| {
-        let mut payload = Payload::<SMALL_BODY>::default();
-        payload.put(&[MAGIC, &[REJECT_MARK, reason, min, max]]);
+        let payload = Payload::<SMALL_BODY>::of(&[MAGIC, &[REJECT_MARK, reason, min, max]]);
         body.copy_from_slice(payload.0.as_slice());
         Ok(())
     })
@@ -179,12 +261,16 @@ fn read_rejection(body: &[u8]) -> Option<Rejection> {
     })
 }
 
-fn check_preface(preface: &[u8; PREFACE]) -> Result<(), Error> {
+fn check_preface(preface: &[u8; PREFACE], expected: &Mode) -> Result<(), Error> {
     let [magic @ .., version, mode, high, low] = *preface;
     match (magic, version, mode, [high, low]) {
         (magic, ..) if magic != *MAGIC => Err(Error::NotTete),
-        (_, version, ..) if version != VERSION => Err(Error::Version(version)),
-        (_, _, mode, _) if mode != MODE_PAIR => Err(Error::Mode(mode)),
+        // Only strangers are told which versions there are.
+        (_, version, ..) if version != VERSION => Err(match expected {
+            Mode::Pair(_) => Error::Version(version),
+            Mode::Resume(_) => Error::NotTete,
+        }),
+        (_, _, mode, _) if mode != expected.number() => Err(Error::Mode(mode)),
         (.., [0, 0]) => Ok(()),
         _ => Err(Error::Handshake),
     }
@@ -198,39 +284,47 @@ fn check_padding(rest: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn ephemeral_of_record_1(record: &Record) -> Result<[u8; DH], Error> {
+/// The ephemeral public key in a record 1, as it is on the wire.
+pub fn ephemeral(record: &Record) -> Option<[u8; DH]> {
     let from = record::HEADER + PREFACE;
-    record.get(from..from + DH).and_then(|key| key.try_into().ok()).ok_or(Error::Primitive)
+    record.get(from..from + DH)?.try_into().ok()
 }
 
 fn noise(
-    key: &StaticKey,
+    mode: &Mode,
     ephemeral: Secret,
     build: impl FnOnce(Builder<'_>) -> Result<HandshakeState, snow::Error>,
 ) -> Result<HandshakeState, Error> {
-    let params = SUITE.parse().map_err(|_| Error::Primitive)?;
-    let prologue = [PROLOGUE_LABEL, &PREFACE_PAIR].concat();
+    let (suite, psk) = match mode {
+        Mode::Pair(_) => (SUITE, None),
+        Mode::Resume(resume) => (SUITE_RESUME, Some(resume.psk.expose())),
+    };
+    let params = suite.parse().map_err(|_| Error::Primitive)?;
+    let prologue = [PROLOGUE_LABEL, &mode.preface()].concat();
     Builder::with_resolver(params, Box::new(Resolver::new(ephemeral)))
         .prologue(&prologue)
-        .and_then(|builder| builder.local_private_key(key.private().expose()))
+        .and_then(|builder| builder.local_private_key(mode.key().private().expose()))
+        .and_then(|builder| if let Some(psk) = psk { builder.psk(0, psk) } else { Ok(builder) })
         .and_then(build)
         .map_err(|_| Error::Primitive)
 }
 
-/// Zeros, over which a payload is written from the front.
+/// What is said, and zeros up to the end.
 struct Payload<const N: usize>(Box<Zeroizing<[u8; N]>>);
+
+impl<const N: usize> Payload<N> {
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut payload = Self::default();
+        for (place, byte) in payload.0.iter_mut().zip(parts.iter().flat_map(|part| part.iter())) {
+            *place = *byte;
+        }
+        payload
+    }
+}
 
 impl<const N: usize> Default for Payload<N> {
     fn default() -> Self {
         Self(Box::new(Zeroizing::new([0; N])))
-    }
-}
-
-impl<const N: usize> Payload<N> {
-    fn put(&mut self, parts: &[&[u8]]) {
-        for (place, byte) in self.0.iter_mut().zip(parts.iter().flat_map(|part| part.iter())) {
-            *place = *byte;
-        }
     }
 }
 
@@ -257,10 +351,10 @@ fn read<const N: usize>(noise: &mut HandshakeState, message: &[u8]) -> Result<Pa
     }
 }
 
-/// The only place that takes the split keys and the partner's static key: the handshake is finished here.
+/// The partner's static key is read, and the split keys are taken, only here: the handshake is finished.
 fn establish(
     mut noise: HandshakeState,
-    local: PublicKey,
+    mode: Mode,
     shared: &KemSecret,
     opening: Opening,
 ) -> Result<Established, Error> {
@@ -270,21 +364,28 @@ fn establish(
     let hash = HandshakeHash(noise.get_handshake_hash().try_into().map_err(|_| Error::Primitive)?);
     let remote = noise.get_remote_static().and_then(|key| key.get(..DH)?.try_into().ok()).ok_or(Error::Handshake)?;
     let remote = PublicKey(remote);
-    if remote == local {
+    if remote == mode.key().public() {
         return Err(Error::Reflection);
     }
     let split = split(&mut noise);
     let epoch = Epoch::new(0, &hash, &split, shared);
-    let (i2r, r2i) = (epoch.key_i2r()?, epoch.key_r2i()?);
+    let resumed = matches!(mode, Mode::Resume(_));
+    let resume = match mode {
+        Mode::Pair(local) => Arc::new(ResumeKey { psk: epoch.resume_psk()?, local, remote }),
+        Mode::Resume(resume) if resume.remote == remote => resume,
+        Mode::Resume(_) => return Err(Error::OtherPartner),
+    };
+    let chain = epoch.chain()?;
     let noise = noise.into_transport_mode().map_err(|_| Error::Handshake)?;
-    let channel = Channel::new(noise, &i2r, &r2i);
-    drop((i2r, r2i, split, epoch));
+    let channel = Channel::new(noise, &epoch.keys()?);
+    drop((split, epoch));
     scrub_stack();
-    Ok(Established { channel, hash, local, remote, opening })
+    Ok(Established { channel, hash, chain, resume, opening, resumed })
 }
 
+/// The two keys of a finished handshake: the one place that takes them.
 #[inline(never)]
-fn split(noise: &mut HandshakeState) -> SplitKeys {
+pub(super) fn split(noise: &mut HandshakeState) -> SplitKeys {
     let (i2r, r2i) = noise.dangerously_get_raw_split();
     let (i2r, r2i) = (Zeroizing::new(i2r), Zeroizing::new(r2i));
     let mut keys = SplitKeys { i2r: Secret::default(), r2i: Secret::default() };

@@ -117,6 +117,14 @@ impl TrafficKey {
     }
 }
 
+/// The first keys of both directions.
+pub struct TrafficKeys {
+    /// Initiator to responder.
+    pub i2r: TrafficKey,
+    /// Responder to initiator.
+    pub r2i: TrafficKey,
+}
+
 /// The keys of one epoch, all derived from the transcript, Noise and ML-KEM together.
 pub struct Epoch {
     root: Prk,
@@ -135,14 +143,9 @@ impl Epoch {
         Self { root, number }
     }
 
-    /// First key from the initiator to the responder.
-    pub fn key_i2r(&self) -> Result<TrafficKey, Error> {
-        self.expand(b"key i2r").map(TrafficKey)
-    }
-
-    /// First key from the responder to the initiator.
-    pub fn key_r2i(&self) -> Result<TrafficKey, Error> {
-        self.expand(b"key r2i").map(TrafficKey)
+    /// The first key of each direction.
+    pub fn keys(&self) -> Result<TrafficKeys, Error> {
+        Ok(TrafficKeys { i2r: TrafficKey(self.expand(b"key i2r")?), r2i: TrafficKey(self.expand(b"key r2i")?) })
     }
 
     /// The secret that the next epoch's handshake starts from.

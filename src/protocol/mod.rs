@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod delivery;
+pub mod epoch;
 pub mod error;
 pub mod frame;
 pub mod handshake;
@@ -11,5 +12,6 @@ pub mod keys;
 pub mod pairing;
 pub mod random;
 pub mod record;
+pub mod replays;
 pub mod resolver;
 pub mod session;

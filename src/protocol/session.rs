@@ -5,20 +5,24 @@
 //! from the partner take the phase out and only success puts one back, so any
 //! error leaves the session closed.
 
+mod room;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::channel::Channel;
-use super::delivery::{Inbox, Incoming, Outbox, Refusal};
+use super::delivery::{Incoming, Refusal};
+use super::epoch::Chain;
 use super::error::{Error, Rejection, Wait};
-use super::frame::{Frame, Token};
-use super::handshake::{self, Established, Initiator, Opening, Responder, VERSION};
-use super::keys::{Commitment, PublicKey, StaticKey, scrub_stack};
+use super::frame::Frame;
+use super::handshake::{self, Established, Initiator, Keys, Mode, Opening, Responder, ResumeKey, VERSION};
+use super::keys::{Commitment, PairingNonce, Secret, scrub_stack};
 use super::pairing::{Entries, PairingCode, Verdict};
 use super::random::Randomness;
 use super::record::{Decoder, Record};
+pub use room::{EPOCH, EPOCH_CHANGE, EPOCH_FRAMES, EPOCH_WITH_TEXTS};
+use room::{Link, Room};
 
 /// The whole handshake, from the first byte of the connection.
 pub const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -28,9 +32,8 @@ pub const OPENING: Duration = Duration::from_secs(5);
 pub const HEARTBEAT: Duration = Duration::from_secs(4);
 /// A connection on which nothing moves for so long is given up.
 pub const SILENCE: Duration = Duration::from_secs(10);
-
-/// Reason of the FILE_CANCEL that declines an offer.
-const DECLINED: u8 = 0;
+/// How long a resumed connection may take from the handshake to RESUME.
+const RESUMING: Duration = HANDSHAKE;
 
 /// Which end of the connection this side is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,10 +53,33 @@ pub enum Stage {
     Established,
     /// Both sides show the code. Nothing can be said yet.
     Confirming,
+    /// The partner of an open room is back, and the room still with the connection before.
+    Returning,
+    /// The room is with this connection, and both sides tell what they lack.
+    Resuming,
     /// Both users have checked the code.
     Open,
+    /// The room is open and the connection gone. Texts wait.
+    Away,
     /// Over. No key is left.
     Closed,
+}
+
+/// What the user chose for a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long the two people may take to check the code.
+    pub confirmation: Duration,
+    /// How long an open room waits for the partner's return.
+    pub linger: Duration,
+    /// Cover traffic: in an open room one record goes out in each of these intervals, and nothing else.
+    pub cover: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { confirmation: Duration::from_secs(300), linger: Duration::from_secs(24 * 60 * 60), cover: None }
+    }
 }
 
 /// What came from the partner.
@@ -68,14 +94,14 @@ pub enum Event {
     Left,
 }
 
-/// One side of one connection.
+/// One side of one connection, and the room while it is with that connection.
 ///
 /// `now` is always the time since an origin of the caller's choice, on a clock
 /// that also runs while the machine sleeps.
 pub struct Session {
     role: Role,
     random: Box<dyn Randomness>,
-    confirmation: Duration,
+    settings: Settings,
     decoder: Decoder,
     phase: Phase,
     /// A record of the handshake that goes out before any other.
@@ -84,74 +110,60 @@ pub struct Session {
     deadline: Option<(Duration, Wait)>,
     last_sent: Duration,
     last_received: Duration,
+    /// When cover traffic has its next record, once the room is open.
+    next_tick: Option<Duration>,
 }
 
 enum Phase {
-    AwaitRecord1(Arc<StaticKey>),
+    AwaitRecord1(Mode),
     AwaitRecord2(Initiator),
     AwaitRecord3(Responder),
     Established { established: Established, admitted: bool },
     Confirming(Confirming),
-    Open(Box<Room>),
+    Returning(Box<Verifying>),
+    Resuming { verifying: Box<Verifying>, room: Box<Room>, greeted: bool },
+    Open { link: Box<Link>, room: Box<Room>, greeted: bool },
+    Away(Box<Room>),
     Closed,
 }
 
 struct Confirming {
-    channel: Channel,
-    code: PairingCode,
-    keys: Keys,
+    verifying: Box<Verifying>,
     entries: Entries,
     confirmed: bool,
-    verified_sent: bool,
-    verified_received: bool,
 }
 
-struct Room {
-    channel: Channel,
-    code: PairingCode,
-    keys: Keys,
-    outbox: Outbox,
-    inbox: Inbox,
-    pong: Option<Token>,
-    next_batch: u32,
-    declined: Option<u32>,
-}
-
-/// The static keys of both sides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Keys {
-    /// This side's.
-    pub local: PublicKey,
-    /// The partner's.
-    pub remote: PublicKey,
+/// Both sides show the same code, and VERIFIED goes both ways.
+struct Verifying {
+    link: Link,
+    sent: bool,
+    received: bool,
 }
 
 impl Session {
     /// The initiator of a connection that was opened at `now`.
-    ///
-    /// `confirmation`: how long the two people may take to check the code.
     pub fn initiate(
-        key: &StaticKey,
+        mode: Mode,
         mut random: Box<dyn Randomness>,
-        confirmation: Duration,
+        settings: Settings,
         now: Duration,
     ) -> Result<Self, Error> {
-        let (initiator, record) = Initiator::start(key, random.as_mut())?;
-        let mut session = Self::new(Role::Initiator, Phase::AwaitRecord2(initiator), random, confirmation, now);
+        let (initiator, record) = Initiator::start(mode, random.as_mut())?;
+        let mut session = Self::new(Role::Initiator, Phase::AwaitRecord2(initiator), random, settings, now);
         session.pending = Some(record);
         Ok(session)
     }
 
     /// The responder of a connection that was accepted at `now`.
-    pub fn respond(key: Arc<StaticKey>, random: Box<dyn Randomness>, confirmation: Duration, now: Duration) -> Self {
-        Self::new(Role::Responder, Phase::AwaitRecord1(key), random, confirmation, now)
+    pub fn respond(mode: Mode, random: Box<dyn Randomness>, settings: Settings, now: Duration) -> Self {
+        Self::new(Role::Responder, Phase::AwaitRecord1(mode), random, settings, now)
     }
 
-    fn new(role: Role, phase: Phase, random: Box<dyn Randomness>, confirmation: Duration, now: Duration) -> Self {
+    fn new(role: Role, phase: Phase, random: Box<dyn Randomness>, settings: Settings, now: Duration) -> Self {
         Self {
             role,
             random,
-            confirmation,
+            settings,
             decoder: Decoder::default(),
             phase,
             pending: None,
@@ -159,6 +171,7 @@ impl Session {
             deadline: Some((now + HANDSHAKE, Wait::Handshake)),
             last_sent: now,
             last_received: now,
+            next_tick: None,
         }
     }
 
@@ -168,29 +181,35 @@ impl Session {
             Phase::AwaitRecord1(_) | Phase::AwaitRecord2(_) | Phase::AwaitRecord3(_) => Stage::Handshake,
             Phase::Established { .. } => Stage::Established,
             Phase::Confirming(_) => Stage::Confirming,
-            Phase::Open(_) => Stage::Open,
+            Phase::Returning(_) => Stage::Returning,
+            Phase::Resuming { .. } => Stage::Resuming,
+            Phase::Open { .. } => Stage::Open,
+            Phase::Away(_) => Stage::Away,
             Phase::Closed => Stage::Closed,
         }
     }
 
     /// Takes bytes from the front of `input`, at most one record's.
     ///
-    /// To be called until `input` is empty. After an error only
+    /// To be called until `input` is empty. After an error of the line an open
+    /// room is [away](Stage::Away). After any other only
     /// [`transmit`](Self::transmit) has something left to say, if the protocol
     /// answers such an error at all.
     pub fn receive(&mut self, input: &mut &[u8], now: Duration) -> Result<Option<Event>, Error> {
-        if matches!(self.phase, Phase::Closed) {
+        if matches!(self.phase, Phase::Away(_) | Phase::Closed) {
             *input = &[];
             return Ok(None);
         }
+        // What comes after a long sleep comes too late.
+        self.tick(now)?;
         let step = match self.decoder.read(input) {
             Ok(None) => return Ok(None),
             Ok(Some(body)) => {
                 self.last_received = now;
                 let phase = std::mem::replace(&mut self.phase, Phase::Closed);
-                step(phase, body, self.random.as_mut())
+                step(phase, body, self.random.as_mut(), now)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(Failure { error, room: self.take_room() }),
         };
         match step {
             Ok(Step { phase, record, event }) => {
@@ -199,8 +218,8 @@ impl Session {
                 self.settle(now);
                 Ok(event)
             }
-            Err(error) => {
-                self.close();
+            Err(Failure { error, room }) => {
+                self.fail(error, room, now);
                 if let Error::Version(_) = error {
                     self.pending = handshake::reject(Rejection::Version { min: VERSION, max: VERSION });
                 }
@@ -228,29 +247,80 @@ impl Session {
         Ok(record)
     }
 
-    /// When [`tick`](Self::tick) is to be called at the latest.
+    /// When [`tick`](Self::tick) and [`transmit`](Self::transmit) are to be called at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         let wait = self.deadline.map(|(at, _)| at);
         let heartbeat = self.beats().then(|| self.last_sent + HEARTBEAT);
-        let silence = self.is_open().then(|| self.last_received + SILENCE);
-        [wait, heartbeat, silence].into_iter().flatten().min()
+        let silence = self.hears().then(|| self.last_received + SILENCE);
+        let (epoch, cover) = match &self.phase {
+            Phase::Open { link, .. } => (link.deadline(), self.settings.cover.and(self.next_tick)),
+            _ => (None, None),
+        };
+        // With cover traffic nothing goes out between two ticks, whatever is due.
+        let due = cover.or_else(|| [heartbeat, epoch].into_iter().flatten().min());
+        [wait, silence, due].into_iter().flatten().min()
     }
 
-    /// Ends the session if a limit of time has run out.
+    /// Ends the connection if a limit of time has run out, and the room if it has waited long enough.
     pub fn tick(&mut self, now: Duration) -> Result<(), Error> {
-        let silent = self.is_open() && now >= self.last_received + SILENCE;
+        let silent = self.hears() && now >= self.last_received + SILENCE;
+        let late = matches!(&self.phase, Phase::Open { link, .. } if link.is_late(now));
         let expired = match self.deadline {
             Some((at, wait)) if now >= at => Some(wait),
             _ if silent => Some(Wait::Silence),
+            _ if late => Some(Wait::EpochChange),
             _ => None,
         };
         match expired {
             Some(wait) if !matches!(self.phase, Phase::Closed) => {
-                self.close();
-                Err(Error::Timeout(wait))
+                let error = Error::Timeout(wait);
+                let room = self.take_room();
+                self.fail(error, room, now);
+                Err(error)
             }
             _ => Ok(()),
         }
+    }
+
+    /// The connection is gone. An open room waits for the partner's return; anything else is over.
+    pub fn lost(&mut self, now: Duration) {
+        match self.take_room() {
+            Some(room) => self.away(room, now),
+            None => self.close(),
+        }
+    }
+
+    /// What it takes to resume the room of this session, once it has one.
+    pub fn resume_key(&self) -> Option<Arc<ResumeKey>> {
+        match &self.phase {
+            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room.resume.clone()),
+            _ => None,
+        }
+    }
+
+    /// The partner has come back by this connection: the room moves here from the one before.
+    ///
+    /// Nothing happens, and `false` is returned, unless this session is
+    /// [returning](Stage::Returning) to the room that `before` has.
+    pub fn take_over(&mut self, before: &mut Self, now: Duration) -> bool {
+        let same = match (&self.phase, before.resume_key()) {
+            (Phase::Returning(verifying), Some(resume)) => Arc::ptr_eq(&verifying.link.resume, &resume),
+            _ => false,
+        };
+        if !same {
+            return false;
+        }
+        let (Phase::Returning(verifying), Some(mut room)) =
+            (std::mem::replace(&mut self.phase, Phase::Closed), before.take_room())
+        else {
+            return false;
+        };
+        room.lost();
+        self.phase = Phase::Resuming { verifying, room, greeted: false };
+        self.deadline = Some((now + RESUMING, Wait::Opening));
+        self.leaving = before.leaving;
+        before.close();
+        true
     }
 
     /// Responder, established: this caller is the one to pair with. Its nonce is opened next.
@@ -268,11 +338,34 @@ impl Session {
         }
     }
 
-    /// The code, once this side may show it.
+    /// Number of the epoch, and when it began, while the room has a connection.
+    pub fn epoch(&self) -> Option<(u32, Duration)> {
+        match &self.phase {
+            Phase::Open { link, .. } => Some(link.epoch()),
+            _ => None,
+        }
+    }
+
+    /// Starts an epoch change, or asks the initiator for one. `false` while the room has no connection.
+    pub fn change_epoch(&mut self) -> bool {
+        if let Phase::Open { link, .. } = &mut self.phase {
+            link.want_change();
+        }
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// When something last came from the partner.
+    pub fn last_received(&self) -> Duration {
+        self.last_received
+    }
+
+    /// The code of this connection, once this side may show it.
     pub fn code(&self) -> Option<&PairingCode> {
         match &self.phase {
-            Phase::Confirming(confirming) => Some(&confirming.code),
-            Phase::Open(room) => Some(&room.code),
+            Phase::Confirming(Confirming { verifying, .. }) | Phase::Resuming { verifying, .. } => {
+                Some(&verifying.link.code)
+            }
+            Phase::Open { link, .. } => Some(&link.code),
             _ => None,
         }
     }
@@ -280,9 +373,8 @@ impl Session {
     /// The static keys of both sides, once the code is known.
     pub fn keys(&self) -> Option<Keys> {
         match &self.phase {
-            Phase::Confirming(confirming) => Some(confirming.keys),
-            Phase::Open(room) => Some(room.keys),
-            _ => None,
+            Phase::Confirming(confirming) => Some(confirming.verifying.link.resume.keys()),
+            _ => self.resume_key().map(|resume| resume.keys()),
         }
     }
 
@@ -290,7 +382,7 @@ impl Session {
     /// or after it was typed right. The last wrong one ends the session.
     pub fn enter(&mut self, typed: &str) -> Option<Verdict> {
         let confirming = self.unconfirmed()?;
-        let verdict = confirming.entries.judge(&confirming.code, typed);
+        let verdict = confirming.entries.judge(&confirming.verifying.link.code, typed);
         match verdict {
             Verdict::Right => confirming.confirmed = true,
             Verdict::Wrong { tries_left: 0 } => self.leaving = true,
@@ -312,43 +404,40 @@ impl Session {
     pub fn is_confirmed(&self) -> bool {
         match &self.phase {
             Phase::Confirming(confirming) => confirming.confirmed,
-            Phase::Open(_) => true,
-            _ => false,
+            _ => self.room().is_some(),
         }
     }
 
-    /// Takes a text to send and returns its number.
+    /// Takes a text to send and returns its number. While the connection is gone the text waits.
     pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, Refusal> {
-        match &mut self.phase {
-            Phase::Open(room) if !self.leaving => room.outbox.push(text, now),
+        let leaving = self.leaving;
+        match self.room_mut() {
+            Some(room) if !leaving => room.outbox.push(text, now),
             _ => Err(Refusal::NotOpen),
         }
     }
 
     /// Whether a text of any allowed length would be taken now.
     pub fn can_say(&self) -> bool {
-        matches!(&self.phase, Phase::Open(room) if !self.leaving && room.outbox.has_room())
+        !self.leaving && self.room().is_some_and(|room| room.outbox.has_room())
     }
 
     /// Our user was shown every text up to and including `id`.
     pub fn shown(&mut self, id: u32) {
-        if let Phase::Open(room) = &mut self.phase {
+        if let Some(room) = self.room_mut() {
             room.inbox.shown(id);
         }
     }
 
     /// Our texts that the partner has not been shown yet.
     pub fn waiting(&self) -> usize {
-        match &self.phase {
-            Phase::Open(room) => room.outbox.waiting(),
-            _ => 0,
-        }
+        self.room().map_or(0, |room| room.outbox.waiting())
     }
 
     /// Says BYE once everything else is out; the session is closed when that was transmitted.
     pub fn leave(&mut self) {
         match self.phase {
-            Phase::Confirming(_) | Phase::Open(_) => self.leaving = true,
+            Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. } | Phase::Away(_) => self.leaving = true,
             _ => self.close(),
         }
     }
@@ -360,13 +449,53 @@ impl Session {
         }
     }
 
-    fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open(_))
+    fn room(&self) -> Option<&Room> {
+        match &self.phase {
+            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
+            _ => None,
+        }
+    }
+
+    fn room_mut(&mut self) -> Option<&mut Room> {
+        match &mut self.phase {
+            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
+            _ => None,
+        }
+    }
+
+    /// Leaves the session without its room, and so closed, if it has one.
+    fn take_room(&mut self) -> Option<Box<Room>> {
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
+            phase => {
+                self.phase = phase;
+                None
+            }
+        }
+    }
+
+    /// Whether a silent partner is given up.
+    fn hears(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
     }
 
     /// Whether heartbeats go out: the responder's first frame must be its nonce.
     fn beats(&self) -> bool {
-        matches!(self.phase, Phase::Confirming(_) | Phase::Open(_))
+        matches!(self.phase, Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. })
+    }
+
+    fn fail(&mut self, error: Error, room: Option<Box<Room>>, now: Duration) {
+        match room {
+            Some(room) if error.is_of_the_line() => self.away(room, now),
+            _ => self.close(),
+        }
+    }
+
+    fn away(&mut self, mut room: Box<Room>, now: Duration) {
+        self.close();
+        room.lost();
+        self.phase = Phase::Away(room);
+        self.deadline = Some((now + self.settings.linger, Wait::Return));
     }
 
     fn close(&mut self) {
@@ -379,101 +508,117 @@ impl Session {
     /// Moves on where a frame that was sent or received completed a phase, and sets its limit of time.
     fn settle(&mut self, now: Duration) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Confirming(confirming) if confirming.verified_sent && confirming.verified_received => {
-                self.decoder.allow_large();
-                let Confirming { channel, code, keys, .. } = confirming;
-                Phase::Open(Box::new(Room {
-                    channel,
-                    code,
-                    keys,
-                    outbox: Outbox::default(),
-                    inbox: Inbox::default(),
-                    pong: None,
-                    next_batch: 0,
-                    declined: None,
-                }))
+            Phase::Confirming(Confirming { verifying, .. }) if verifying.sent && verifying.received => {
+                let room = Box::new(Room::new(verifying.link.resume.clone()));
+                Phase::Open { link: Box::new(verifying.link), room, greeted: true }
             }
             phase => phase,
         };
+        if matches!(self.phase, Phase::Open { .. }) && self.next_tick.is_none() {
+            self.decoder.allow_large();
+            self.next_tick = Some(now);
+        }
         let limit = |wait| match (&self.deadline, wait) {
             (Some((at, same)), wait) if *same == wait => (*at, wait),
             (_, Wait::Opening) => (now + OPENING, wait),
-            (_, Wait::Confirmation) => (now + self.confirmation, wait),
-            (_, wait) => (now + HANDSHAKE, wait),
+            (_, wait) => (now + self.settings.confirmation, wait),
         };
         self.deadline = match self.phase {
             Phase::Established { .. } => Some(limit(Wait::Opening)),
             Phase::Confirming(_) => Some(limit(Wait::Confirmation)),
-            Phase::Open(_) | Phase::Closed => None,
+            Phase::Open { .. } | Phase::Closed => None,
             _ => self.deadline,
         };
     }
 
     fn seal_next(&mut self, now: Duration) -> Result<Option<Record>, Error> {
         if let Phase::Established { admitted: true, .. } = self.phase {
-            return self.open_nonce().map(Some);
+            return self.open_nonce(now).map(Some);
         }
-        let beat = now >= self.last_sent + HEARTBEAT;
-        let (channel, frame) = match &mut self.phase {
-            Phase::Confirming(confirming) => {
-                let frame = if confirming.confirmed && !confirming.verified_sent {
-                    confirming.verified_sent = true;
-                    Some(Frame::Verified)
-                } else {
-                    None
-                };
-                (&mut confirming.channel, frame)
+        let tick = self.settings.cover.and(self.next_tick);
+        if tick.is_some_and(|tick| now < tick) {
+            return Ok(None);
+        }
+        let due = match &mut self.phase {
+            Phase::Confirming(confirming) if confirming.confirmed => confirming.verifying.verify()?,
+            // Nobody needs to check a code: only the partner has the room's secret and the key.
+            Phase::Resuming { verifying, room, greeted } => match verifying.verify()? {
+                None if verifying.received => greet(&mut verifying.link, room, greeted)?,
+                record => record,
+            },
+            Phase::Open { link, room, greeted } => match greet(link, room, greeted)? {
+                None => room.next_record(link, self.random.as_mut(), now)?,
+                record => record,
+            },
+            _ => None,
+        };
+        let frame = match (due, &self.phase) {
+            (Some(record), _) => {
+                self.pass_tick(now);
+                return Ok(Some(record));
             }
-            Phase::Open(room) => {
-                let Room { channel, outbox, inbox, pong, declined, .. } = room.as_mut();
-                let frame = inbox
-                    .next_receipt()
-                    .or_else(|| pong.take().map(Frame::Pong))
-                    .or_else(|| declined.take().map(|batch| Frame::FileCancel { batch, reason: DECLINED }))
-                    .or_else(|| outbox.next_part(now));
-                (channel, frame)
-            }
+            (None, Phase::Confirming(_) | Phase::Open { .. }) if self.leaving => Frame::Bye,
+            _ if tick.is_some() || now >= self.last_sent + HEARTBEAT => Frame::Pad,
             _ => return Ok(None),
         };
-        let frame = match frame {
-            Some(frame) => frame,
-            None if self.leaving => Frame::Bye,
-            None if beat => Frame::Pad,
-            None => return Ok(None),
+        let record = match &mut self.phase {
+            Phase::Confirming(Confirming { verifying, .. }) | Phase::Resuming { verifying, .. } => {
+                verifying.link.seal(&frame)?
+            }
+            Phase::Open { link, .. } => link.seal(&frame)?,
+            _ => return Ok(None),
         };
-        let record = channel.seal(&frame)?;
+        self.pass_tick(now);
         if frame == Frame::Bye {
             self.close();
         }
         Ok(Some(record))
     }
 
+    /// The next tick of cover traffic. After a stall the missed ones are not made up for: a burst would tell.
+    fn pass_tick(&mut self, now: Duration) {
+        if let (Some(interval), Some(tick)) = (self.settings.cover, self.next_tick) {
+            let next = tick + interval;
+            self.next_tick = Some(if next > now { next } else { now + interval });
+        }
+    }
+
     /// The responder's first frame: from here on it knows, and may show, the code.
-    fn open_nonce(&mut self) -> Result<Record, Error> {
+    fn open_nonce(&mut self, now: Duration) -> Result<Record, Error> {
         let Phase::Established { established, .. } = std::mem::replace(&mut self.phase, Phase::Closed) else {
             return Err(Error::OutOfOrder);
         };
-        let Established { mut channel, hash, local, remote, opening: Opening::Nonce(nonce) } = established else {
+        let Established { mut channel, hash, chain, resume, opening: Opening::Nonce(nonce), resumed } = established
+        else {
             return Err(Error::OutOfOrder);
         };
         let record = channel.seal(&Frame::SasOpen(nonce.0.expose()))?;
         let code = PairingCode::new(self.role, &nonce, &hash);
-        self.phase = Phase::Confirming(Confirming::new(channel, code, Keys { local, remote }));
+        let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), now);
+        self.phase = verifying(link, resumed);
         Ok(record)
     }
 }
 
-impl Confirming {
-    fn new(channel: Channel, code: PairingCode, keys: Keys) -> Self {
-        Self {
-            channel,
-            code,
-            keys,
-            entries: Entries::default(),
-            confirmed: false,
-            verified_sent: false,
-            verified_received: false,
-        }
+impl Verifying {
+    /// VERIFIED, once.
+    fn verify(&mut self) -> Result<Option<Record>, Error> {
+        if std::mem::replace(&mut self.sent, true) { Ok(None) } else { self.link.seal(&Frame::Verified).map(Some) }
+    }
+}
+
+/// RESUME, once.
+fn greet(link: &mut Link, room: &Room, greeted: &mut bool) -> Result<Option<Record>, Error> {
+    if std::mem::replace(greeted, true) { Ok(None) } else { link.seal(&room.greeting()).map(Some) }
+}
+
+/// What follows once both sides can know the code.
+fn verifying(link: Link, resumed: bool) -> Phase {
+    let verifying = Box::new(Verifying { link, sent: false, received: false });
+    if resumed {
+        Phase::Returning(verifying)
+    } else {
+        Phase::Confirming(Confirming { verifying, entries: Entries::default(), confirmed: false })
     }
 }
 
@@ -485,15 +630,27 @@ struct Step {
 }
 
 impl Step {
-    fn to(phase: Phase) -> Result<Self, Error> {
+    fn to(phase: Phase) -> Result<Self, Failure> {
         Ok(Self { phase, record: None, event: None })
     }
 }
 
-fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness) -> Result<Step, Error> {
+/// Why a record leads nowhere, and the room it found.
+struct Failure {
+    error: Error,
+    room: Option<Box<Room>>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, room: None }
+    }
+}
+
+fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, now: Duration) -> Result<Step, Failure> {
     match phase {
-        Phase::AwaitRecord1(key) => {
-            let (responder, record) = Responder::accept(&key, body, random)?;
+        Phase::AwaitRecord1(mode) => {
+            let (responder, record) = Responder::accept(mode, body, random)?;
             Ok(Step { phase: Phase::AwaitRecord3(responder), record: Some(record), event: None })
         }
         Phase::AwaitRecord2(initiator) => {
@@ -504,64 +661,76 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness) -> Result<Step, 
         Phase::AwaitRecord3(responder) => {
             Step::to(Phase::Established { established: responder.finish(body)?, admitted: false })
         }
-        Phase::Established { established, .. } => first_frame(established, body),
-        Phase::Confirming(confirming) => confirming_frame(confirming, body),
-        Phase::Open(room) => room_frame(room, body),
-        Phase::Closed => Err(Error::OutOfOrder),
+        Phase::Established { established, .. } => first_frame(established, body, now),
+        Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body)? {
+            None => Step::to(Phase::Confirming(confirming)),
+            Some(Unopened::Left) => left(),
+            Some(Unopened::Resume(_)) => Err(Error::OutOfOrder.into()),
+        },
+        Phase::Returning(mut verifying) => match unopened_frame(&mut verifying, body)? {
+            None => Step::to(Phase::Returning(verifying)),
+            Some(_) => Err(Error::OutOfOrder.into()),
+        },
+        Phase::Resuming { mut verifying, mut room, greeted } => {
+            let frame = match unopened_frame(&mut verifying, body) {
+                Ok(frame) => frame,
+                Err(error) => return Err(Failure { error, room: Some(room) }),
+            };
+            match frame {
+                None => Step::to(Phase::Resuming { verifying, room, greeted }),
+                Some(Unopened::Left) => left(),
+                Some(Unopened::Resume(next_id)) => {
+                    room.outbox.resume(next_id)?;
+                    Step::to(Phase::Open { link: Box::new(verifying.link), room, greeted })
+                }
+            }
+        }
+        Phase::Open { mut link, mut room, greeted } => match room.take(&mut link, body, random, now) {
+            Ok(Some(Event::Left)) => left(),
+            Ok(event) => Ok(Step { phase: Phase::Open { link, room, greeted }, record: None, event }),
+            Err(error) => Err(Failure { error, room: Some(room) }),
+        },
+        Phase::Away(_) | Phase::Closed => Err(Error::OutOfOrder.into()),
     }
 }
 
 /// The initiator checks the commitment before it knows, let alone shows, a code.
-fn first_frame(established: Established, body: &[u8]) -> Result<Step, Error> {
-    let Established { mut channel, hash, local, remote, opening } = established;
-    let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder) };
-    let Frame::SasOpen(nonce) = channel.open(body)? else { return Err(Error::OutOfOrder) };
+fn first_frame(established: Established, body: &[u8], now: Duration) -> Result<Step, Failure> {
+    let Established { mut channel, hash, chain, resume, opening, resumed } = established;
+    let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder.into()) };
+    let Frame::SasOpen(nonce) = channel.open(body)? else { return Err(Error::OutOfOrder.into()) };
     let nonce = {
-        let mut secret = super::keys::Secret::default();
+        let mut secret = Secret::default();
         *secret.expose_mut() = *nonce;
-        super::keys::PairingNonce(secret)
+        PairingNonce(secret)
     };
-    if Commitment::new(remote, &nonce) != commitment {
-        return Err(Error::Commitment);
+    if Commitment::new(resume.keys().remote, &nonce) != commitment {
+        return Err(Error::Commitment.into());
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
-    Step::to(Phase::Confirming(Confirming::new(channel, code, Keys { local, remote })))
+    let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), now);
+    Step::to(verifying(link, resumed))
 }
 
-fn confirming_frame(mut confirming: Confirming, body: &[u8]) -> Result<Step, Error> {
-    match confirming.channel.open(body)? {
+/// What a frame before the room is open can say beyond VERIFIED.
+enum Unopened {
+    Left,
+    Resume(u32),
+}
+
+/// After VERIFIED the partner's room is open: on a resumed connection RESUME comes next.
+fn unopened_frame(verifying: &mut Verifying, body: &[u8]) -> Result<Option<Unopened>, Error> {
+    let received = verifying.received;
+    match verifying.link.open(body)? {
+        Frame::Verified if !received => verifying.received = true,
         Frame::Pad | Frame::Ping(_) | Frame::Pong(_) => {}
-        Frame::Verified if !confirming.verified_received => confirming.verified_received = true,
-        Frame::Bye => return left(),
+        Frame::Bye => return Ok(Some(Unopened::Left)),
+        Frame::Resume { next_id } if received => return Ok(Some(Unopened::Resume(next_id))),
         _ => return Err(Error::OutOfOrder),
     }
-    Step::to(Phase::Confirming(confirming))
+    Ok(None)
 }
 
-fn room_frame(mut room: Box<Room>, body: &[u8]) -> Result<Step, Error> {
-    let event = match room.channel.open(body)? {
-        Frame::Pad | Frame::Pong(_) | Frame::Extension(_) => None,
-        Frame::Text { id, age_ms, more, part } => room.inbox.part(id, age_ms, more, part)?.map(Event::Text),
-        Frame::Receipt { id } => match room.outbox.receipt(id)? {
-            0 => None,
-            count => Some(Event::Shown(count)),
-        },
-        Frame::Ping(token) => {
-            room.pong = Some(token);
-            None
-        }
-        Frame::FileOffer { batch } if batch == room.next_batch && room.declined.is_none() => {
-            room.next_batch = batch.checked_add(1).ok_or(Error::Exhausted)?;
-            room.declined = Some(batch);
-            Some(Event::OfferDeclined)
-        }
-        Frame::FileCancel { batch, .. } if batch < room.next_batch => None,
-        Frame::Bye => return left(),
-        _ => return Err(Error::OutOfOrder),
-    };
-    Ok(Step { phase: Phase::Open(room), record: None, event })
-}
-
-fn left() -> Result<Step, Error> {
+fn left() -> Result<Step, Failure> {
     Ok(Step { phase: Phase::Closed, record: None, event: Some(Event::Left) })
 }

@@ -37,13 +37,13 @@ pub enum Ended {
     Cut,
 }
 
-/// One connection.
+/// A session and its connection, while it has one.
 pub struct Line {
-    /// Its session.
+    /// The session.
     pub session: Session,
     /// The other end.
     pub from: SocketAddr,
-    stream: TcpStream,
+    stream: Option<TcpStream>,
     clock: Clock,
     incoming: Box<[u8; READ]>,
     outgoing: Vec<u8>,
@@ -62,7 +62,7 @@ impl Line {
         Self {
             session,
             from,
-            stream,
+            stream: Some(stream),
             clock,
             incoming: Box::new([0; READ]),
             outgoing: Vec::with_capacity(OUT),
@@ -70,6 +70,23 @@ impl Line {
             moved_at: clock.now(),
             events: Vec::new(),
         }
+    }
+
+    /// Goes on with the connection that the partner has come back by. `false` if it is not for this room.
+    pub fn replace(&mut self, mut by: Self) -> bool {
+        let taken = by.session.take_over(&mut self.session, self.clock.now());
+        if taken {
+            *self = by;
+        }
+        taken
+    }
+
+    /// Closes the connection. An open room waits for another.
+    pub fn cut(&mut self) {
+        self.stream = None;
+        self.outgoing.clear();
+        self.written = 0;
+        self.session.lost(self.clock.now());
     }
 
     /// Moves what can be moved, and returns when something has or a limit of time ran out.
@@ -83,13 +100,14 @@ impl Line {
             (false, false) => Some(Interest::WRITABLE),
             (false, true) => None,
         };
+        let movable = self.stream.as_ref().zip(interest);
         let now = self.clock.now();
         let stalled = (!self.is_flushed()).then(|| self.moved_at + SILENCE);
         let wake = [self.session.deadline(), stalled].into_iter().flatten().min();
         let timer = wake.map(|at| at.saturating_sub(now));
         let ready = async {
-            match interest {
-                Some(interest) => self.stream.ready(interest).await,
+            match movable {
+                Some((stream, interest)) => stream.ready(interest).await,
                 None => std::future::pending().await,
             }
         };
@@ -119,7 +137,8 @@ impl Line {
             if self.is_flushed() {
                 return Ok(());
             }
-            self.stream.writable().await.map_err(|_| Ended::Cut)?;
+            let Some(stream) = &self.stream else { return Err(Ended::Cut) };
+            stream.writable().await.map_err(|_| Ended::Cut)?;
             self.write()?;
         }
     }
@@ -129,11 +148,12 @@ impl Line {
     /// A socket closed with bytes unread resets the connection, and the other
     /// end could lose the BYE that it has not read yet.
     pub async fn close(&mut self) {
-        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
+        let Some(stream) = &self.stream else { return };
+        if socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
-        while self.stream.readable().await.is_ok() {
-            match self.stream.try_read(self.incoming.as_mut_slice()) {
+        while stream.readable().await.is_ok() {
+            match stream.try_read(self.incoming.as_mut_slice()) {
                 Ok(0) => return,
                 Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
                 _ => {}
@@ -174,7 +194,8 @@ impl Line {
 
     fn write(&mut self) -> Result<(), Ended> {
         let Some(rest) = self.outgoing.get(self.written..).filter(|rest| !rest.is_empty()) else { return Ok(()) };
-        match self.stream.try_write(rest) {
+        let Some(stream) = &self.stream else { return Err(Ended::Cut) };
+        match stream.try_write(rest) {
             Ok(count) => {
                 self.moved_at = self.clock.now();
                 self.written += count;
@@ -190,7 +211,8 @@ impl Line {
     }
 
     fn read(&mut self) -> Result<(), Ended> {
-        let count = match self.stream.try_read(self.incoming.as_mut_slice()) {
+        let Some(stream) = &self.stream else { return Err(Ended::Cut) };
+        let count = match stream.try_read(self.incoming.as_mut_slice()) {
             Ok(0) => return Err(Ended::Cut),
             Ok(count) => count,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),

@@ -1,7 +1,8 @@
 //! The second stage of admission: handshakes with everyone who sent a valid record 1.
 //!
 //! The first to finish takes the pairing. While that lasts one more caller
-//! waits; all others are told busy.
+//! waits; all others are told busy. Once the room is open only its partner can
+//! finish a handshake.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,10 +13,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::line::{Clock, Line};
+use super::line::{Clock, Ended, Line};
+use crate::protocol::error::Error;
+use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::OsRandom;
-use crate::protocol::session::{HANDSHAKE, Session, Stage};
+use crate::protocol::replays::Replays;
+use crate::protocol::session::{HANDSHAKE, Session, Settings, Stage};
 use crate::transport::listen::Caller;
 
 /// Handshakes after a valid record 1.
@@ -51,47 +55,89 @@ pub enum News {
         /// How many.
         times: u32,
     },
+    /// The partner of the open room is back.
+    Returned(Box<Line>),
+    /// Somebody who is not the partner tried to resume the open room, so many times in all.
+    Intruder {
+        /// The latest of them.
+        from: SocketAddr,
+        /// How many times.
+        times: u32,
+    },
+    /// An attempt to find the host again failed, for another reason than the one before.
+    RedialFailed,
+    /// The host's program has ended, by all that can be seen from here.
+    HostGone,
     /// Somebody came and went.
     Nothing,
 }
 
 enum Greeting {
     Guest(Box<Line>),
+    Returned(Box<Line>),
+    Intruder(SocketAddr),
     Busy(SocketAddr),
     Gone,
+}
+
+/// The way back into an open room.
+struct Door {
+    resume: Arc<ResumeKey>,
+    replays: Replays,
+}
+
+/// Tells about strangers, but not each of them.
+#[derive(Default)]
+struct Tally {
+    times: u32,
+    told: Option<Duration>,
+}
+
+impl Tally {
+    /// Counts one more. The count, if it is time for a word.
+    fn add(&mut self, now: Duration) -> Option<u32> {
+        self.times = self.times.saturating_add(1);
+        if self.told.is_some_and(|told| now < told + NEWS_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(self.times)
+    }
 }
 
 /// All handshakes under way.
 pub struct Lobby {
     callers: mpsc::Receiver<Caller>,
     key: Arc<StaticKey>,
-    confirmation: Duration,
+    settings: Settings,
     clock: Clock,
     gate: watch::Sender<Gate>,
+    door: Option<Door>,
     waiter: Arc<Semaphore>,
     tasks: JoinSet<Greeting>,
     entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
     /// Finished the handshake while somebody else was pairing. Its own side waits only five seconds.
     spare: Option<Box<Line>>,
-    told_busy: u32,
-    last_news: Option<Duration>,
+    busy: Tally,
+    intruders: Tally,
 }
 
 impl Lobby {
     /// Greets everyone who comes through `callers`.
-    pub fn new(callers: mpsc::Receiver<Caller>, key: Arc<StaticKey>, confirmation: Duration, clock: Clock) -> Self {
+    pub fn new(callers: mpsc::Receiver<Caller>, key: Arc<StaticKey>, settings: Settings, clock: Clock) -> Self {
         Self {
             callers,
             key,
-            confirmation,
+            settings,
             clock,
             gate: watch::channel(Gate::Open).0,
+            door: None,
             waiter: Arc::new(Semaphore::new(1)),
             tasks: JoinSet::new(),
             entries: VecDeque::new(),
             spare: None,
-            told_busy: 0,
-            last_news: None,
+            busy: Tally::default(),
+            intruders: Tally::default(),
         }
     }
 
@@ -105,10 +151,11 @@ impl Lobby {
         self.gate.send_replace(Gate::Taken);
     }
 
-    /// The room is open.
-    pub fn close(&mut self) {
+    /// The room is open: only its partner may come, and come back.
+    pub fn close(&mut self, resume: Arc<ResumeKey>) {
         self.spare = None;
         self.gate.send_replace(Gate::Closed);
+        self.door = Some(Door { resume, replays: Replays::default() });
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
@@ -121,14 +168,18 @@ impl Lobby {
         }
         tokio::select! {
             Some(caller) = self.callers.recv() => {
-                self.greet(caller);
-                News::Nothing
+                if asks_to_resume(&caller.record) { self.let_back(caller) } else { self.greet(caller) }
             }
             Some(greeting) = self.tasks.join_next() => {
                 self.entries.retain(|(entry, _)| !entry.is_finished());
                 match greeting {
                     Ok(Greeting::Guest(line)) => self.guest(line),
-                    Ok(Greeting::Busy(from)) => self.busy(from),
+                    Ok(Greeting::Returned(line)) => News::Returned(line),
+                    Ok(Greeting::Intruder(from)) => self.intruder(from),
+                    Ok(Greeting::Busy(from)) => match self.busy.add(self.clock.now()) {
+                        Some(times) => News::ToldBusy { from, times },
+                        None => News::Nothing,
+                    },
                     _ => News::Nothing,
                 }
             }
@@ -145,18 +196,43 @@ impl Lobby {
         News::Nothing
     }
 
-    fn busy(&mut self, from: SocketAddr) -> News {
-        self.told_busy = self.told_busy.saturating_add(1);
-        let now = self.clock.now();
-        if self.last_news.is_some_and(|last| now < last + NEWS_EVERY) {
-            return News::Nothing;
+    fn intruder(&mut self, from: SocketAddr) -> News {
+        match self.intruders.add(self.clock.now()) {
+            Some(times) => News::Intruder { from, times },
+            None => News::Nothing,
         }
-        self.last_news = Some(now);
-        News::ToldBusy { from, times: self.told_busy }
     }
 
-    fn greet(&mut self, caller: Caller) {
-        let block = block(caller.from.ip());
+    fn greet(&mut self, caller: Caller) -> News {
+        let session =
+            Session::respond(Mode::Pair(self.key.clone()), Box::new(OsRandom), self.settings, self.clock.now());
+        let from = caller.from;
+        let line = Box::new(Line::new(caller.stream, from, session, self.clock));
+        let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
+        self.admit(from, async move { greeting(line, caller.record.as_slice(), gate, waiter).await });
+        News::Nothing
+    }
+
+    /// Somebody wants to resume. Whoever has not the room's secret ends here, before any costly step.
+    fn let_back(&mut self, caller: Caller) -> News {
+        let Some(door) = &mut self.door else { return News::Nothing };
+        if door.replays.knows(&caller.record) {
+            return self.intruder(caller.from);
+        }
+        let mode = Mode::Resume(door.resume.clone());
+        let session = Session::respond(mode, Box::new(OsRandom), self.settings, self.clock.now());
+        let mut line = Box::new(Line::new(caller.stream, caller.from, session, self.clock));
+        if line.receive(caller.record.as_slice()).is_err() {
+            return self.intruder(caller.from);
+        }
+        door.replays.accepted(&caller.record);
+        self.admit(caller.from, returning(line));
+        News::Nothing
+    }
+
+    /// Makes room for one more handshake, and lets it run.
+    fn admit(&mut self, from: SocketAddr, greeting: impl Future<Output = Greeting> + Send + 'static) {
+        let block = block(from.ip());
         let same = |entry: &(AbortHandle, Option<IpAddr>)| entry.1.is_some() && entry.1 == block;
         if self.entries.iter().filter(|entry| same(entry)).count() >= PER_ADDRESS {
             self.evict(self.entries.iter().position(same));
@@ -164,12 +240,7 @@ impl Lobby {
         if self.entries.len() >= HANDSHAKES {
             self.evict(Some(0));
         }
-        let session = Session::respond(self.key.clone(), Box::new(OsRandom), self.confirmation, self.clock.now());
-        let line = Box::new(Line::new(caller.stream, caller.from, session, self.clock));
-        let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
-        let greeting = async move {
-            timeout(HANDSHAKE, greeting(line, caller.record.as_slice(), gate, waiter)).await.unwrap_or(Greeting::Gone)
-        };
+        let greeting = async move { timeout(HANDSHAKE, greeting).await.unwrap_or(Greeting::Gone) };
         self.entries.push_back((self.tasks.spawn(greeting), block));
     }
 
@@ -210,6 +281,23 @@ async fn greeting(mut line: Box<Line>, record: &[u8], gate: watch::Receiver<Gate
         }
     }
     Greeting::Guest(line)
+}
+
+/// The rest of the handshake with whoever has the room's secret, up to our nonce.
+async fn returning(mut line: Box<Line>) -> Greeting {
+    let from = line.from;
+    loop {
+        match line.session.stage() {
+            Stage::Returning => return Greeting::Returned(line),
+            Stage::Established => line.session.admit(),
+            _ => {}
+        }
+        match line.move_bytes(true).await {
+            Ok(()) => {}
+            Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
+            Err(_) => return Greeting::Gone,
+        }
+    }
 }
 
 /// Waits for the gate, if nobody else does already, before record 2 goes out.

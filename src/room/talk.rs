@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::line::{Ended, Line};
 use super::lobby::News;
-use super::{Confirm, Outcome, Room, news, reason};
+use super::redial::Redial;
+use super::{Confirm, Outcome, Road, Room, news, reason, search};
 use crate::protocol::delivery::Refusal;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::handshake::SUITE;
@@ -16,13 +17,17 @@ use crate::protocol::keys::PublicKey;
 use crate::protocol::pairing::Verdict;
 use crate::protocol::session::{Event, Stage};
 use crate::ui::line::{Action, Ask, Command, Show, Shown, local_time};
-use crate::ui::messages::{Fault, PairingFault, Status, Who};
+use crate::ui::messages::{Fault, LineFault, LineState, PairingFault, Status, Who};
 use crate::ui::printable::Printable;
 
 /// How long leaving on request waits for the last receipts.
 const FINISH: Duration = Duration::from_secs(3);
 /// How long a BYE may take to leave, and the other end to close.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a script that has said everything waits for the line, to say BYE.
+const RETURN: Duration = Duration::from_secs(10);
+/// Silence that is worth a word: a sign of life comes every four seconds.
+const QUIET: Duration = Duration::from_secs(6);
 
 /// One run, and how far the user has seen it come.
 struct Talk<'a> {
@@ -34,6 +39,14 @@ struct Talk<'a> {
     opened_at: String,
     /// Our texts that were not shown yet when the room was last open.
     waiting: usize,
+    /// When the room closes by itself.
+    close_at: Option<Duration>,
+    /// When the line broke, while it is broken.
+    broken_at: Option<Duration>,
+    /// Times that a record did not verify.
+    damaged: u32,
+    /// The silence that lasts was told.
+    quiet_told: bool,
     /// When leaving no longer waits for receipts.
     leave_by: Option<Duration>,
     /// BYE is all that is left to say. What happens to the connection after that is in order.
@@ -68,6 +81,10 @@ impl Room {
             failure: None,
             opened_at: String::new(),
             waiting: 0,
+            close_at: None,
+            broken_at: None,
+            damaged: 0,
+            quiet_told: false,
             leave_by: None,
             leaving: false,
         };
@@ -101,23 +118,49 @@ impl Room {
         }
         if stage == Stage::Open && talk.seen != Stage::Open {
             talk.seen = stage;
-            talk.opened_at = local_time();
-            if let Some(lobby) = &mut self.lobby {
-                lobby.close();
+            talk.opened_at = local_time(Duration::ZERO);
+            talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
+            if let (Some(lobby), Some(resume)) = (&mut self.lobby, talk.line.session.resume_key()) {
+                lobby.close(resume);
             }
             self.ask(Ask::Chat, Some(Status::RoomOpen));
         }
-        if stage == Stage::Open {
-            talk.waiting = talk.line.session.waiting();
-            // The partner, too, wants to know that their last text was shown.
-            let done = talk.waiting == 0 && self.unshown.is_empty();
-            let late = talk.leave_by.is_some_and(|at| self.clock.now() >= at);
-            if self.input.ended && (done || late) {
-                talk.leave();
-            }
+        if matches!(stage, Stage::Open | Stage::Resuming | Stage::Away) {
+            self.observe_room(talk, stage);
         } else if self.input.ended && talk.seen == Stage::Confirming && !talk.checked && talk.failure.is_none() {
             let why = if self.ui.interactive { PairingFault::Left } else { PairingFault::NoHalf };
             self.fail(talk, why);
+        }
+    }
+
+    fn observe_room(&mut self, talk: &mut Talk<'_>, stage: Stage) {
+        let now = self.clock.now();
+        talk.waiting = talk.line.session.waiting();
+        if stage == Stage::Open
+            && let Some(broken_at) = talk.broken_at.take()
+        {
+            self.tell(Status::LineBack { after: now.saturating_sub(broken_at), waiting: talk.waiting });
+        }
+        let quiet = stage == Stage::Open && now >= talk.line.session.last_received() + QUIET;
+        if quiet && !talk.quiet_told {
+            self.tell(Status::LineQuiet { seconds: QUIET.as_secs() });
+        }
+        talk.quiet_told = quiet;
+        if talk.close_at.is_some_and(|at| now >= at) {
+            talk.close_at = None;
+            self.tell(Status::TimeIsUp);
+            self.quit(talk);
+        }
+        // The partner, too, wants to know that their last text was shown.
+        let done = talk.waiting == 0 && self.unshown.is_empty();
+        let late = talk.leave_by.is_some_and(|at| now >= at);
+        if !self.input.ended || !done && !late {
+            return;
+        }
+        if stage == Stage::Open {
+            talk.leave();
+        } else if talk.leave_by.is_none() {
+            talk.leave_by = Some(now + RETURN);
         }
     }
 
@@ -128,7 +171,11 @@ impl Room {
 
     /// Where our side ends the run: sends what is left, BYE last.
     async fn farewell(&mut self, talk: &mut Talk<'_>) -> Option<Outcome> {
-        if !talk.leaving && talk.line.session.stage() != Stage::Closed {
+        let stage = talk.line.session.stage();
+        if stage != Stage::Open && talk.seen == Stage::Open && talk.leave_by.is_some_and(|at| self.clock.now() >= at) {
+            return Some(Outcome::Cut { waiting: talk.waiting });
+        }
+        if !talk.leaving && stage != Stage::Closed {
             return None;
         }
         let sent = say_bye(talk.line).await;
@@ -141,8 +188,11 @@ impl Room {
     }
 
     async fn wait(&mut self, talk: &mut Talk<'_>) -> Moved {
-        let leaving = talk.leave_by.map(|at| at.saturating_sub(self.clock.now()));
-        let Self { ui, lobby, signals, show, unshown, input, .. } = self;
+        let quiet = (talk.line.session.stage() == Stage::Open && !talk.quiet_told)
+            .then(|| talk.line.session.last_received() + QUIET);
+        let wake = [talk.leave_by, talk.close_at, quiet].into_iter().flatten().min();
+        let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
+        let Self { ui, lobby, road, signals, show, unshown, input, .. } = self;
         // In a pipe the next line is read only when it can be taken.
         let listen = ui.interactive || !input.ended && (talk.seen != Stage::Open || talk.line.session.can_say());
         tokio::select! {
@@ -155,8 +205,9 @@ impl Room {
                 Moved::Screen(true)
             }
             news = news(lobby) => Moved::News(news),
+            news = search(road) => Moved::News(news),
             () = signals.recv() => Moved::Signal,
-            () = tokio::time::sleep(leaving.unwrap_or_default()), if leaving.is_some() => Moved::Time,
+            () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
         }
     }
 
@@ -169,7 +220,7 @@ impl Room {
                         return Some(outcome);
                     }
                 }
-                return moved.err().map(|ended| broken(talk, ended));
+                return moved.err().and_then(|ended| self.broken(talk, ended));
             }
             Moved::Action(Some(action)) => self.act(action, talk),
             Moved::Shown(Some(Shown::Text(id))) => {
@@ -185,7 +236,7 @@ impl Room {
                 return Some(Outcome::Local(Fault::System(Printable::line("a thread of the interface ended"))));
             }
             Moved::Screen(true) | Moved::Time => {}
-            Moved::News(news) => self.hear(news),
+            Moved::News(news) => return self.hear_of_partner(news, talk),
             Moved::Signal if talk.seen == Stage::Open => {
                 self.input.ended = true;
                 talk.leave_by = Some(Duration::ZERO);
@@ -193,6 +244,74 @@ impl Room {
             Moved::Signal => self.fail(talk, PairingFault::Left),
         }
         None
+    }
+
+    /// What happens at the door or on the way back.
+    fn hear_of_partner(&mut self, news: News, talk: &mut Talk<'_>) -> Option<Outcome> {
+        match news {
+            News::Returned(line) => {
+                if talk.line.replace(*line) {
+                    let now = self.clock.now();
+                    talk.broken_at.get_or_insert(now);
+                    if let Some(road) = &mut self.road {
+                        road.redial = None;
+                    }
+                }
+            }
+            News::RedialFailed => {
+                if let Some(attempts) = self.road.as_ref().and_then(|road| road.redial.as_ref()).map(Redial::state)
+                    && let Some(failure) = attempts.failure
+                {
+                    self.tell(Status::RedialFailed { number: attempts.number, failure });
+                }
+            }
+            News::HostGone => return Some(Outcome::Gone { waiting: talk.waiting }),
+            news => self.hear(news),
+        }
+        None
+    }
+
+    /// How a run ends that nobody wanted to. `None` if the room outlives its connection.
+    fn broken(&mut self, talk: &mut Talk<'_>, ended: Ended) -> Option<Outcome> {
+        if let Ended::Cut = ended {
+            talk.line.cut();
+        }
+        if talk.line.session.stage() == Stage::Away {
+            self.line_lost(talk, ended);
+            return None;
+        }
+        Some(match (talk.seen, ended) {
+            (Stage::Open, Ended::Cut | Ended::Error(Error::Timeout(_))) => Outcome::Cut { waiting: talk.waiting },
+            (Stage::Open, Ended::Error(_)) => Outcome::Broken { waiting: talk.waiting },
+            (_, Ended::Error(Error::Commitment)) => Outcome::Failed(PairingFault::Commitment),
+            (_, Ended::Error(Error::Reflection)) => Outcome::Failed(PairingFault::Reflection),
+            (_, Ended::Error(Error::Timeout(Wait::Confirmation))) => Outcome::Failed(PairingFault::Timeout),
+            (_, Ended::Error(_)) => Outcome::Failed(PairingFault::Misbehaved),
+            (_, Ended::Cut) => Outcome::Failed(PairingFault::Cut),
+        })
+    }
+
+    fn line_lost(&mut self, talk: &mut Talk<'_>, ended: Ended) {
+        talk.line.cut();
+        let why = match ended {
+            Ended::Cut => LineFault::Cut,
+            Ended::Error(Error::Timeout(Wait::Silence)) => LineFault::Silent,
+            Ended::Error(Error::Forged | Error::RecordLength) => {
+                talk.damaged += 1;
+                LineFault::Damaged { times: talk.damaged }
+            }
+            Ended::Error(_) => LineFault::Late,
+        };
+        let now = self.clock.now();
+        let first = talk.broken_at.is_none();
+        talk.broken_at.get_or_insert(now);
+        if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key()) {
+            let (address, found) = (road.address.clone(), road.found.clone());
+            road.redial = Some(Redial::new(address, found, resume, self.options.settings, self.clock));
+        }
+        if first {
+            self.tell(Status::LineCut { why, redialing: self.road.is_some() });
+        }
     }
 
     fn hear_partner(&mut self, event: Event, talk: &mut Talk<'_>) -> Option<Outcome> {
@@ -256,8 +375,11 @@ impl Room {
             Action::Next { .. } => self.ask_code(Status::NotACode),
             Action::Say { text, taken } => {
                 let said = session.say(text, self.clock.now());
+                let (away, waiting) = (session.stage() != Stage::Open, session.waiting());
                 if said == Err(Refusal::Full) {
-                    self.tell(Status::Full { waiting: session.waiting() });
+                    self.tell(Status::Full { waiting });
+                } else if away && self.ui.interactive {
+                    self.tell(Status::Waiting { waiting });
                 }
                 let _ = taken.send(said.is_ok());
             }
@@ -266,19 +388,38 @@ impl Room {
                 self.input.unsent_lines += usize::from(!self.ui.interactive);
             }
             Action::Command(Command::Help) => self.tell(Status::Help),
+            Action::Command(Command::Rekey) => {
+                let begun = session.change_epoch();
+                self.tell(if begun { Status::Rekey } else { Status::NoLine });
+            }
             Action::Command(Command::Code) => {
                 if let Some(code) = session.code() {
                     self.tell(Status::CodeAgain { own: code.own.clone(), partner: code.partner.clone() });
+                } else {
+                    self.tell(Status::NoLine);
                 }
             }
             Action::Command(Command::Who) => {
                 if let Some(keys) = session.keys() {
+                    let now = self.clock.now();
+                    let line = match (session.stage(), &self.road) {
+                        (Stage::Open, _) if now < session.last_received() + QUIET => LineState::Connected,
+                        (Stage::Open, _) => LineState::Quiet(now.saturating_sub(session.last_received())),
+                        (_, Some(Road { redial: Some(redial), .. })) => LineState::Redialing {
+                            number: redial.state().number,
+                            next: redial.next_in(),
+                            failure: redial.state().failure,
+                        },
+                        _ => LineState::Awaiting(now.saturating_sub(talk.broken_at.unwrap_or(now))),
+                    };
                     self.tell(Status::Who(Who {
                         partner: talk.line.from,
+                        line,
                         suite: SUITE,
                         local: fingerprint(keys.local),
                         remote: fingerprint(keys.remote),
                         since: talk.opened_at.clone(),
+                        epoch: session.epoch().map(|(number, began)| (number, local_time(now.saturating_sub(began)))),
                         waiting: talk.waiting,
                     }));
                 }
@@ -311,19 +452,6 @@ async fn say_bye(line: &mut Line) -> bool {
         let _ = tokio::time::timeout(FAREWELL, line.close()).await;
     }
     sent
-}
-
-/// How a run ends that nobody wanted to.
-fn broken(talk: &Talk<'_>, ended: Ended) -> Outcome {
-    match (talk.seen, ended) {
-        (Stage::Open, Ended::Cut | Ended::Error(Error::Timeout(_))) => Outcome::Cut { waiting: talk.waiting },
-        (Stage::Open, Ended::Error(_)) => Outcome::Broken { waiting: talk.waiting },
-        (_, Ended::Error(Error::Commitment)) => Outcome::Failed(PairingFault::Commitment),
-        (_, Ended::Error(Error::Reflection)) => Outcome::Failed(PairingFault::Reflection),
-        (_, Ended::Error(Error::Timeout(Wait::Confirmation))) => Outcome::Failed(PairingFault::Timeout),
-        (_, Ended::Error(_)) => Outcome::Failed(PairingFault::Misbehaved),
-        (_, Ended::Cut) => Outcome::Failed(PairingFault::Cut),
-    }
 }
 
 /// SHA-256 of a static key, in base64.

@@ -25,24 +25,18 @@ pub enum Progress {
     Failed(SocketAddr, io::Error),
 }
 
-/// Why there is no connection.
-pub enum DialError {
-    /// The name has no address.
-    Lookup(io::Error),
-    /// No address answered; how each failed was told as [`Progress`].
-    Unreachable,
+/// All addresses of a host, within [`CONNECT`].
+pub async fn lookup(address: &Address) -> io::Result<Vec<SocketAddr>> {
+    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
+    let found = timeout(CONNECT, lookup).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    Ok(interleave(found.collect()))
 }
 
-/// Tries all addresses of a host and returns the first connection.
+/// Tries all of them and returns the first connection. Each has [`CONNECT`] to answer.
 ///
-/// A name has [`CONNECT`] to be looked up, each address as long to answer.
-pub async fn dial(address: &Address, mut progress: impl FnMut(Progress)) -> Result<TcpStream, DialError> {
-    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
-    let found = timeout(CONNECT, lookup)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .map_err(DialError::Lookup)?;
-    let mut waiting = interleave(found.collect()).into_iter();
+/// `None` if there is none; how each failed was told as [`Progress`].
+pub async fn dial(addresses: Vec<SocketAddr>, mut progress: impl FnMut(Progress)) -> Option<TcpStream> {
+    let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
     loop {
         let begun = waiting.next();
@@ -51,11 +45,11 @@ pub async fn dial(address: &Address, mut progress: impl FnMut(Progress)) -> Resu
             attempts.spawn(async move { (to, connect(to).await) });
         }
         if attempts.is_empty() {
-            return Err(DialError::Unreachable);
+            return None;
         }
         tokio::select! {
             Some(done) = attempts.join_next() => match done {
-                Ok((_, Ok(stream))) => return Ok(stream),
+                Ok((_, Ok(stream))) => return Some(stream),
                 Ok((to, Err(error))) => progress(Progress::Failed(to, error)),
                 Err(_) => {}
             },

@@ -42,6 +42,8 @@ pub enum Command {
     Help,
     /// `/code`
     Code,
+    /// Fresh keys now.
+    Rekey,
     /// `/who`
     Who,
     /// `/quit`

@@ -89,14 +89,84 @@ pub enum Status {
     Finishing { waiting: usize },
     /// The partner left in order.
     PartnerLeft,
-    /// The line broke.
+    /// The line broke, and with it the room ended.
     CutOff,
+    /// Nothing came for so long.
+    LineQuiet { seconds: u64 },
+    /// The line broke. The room goes on.
+    LineCut { why: LineFault, redialing: bool },
+    /// Finding the host again fails, for another reason than before.
+    RedialFailed { number: u32, failure: Failure },
+    /// The line is back after so long.
+    LineBack { after: Duration, waiting: usize },
+    /// A text waits for the line.
+    Waiting { waiting: usize },
+    /// Somebody who is not the partner tried to get into the open room.
+    Intruder { from: SocketAddr, times: u32 },
+    /// Fresh keys are on their way.
+    Rekey,
+    /// Not possible while the line is broken.
+    NoLine,
+    /// The time that was set for the room is over.
+    TimeIsUp,
+}
+
+/// Why a line broke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LineFault {
+    /// The connection ended.
+    Cut,
+    /// Nothing came for too long.
+    Silent,
+    /// An epoch change or a return took too long.
+    Late,
+    /// A record did not verify, for so many times in this room.
+    Damaged {
+        /// How often.
+        times: u32,
+    },
+}
+
+/// Why the host was not found again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Its name could not be looked up.
+    Lookup,
+    /// No network, or nothing answered in time.
+    NoAnswer,
+    /// Its machine answers that nobody listens.
+    Refused,
+    /// Somebody listens who does not know the room.
+    NotThem,
+    /// The line broke again.
+    Broke,
+}
+
+/// The state of the line.
+pub enum LineState {
+    /// All is well.
+    Connected,
+    /// Nothing came for so long.
+    Quiet(Duration),
+    /// This side looks for the other.
+    Redialing {
+        /// Attempts so far.
+        number: u32,
+        /// Until the next.
+        next: Duration,
+        /// Why the last one that ended has failed.
+        failure: Option<Failure>,
+    },
+    /// This side waits for the other, for so long now.
+    Awaiting(Duration),
 }
 
 /// What `/who` tells.
 pub struct Who {
     /// The partner's address.
     pub partner: SocketAddr,
+    /// How the line is.
+    pub line: LineState,
     /// The Noise protocol's name.
     pub suite: &'static str,
     /// SHA-256 of this side's static key in base64.
@@ -105,6 +175,8 @@ pub struct Who {
     pub remote: String,
     /// Local time when the room opened.
     pub since: String,
+    /// Number of the epoch, and local time when it began, while there is a line.
+    pub epoch: Option<(u32, String)>,
     /// Texts that wait for their receipt.
     pub waiting: usize,
 }
@@ -169,6 +241,8 @@ pub enum Fault {
     CutOff { waiting: usize },
     /// The partner broke the protocol in an open room, or somebody on the way did.
     Damaged { waiting: usize },
+    /// The host's program ended while the line was broken.
+    HostGone { waiting: usize },
     /// Left in order, but not every text was shown to the partner.
     NotShown { waiting: usize },
     /// The port is taken.
@@ -191,7 +265,7 @@ impl Fault {
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) => 5,
-            Self::CutOff { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
+            Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
             Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
         }
     }
@@ -263,9 +337,13 @@ impl Fault {
                 &format!("cut off: the line broke, and {} not shown to your partner", texts(*waiting)),
                 "Start again on both sides, and say it again.",
             ),
+            Self::HostGone { waiting } => two(
+                &format!("the program at the other end is gone, {} not shown to your partner", texts(*waiting)),
+                "The room went with it. Let your partner start tete again, and pair anew.",
+            ),
             Self::Damaged { waiting } => two(
-                &format!("cut off: a record was damaged or forged, {} not shown to your partner", texts(*waiting)),
-                "Nothing false was shown. Start again; if it recurs, somebody on the way tampers with the line.",
+                &format!("cut off: the other side broke the protocol, {} not shown to your partner", texts(*waiting)),
+                "Nothing false was shown. Start again on both sides, with the same version of tete.",
             ),
             Self::NotShown { waiting } => {
                 two(&format!("{} not shown to your partner", texts(*waiting)), "Tell your partner some other way.")
@@ -329,9 +407,13 @@ impl Fault {
             Self::CutOff { waiting } => {
                 two(&format!("掉线了，还有 {waiting} 条对方没看到"), "两边重新开始，再说一遍。")
             }
+            Self::HostGone { waiting } => two(
+                &format!("那边的程序已经不在了，还有 {waiting} 条对方没看到"),
+                "房间也跟着没有了。让对方重新打开 tete，再配对一次。",
+            ),
             Self::Damaged { waiting } => two(
-                &format!("断开了：收到损坏或伪造的数据，还有 {waiting} 条对方没看到"),
-                "没有显示任何假消息。请重新开始；如果总是这样，说明线路上有人动手脚。",
+                &format!("断开了：那边不按协议来，还有 {waiting} 条对方没看到"),
+                "没有显示任何假消息。两边用同一版本的 tete 重新开始。",
             ),
             Self::NotShown { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
             Self::PortInUse(port) => {
@@ -431,6 +513,9 @@ impl Status {
             Self::RoomOpen => "room open".into(),
             Self::PartnerLeft => "partner left".into(),
             Self::CutOff => "cut off".into(),
+            Self::LineCut { .. } => "line cut".into(),
+            Self::LineBack { .. } => "line back".into(),
+            Self::LineQuiet { .. } | Self::RedialFailed { .. } | Self::Waiting { .. } => return None,
             Self::Reach { .. } | Self::Shown { .. } | Self::Help => return None,
             other => other.english(80),
         })
@@ -501,16 +586,44 @@ impl Status {
             Self::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
             Self::NotUtf8 => "input line not sent: not UTF-8".into(),
             Self::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
-            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /rekey  fresh keys now\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
             Self::CodeAgain { own, partner } => format!("yours {own}, theirs {partner}"),
             Self::Who(who) => format!(
-                "connected to {}, verified by code, since {}\n  {} + ML-KEM-768\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
-                who.partner, who.since, who.suite, who.local, who.remote, who.waiting
+                "partner at {}, verified by code, since {}\n  line          {}\n  {} + ML-KEM-768\n  epoch         {}\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
+                who.partner,
+                who.since,
+                who.line.english(),
+                who.suite,
+                who.epoch.as_ref().map_or("none".into(), |(number, began)| format!("{number}, since {began}")),
+                who.local,
+                who.remote,
+                who.waiting
             ),
             Self::OfferDeclined => "Your partner offered files; this version of tete declines them.".into(),
             Self::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
             Self::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
             Self::CutOff => "cut off".into(),
+            Self::LineQuiet { seconds } => format!("Nothing heard for {seconds} s. The line may be broken."),
+            Self::LineCut { why, redialing } => format!(
+                "The line is cut: {}. {} Go on typing: it waits. /who tells how it stands.",
+                why.english(),
+                if *redialing { "Connecting again." } else { "Your partner's side connects again." }
+            ),
+            Self::RedialFailed { number, failure } => {
+                format!("attempt {number} to connect again failed: {}. Trying on.", failure.english())
+            }
+            Self::LineBack { after, waiting: 0 } => format!("The line is back after {} s.", after.as_secs()),
+            Self::LineBack { after, waiting } => {
+                format!("The line is back after {} s; {} on the way.", after.as_secs(), are(*waiting))
+            }
+            Self::Waiting { waiting } => format!("◌ {} waiting for the line", are(*waiting)),
+            Self::Intruder { from, times } => format!(
+                "somebody at {from} tried to get into your room and was kept out ({times} so far). \
+                 If your partner had to start anew: /quit, and wait for them again."
+            ),
+            Self::Rekey => "Fresh keys are being made.".into(),
+            Self::NoLine => "Not while the line is cut.".into(),
+            Self::TimeIsUp => "The time that was set for this room is over.".into(),
         }
     }
 
@@ -569,16 +682,111 @@ impl Status {
             Self::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
             Self::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
             Self::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
-            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /rekey  现在就换新密钥\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
             Self::CodeAgain { own, partner } => format!("你的 {own}，对方 {partner}"),
             Self::Who(who) => format!(
-                "已连上 {}，配对码已核对，从 {} 起\n  {} + ML-KEM-768\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
-                who.partner, who.since, who.suite, who.local, who.remote, who.waiting
+                "对方在 {}，配对码已核对，从 {} 起\n  线路       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
+                who.partner,
+                who.since,
+                who.line.chinese(),
+                who.suite,
+                who.epoch.as_ref().map_or("无".into(), |(number, began)| format!("{number}，从 {began} 起")),
+                who.local,
+                who.remote,
+                who.waiting
             ),
             Self::OfferDeclined => "对方想发文件，这个版本的 tete 谢绝了。".into(),
             Self::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
             Self::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
             Self::CutOff => "掉线了".into(),
+            Self::LineQuiet { seconds } => format!("{seconds} 秒没有动静了，可能掉线了。"),
+            Self::LineCut { why, redialing } => format!(
+                "掉线了：{}。{}你可以接着打字，先存着。/who 看现在怎样。",
+                why.chinese(),
+                if *redialing { "正在重连。" } else { "等对方那边重连。" }
+            ),
+            Self::RedialFailed { number, failure } => format!("第 {number} 次重连没成：{}。接着试。", failure.chinese()),
+            Self::LineBack { after, waiting: 0 } => format!("断了 {} 秒，又连上了。", after.as_secs()),
+            Self::LineBack { after, waiting } => {
+                format!("断了 {} 秒，又连上了，{waiting} 条正在送过去。", after.as_secs())
+            }
+            Self::Waiting { waiting } => format!("◌ {waiting} 条等着线路恢复"),
+            Self::Intruder { from, times } => format!(
+                "{from} 那边有人想进你们的房间，被挡住了（共 {times} 次）。如果是对方重新打开了程序：/quit，再等 ta 一次。"
+            ),
+            Self::Rekey => "正在换新密钥。".into(),
+            Self::NoLine => "线路断着，现在不行。".into(),
+            Self::TimeIsUp => "这个房间定好的时间到了。".into(),
+        }
+    }
+}
+
+impl LineFault {
+    fn english(self) -> String {
+        match self {
+            Self::Cut => "the connection ended".into(),
+            Self::Silent => "nothing was heard for 10 s".into(),
+            Self::Late => "the other side took too long".into(),
+            Self::Damaged { times } => format!("it was damaged or tampered with ({times} so far)"),
+        }
+    }
+
+    fn chinese(self) -> String {
+        match self {
+            Self::Cut => "连接断开".into(),
+            Self::Silent => "10 秒没有动静".into(),
+            Self::Late => "那边太慢".into(),
+            Self::Damaged { times } => format!("数据损坏或被人动过（共 {times} 次）"),
+        }
+    }
+}
+
+impl Failure {
+    fn english(self) -> &'static str {
+        match self {
+            Self::Lookup => "the name is not found",
+            Self::NoAnswer => "no answer",
+            Self::Refused => "nobody listens there any more. If their program has ended, the room is gone: /quit",
+            Self::NotThem => "somebody else answers there. If their program has ended, the room is gone: /quit",
+            Self::Broke => "the line broke again",
+        }
+    }
+
+    fn chinese(self) -> &'static str {
+        match self {
+            Self::Lookup => "找不到主机名",
+            Self::NoAnswer => "没有回应",
+            Self::Refused => "那边没有程序在等了。如果对方的程序已经关了，房间就没有了：/quit",
+            Self::NotThem => "应答的不是对方。如果对方的程序已经关了，房间就没有了：/quit",
+            Self::Broke => "又断了",
+        }
+    }
+}
+
+impl LineState {
+    fn english(&self) -> String {
+        match self {
+            Self::Connected => "connected".into(),
+            Self::Quiet(time) => format!("quiet for {} s", time.as_secs()),
+            Self::Redialing { number, next, failure } => format!(
+                "connecting again: attempt {number}, next in {} s{}",
+                next.as_secs_f32().ceil(),
+                failure.map_or(String::new(), |failure| format!("; the last failed: {}", failure.english()))
+            ),
+            Self::Awaiting(time) => format!("cut for {} s, waiting for your partner's side", time.as_secs()),
+        }
+    }
+
+    fn chinese(&self) -> String {
+        match self {
+            Self::Connected => "正常".into(),
+            Self::Quiet(time) => format!("{} 秒没有动静", time.as_secs()),
+            Self::Redialing { number, next, failure } => format!(
+                "正在重连：第 {number} 次，{} 秒后再试{}",
+                next.as_secs_f32().ceil(),
+                failure.map_or(String::new(), |failure| format!("；上次没成：{}", failure.chinese()))
+            ),
+            Self::Awaiting(time) => format!("断了 {} 秒，等对方那边重连", time.as_secs()),
         }
     }
 }
@@ -652,6 +860,12 @@ pub struct HelpTexts {
     pub confirm: &'static str,
     /// `--confirm-minutes`.
     pub confirm_minutes: &'static str,
+    /// `--linger`.
+    pub linger: &'static str,
+    /// `--close-after`.
+    pub close_after: &'static str,
+    /// `--quiet-line`.
+    pub quiet_line: &'static str,
     /// `--lang`.
     pub lang: &'static str,
     /// `--help`.
@@ -676,6 +890,9 @@ impl HelpTexts {
                 bind: "Address to listen on, instead of all of this machine's",
                 confirm: "How to check the code: type the half that the partner reads out, or compare both halves on both screens",
                 confirm_minutes: "Minutes the check of the code may take",
+                linger: "How long an open room waits when the line is cut, such as 90s, 30m, 24h; 0s: not at all",
+                close_after: "Close the room so long after it opened",
+                quiet_line: "Cover traffic: send exactly so many records a second, whether you type or not (0.25 to 50)",
                 lang: "Language of the interface, instead of the locale's",
                 help: "Print help",
                 version: "Print version",
@@ -691,6 +908,9 @@ impl HelpTexts {
                 bind: "只在这个地址上等，而不是本机所有地址",
                 confirm: "怎样核对配对码：type 输入对方念的一半，compare 两边屏幕对照",
                 confirm_minutes: "核对配对码最多几分钟",
+                linger: "掉线后房间保留多久，如 90s、30m、24h；0s 表示不保留",
+                close_after: "房间开了这么久以后自动关上",
+                quiet_line: "掩护流量：不管有没有打字，每秒都正好发这么多个数据包（0.25 到 50）",
                 lang: "界面语言，不按系统设置",
                 help: "显示帮助",
                 version: "显示版本",

@@ -8,7 +8,7 @@ use snow::{Builder, HandshakeState, TransportState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tete::protocol::channel::Channel;
 use tete::protocol::handshake::SUITE;
-use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys, TrafficKey};
+use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys, TrafficKeys};
 use tete::protocol::random::{CIPHERTEXT, OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, SMALL_BODY};
 use tete::protocol::resolver::Resolver;
@@ -98,22 +98,22 @@ impl Forger {
 
     /// The channel of the finished handshake.
     pub fn into_channel(self, shared: &KemSecret) -> Channel {
-        let (noise, i2r, r2i) = self.finish(shared);
-        Channel::new(noise, &i2r, &r2i)
+        let (noise, keys) = self.finish(shared);
+        Channel::new(noise, &keys)
     }
 
     /// The same, to be used by hand.
     pub fn into_transport(self, shared: &KemSecret) -> TransportState {
-        let (mut noise, i2r, r2i) = self.finish(shared);
-        noise.rekey_manually(Some(i2r.expose()), Some(r2i.expose()));
+        let (mut noise, keys) = self.finish(shared);
+        noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
         noise
     }
 
-    fn finish(mut self, shared: &KemSecret) -> (TransportState, TrafficKey, TrafficKey) {
+    fn finish(mut self, shared: &KemSecret) -> (TransportState, TrafficKeys) {
         let (i2r, r2i) = self.0.dangerously_get_raw_split();
         let split = SplitKeys { i2r: secret(&i2r), r2i: secret(&r2i) };
         let epoch = Epoch::new(0, &HandshakeHash(self.hash()), &split, shared);
-        (self.0.into_transport_mode().unwrap(), epoch.key_i2r().unwrap(), epoch.key_r2i().unwrap())
+        (self.0.into_transport_mode().unwrap(), epoch.keys().unwrap())
     }
 }
 

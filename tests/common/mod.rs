@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tete::protocol::error::Error;
+use tete::protocol::handshake::Mode;
 use tete::protocol::keys::{Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness};
 use tete::protocol::record::SMALL;
-use tete::protocol::session::{Event, Role, Session, Stage};
+use tete::protocol::session::{Event, Role, Session, Settings, Stage};
 use zeroize::Zeroizing;
-
-/// How long the two users may take in these tests.
-pub const CONFIRMATION: Duration = Duration::from_secs(300);
 
 /// A secret of the given bytes.
 pub fn secret(bytes: &[u8]) -> Secret {
@@ -25,6 +23,21 @@ pub fn secret(bytes: &[u8]) -> Secret {
 /// A fresh static key pair.
 pub fn static_key() -> StaticKey {
     StaticKey::new(OsRandom.secret().unwrap()).unwrap()
+}
+
+/// The mode of somebody whom nobody knows.
+pub fn pairing() -> Mode {
+    Mode::Pair(Arc::new(static_key()))
+}
+
+/// An initiator that has chosen nothing.
+pub fn initiator(mode: Mode, now: Duration) -> Session {
+    Session::initiate(mode, Box::new(OsRandom), Settings::default(), now).unwrap()
+}
+
+/// A responder that has chosen nothing.
+pub fn responder(mode: Mode, now: Duration) -> Session {
+    Session::respond(mode, Box::new(OsRandom), Settings::default(), now)
 }
 
 /// One side: a session, what it has written and what it has said.
@@ -93,9 +106,7 @@ pub struct Pair {
 impl Default for Pair {
     fn default() -> Self {
         let now = Duration::from_secs(1_000);
-        let i = Session::initiate(&static_key(), Box::new(OsRandom), CONFIRMATION, now).unwrap();
-        let r = Session::respond(Arc::new(static_key()), Box::new(OsRandom), CONFIRMATION, now);
-        Self::of(i, r, now)
+        Self::of(initiator(pairing(), now), responder(pairing(), now), now)
     }
 }
 

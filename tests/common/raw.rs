@@ -1,7 +1,6 @@
 //! A peer made by hand: after an honest handshake it seals any plaintext, right or wrong.
 #![allow(dead_code)]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use snow::TransportState;
@@ -9,9 +8,9 @@ use tete::protocol::frame::SMALL_FRAME;
 use tete::protocol::keys::{Commitment, PairingNonce, PublicKey, Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::HEADER;
-use tete::protocol::session::{Role, Session, Stage};
+use tete::protocol::session::{Role, Stage};
 
-use super::common::{CONFIRMATION, Side, secret, static_key};
+use super::common::{Side, initiator, pairing, responder, secret};
 use super::forge::{Forger, encapsulate, random};
 
 const TAG: usize = 16;
@@ -58,8 +57,8 @@ impl RawPeer {
         let private = OsRandom.secret().unwrap();
         let public = StaticKey::new(secret(private.expose())).unwrap().public();
         let session = match role {
-            Role::Initiator => Session::initiate(&static_key(), Box::new(OsRandom), CONFIRMATION, now).unwrap(),
-            Role::Responder => Session::respond(Arc::new(static_key()), Box::new(OsRandom), CONFIRMATION, now),
+            Role::Initiator => initiator(pairing(), now),
+            Role::Responder => responder(pairing(), now),
         };
         let mut side = Side::new(session);
         let (peer, nonce) = match role {

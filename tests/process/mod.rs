@@ -359,6 +359,15 @@ pub fn room() -> (Process, Process) {
     (host, guest)
 }
 
+/// An open room that ends with its line.
+#[track_caller]
+pub fn fragile_room() -> (Process, Process) {
+    let (mut host, port) = listening(tete(["--port", "0", "--bind", "127.0.0.1", "--linger", "0s"]));
+    let mut guest = Process::start(tete(["join", "127.0.0.1", &port.to_string(), "--linger", "0s"]));
+    pair(&mut host, &mut guest);
+    (host, guest)
+}
+
 /// Ends one side's input: both leave in order and every text was shown.
 #[track_caller]
 pub fn part(leaver: Process, other: Process) -> [End; 2] {

@@ -174,6 +174,7 @@ impl<'a> Typed<'a> {
         match rest.trim_end() {
             "help" | "?" => Self::Command(Command::Help),
             "code" => Self::Command(Command::Code),
+            "rekey" => Self::Command(Command::Rekey),
             "who" => Self::Command(Command::Who),
             "quit" => Self::Command(Command::Quit),
             _ => Self::Unknown(line.split_whitespace().next().unwrap_or_default()),

@@ -94,7 +94,7 @@ impl Writer {
         }
         let printable = Printable::text(&text.text);
         let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
-        let head = format!("{} {late}{} ", local_time(), Words::of(self.lang).partner);
+        let head = format!("{} {late}{} ", local_time(Duration::ZERO), Words::of(self.lang).partner);
         let columns = columns();
         let mut out = Zeroizing::new(String::new());
         let indent = if columns < NARROW {
@@ -149,10 +149,12 @@ pub fn output_is_closed() -> bool {
     both_ways && matches!((null, output), (Ok(null), Ok(output)) if null == output)
 }
 
-/// Hours and minutes on the user's clock.
-pub fn local_time() -> String {
+/// Hours and minutes on the user's clock, so long ago.
+pub fn local_time(ago: Duration) -> String {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
-    Timestamp::now().to_zoned(ZONE.get_or_init(zone).clone()).strftime("%H:%M").to_string()
+    let ago = jiff::SignedDuration::try_from(ago).unwrap_or_default();
+    let then = Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH);
+    then.to_zoned(ZONE.get_or_init(zone).clone()).strftime("%H:%M").to_string()
 }
 
 /// The user's time zone, or UTC where `TZ` names something that is no zone file:

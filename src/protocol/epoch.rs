@@ -1,0 +1,131 @@
+//! Fresh keys inside a running connection: `Noise_KKpsk0_25519_AESGCM_SHA256` with ML-KEM-768 in its payloads.
+//!
+//! ```text
+//! I -> R   psk, e, es, ss   RK1, ML-KEM encapsulation key
+//! I <- R   e, ee, se        RK2, ML-KEM ciphertext
+//! I -> R                    RK3, the last frame under I's old key
+//! ```
+//! Whoever has a copy of one epoch's memory needs to be there, and active, at
+//! the next change to keep up. When one begins and which key holds for which
+//! frame is the session's business.
+
+use snow::{Builder, HandshakeState};
+use zeroize::Zeroizing;
+
+use super::error::Error;
+use super::frame::{RK1, RK2};
+use super::handshake::{ResumeKey, split};
+use super::keys::{Epoch, HandshakeHash, KemSecret, Secret, TrafficKeys, scrub_stack};
+use super::random::{CIPHERTEXT, Decapsulate, ENCAPSULATION_KEY, Randomness};
+use super::resolver::Resolver;
+
+/// The Noise protocol of an epoch change.
+pub const SUITE: &str = "Noise_KKpsk0_25519_AESGCM_SHA256";
+const PROLOGUE_LABEL: &[u8] = b"tete/1 rekey\0";
+
+/// What the next epoch change starts from.
+pub struct Chain {
+    number: u32,
+    secret: Secret,
+    hash: HandshakeHash,
+}
+
+/// An epoch change that the initiator has begun.
+pub struct Begun {
+    noise: HandshakeState,
+    kem: Box<dyn Decapsulate>,
+    number: u32,
+}
+
+impl Chain {
+    /// That of a fresh connection, epoch 0.
+    pub fn new(secret: Secret, hash: HandshakeHash) -> Self {
+        Self { number: 0, secret, hash }
+    }
+
+    /// Number of the epoch, 0 for the first of a connection.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// `-> psk, e, es, ss`: the content of RK1.
+    pub fn begin(&self, keys: &ResumeKey, random: &mut dyn Randomness) -> Result<(Begun, Box<[u8; RK1]>), Error> {
+        let number = self.number.checked_add(1).ok_or(Error::Exhausted)?;
+        let mut noise = self.noise(number, keys, random.secret()?, |builder| builder.build_initiator())?;
+        let (public, kem) = random.kem_pair()?;
+        let message = write(&mut noise, &public)?;
+        Ok((Begun { noise, kem, number }, message))
+    }
+
+    /// `<- e, ee, se`: the content of RK2, and what holds after it.
+    pub fn answer(
+        &self,
+        keys: &ResumeKey,
+        message: &[u8; RK1],
+        random: &mut dyn Randomness,
+    ) -> Result<(Box<[u8; RK2]>, Self, TrafficKeys), Error> {
+        let number = self.number.checked_add(1).ok_or(Error::Exhausted)?;
+        let mut noise = self.noise(number, keys, random.secret()?, |builder| builder.build_responder())?;
+        let public: [u8; ENCAPSULATION_KEY] = read(&mut noise, message)?;
+        let (ciphertext, shared) = random.encapsulate(&public)?;
+        let answer = write(&mut noise, &ciphertext)?;
+        let (chain, keys) = next(noise, number, &shared)?;
+        Ok((answer, chain, keys))
+    }
+
+    fn noise(
+        &self,
+        number: u32,
+        keys: &ResumeKey,
+        ephemeral: Secret,
+        build: impl FnOnce(Builder<'_>) -> Result<HandshakeState, snow::Error>,
+    ) -> Result<HandshakeState, Error> {
+        let params = SUITE.parse().map_err(|_| Error::Primitive)?;
+        let prologue = [PROLOGUE_LABEL, &number.to_be_bytes(), &self.hash.0].concat();
+        let remote = keys.keys().remote;
+        Builder::with_resolver(params, Box::new(Resolver::new(ephemeral)))
+            .prologue(&prologue)
+            .and_then(|builder| builder.local_private_key(keys.local().private().expose()))
+            .and_then(|builder| builder.remote_public_key(&remote.0))
+            .and_then(|builder| builder.psk(0, self.secret.expose()))
+            .and_then(build)
+            .map_err(|_| Error::Primitive)
+    }
+}
+
+impl Begun {
+    /// Reads RK2: what holds after it.
+    pub fn finish(mut self, message: &[u8; RK2]) -> Result<(Chain, TrafficKeys), Error> {
+        let ciphertext: [u8; CIPHERTEXT] = read(&mut self.noise, message)?;
+        let shared = self.kem.decapsulate(&ciphertext)?;
+        next(self.noise, self.number, &shared)
+    }
+}
+
+fn next(mut noise: HandshakeState, number: u32, shared: &KemSecret) -> Result<(Chain, TrafficKeys), Error> {
+    if !noise.is_handshake_finished() {
+        return Err(Error::Handshake);
+    }
+    let hash = HandshakeHash(noise.get_handshake_hash().try_into().map_err(|_| Error::Primitive)?);
+    let epoch = Epoch::new(number, &hash, &split(&mut noise), shared);
+    let (chain, keys) = (Chain { number, secret: epoch.chain()?, hash }, epoch.keys()?);
+    drop((noise, epoch));
+    scrub_stack();
+    Ok((chain, keys))
+}
+
+fn write<const N: usize>(noise: &mut HandshakeState, payload: &[u8]) -> Result<Box<[u8; N]>, Error> {
+    let mut message = Box::new([0; N]);
+    match noise.write_message(payload, message.as_mut_slice()) {
+        Ok(length) if length == N => Ok(message),
+        _ => Err(Error::Primitive),
+    }
+}
+
+fn read<const N: usize>(noise: &mut HandshakeState, message: &[u8]) -> Result<[u8; N], Error> {
+    let mut payload = Zeroizing::new([0; RK1]);
+    match noise.read_message(message, payload.as_mut_slice()) {
+        Ok(length) if length == N => payload.first_chunk().copied().ok_or(Error::Handshake),
+        _ => Err(Error::Handshake),
+    }
+}

@@ -1,0 +1,187 @@
+//! The joiner's way back into its room after a break.
+//!
+//! Attempts begin at fixed times and overlap: one that waits on a dead network
+//! must not keep the next from finding a live one. The first to prove the
+//! partner wins.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::line::{Clock, Ended, Line};
+use super::lobby::News;
+use crate::address::Address;
+use crate::protocol::error::Error;
+use crate::protocol::handshake::{Mode, ResumeKey};
+use crate::protocol::random::OsRandom;
+use crate::protocol::session::{HANDSHAKE, Session, Settings, Stage};
+use crate::transport::dial::{self, Progress};
+use crate::ui::messages::Failure;
+
+/// Pauses before the attempts; the last one stays.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+/// Attempts under way; each ends by its own limits of time.
+const AT_ONCE: usize = 16;
+/// When for so long every answer said that the partner's program is gone, it is.
+const GONE: Duration = Duration::from_secs(120);
+
+/// How far redialling is.
+#[derive(Clone, Copy, Default)]
+pub struct Attempts {
+    /// Attempts begun.
+    pub number: u32,
+    /// Why the latest that ended has failed.
+    pub failure: Option<Failure>,
+}
+
+/// Redials until somebody stops it.
+pub struct Redial {
+    address: Address,
+    /// Where the host was found before.
+    known: Vec<SocketAddr>,
+    resume: Arc<ResumeKey>,
+    settings: Settings,
+    clock: Clock,
+    attempts: JoinSet<Result<Box<Line>, Failure>>,
+    /// Only one attempt at a time proves itself, so that the host sees one partner come back.
+    proving: Arc<Semaphore>,
+    next_at: Duration,
+    state: Attempts,
+    gone_since: Option<Duration>,
+}
+
+impl Redial {
+    /// Begins at once.
+    pub fn new(
+        address: Address,
+        known: Vec<SocketAddr>,
+        resume: Arc<ResumeKey>,
+        settings: Settings,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            address,
+            known,
+            resume,
+            settings,
+            clock,
+            attempts: JoinSet::new(),
+            proving: Arc::new(Semaphore::new(1)),
+            next_at: clock.now(),
+            state: Attempts::default(),
+            gone_since: None,
+        }
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> Attempts {
+        self.state
+    }
+
+    /// Time until the next attempt.
+    pub fn next_in(&self) -> Duration {
+        self.next_at.saturating_sub(self.clock.now())
+    }
+
+    /// Waits for the next thing to happen. Safe to cancel.
+    pub async fn next(&mut self) -> News {
+        tokio::select! {
+            () = sleep(self.next_in()) => {
+                self.begin();
+                News::Nothing
+            }
+            Some(ended) = self.attempts.join_next() => match ended {
+                Ok(Ok(line)) => News::Returned(line),
+                Ok(Err(failure)) => self.failed(failure),
+                Err(_) => News::Nothing,
+            },
+        }
+    }
+
+    fn begin(&mut self) {
+        self.state.number += 1;
+        let pause = PAUSES.get(self.state.number as usize).or(PAUSES.last()).copied().unwrap_or_default();
+        self.next_at = self.clock.now() + pause;
+        if self.attempts.len() >= AT_ONCE {
+            return;
+        }
+        // A host whose address changes is found by its name, one whose name is not found where it was.
+        let by_name = self.state.number.is_multiple_of(2) && self.address.host.parse::<IpAddr>().is_err();
+        let (address, known) = (by_name.then(|| self.address.clone()), self.known.clone());
+        let (resume, settings, clock) = (self.resume.clone(), self.settings, self.clock);
+        let proving = self.proving.clone();
+        self.attempts.spawn(async move {
+            let addresses = match address {
+                Some(address) => dial::lookup(&address).await.map_err(|_| Failure::Lookup)?,
+                None => known,
+            };
+            let line = connect(addresses, resume, settings, clock).await?;
+            match timeout(HANDSHAKE, prove(line, &proving)).await {
+                Ok(proved) => proved,
+                Err(_) => Err(Failure::NoAnswer),
+            }
+        });
+    }
+
+    fn failed(&mut self, failure: Failure) -> News {
+        let changed = self.state.failure != Some(failure);
+        self.state.failure = Some(failure);
+        let now = self.clock.now();
+        // Both speak for the end of the partner's program.
+        let gone = matches!(failure, Failure::Refused | Failure::NotThem);
+        self.gone_since = gone.then(|| self.gone_since.unwrap_or(now));
+        if self.gone_since.is_some_and(|since| now >= since + GONE) {
+            return News::HostGone;
+        }
+        if changed { News::RedialFailed } else { News::Nothing }
+    }
+}
+
+async fn connect(
+    addresses: Vec<SocketAddr>,
+    resume: Arc<ResumeKey>,
+    settings: Settings,
+    clock: Clock,
+) -> Result<Line, Failure> {
+    let refused = Arc::new(Mutex::new(true));
+    let note = refused.clone();
+    let dialing = dial::dial(addresses, move |progress| {
+        if let Progress::Failed(_, error) = progress {
+            let mut refused = note.lock().unwrap_or_else(PoisonError::into_inner);
+            *refused &= error.kind() == std::io::ErrorKind::ConnectionRefused;
+        }
+    });
+    let Some(stream) = dialing.await else {
+        let refused = *refused.lock().unwrap_or_else(PoisonError::into_inner);
+        return Err(if refused { Failure::Refused } else { Failure::NoAnswer });
+    };
+    let from = stream.peer_addr().map_err(|_| Failure::Broke)?;
+    let session = Session::initiate(Mode::Resume(resume), Box::new(OsRandom), settings, clock.now());
+    Ok(Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock))
+}
+
+/// The handshake. Record 3 goes out only when no other attempt is that far.
+async fn prove(mut line: Line, proving: &Semaphore) -> Result<Box<Line>, Failure> {
+    let failure = |ended| match ended {
+        Ended::Error(Error::Timeout(_)) => Failure::NoAnswer,
+        _ => Failure::NotThem,
+    };
+    while line.session.stage() == Stage::Handshake {
+        line.move_bytes(true).await.map_err(failure)?;
+    }
+    let _turn = proving.acquire().await.map_err(|_| Failure::Broke)?;
+    while line.session.stage() == Stage::Established {
+        line.move_bytes(true).await.map_err(failure)?;
+    }
+    Ok(Box::new(line))
+}
