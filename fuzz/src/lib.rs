@@ -12,7 +12,7 @@ use tete::protocol::keys::{Secret, StaticKey};
 use tete::protocol::pairing::{Half, Verdict};
 use tete::protocol::random::OsRandom;
 use tete::protocol::record::{Decoder, HEADER, LARGE_BODY, SMALL_BODY};
-use tete::protocol::session::{Role, Session, Settings};
+use tete::protocol::session::{Role, Session, Settings, Stage};
 
 /// Time at the start, on the fake clock.
 pub const START: Duration = Duration::from_secs(1_000);
@@ -47,6 +47,11 @@ pub fn session(role: Role) -> Session {
         Role::Initiator => Session::initiate(mode(role), Box::new(OsRandom), Settings::default(), START).unwrap(),
         Role::Responder => Session::respond(mode(role), Box::new(OsRandom), Settings::default(), START),
     }
+}
+
+/// Whether nothing more comes by this connection.
+pub fn is_over(stage: Stage) -> bool {
+    matches!(stage, Stage::Away | Stage::Closed)
 }
 
 /// Whether a session that has nothing to send now has time until its deadline, or ends there.

@@ -7,7 +7,7 @@ use tete::protocol::record::{HEADER, LARGE, LARGE_BODY, SMALL, SMALL_BODY};
 use tete::protocol::session::{Event, Role, Session, Stage};
 use zeroize::Zeroizing;
 
-use crate::{START, keeps_time, other_half, session};
+use crate::{START, is_over, keeps_time, other_half, session};
 
 /// Steps of one run.
 const STEPS: usize = 512;
@@ -187,7 +187,7 @@ impl Pair {
         self.now += time;
         for side in &mut self.sides {
             let ended = side.session.tick(self.now).is_err();
-            assert!(!ended || side.session.stage() == Stage::Closed);
+            assert!(!ended || is_over(side.session.stage()));
         }
     }
 
@@ -256,7 +256,7 @@ impl Pair {
             // Record 1 is in clear: that it was changed shows in record 2, or in what follows.
             let clear = from == 0 && start == 0 && self.sides[0].arrived.len() < 2 * SMALL;
             let stage = self.sides[1 - from].session.stage();
-            assert!(stage == Stage::Closed || clear && stage == Stage::Handshake);
+            assert!(is_over(stage) || clear && stage == Stage::Handshake);
             assert!(start >= handshake || self.sides.iter().all(|side| side.session.code().is_none()));
         }
         if let [Some(i), Some(r)] = [0, 1].map(|at| self.sides[at].session.code()) {

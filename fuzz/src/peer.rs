@@ -14,7 +14,7 @@ use tete::protocol::resolver::Resolver;
 use tete::protocol::session::{Event, Role, Session, Stage};
 use zeroize::Zeroizing;
 
-use crate::{START, keeps_time, key, other_half, private, secret, session};
+use crate::{START, is_over, keeps_time, key, other_half, private, secret, session};
 
 const PREFACE: &[u8; 8] = b"TETE\x01\0\0\0";
 /// Every byte of n_R and n_I.
@@ -30,6 +30,7 @@ const RECEIPT: u8 = 0x04;
 const BYE: u8 = 0x05;
 const PING: u8 = 0x06;
 const PONG: u8 = 0x07;
+const RK_ASK: u8 = 0x10;
 const FILE_OFFER: u8 = 0x20;
 const FILE_CANCEL: u8 = 0x27;
 const EXTENSIONS: u8 = 0x80;
@@ -208,7 +209,7 @@ impl Peer {
 
     fn seal(&mut self, plaintext: Vec<u8>) {
         let before = self.session.stage();
-        if before == Stage::Closed {
+        if is_over(before) {
             return;
         }
         let fate = self.fate(before, &plaintext);
@@ -256,6 +257,7 @@ impl Peer {
             (_, PAD, 0) | (_, PING | PONG, 8) | (Stage::Open, EXTENSIONS.., _) => Fate::Passes,
             (Stage::Confirming, VERIFIED, 0) if !self.told.verified => Fate::Passes,
             (_, BYE, _) => Fate::Ends,
+            (Stage::Open, RK_ASK, 0) if self.role == Role::Initiator => Fate::Passes,
             (Stage::Open, RECEIPT, 4) if number + 1 >= self.told.receipts && number < self.heard.texts => Fate::Passes,
             (Stage::Open, FILE_CANCEL, 5) if number < self.told.offers => Fate::Passes,
             (Stage::Open, TEXT, 10..) if number == self.told.texts => Fate::Depends,
@@ -324,7 +326,7 @@ impl Peer {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let ended = self.session.tick(self.now).is_err();
-        assert!(!ended || self.session.stage() == Stage::Closed);
+        assert!(!ended || is_over(self.session.stage()));
     }
 
     /// Reads everything the session has to say.
@@ -339,7 +341,7 @@ impl Peer {
     }
 
     fn judge_frame(&mut self, frame: Frame<'_>) {
-        let Self { told, user, heard, .. } = self;
+        let Self { role, told, user, heard, .. } = self;
         let open = heard.verified && told.verified;
         assert!(!heard.bye && (heard.opened || matches!(frame, Frame::SasOpen(_))));
         match frame {
@@ -370,6 +372,8 @@ impl Peer {
                 assert!(user.leaving);
                 heard.bye = true;
             }
+            Frame::RkAsk => assert!(open && *role == Role::Responder),
+            Frame::Rk1(_) => assert!(open && *role == Role::Initiator),
             frame => panic!("{frame:?}"),
         }
     }
