@@ -7,8 +7,8 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState, TransportState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tete::protocol::channel::Channel;
-use tete::protocol::handshake::SUITE;
-use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys, TrafficKeys};
+use tete::protocol::handshake::{SUITE, SUITE_RESUME};
+use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys};
 use tete::protocol::random::{CIPHERTEXT, OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, SMALL_BODY};
 use tete::protocol::resolver::Resolver;
@@ -17,6 +17,8 @@ use super::common::secret;
 
 /// The preface of mode 0x00.
 pub const PREFACE: [u8; 8] = *b"TETE\x01\0\0\0";
+/// The preface of mode 0x02.
+pub const PREFACE_RESUME: [u8; 8] = *b"TETE\x01\x02\0\0";
 
 /// One side of the handshake, made by hand.
 pub struct Forger(HandshakeState);
@@ -30,6 +32,16 @@ impl Forger {
     /// A responder with fixed keys.
     pub fn responder(private: &[u8; 32], ephemeral: &[u8; 32]) -> Self {
         Self::new(private, Resolver::new(secret(ephemeral)), |builder| builder.build_responder())
+    }
+
+    /// Somebody who wants to come back into a room, with this secret.
+    pub fn resuming(initiator: bool, private: &[u8; 32], psk: &[u8; 32]) -> Self {
+        let prologue = [b"tete/1 prologue\0".as_slice(), &PREFACE_RESUME].concat();
+        let resolver = Resolver::new(OsRandom.secret().unwrap());
+        let builder = Builder::with_resolver(SUITE_RESUME.parse().unwrap(), Box::new(resolver));
+        let builder = builder.prologue(&prologue).and_then(|builder| builder.local_private_key(private)).unwrap();
+        let builder = builder.psk(0, psk).unwrap();
+        Self(if initiator { builder.build_initiator() } else { builder.build_responder() }.unwrap())
     }
 
     /// The same, claiming a static public key that is not its own.
@@ -68,6 +80,11 @@ impl Forger {
         self.write(payload, 1238, &PREFACE)
     }
 
+    /// Record 1 of mode 0x02.
+    pub fn record_1_resume(&mut self, payload: &[u8]) -> Vec<u8> {
+        self.write(payload, 1222, &PREFACE_RESUME)
+    }
+
     /// Record 2.
     pub fn record_2(&mut self, payload: &[u8]) -> Vec<u8> {
         self.write(payload, 1182, &[])
@@ -97,23 +114,24 @@ impl Forger {
     }
 
     /// The channel of the finished handshake.
-    pub fn into_channel(self, shared: &KemSecret) -> Channel {
-        let (noise, keys) = self.finish(shared);
-        Channel::new(noise, &keys)
+    pub fn into_channel(mut self, shared: &KemSecret) -> Channel {
+        let keys = self.epoch(shared).keys().unwrap();
+        Channel::new(self.0.into_transport_mode().unwrap(), &keys)
     }
 
-    /// The same, to be used by hand.
-    pub fn into_transport(self, shared: &KemSecret) -> TransportState {
-        let (mut noise, keys) = self.finish(shared);
+    /// The same, to be used by hand, and its keys.
+    pub fn into_transport(mut self, shared: &KemSecret) -> (TransportState, Epoch) {
+        let epoch = self.epoch(shared);
+        let keys = epoch.keys().unwrap();
+        let mut noise = self.0.into_transport_mode().unwrap();
         noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
-        noise
+        (noise, epoch)
     }
 
-    fn finish(mut self, shared: &KemSecret) -> (TransportState, TrafficKeys) {
+    fn epoch(&mut self, shared: &KemSecret) -> Epoch {
         let (i2r, r2i) = self.0.dangerously_get_raw_split();
         let split = SplitKeys { i2r: secret(&i2r), r2i: secret(&r2i) };
-        let epoch = Epoch::new(0, &HandshakeHash(self.hash()), &split, shared);
-        (self.0.into_transport_mode().unwrap(), epoch.keys().unwrap())
+        Epoch::new(0, &HandshakeHash(self.hash()), &split, shared)
     }
 }
 

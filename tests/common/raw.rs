@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use snow::TransportState;
 use tete::protocol::frame::SMALL_FRAME;
-use tete::protocol::keys::{Commitment, PairingNonce, PublicKey, Secret, StaticKey};
+use tete::protocol::handshake::Mode;
+use tete::protocol::keys::{Commitment, Epoch, PairingNonce, Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::HEADER;
 use tete::protocol::session::{Role, Stage};
@@ -18,6 +19,9 @@ const TAG: usize = 16;
 /// The peer's end of an encrypted channel.
 pub struct RawPeer {
     noise: TransportState,
+    private: Secret,
+    /// The room's secret.
+    pub psk: Secret,
 }
 
 impl RawPeer {
@@ -54,26 +58,62 @@ impl RawPeer {
 
     /// After the three records of the handshake; for an initiator also the nonce that it waits for.
     pub fn established(role: Role, now: Duration) -> (Self, Side, Option<[u8; 32]>) {
-        let private = OsRandom.secret().unwrap();
-        let public = StaticKey::new(secret(private.expose())).unwrap().public();
-        let session = match role {
+        let mut side = Side::new(match role {
             Role::Initiator => initiator(pairing(), now),
             Role::Responder => responder(pairing(), now),
+        });
+        let private = random();
+        let noise = match role {
+            Role::Initiator => Forger::responder(&private, &random()),
+            Role::Responder => Forger::initiator(&private, &random()),
         };
-        let mut side = Side::new(session);
-        let (peer, nonce) = match role {
-            Role::Initiator => {
-                let (peer, nonce) = Self::respond(&mut side, &private, public, now);
-                (peer, Some(nonce))
-            }
-            Role::Responder => (Self::initiate(&mut side, &private, now), None),
-        };
+        let (noise, epoch, nonce) = Self::shake(noise, &mut side, role, &private, Forger::record_1, now);
         assert_eq!((side.error, side.session.stage()), (None, Stage::Established));
-        (peer, side, nonce)
+        (Self { noise, private: secret(&private), psk: epoch.resume_psk().unwrap() }, side, nonce)
     }
 
-    fn respond(side: &mut Side, private: &Secret, public: PublicKey, now: Duration) -> (Self, [u8; 32]) {
-        let mut noise = Forger::responder(private.expose(), &random());
+    /// Comes back into the room of `side` by a new connection, up to the frames after SAS_OPEN.
+    pub fn come_back(&self, side: &mut Side, role: Role, now: Duration) -> Self {
+        let (private, psk) = (*self.private.expose(), secret(self.psk.expose()));
+        let mode = Mode::Resume(side.session.resume_key().unwrap());
+        let mut back = Side::new(if role == Role::Initiator { initiator(mode, now) } else { responder(mode, now) });
+        let noise = Forger::resuming(role == Role::Responder, &private, psk.expose());
+        let (noise, _, nonce) = Self::shake(noise, &mut back, role, &private, Forger::record_1_resume, now);
+        let mut peer = Self { noise, private: secret(&private), psk };
+        match nonce {
+            Some(nonce) => back.take(&peer.seal(&frame(0x01, &nonce)), now),
+            None => {
+                back.session.admit();
+                assert_eq!(peer.said(&mut back, now).len(), 1);
+            }
+        }
+        assert_eq!((back.error, back.session.stage()), (None, Stage::Returning));
+        assert!(back.session.take_over(&mut side.session, now));
+        side.session = back.session;
+        side.error = None;
+        peer
+    }
+
+    /// Runs the handshake, and returns n_R if the peer is the one to open it.
+    fn shake(
+        mut noise: Forger,
+        side: &mut Side,
+        role: Role,
+        private: &[u8; 32],
+        record_1: fn(&mut Forger, &[u8]) -> Vec<u8>,
+        now: Duration,
+    ) -> (TransportState, Epoch, Option<[u8; 32]>) {
+        let public = StaticKey::new(secret(private)).unwrap().public();
+        if role == Role::Responder {
+            let (key, kem) = OsRandom.kem_pair().unwrap();
+            side.take(&record_1(&mut noise, key.as_slice()), now);
+            side.drain(now);
+            let payload = noise.read(&side.sent.pop_front().unwrap()[HEADER..]);
+            let shared = kem.decapsulate(payload.first_chunk().unwrap()).unwrap();
+            side.take(&noise.record_3(&random()), now);
+            let (noise, epoch) = noise.into_transport(&shared);
+            return (noise, epoch, None);
+        }
         side.drain(now);
         let (ciphertext, shared) = encapsulate(&noise.read_1(&side.sent.pop_front().unwrap()));
         let nonce = PairingNonce(OsRandom.secret().unwrap());
@@ -81,18 +121,8 @@ impl RawPeer {
         side.take(&noise.record_2(&[&ciphertext, &commitment.0[..]].concat()), now);
         side.drain(now);
         noise.read(&side.sent.pop_front().unwrap()[HEADER..]);
-        (Self { noise: noise.into_transport(&shared) }, *nonce.0.expose())
-    }
-
-    fn initiate(side: &mut Side, private: &Secret, now: Duration) -> Self {
-        let mut noise = Forger::initiator(private.expose(), &random());
-        let (public, kem) = OsRandom.kem_pair().unwrap();
-        side.take(&noise.record_1(public.as_slice()), now);
-        side.drain(now);
-        let payload = noise.read(&side.sent.pop_front().unwrap()[HEADER..]);
-        let shared = kem.decapsulate(payload.first_chunk().unwrap()).unwrap();
-        side.take(&noise.record_3(&random()), now);
-        Self { noise: noise.into_transport(&shared) }
+        let (noise, epoch) = noise.into_transport(&shared);
+        (noise, epoch, Some(*nonce.0.expose()))
     }
 
     /// The record around any plaintext.
