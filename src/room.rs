@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::address::{Address, scope};
 use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
 use crate::protocol::error::{Error, Rejection};
-use crate::protocol::handshake::Mode;
+use crate::protocol::handshake::{Mode, ResumeKey};
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::{Session, Settings, Stage};
@@ -100,6 +100,12 @@ struct Road {
     address: Address,
     found: Vec<SocketAddr>,
     redial: Option<Redial>,
+}
+
+impl Road {
+    fn search(&self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) -> Redial {
+        Redial::new(self.address.clone(), self.found.clone(), resume, settings, clock)
+    }
 }
 
 /// Texts that came and were not shown yet.

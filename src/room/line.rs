@@ -1,6 +1,6 @@
 //! One connection and its session: moves bytes, keeps time.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -70,6 +70,11 @@ impl Line {
             moved_at: clock.now(),
             events: Vec::new(),
         }
+    }
+
+    /// This end's address, while there is a connection.
+    pub fn local(&self) -> Option<IpAddr> {
+        Some(self.stream.as_ref()?.local_addr().ok()?.ip())
     }
 
     /// Goes on with the connection that the partner has come back by. `false` if it is not for this room.

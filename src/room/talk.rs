@@ -16,6 +16,7 @@ use crate::protocol::handshake::SUITE;
 use crate::protocol::keys::PublicKey;
 use crate::protocol::pairing::Verdict;
 use crate::protocol::session::{Event, Stage};
+use crate::transport::dial;
 use crate::ui::line::{Action, Ask, Command, Show, Shown, local_time};
 use crate::ui::messages::{Fault, LineFault, LineState, PairingFault, Status, Who};
 use crate::ui::printable::Printable;
@@ -28,6 +29,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const RETURN: Duration = Duration::from_secs(10);
 /// Silence that is worth a word: a sign of life comes every four seconds.
 const QUIET: Duration = Duration::from_secs(6);
+/// Silence after which the joiner connects anew beside the old connection: after
+/// a short break TCP may take longer to try again than the line takes to heal.
+const PROBE: Duration = Duration::from_secs(5);
+/// How often the joiner looks whether its connection's own address is still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One run, and how far the user has seen it come.
 struct Talk<'a> {
@@ -47,6 +53,8 @@ struct Talk<'a> {
     damaged: u32,
     /// The silence that lasts was told.
     quiet_told: bool,
+    /// When to look for the own address again.
+    look_at: Duration,
     /// When leaving no longer waits for receipts.
     leave_by: Option<Duration>,
     /// BYE is all that is left to say. What happens to the connection after that is in order.
@@ -85,6 +93,7 @@ impl Room {
             broken_at: None,
             damaged: 0,
             quiet_told: false,
+            look_at: Duration::ZERO,
             leave_by: None,
             leaving: false,
         };
@@ -146,6 +155,9 @@ impl Room {
             self.tell(Status::LineQuiet { seconds: QUIET.as_secs() });
         }
         talk.quiet_told = quiet;
+        if stage == Stage::Open {
+            self.probe(talk, now);
+        }
         if talk.close_at.is_some_and(|at| now >= at) {
             talk.close_at = None;
             self.tell(Status::TimeIsUp);
@@ -161,6 +173,23 @@ impl Room {
             talk.leave();
         } else if talk.leave_by.is_none() {
             talk.leave_by = Some(now + RETURN);
+        }
+    }
+
+    /// The joiner looks for a better connection when it has reason to doubt the one it has.
+    fn probe(&mut self, talk: &mut Talk<'_>, now: Duration) {
+        let Some(road) = &mut self.road else { return };
+        if now < talk.line.session.last_received() + PROBE {
+            road.redial = None;
+        } else if let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key()) {
+            road.redial = Some(road.search(resume, self.options.settings, self.clock));
+        }
+        if now >= talk.look_at {
+            talk.look_at = now + LOOK;
+            if talk.line.local().is_some_and(|local| !dial::is_own(local)) {
+                talk.line.cut();
+                self.line_lost(talk, Ended::Cut);
+            }
         }
     }
 
@@ -188,9 +217,12 @@ impl Room {
     }
 
     async fn wait(&mut self, talk: &mut Talk<'_>) -> Moved {
-        let quiet = (talk.line.session.stage() == Stage::Open && !talk.quiet_told)
-            .then(|| talk.line.session.last_received() + QUIET);
-        let wake = [talk.leave_by, talk.close_at, quiet].into_iter().flatten().min();
+        let open = talk.line.session.stage() == Stage::Open;
+        let heard = talk.line.session.last_received();
+        let quiet = (open && !talk.quiet_told).then_some(heard + QUIET);
+        let look = (open && self.road.is_some()).then_some(talk.look_at);
+        let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none())).then_some(heard + PROBE);
+        let wake = [talk.leave_by, talk.close_at, quiet, look, probe].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
         let Self { ui, lobby, road, signals, show, unshown, input, .. } = self;
         // In a pipe the next line is read only when it can be taken.
@@ -250,9 +282,9 @@ impl Room {
     fn hear_of_partner(&mut self, news: News, talk: &mut Talk<'_>) -> Option<Outcome> {
         match news {
             News::Returned(line) => {
+                let heard = talk.line.session.last_received();
                 if talk.line.replace(*line) {
-                    let now = self.clock.now();
-                    talk.broken_at.get_or_insert(now);
+                    talk.broken_at.get_or_insert(heard);
                     if let Some(road) = &mut self.road {
                         road.redial = None;
                     }
@@ -306,8 +338,7 @@ impl Room {
         let first = talk.broken_at.is_none();
         talk.broken_at.get_or_insert(now);
         if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key()) {
-            let (address, found) = (road.address.clone(), road.found.clone());
-            road.redial = Some(Redial::new(address, found, resume, self.options.settings, self.clock));
+            road.redial = Some(road.search(resume, self.options.settings, self.clock));
         }
         if first {
             self.tell(Status::LineCut { why, redialing: self.road.is_some() });

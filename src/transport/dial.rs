@@ -1,7 +1,7 @@
 //! Connects to the partner: all addresses of a host, as Happy Eyeballs does (RFC 8305).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -56,6 +56,12 @@ pub async fn dial(addresses: Vec<SocketAddr>, mut progress: impl FnMut(Progress)
             () = sleep(HEAD_START), if begun.is_some() => {}
         }
     }
+}
+
+/// Whether this machine still has an address. When it cannot be told, it has.
+pub fn is_own(address: IpAddr) -> bool {
+    let own = if_addrs::get_if_addrs().unwrap_or_default();
+    own.is_empty() || own.iter().any(|interface| interface.ip() == address.to_canonical())
 }
 
 async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
