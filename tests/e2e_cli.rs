@@ -364,13 +364,6 @@ fn no_environment_keeps_a_room_from_opening() {
     }
 }
 
-/// The most memory that the process ever held, in KiB.
-fn peak(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
-}
-
 #[test]
 fn a_time_zone_that_is_a_device_does_no_harm() {
     for zone in [":/dev/zero", "/dev/zero", ":/dev/tty", "../../../dev/zero", ":/dev/stdin", "/"] {
@@ -385,7 +378,7 @@ fn a_time_zone_that_is_a_device_does_no_harm() {
         pair(&mut host, &mut guest);
         host.say("你好");
         assert_eq!(guest.text(), "你好", "{zone}");
-        assert!(peak(&host) < 64 * 1024, "{zone}: {} KiB", peak(&host));
+        assert!(memory(&host, PEAK) < 64 * 1024, "{zone}: {} KiB", memory(&host, PEAK));
         part(host, guest);
     }
 }

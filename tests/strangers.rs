@@ -98,18 +98,6 @@ fn attack(to: SocketAddr, garbage: Arc<Garbage>, count: usize, stop: Arc<AtomicB
     })
 }
 
-/// Memory of a process in KiB, as `VmRSS` says.
-fn memory(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
-}
-
-/// Open descriptors of a process.
-fn descriptors(process: &Process) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
-}
-
 /// A text there and one back. Returns how long both took.
 #[track_caller]
 fn round_trip(host: &mut Process, guest: &mut Process) -> Duration {
@@ -138,9 +126,9 @@ fn ten_thousand_strangers_disturb_neither_a_pairing_nor_a_room() {
     let halves = [host.until("code: "), partner.until("code: ")];
     let quiet = descriptors(&host);
     wait(run(WARM_UP));
-    let warm = memory(&host);
+    let warm = memory(&host, RESIDENT);
     let mut came = wait(run(STRANGERS / 2));
-    let during = memory(&host);
+    let during = memory(&host, RESIDENT);
     let said = host.so_far();
     host.say(&halves[1]);
     partner.say(&halves[0]);
@@ -161,7 +149,7 @@ fn ten_thousand_strangers_disturb_neither_a_pairing_nor_a_room() {
     while descriptors(&host) > quiet && now() < given_up {
         round_trip(&mut host, &mut partner);
     }
-    let (after, open) = (memory(&host), descriptors(&host));
+    let (after, open) = (memory(&host, RESIDENT), descriptors(&host));
     println!(
         "{came} strangers: {:?} during the pairing, {:?} in the room; memory {warm} KiB after a warm-up of {WARM_UP}, \
          {during} during, {after} after; descriptors {quiet} before, {open} after; {trips} round trips, slowest {slowest:?}",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::Error;
 use super::frame::{Frame, TEXT_PART};
@@ -137,7 +137,9 @@ pub struct Incoming {
 #[derive(Default)]
 pub struct Inbox {
     next_id: u32,
-    partial: Option<Zeroizing<Vec<u8>>>,
+    /// What there is of a text in several parts. Its room for the longest text is kept for the next.
+    partial: Zeroizing<Vec<u8>>,
+    midway: bool,
     /// Every text below this id was shown.
     shown: u32,
     acknowledged: u32,
@@ -146,30 +148,33 @@ pub struct Inbox {
 impl Inbox {
     /// Takes one part. Returns the text when it was the last.
     pub fn part(&mut self, id: u32, age_ms: u32, more: bool, part: &[u8]) -> Result<Option<Incoming>, Error> {
-        if id < self.next_id && self.partial.is_none() {
+        if id < self.next_id && !self.midway {
             return Ok(None);
         }
         // A part that says nothing but "more" could go on for ever.
         if id != self.next_id || (more && part.is_empty()) {
             return Err(Error::OutOfOrder);
         }
-        // Room for the longest text at once: growing would leave copies behind.
-        let text = self
-            .partial
-            .get_or_insert_with(|| Zeroizing::new(Vec::with_capacity(if more { TEXT } else { part.len() })));
-        if text.len() + part.len() > TEXT {
+        if self.partial.len() + part.len() > TEXT {
             return Err(Error::Text);
         }
-        text.extend_from_slice(part);
         if more {
+            // At once: growing would leave copies behind.
+            let missing = TEXT - self.partial.len();
+            self.partial.reserve_exact(missing);
+        }
+        if self.midway || more {
+            self.partial.extend_from_slice(part);
+        }
+        if more {
+            self.midway = true;
             return Ok(None);
         }
-        let mut bytes = self.partial.take().unwrap_or_default();
         self.next_id = id.checked_add(1).ok_or(Error::Exhausted)?;
-        let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
-            drop(Zeroizing::new(error.into_bytes()));
-            Error::Text
-        })?;
+        let whole = if self.midway { self.partial.as_slice() } else { part };
+        let text = str::from_utf8(whole).map(str::to_owned).map_err(|_| Error::Text);
+        self.forget_partial();
+        let text = text?;
         Ok(Some(Incoming { id, age: Duration::from_millis(age_ms.into()), text: Zeroizing::new(text) }))
     }
 
@@ -180,8 +185,14 @@ impl Inbox {
 
     /// The connection is gone: a text under way comes again whole, and the last receipt may not have arrived.
     pub fn lost(&mut self) {
-        self.partial = None;
+        self.forget_partial();
         self.acknowledged = 0;
+    }
+
+    fn forget_partial(&mut self) {
+        self.partial.as_mut_slice().zeroize();
+        self.partial.clear();
+        self.midway = false;
     }
 
     /// Our user was shown every text up to and including `id`.

@@ -8,7 +8,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::protocol::error::Error;
-use crate::protocol::session::{Event, SILENCE, Session};
+use crate::protocol::session::{Event, SILENCE, Session, Stage};
 
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
@@ -135,12 +135,18 @@ impl Line {
         self.session.tick(now).map_err(Ended::Error)
     }
 
-    /// Writes out everything the session has to say.
+    /// Writes out everything that a session has to say before it is closed.
     pub async fn flush(&mut self) -> Result<(), Ended> {
         loop {
             self.seal()?;
-            if self.is_flushed() {
+            if self.is_flushed() && self.session.stage() == Stage::Closed {
                 return Ok(());
+            }
+            if self.is_flushed() {
+                // With cover traffic it says nothing before the next tick.
+                let wait = self.session.deadline().map(|at| at.saturating_sub(self.clock.now()));
+                tokio::time::sleep(wait.unwrap_or_default()).await;
+                continue;
             }
             let Some(stream) = &self.stream else { return Err(Ended::Cut) };
             stream.writable().await.map_err(|_| Ended::Cut)?;

@@ -207,7 +207,7 @@ impl Room {
         if !talk.leaving && stage != Stage::Closed {
             return None;
         }
-        let sent = say_bye(talk.line).await;
+        let sent = say_bye(talk.line, self.options.settings.cover).await;
         Some(match talk.failure {
             Some(why) => Outcome::Failed(why),
             None if talk.seen != Stage::Open => Outcome::Failed(PairingFault::Left),
@@ -261,7 +261,7 @@ impl Room {
             }
             Moved::Shown(Some(Shown::Broken(error))) => {
                 talk.leave();
-                say_bye(talk.line).await;
+                say_bye(talk.line, self.options.settings.cover).await;
                 return Some(Outcome::Local(Fault::Output(Printable::line(&reason(&error)))));
             }
             Moved::Action(None) | Moved::Shown(None) | Moved::Screen(false) => {
@@ -477,8 +477,9 @@ impl Room {
 }
 
 /// Sends what is left, BYE last. `false` if it could not be sent in time.
-async fn say_bye(line: &mut Line) -> bool {
-    let sent = tokio::time::timeout(FAREWELL, line.flush()).await.is_ok_and(|sent| sent.is_ok());
+async fn say_bye(line: &mut Line, cover: Option<Duration>) -> bool {
+    let sent =
+        tokio::time::timeout(FAREWELL + cover.unwrap_or_default(), line.flush()).await.is_ok_and(|sent| sent.is_ok());
     if sent {
         let _ = tokio::time::timeout(FAREWELL, line.close()).await;
     }

@@ -368,6 +368,23 @@ pub fn fragile_room() -> (Process, Process) {
     (host, guest)
 }
 
+/// Memory that a process uses now, as `/proc/PID/status` calls it.
+pub const RESIDENT: &str = "VmRSS:";
+/// The most it ever used.
+pub const PEAK: &str = "VmHWM:";
+
+/// Memory of a process in KiB.
+pub fn memory(process: &Process, kind: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(kind)).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+/// Open descriptors of a process.
+pub fn descriptors(process: &Process) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
+}
+
 /// Ends one side's input: both leave in order and every text was shown.
 #[track_caller]
 pub fn part(leaver: Process, other: Process) -> [End; 2] {

@@ -8,6 +8,7 @@ and target/release/tete; repeatable by its seed but for the time of day.
 
     python3 tests/rig/run.py --seconds 120          # what .ci/run does
     python3 tests/rig/run.py --faults 2000 --longest 60
+    python3 tests/rig/run.py --soak 30              # minutes over a line that is merely bad
 """
 
 import argparse
@@ -23,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-from wire import Wire, carry, ip
+from wire import Faults, Wire, carry, ip
 
 TETE = Path(__file__).resolve().parents[2] / "target/release/tete"
 PORT = 51423
@@ -138,8 +139,8 @@ class Pair(threading.Thread):
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
-    def talk(self) -> None:
-        """From one pairing to its end, with some faults."""
+    def meet(self) -> None:
+        """Two fresh programs in an open room."""
         host = Side(self.names[0], "--linger", "1h")
         host.line("listening: 0")
         joiner = Side(self.names[1], f"{self.net}.1", "--linger", "1h")
@@ -149,6 +150,10 @@ class Pair(threading.Thread):
             side.write(half)
         for side in self.sides:
             side.line("room open")
+
+    def talk(self) -> None:
+        """From one pairing to its end, with some faults."""
+        self.meet()
         self.saying.set()
         talkers = [threading.Thread(target=self.chat, args=(side,), daemon=True) for side in self.sides]
         for talker in talkers:
@@ -162,6 +167,22 @@ class Pair(threading.Thread):
             talker.join()
         self.largest = max([self.largest] + [side.resident() for side in self.sides])
         self.finish(killed=not self.stopping.is_set() and self.random.random() < 0.3)
+
+    def soak(self, minutes: int) -> list[list[int]]:
+        """A text every second each way over a bad line. Returns the memory of both sides for each minute."""
+        self.meet()
+        vars(self.wire.faults).update(loss=0.05, duplicate=0.05, corrupt=0.02, delay=0.02, jitter=0.1)
+        memory = []
+        for minute in range(minutes):
+            for second in range(60):
+                for side in self.sides:
+                    side.say(f"{minute}:{second} {'x' * 100}")
+                time.sleep(1)
+            memory.append([side.resident() for side in self.sides])
+            print(f"{minute + 1:3} min: {memory[-1]} KiB", flush=True)
+        vars(self.wire.faults).update(vars(Faults()))
+        self.finish(killed=False)
+        return memory
 
     def chat(self, side: Side) -> None:
         rnd = random.Random(f"{self.number}/{id(side)}")
@@ -327,6 +348,23 @@ FAULTS = {
 }
 
 
+def soak(minutes: int, seed: int) -> int:
+    pair, stop = Pair(0, seed, 0.0), threading.Event()
+    threading.Thread(target=carry, args=([pair.wire], stop), daemon=True).start()
+    try:
+        memory = pair.soak(minutes)
+    finally:
+        stop.set()
+        for side in pair.sides:
+            side.process.kill()
+        pair.close()
+    print(f"{pair.texts} texts: 0 lost, 0 doubled, 0 reordered; wire: {pair.wire.counts}")
+    settled = memory[min(4, len(memory) - 1)]
+    growth = [last / first - 1 for first, last in zip(settled, memory[-1])]
+    print("memory at the end against the fifth minute: " + ", ".join(f"{share:+.1%}" for share in growth))
+    return int(max(growth) > 0.05)
+
+
 def distribution(measured: list[tuple[float, str]]) -> str:
     values = [value for value, _ in measured]
     if not values:
@@ -343,7 +381,10 @@ def main() -> int:
     parser.add_argument("--faults", type=float, default=float("inf"))
     parser.add_argument("--longest", type=float, default=15.0, help="longest fault, in seconds")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--soak", type=int, metavar="MINUTES")
     options = parser.parse_args()
+    if options.soak:
+        return soak(options.soak, options.seed)
     if options.seconds == options.faults == float("inf"):
         options.seconds = 120.0
     print(f"seed {options.seed}", flush=True)
