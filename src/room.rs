@@ -1,5 +1,6 @@
 //! The driver: joins one session to the user, the wire and the clock until the room ends.
 
+mod clock;
 mod line;
 mod lobby;
 mod redial;
@@ -25,7 +26,8 @@ use crate::transport::{dial, listen};
 use crate::ui::line::{Action, Ask, Show, Shown, Ui};
 use crate::ui::messages::{Fault, PairingFault, Status};
 use crate::ui::printable::Printable;
-use line::{Clock, Ended, Line};
+use clock::Clock;
+use line::{Ended, Line};
 use lobby::{Lobby, News};
 use redial::Redial;
 use signals::Signals;

@@ -354,6 +354,11 @@ impl Session {
         matches!(self.phase, Phase::Open { .. })
     }
 
+    /// Whether records go out at the ticks of cover traffic only.
+    pub fn is_paced(&self) -> bool {
+        self.settings.cover.is_some() && matches!(self.phase, Phase::Open { .. })
+    }
+
     /// When something last came from the partner.
     pub fn last_received(&self) -> Duration {
         self.last_received

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::clock::{Clock, Timer};
 use crate::protocol::error::Error;
 use crate::protocol::session::{Event, SILENCE, Session, Stage};
 
@@ -16,18 +16,6 @@ const READ: usize = 16 * 1024;
 const OUT: usize = 16 * 1024;
 /// Unsent bytes in the kernel beyond which the socket is not writable.
 const UNSENT: u32 = 16 * 1024;
-
-/// A clock that also runs while the machine sleeps.
-#[derive(Clone, Copy)]
-pub struct Clock;
-
-impl Clock {
-    /// Time since the machine started.
-    pub fn now(self) -> Duration {
-        let time = clock_gettime(ClockId::Boottime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
-    }
-}
 
 /// Why bytes stopped moving.
 pub enum Ended {
@@ -45,9 +33,12 @@ pub struct Line {
     pub from: SocketAddr,
     stream: Option<TcpStream>,
     clock: Clock,
+    timer: Timer,
     incoming: Box<[u8; READ]>,
     outgoing: Vec<u8>,
     written: usize,
+    /// With cover traffic: the timer of the tick has fired. What happens a moment earlier must not hurry a record.
+    tick: bool,
     moved_at: Duration,
     events: Vec<Event>,
 }
@@ -64,9 +55,11 @@ impl Line {
             from,
             stream: Some(stream),
             clock,
+            timer: Timer::new(),
             incoming: Box::new([0; READ]),
             outgoing: Vec::with_capacity(OUT),
             written: 0,
+            tick: false,
             moved_at: clock.now(),
             events: Vec::new(),
         }
@@ -106,10 +99,8 @@ impl Line {
             (false, true) => None,
         };
         let movable = self.stream.as_ref().zip(interest);
-        let now = self.clock.now();
         let stalled = (!self.is_flushed()).then(|| self.moved_at + SILENCE);
         let wake = [self.session.deadline(), stalled].into_iter().flatten().min();
-        let timer = wake.map(|at| at.saturating_sub(now));
         let ready = async {
             match movable {
                 Some((stream, interest)) => stream.ready(interest).await,
@@ -126,7 +117,7 @@ impl Line {
                     self.read()?;
                 }
             }
-            () = tokio::time::sleep(timer.unwrap_or_default()), if timer.is_some() => {}
+            () = self.timer.until(wake.unwrap_or_default()), if wake.is_some() => self.tick = true,
         }
         let now = self.clock.now();
         if !self.is_flushed() && now >= self.moved_at + SILENCE {
@@ -144,8 +135,8 @@ impl Line {
             }
             if self.is_flushed() {
                 // With cover traffic it says nothing before the next tick.
-                let wait = self.session.deadline().map(|at| at.saturating_sub(self.clock.now()));
-                tokio::time::sleep(wait.unwrap_or_default()).await;
+                self.timer.until(self.session.deadline().unwrap_or_default()).await;
+                self.tick = true;
                 continue;
             }
             let Some(stream) = &self.stream else { return Err(Ended::Cut) };
@@ -188,6 +179,9 @@ impl Line {
     }
 
     fn seal(&mut self) -> Result<(), Ended> {
+        if !std::mem::take(&mut self.tick) && self.session.is_paced() {
+            return Ok(());
+        }
         while self.outgoing.len() < OUT {
             let now = self.clock.now();
             match self.session.transmit(now).map_err(Ended::Error)? {

@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::line::{Clock, Ended, Line};
+use super::clock::Clock;
+use super::line::{Ended, Line};
 use super::lobby::News;
 use crate::address::Address;
 use crate::protocol::error::Error;
