@@ -25,6 +25,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 from pathlib import Path
@@ -44,11 +45,11 @@ MAX_COUNTER = 2**48
 EK_SIZE, CT_SIZE = 1184, 1088
 
 MAGIC = b"TETE"
-VERSION, MODE = 1, 0x00
+VERSION, MODE, MODE_RESUME = 1, 0x00, 0x02
 REJECT_MARK = 0xFF
 REJECT_VERSION, REJECT_BUSY = 1, 2
 NO_CAPS = bytes(4)
-P1_SIZE, P2_SIZE, P3_SIZE = 1238, 1182, 1214
+P1_SIZE, P1_PSK_SIZE, P2_SIZE, P3_SIZE = 1238, 1222, 1182, 1214
 
 HANDSHAKE_SECONDS = 15
 SAS_OPEN_SECONDS = 5
@@ -68,6 +69,8 @@ class T(IntEnum):
     BYE = 0x05
     PING = 0x06
     PONG = 0x07
+    RESUME = 0x08
+    RK_ASK = 0x10
     RK1 = 0x11
     RK2 = 0x12
     RK3 = 0x13
@@ -84,6 +87,8 @@ CONTENT_SIZES = {
     T.BYE: (1, 1),
     T.PING: (8, 8),
     T.PONG: (8, 8),
+    T.RESUME: (4, 4),
+    T.RK_ASK: (0, 0),
     T.RK1: (1232, 1232),
     T.RK2: (1136, 1136),
     T.RK3: (0, 0),
@@ -180,8 +185,8 @@ def record(body: bytes) -> bytes:
     return len(body).to_bytes(2, "big") + body
 
 
-def preface(version: int = VERSION) -> bytes:
-    return MAGIC + bytes([version, MODE, 0, 0])
+def preface(version: int = VERSION, mode: int = MODE) -> bytes:
+    return MAGIC + bytes([version, mode, 0, 0])
 
 
 def reject_body(reason: int) -> bytes:
@@ -283,11 +288,14 @@ class Handshake:
                  caps: bytes = NO_CAPS, bad_padding: bool = False,
                  static: bytes | None = None, ephemeral: bytes | None = None,
                  random: bytes | None = None, kem_seed: bytes | None = None,
-                 encapsulate: Callable[[bytes], tuple[bytes, bytes]] = encapsulate):
+                 encapsulate: Callable[[bytes], tuple[bytes, bytes]] = encapsulate,
+                 psk: bytes | None = None):
         self.initiator = initiator
-        self.preface = preface(version)
-        self.noise = Noise(b"Noise_XX_25519_AESGCM_SHA256", initiator,
-                           b"tete/1 prologue\0" + self.preface, static, ephemeral)
+        self.preface = preface(version, MODE_RESUME if psk else MODE)
+        self.p1_size = P1_PSK_SIZE if psk else P1_SIZE
+        self.private = static or os.urandom(32)
+        self.noise = Noise(b"Noise_XXpsk0_25519_AESGCM_SHA256" if psk else b"Noise_XX_25519_AESGCM_SHA256", initiator,
+                           b"tete/1 prologue\0" + self.preface, self.private, ephemeral, psk=psk)
         self.random = random or os.urandom(32)
         self.bad_commit = bad_commit
         self.caps = caps
@@ -298,7 +306,7 @@ class Handshake:
 
     def write1(self) -> bytes:
         ek = self.kem.public_key().public_bytes_raw()
-        return self.preface + self.noise.write(self._payload(ek, P1_SIZE))
+        return self.preface + self.noise.write(self._payload(ek, self.p1_size))
 
     def read1(self, body: bytes) -> bytes | None:
         """What to answer at once, if anything: a REJECT. Raises Fatal where nothing may be said."""
@@ -359,6 +367,46 @@ def halves(s: bytes) -> tuple[str, str]:
     return code_i, code_r
 
 
+class EpochChange:
+    """One side of KKpsk0 inside a connection."""
+
+    def __init__(self, initiator: bool, epoch: Epoch, static: bytes, remote: bytes):
+        self.number = epoch.number + 1
+        prologue = b"tete/1 rekey\0" + self.number.to_bytes(4, "big") + epoch.h
+        self.noise = Noise(b"Noise_KKpsk0_25519_AESGCM_SHA256", initiator, prologue, static,
+                           remote=remote, psk=epoch.key("chain"))
+        self.kem = MLKEM768PrivateKey.generate()
+        self.ss = b""
+
+    def write1(self) -> bytes:
+        return self.noise.write(self.kem.public_key().public_bytes_raw())
+
+    def answer(self, message: bytes) -> bytes:
+        ek = self.noise.read(message)
+        check_ek(ek)
+        self.ss, ct = encapsulate(ek)
+        return self.noise.write(ct)
+
+    def finish(self, message: bytes) -> None:
+        self.ss = self.kem.decapsulate(self.noise.read(message))
+
+    def epoch(self) -> Epoch:
+        return Epoch(self.number, self.noise.h, self.noise.split(), self.ss)
+
+
+@dataclass
+class Room:
+    """What a partner keeps to come back."""
+
+    psk: bytes
+    static: bytes
+    remote: bytes
+    expected_id: int
+    unreceipted: list[tuple[int, str]]
+    next_id: int
+    texts: list[str]
+
+
 # --- a connection -----------------------------------------------------------------------------
 
 
@@ -368,23 +416,29 @@ class Peer:
     `misdeeds` go to Handshake."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, initiator: bool,
-                 *, receipts: bool = True, **misdeeds):
+                 *, receipts: bool = True, room: Room | None = None, **misdeeds):
         self.reader, self.writer, self.initiator = reader, writer, initiator
+        if room:
+            misdeeds = {"psk": room.psk, "static": room.static, **misdeeds}
         self.shake = Handshake(initiator, **misdeeds)
+        self.room = room
+        self.partner_next: int | None = None
+        self.change: EpochChange | None = None
+        self.said: list[tuple[int, str]] = []
         self.send_receipts = receipts
         self.muted = False
         self.sent, self.received = bytearray(), bytearray()
         self.frames: list[tuple[int, bytes]] = []
         self.arrivals: list[float] = []
-        self.texts: list[str] = []
+        self.texts: list[str] = room.texts if room else []
         self.pongs: list[bytes] = []
         self.receipted = -1
         self.offered: set[bytes] = set()
-        self.next_id = 0
+        self.next_id = room.next_id if room else 0
         self.verified_sent = self.verified_received = False
         self.ended: str | None = None
         self.wrong = 0
-        self._expected_id = 0
+        self._expected_id = room.expected_id if room else 0
         self._partial = b""
         self._last_sent = time.monotonic()
         self._changed = asyncio.Event()
@@ -434,7 +488,9 @@ class Peer:
                     raise Fatal("a caller of another version")
                 self.send_raw(record(self.shake.write2()))
                 self.shake.read3(await self.read_body())
-        epoch = self.shake.epoch()
+        self.epoch = epoch = self.shake.epoch()
+        if self.room and self.shake.noise.remote_static != self.room.remote:
+            raise Fatal("another partner")
         i2r, r2i = Direction(epoch.key("key i2r")), Direction(epoch.key("key r2i"))
         self.outgoing, self.incoming = (i2r, r2i) if self.initiator else (r2i, i2r)
 
@@ -461,6 +517,55 @@ class Peer:
     async def pair(self) -> None:
         await self.handshake()
         await self.open_sas()
+
+    def leave_room(self) -> Room:
+        """What is needed to come back; the connection may be gone."""
+        psk = self.room.psk if self.room else self.shake.epoch().key("resume psk")
+        unreceipted = [(ident, text) for ident, text in self.said if ident > self.receipted]
+        return Room(psk, self.shake.private, self.shake.noise.remote_static, self._expected_id, unreceipted,
+                    self.next_id, self.texts)
+
+    async def come_back(self) -> None:
+        """In mode 0x02: the handshake, and what both sides lack."""
+        await self.pair()
+        self.verify()
+        await self.until_open()
+        self.send_frame(T.RESUME, self._expected_id.to_bytes(4, "big"))
+        await self.until(lambda: self.partner_next is not None)
+        if self._expected_id:
+            self.send_frame(T.RECEIPT, (self._expected_id - 1).to_bytes(4, "big"))
+        for ident, text in self.room.unreceipted:
+            if ident >= self.partner_next:
+                self.send_plaintext(text_frame(ident, text.encode(), age_ms=1000))
+        self.said = self.room.unreceipted
+
+    # epochs
+
+    def start_epoch(self) -> None:
+        self.change = EpochChange(True, self.epoch, self.shake.private, self.shake.noise.remote_static)
+        self.send_frame(T.RK1, self.change.write1())
+
+    def _change(self, kind: int, content: bytes) -> None:
+        if kind == T.RK_ASK and self.initiator:
+            if not self.change:
+                self.start_epoch()
+        elif kind == T.RK1 and not self.initiator and not self.change:
+            self.change = EpochChange(False, self.epoch, self.shake.private, self.shake.noise.remote_static)
+            self.send_frame(T.RK2, self.change.answer(content))
+            self.epoch = self.change.epoch()
+            self.outgoing.key = self.epoch.key("key r2i")
+        elif kind == T.RK2 and self.initiator and self.change:
+            self.change.finish(content)
+            self.epoch = self.change.epoch()
+            self.incoming.key = self.epoch.key("key r2i")
+            self.send_frame(T.RK3)
+            self.outgoing.key = self.epoch.key("key i2r")
+            self.change = None
+        elif kind == T.RK3 and not self.initiator and self.change:
+            self.incoming.key = self.epoch.key("key i2r")
+            self.change = None
+        else:
+            raise Fatal(f"frame {kind:#04x} out of order")
 
     # sending
 
@@ -500,6 +605,7 @@ class Peer:
             end = start + part_size
             self.send_plaintext(text_frame(ident, data[start:end], more=end < len(data)))
             await self.writer.drain()
+        self.said.append((ident, text))
         self.next_id += 1
         return ident
 
@@ -613,9 +719,13 @@ class Peer:
                 self._take_text(content)
             case T.RECEIPT if self.room_open:
                 ident = int.from_bytes(content, "big")
-                if not self.receipted <= ident < self.next_id:
+                if not self.receipted <= ident < self.next_id or self.room and self.partner_next is None:
                     raise Fatal(f"RECEIPT {ident}")
                 self.receipted = ident
+            case T.RESUME if self.room and self.verified_received and self.partner_next is None:
+                self.partner_next = int.from_bytes(content, "big")
+            case T.RK_ASK | T.RK1 | T.RK2 | T.RK3 if self.room_open:
+                self._change(kind, content)
             case T.FILE_OFFER if self.room_open:
                 self.offered.add(content[:4])
                 self.send_frame(T.FILE_CANCEL, content[:4] + b"\0")

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from peer import BODY, MAX_PART, MAX_TEXT, REJECT_BUSY, REJECT_VERSION, WAIT_SECONDS
-from peer import Peer, T, frame, record, reject_body, text_frame
+from peer import Peer, Room, T, frame, record, reject_body, text_frame
 
 PROGRAM = os.environ.get("TETE", str(Path(__file__).parents[2] / "target/release/tete"))
 CASE_SECONDS = 90
@@ -101,8 +101,8 @@ class Tete:
 
 
 @contextlib.asynccontextmanager
-async def running(*args: str) -> AsyncIterator[Tete]:
-    tete = await Tete.start(*args)
+async def running(*args: str, linger: str = "0s") -> AsyncIterator[Tete]:
+    tete = await Tete.start(*args, "--linger", linger)
     try:
         yield tete
     except BaseException as error:
@@ -113,8 +113,8 @@ async def running(*args: str) -> AsyncIterator[Tete]:
 
 
 @contextlib.asynccontextmanager
-async def hosting() -> AsyncIterator[tuple[Tete, int]]:
-    async with running("--port", "0", "--bind", "127.0.0.1") as tete:
+async def hosting(linger: str = "0s") -> AsyncIterator[tuple[Tete, int]]:
+    async with running("--port", "0", "--bind", "127.0.0.1", linger=linger) as tete:
         yield tete, int(await tete.status("listening: 127.0.0.1:"))
 
 
@@ -209,6 +209,75 @@ async def texts_go_both_ways_and_it_leaves_in_order(role: str) -> None:
         await exchange(tete, peer, EMOJI, CHINESE)
         await exchange(tete, peer, "回信", "e\u0301 ﷺ 한국어")
         await leave(tete, peer)
+
+
+@both_roles
+async def epochs_change_while_texts_go_both_ways(role: str) -> None:
+    async with room(role) as (tete, peer):
+        for number in range(1, 5):
+            if peer.initiator:
+                peer.start_epoch()
+            else:
+                peer.send_frame(T.RK_ASK)
+            await exchange(tete, peer, CHINESE, EMOJI)
+            await peer.until(lambda: peer.epoch.number == number and not peer.change)
+            await exchange(tete, peer, EMOJI, CHINESE)
+        await leave(tete, peer)
+
+
+@both_roles
+async def a_thousand_frames_are_enough_for_an_epoch(role: str) -> None:
+    async with room(role) as (tete, peer):
+        for _ in range(1_100):
+            peer.send_frame(T.PAD)
+        await peer.until(lambda: peer.epoch.number == 1 and not peer.change)
+        await exchange(tete, peer, CHINESE, EMOJI)
+        await leave(tete, peer)
+
+
+async def converse_over_a_break(tete: Tete, peer: Peer, again: Callable[[Room], Awaitable[Peer]]) -> None:
+    """The peer loses a text of its own and one of the program's with the connection."""
+    await peer.pair()
+    await check_codes(tete, peer)
+    await exchange(tete, peer, CHINESE, EMOJI)
+    if peer.initiator:
+        peer.start_epoch()
+        await peer.until(lambda: peer.epoch.number == 1 and not peer.change)
+    for number in range(3):
+        kept = peer.leave_room()
+        await peer.cut(reset=number == 1)
+        kept.unreceipted.append((kept.next_id, f"lost {number}"))
+        kept.next_id += 1
+        await tete.type(f"typed {number}")
+        peer = await again(kept)
+        await peer.come_back()
+        assert await tete.line() == f"lost {number}"
+        assert (await peer.until_texts(2 + 2 * number))[-1] == f"typed {number}"
+        await peer.until_receipt(kept.next_id - 1)
+        await exchange(tete, peer, EMOJI, CHINESE)
+    assert peer.texts == [CHINESE] + [text for number in range(3) for text in (f"typed {number}", EMOJI)]
+    assert sum(line.startswith("code: ") for line in tete.stderr) == 1
+    await leave(tete, peer)
+
+
+@case
+async def a_joiner_comes_back_without_another_code() -> None:
+    async with hosting("1h") as (tete, port):
+        await converse_over_a_break(
+            tete, await Peer.connect("127.0.0.1", port), lambda room: Peer.connect("127.0.0.1", port, room=room))
+
+
+@case
+async def a_host_is_found_again_without_another_code() -> None:
+    accepted: asyncio.Queue = asyncio.Queue()
+    server = await asyncio.start_server(lambda r, w: accepted.put_nowait((r, w)), "127.0.0.1", 0)
+    try:
+        async with running("127.0.0.1", str(server.sockets[0].getsockname()[1]), linger="1h") as tete:
+            async def again(room: Room) -> Peer:
+                return Peer(*await accepted.get(), False, room=room)
+            await converse_over_a_break(tete, Peer(*await accepted.get(), False), again)
+    finally:
+        server.close()
 
 
 @both_roles
@@ -378,7 +447,8 @@ async def harmless_frames_change_nothing(role: str) -> None:
 async def a_frame_against_the_rules_cuts_off_the_open_room(role: str) -> None:
     long_text = [text_frame(0, b"x" * MAX_PART, more=True)] * 52 + [text_frame(0, b"x" * 537)]
     complete_before = "an old id between"
-    empty_kinds = [*range(0x08, 0x80), T.SAS_OPEN]
+    # Only the responder may ask for an epoch change.
+    empty_kinds = [kind for kind in (*range(0x08, 0x80), T.SAS_OPEN) if (kind, role) != (T.RK_ASK, JOIN)]
     offences: dict[str, list[bytes]] = {
         **{f"type {kind:#04x}": [frame(kind)] for kind in empty_kinds},
         "a second SAS_OPEN": [frame(T.SAS_OPEN, bytes(32))],
