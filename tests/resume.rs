@@ -17,7 +17,7 @@ use tete::protocol::error::{Error, Wait};
 use tete::protocol::handshake::Mode;
 use tete::protocol::record::{Record, SMALL};
 use tete::protocol::replays::Replays;
-use tete::protocol::session::{Role, Session, Settings, Stage};
+use tete::protocol::session::{Role, SILENCE, Session, Settings, Stage};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -283,8 +283,7 @@ fn a_return_that_stands_still_is_given_up_and_the_room_waits_on() {
     for role in ROLES {
         let (peer, mut side) = away(role);
         let _peer = peer.come_back(&mut side, role, NOW);
-        let later = NOW + Duration::from_secs(15);
-        assert_eq!(side.session.tick(later), Err(Error::Timeout(Wait::Opening)));
+        assert_eq!(side.session.tick(NOW + SILENCE), Err(Error::Timeout(Wait::Silence)));
         assert_eq!(side.session.stage(), Stage::Away);
     }
 }

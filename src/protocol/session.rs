@@ -481,7 +481,7 @@ impl Session {
 
     /// Whether a silent partner is given up.
     fn hears(&self) -> bool {
-        matches!(self.phase, Phase::Open { .. })
+        matches!(self.phase, Phase::Resuming { .. } | Phase::Open { .. })
     }
 
     /// Whether heartbeats go out: the responder's first frame must be its nonce.

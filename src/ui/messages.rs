@@ -515,7 +515,8 @@ impl Status {
             Self::CutOff => "cut off".into(),
             Self::LineCut { .. } => "line cut".into(),
             Self::LineBack { .. } => "line back".into(),
-            Self::LineQuiet { .. } | Self::RedialFailed { .. } | Self::Waiting { .. } => return None,
+            Self::LineQuiet { .. } => "line quiet".into(),
+            Self::RedialFailed { .. } | Self::Waiting { .. } => return None,
             Self::Reach { .. } | Self::Shown { .. } | Self::Help => return None,
             other => other.english(80),
         })

@@ -121,6 +121,7 @@ class Pair(threading.Thread):
         self.saying = threading.Event()
         self.faults = collections.Counter()
         self.shown: list[tuple[float, str]] = []
+        self.given_up: list[tuple[float, str]] = []
         self.back: list[tuple[float, str]] = []
         self.texts = self.runs = self.largest = 0
         self.failure: str | None = None
@@ -230,10 +231,12 @@ class Pair(threading.Thread):
         # Silence both ways for longer than this must have been shown by both sides in time.
         if silent and clear - begin > SHOWN + 0.5:
             for side in self.sides:
-                at = side.first("line cut", begin - 1)
+                told = [side.first(line, begin - 1) for line in ("line quiet", "line cut")]
+                at = min((at for at in told if at), default=None)
                 if at is None:
                     raise Failed(f"{name} for {clear - begin:.1f} s was not shown: {side.status[-5:]}")
                 self.shown.append((max(0.0, at - begin), name))
+                self.given_up.append((max(0.0, (told[1] or clear) - begin), name))
         # The line is back once something said from now on is read on both sides.
         marks = [len(side.said) for side in self.sides]
         for side, mark in zip(self.sides, reversed(marks)):
@@ -425,6 +428,7 @@ def main() -> int:
     print(f"{sum(pair.texts for pair in pairs)} texts: 0 lost, 0 doubled, 0 reordered")
     shown, back = [t for pair in pairs for t in pair.shown], [t for pair in pairs for t in pair.back]
     print(f"a cut was shown after: {distribution(shown)}")
+    print(f"and given up after: {distribution([t for pair in pairs for t in pair.given_up])}")
     print(f"the line was back after the network: {distribution(back)}")
     print(f"largest resident memory: {max(pair.largest for pair in pairs)} KiB")
     failures = [pair.failure for pair in pairs if pair.failure]
