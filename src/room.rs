@@ -35,6 +35,8 @@ use signals::Signals;
 /// Pauses after failed runs; the last one stays.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
+/// A connection that lasts so long was a good one.
+const STEADY: Duration = Duration::from_secs(2);
 /// How long the screen may take to show what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -102,11 +104,21 @@ struct Road {
     address: Address,
     found: Vec<SocketAddr>,
     redial: Option<Redial>,
+    /// Attempts that the last return took, and when that was.
+    returned: Option<(u32, Duration)>,
 }
 
 impl Road {
-    fn search(&self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) -> Redial {
-        Redial::new(self.address.clone(), self.found.clone(), resume, settings, clock)
+    /// Begins at once, unless the last return did not last: then where the attempts before it had stopped.
+    fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) {
+        let tries = self.returned.filter(|(_, at)| clock.now() < *at + STEADY).map_or(0, |(tries, _)| tries);
+        let (address, found) = (self.address.clone(), self.found.clone());
+        self.redial = Some(Redial::new(address, found, resume, settings, clock, tries));
+    }
+
+    /// The partner was found.
+    fn arrived(&mut self, now: Duration) {
+        self.returned = self.redial.take().map(|redial| (redial.state().number, now));
     }
 }
 
@@ -184,7 +196,7 @@ impl Room {
         self.shake_hands(&mut line, name).await?;
         // The address that answered comes first.
         found.sort_by_key(|known| *known != from);
-        self.road = Some(Road { address: address.clone(), found, redial: None });
+        self.road = Some(Road { address: address.clone(), found, redial: None, returned: None });
         let outcome = self.converse(&mut line).await;
         self.end(outcome)
     }

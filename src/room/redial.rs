@@ -62,13 +62,14 @@ pub struct Redial {
 }
 
 impl Redial {
-    /// Begins at once.
+    /// Begins at once, or after the pause that follows so many attempts.
     pub fn new(
         address: Address,
         known: Vec<SocketAddr>,
         resume: Arc<ResumeKey>,
         settings: Settings,
         clock: Clock,
+        tries: u32,
     ) -> Self {
         Self {
             address,
@@ -78,8 +79,8 @@ impl Redial {
             clock,
             attempts: JoinSet::new(),
             proving: Arc::new(Semaphore::new(1)),
-            next_at: clock.now(),
-            state: Attempts::default(),
+            next_at: clock.now() + pause(tries),
+            state: Attempts { number: tries, failure: None },
             gone_since: None,
         }
     }
@@ -111,8 +112,7 @@ impl Redial {
 
     fn begin(&mut self) {
         self.state.number += 1;
-        let pause = PAUSES.get(self.state.number as usize).or(PAUSES.last()).copied().unwrap_or_default();
-        self.next_at = self.clock.now() + pause;
+        self.next_at = self.clock.now() + pause(self.state.number);
         if self.attempts.len() >= AT_ONCE {
             return;
         }
@@ -146,6 +146,11 @@ impl Redial {
         }
         if changed { News::RedialFailed } else { News::Nothing }
     }
+}
+
+/// Before the attempt after so many.
+fn pause(tries: u32) -> Duration {
+    PAUSES.get(tries as usize).or(PAUSES.last()).copied().unwrap_or_default()
 }
 
 async fn connect(

@@ -182,7 +182,7 @@ impl Room {
         if now < talk.line.session.last_received() + PROBE {
             road.redial = None;
         } else if let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key()) {
-            road.redial = Some(road.search(resume, self.options.settings, self.clock));
+            road.search(resume, self.options.settings, self.clock);
         }
         if now >= talk.look_at {
             talk.look_at = now + LOOK;
@@ -286,7 +286,7 @@ impl Room {
                 if talk.line.replace(*line) {
                     talk.broken_at.get_or_insert(heard);
                     if let Some(road) = &mut self.road {
-                        road.redial = None;
+                        road.arrived(self.clock.now());
                     }
                 }
             }
@@ -338,7 +338,7 @@ impl Room {
         let first = talk.broken_at.is_none();
         talk.broken_at.get_or_insert(now);
         if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key()) {
-            road.redial = Some(road.search(resume, self.options.settings, self.clock));
+            road.search(resume, self.options.settings, self.clock);
         }
         if first {
             self.tell(Status::LineCut { why, redialing: self.road.is_some() });
