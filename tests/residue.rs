@@ -55,7 +55,7 @@ impl Notes {
     }
 }
 
-/// Notes what a session draws: its ephemeral key first, then its pairing nonce.
+/// Notes what a session draws: its ephemeral key first, then its pairing nonce, then the key of an epoch change.
 struct Noting {
     notes: Notes,
     names: Vec<&'static str>,
@@ -85,7 +85,7 @@ fn mode(notes: &Notes, name: &'static str) -> Mode {
     Mode::Pair(Arc::new(StaticKey::new(secret).unwrap()))
 }
 
-fn noting(notes: &Notes, names: [&'static str; 2]) -> Box<Noting> {
+fn noting<const N: usize>(notes: &Notes, names: [&'static str; N]) -> Box<Noting> {
     Box::new(Noting { notes: notes.clone(), names: names.to_vec() })
 }
 
@@ -108,13 +108,13 @@ fn pass(from: &mut Session, to: &mut Session) -> (Record, Option<Event>) {
     (record, event)
 }
 
-/// A whole connection, from the first record to both ends' end. Returns records 1 and 2.
+/// A whole room, from the first record to both ends' end: an epoch change, a break, a return. Returns records 1 and 2.
 #[inline(never)]
 fn connection(notes: &Notes) -> [Record; 2] {
-    let random = noting(notes, ["e_I", "n_I"]);
-    let mut i = Session::initiate(mode(notes, "s_I"), random, Settings::default(), NOW).unwrap();
-    let random = noting(notes, ["e_R", "n_R"]);
-    let mut r = Session::respond(mode(notes, "s_R"), random, Settings::default(), NOW);
+    let random = noting(notes, ["e_I", "n_I", "e_I of epoch 1"]);
+    let mut i = Box::new(Session::initiate(mode(notes, "s_I"), random, Settings::default(), NOW).unwrap());
+    let random = noting(notes, ["e_R", "n_R", "e_R of epoch 1"]);
+    let mut r = Box::new(Session::respond(mode(notes, "s_R"), random, Settings::default(), NOW));
     let (first, _) = pass(&mut i, &mut r);
     let (second, _) = pass(&mut r, &mut i);
     pass(&mut i, &mut r);
@@ -128,9 +128,41 @@ fn connection(notes: &Notes) -> [Record; 2] {
     assert_eq!((i.stage(), r.stage()), (Stage::Open, Stage::Open));
     say(&mut i, &mut r, text(notes, "text of I"));
     say(&mut r, &mut i, text(notes, "text of R"));
-    i.leave();
+    assert!(i.change_epoch());
     pass(&mut i, &mut r);
-    assert_eq!((i.stage(), r.stage()), (Stage::Closed, Stage::Closed));
+    pass(&mut r, &mut i);
+    pass(&mut i, &mut r);
+    assert_eq!((i.epoch(), r.epoch()), (Some((1, NOW)), Some((1, NOW))));
+    say(&mut i, &mut r, text(notes, "text of epoch 1"));
+
+    i.say(text(notes, "text that waits"), NOW).unwrap();
+    i.lost(NOW);
+    r.lost(NOW);
+    assert_eq!((i.stage(), r.stage()), (Stage::Away, Stage::Away));
+    let mode = |session: &Session| Mode::Resume(session.resume_key().unwrap());
+    let random = noting(notes, ["e_I of the return", "n_I of the return"]);
+    let mut i2 = Box::new(Session::initiate(mode(&i), random, Settings::default(), NOW).unwrap());
+    let random = noting(notes, ["e_R of the return", "n_R of the return"]);
+    let mut r2 = Box::new(Session::respond(mode(&r), random, Settings::default(), NOW));
+    pass(&mut i2, &mut r2);
+    pass(&mut r2, &mut i2);
+    pass(&mut i2, &mut r2);
+    r2.admit();
+    pass(&mut r2, &mut i2);
+    assert!(i2.take_over(&mut i, NOW) && r2.take_over(&mut r, NOW));
+    for _ in 0..2 {
+        pass(&mut i2, &mut r2);
+        pass(&mut r2, &mut i2);
+    }
+    // Both send their newest receipt again.
+    let (_, None) = pass(&mut i2, &mut r2) else { panic!("not an old receipt") };
+    let (_, None) = pass(&mut r2, &mut i2) else { panic!("not an old receipt") };
+    let (_, Some(Event::Text(waited))) = pass(&mut i2, &mut r2) else { panic!("not a text") };
+    r2.shown(waited.id);
+    let (_, Some(Event::Shown(1))) = pass(&mut r2, &mut i2) else { panic!("not a receipt") };
+    i2.leave();
+    pass(&mut i2, &mut r2);
+    assert_eq!((i2.stage(), r2.stage()), (Stage::Closed, Stage::Closed));
     [first, second]
 }
 
@@ -163,6 +195,8 @@ fn note_traffic_keys(notes: &Notes, [first, second]: &[Record; 2]) {
     let (i2r, r2i) = (Zeroizing::new(i2r), Zeroizing::new(r2i));
     let split = SplitKeys { i2r: common::secret(i2r.as_slice()), r2i: common::secret(r2i.as_slice()) };
     let epoch = Epoch::new(0, &hash, &split, &KemSecret(notes.recall("ss")));
+    notes.note("the resume secret", epoch.resume_psk().unwrap().expose());
+    notes.note("the chain of epoch 0", epoch.chain().unwrap().expose());
     let keys = epoch.keys().unwrap();
     note_keys(notes, "a key of I", &keys.i2r);
     note_keys(notes, "a key of R", &keys.r2i);
@@ -236,6 +270,7 @@ fn no_key_and_no_text_is_left_in_memory_after_a_session() {
 
     note_traffic_keys(&notes, &wire);
     scrub_stack();
-    assert_eq!(notes.0.lock().unwrap().len(), 1 + 2 + 4 + 1 + 2 + 2 * KEYS);
+    // The control; static keys; what both sides drew, three times; ML-KEM, three times; texts; secrets of epoch 0.
+    assert_eq!(notes.0.lock().unwrap().len(), 1 + 2 + (4 + 2 + 4) + 3 + 4 + 2 + 2 * KEYS);
     assert_eq!(search(&notes), Vec::<String>::new());
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::error::Error;
 use super::frame::{RK1, RK2};
-use super::handshake::{ResumeKey, split};
+use super::handshake::{ResumeKey, forget_psk, split};
 use super::keys::{Epoch, HandshakeHash, KemSecret, Secret, TrafficKeys, scrub_stack};
 use super::random::{CIPHERTEXT, Decapsulate, ENCAPSULATION_KEY, Randomness};
 use super::resolver::Resolver;
@@ -54,6 +54,7 @@ impl Chain {
         let mut noise = self.noise(number, keys, random.secret()?, |builder| builder.build_initiator())?;
         let (public, kem) = random.kem_pair()?;
         let message = write(&mut noise, &public)?;
+        forget_psk(&mut noise)?;
         Ok((Begun { noise, kem, number }, message))
     }
 
@@ -67,6 +68,7 @@ impl Chain {
         let number = self.number.checked_add(1).ok_or(Error::Exhausted)?;
         let mut noise = self.noise(number, keys, random.secret()?, |builder| builder.build_responder())?;
         let public: [u8; ENCAPSULATION_KEY] = read(&mut noise, message)?;
+        forget_psk(&mut noise)?;
         let (ciphertext, shared) = random.encapsulate(&public)?;
         let answer = write(&mut noise, &ciphertext)?;
         let (chain, keys) = next(noise, number, &shared)?;

@@ -160,6 +160,7 @@ impl Initiator {
                 Mode::Resume(_) => write(&mut noise, &Payload::<PAYLOAD_1_PSK>::of(&content), message),
             }
         })?;
+        forget_psk(&mut noise)?;
         let ephemeral = ephemeral(&record).ok_or(Error::Primitive)?;
         Ok((Self { noise, kem, mode, ephemeral }, record))
     }
@@ -206,6 +207,7 @@ impl Responder {
             Mode::Pair(_) => answer(&read::<PAYLOAD_1>(&mut noise, message)?, random)?,
             Mode::Resume(_) => answer(&read::<PAYLOAD_1_PSK>(&mut noise, message)?, random)?,
         };
+        forget_psk(&mut noise)?;
 
         let nonce = PairingNonce(random.secret()?);
         let commitment = Commitment::new(mode.key().public(), &nonce);
@@ -307,6 +309,11 @@ fn noise(
         .and_then(|builder| if let Some(psk) = psk { builder.psk(0, psk) } else { Ok(builder) })
         .and_then(build)
         .map_err(|_| Error::Primitive)
+}
+
+/// A psk is used up by the first message. snow would leave it in memory.
+pub(super) fn forget_psk(noise: &mut HandshakeState) -> Result<(), Error> {
+    noise.set_psk(0, &[0; 32]).map_err(|_| Error::Primitive)
 }
 
 /// What is said, and zeros up to the end.
