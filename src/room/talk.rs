@@ -291,7 +291,8 @@ impl Room {
                 }
             }
             News::RedialFailed => {
-                if let Some(attempts) = self.road.as_ref().and_then(|road| road.redial.as_ref()).map(Redial::state)
+                if talk.broken_at.is_some()
+                    && let Some(attempts) = self.road.as_ref().and_then(|road| road.redial.as_ref()).map(Redial::state)
                     && let Some(failure) = attempts.failure
                 {
                     self.tell(Status::RedialFailed { number: attempts.number, failure });
@@ -334,10 +335,12 @@ impl Room {
             }
             Ended::Error(_) => LineFault::Late,
         };
-        let now = self.clock.now();
         let first = talk.broken_at.is_none();
-        talk.broken_at.get_or_insert(now);
-        if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key()) {
+        talk.broken_at.get_or_insert(talk.line.session.last_received());
+        // It may be under way since the line was quiet.
+        if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key())
+            && road.redial.is_none()
+        {
             road.search(resume, self.options.settings, self.clock);
         }
         if first {
