@@ -175,23 +175,37 @@ fn leaving_while_the_line_is_cut_is_no_farewell() {
 
 #[test]
 fn two_floods_and_two_readers_who_stall_need_little_memory() {
-    let (mut host, mut guest, relay) = wired_room(&[]);
+    let [(host_reads, host_writes), (guest_reads, guest_writes)] = [0, 1].map(|_| std::io::pipe().unwrap());
+    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
+    command.stdout(host_writes);
+    let (mut host, port) = listening(command);
+    let relay = Relay::new(port);
+    let mut command = tete(["127.0.0.1", &relay.port.to_string()]);
+    command.stdout(guest_writes);
+    let mut guest = Process::start(command);
+    pair(&mut host, &mut guest);
     let texts: Vec<_> = (0..8_000).map(|number| format!("{number} {}", "y".repeat(1_500))).collect();
     let all = (texts.join("\n") + "\n").into_bytes();
     host.send(all.clone());
     guest.send(all);
-    for _ in 0..3 {
+    // What they have to say of it waits for the readers, too.
+    for connections in 2..5 {
         relay.cut();
         relay.mend();
-        host.until("line back");
-        guest.until("line back");
+        relay.wait_connections(connections);
     }
-    assert_eq!(host.texts(texts.len()), texts);
-    assert_eq!(guest.texts(texts.len()), texts);
+    for reader in [host_reads, guest_reads] {
+        let mut read = Stream::read(reader);
+        for text in &texts {
+            assert_eq!(read.line(), text.as_bytes());
+        }
+    }
     let peaks = [&host, &guest].map(|side| memory(side, PEAK));
     println!("most memory: {peaks:?} KiB");
     assert!(peaks.iter().all(|peak| *peak < 16 * 1024), "{peaks:?}");
-    part(host, guest);
+    guest.end_input();
+    let ends = [guest.finish(), host.finish()];
+    assert_eq!(ends.each_ref().map(|end| end.code), [0, 0], "{}\n{}", ends[0].err, ends[1].err);
 }
 
 /// What a joiner sends first when it wants to come back, as somebody on the wire saw it.
