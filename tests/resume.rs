@@ -320,3 +320,26 @@ fn every_byte_of_the_three_records_counts_here_too() {
         assert!(host.sent.is_empty());
     }
 }
+
+#[test]
+fn a_text_without_a_receipt_is_asked_after_and_the_silence_noticed() {
+    let (mut peer, mut side) = RawPeer::opened(Role::Initiator, NOW);
+    let ping = |number: u64| frame(0x06, &number.to_be_bytes());
+    let second = Duration::from_secs(1);
+    assert!(peer.said(&mut side, NOW + second).is_empty(), "nothing waits");
+    side.session.say("x".to_owned().into(), NOW + second).unwrap();
+    assert_eq!(peer.said(&mut side, NOW + second).len(), 1);
+    assert!(peer.said(&mut side, NOW + second).is_empty());
+    assert_eq!(side.session.deadline(), Some(NOW + 2 * second));
+    assert_eq!(peer.said(&mut side, NOW + 2 * second), [ping(0)]);
+    // Heartbeats do not answer it, another token does not, and no second PING goes out meanwhile.
+    side.take(&[peer.seal(&frame(0x00, &[])), peer.seal(&frame(0x07, &[9; 8]))].concat(), NOW + 5 * second);
+    assert_eq!(side.session.in_doubt_since(), NOW + 2 * second);
+    assert!(peer.said(&mut side, NOW + 5 * second).is_empty());
+    side.take(&peer.seal(&frame(0x07, &0u64.to_be_bytes())), NOW + 5 * second);
+    assert_eq!(side.session.in_doubt_since(), NOW + 5 * second);
+    assert_eq!(peer.said(&mut side, NOW + 5 * second), [ping(1)], "the partner's screen stands still");
+    side.take(&peer.seal(&frame(0x07, &1u64.to_be_bytes())), NOW + 6 * second);
+    side.take(&peer.seal(&frame(0x04, &0u32.to_be_bytes())), NOW + 6 * second);
+    assert!(peer.said(&mut side, NOW + 8 * second).is_empty(), "shown");
+}

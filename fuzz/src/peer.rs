@@ -372,6 +372,7 @@ impl Peer {
                 assert!(user.leaving);
                 heard.bye = true;
             }
+            Frame::Ping(_) => assert!(open),
             Frame::RkAsk => assert!(open && *role == Role::Responder),
             Frame::Rk1(_) => assert!(open && *role == Role::Initiator),
             frame => panic!("{frame:?}"),

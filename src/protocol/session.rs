@@ -207,7 +207,7 @@ impl Session {
             Ok(Some(body)) => {
                 self.last_received = now;
                 let phase = std::mem::replace(&mut self.phase, Phase::Closed);
-                step(phase, body, self.random.as_mut(), now)
+                step(phase, body, self.random.as_mut(), self.settings.cover.is_none(), now)
             }
             Err(error) => Err(Failure { error, room: self.take_room() }),
         };
@@ -362,6 +362,14 @@ impl Session {
     /// When something last came from the partner.
     pub fn last_received(&self) -> Duration {
         self.last_received
+    }
+
+    /// Since when the partner owes a sign of life, or an answer to a PING.
+    pub fn in_doubt_since(&self) -> Duration {
+        match &self.phase {
+            Phase::Open { link, .. } => link.unanswered().unwrap_or(self.last_received).min(self.last_received),
+            _ => self.last_received,
+        }
     }
 
     /// The code of this connection, once this side may show it.
@@ -599,7 +607,8 @@ impl Session {
         };
         let record = channel.seal(&Frame::SasOpen(nonce.0.expose()))?;
         let code = PairingCode::new(self.role, &nonce, &hash);
-        let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), now);
+        let pinging = self.settings.cover.is_none();
+        let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), pinging, now);
         self.phase = verifying(link, resumed);
         Ok(record)
     }
@@ -652,7 +661,7 @@ impl From<Error> for Failure {
     }
 }
 
-fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, now: Duration) -> Result<Step, Failure> {
+fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, pinging: bool, now: Duration) -> Result<Step, Failure> {
     match phase {
         Phase::AwaitRecord1(mode) => {
             let (responder, record) = Responder::accept(mode, body, random)?;
@@ -666,7 +675,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, now: Duration) -
         Phase::AwaitRecord3(responder) => {
             Step::to(Phase::Established { established: responder.finish(body)?, admitted: false })
         }
-        Phase::Established { established, .. } => first_frame(established, body, now),
+        Phase::Established { established, .. } => first_frame(established, body, pinging, now),
         Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body)? {
             None => Step::to(Phase::Confirming(confirming)),
             Some(Unopened::Left) => left(),
@@ -700,7 +709,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, now: Duration) -
 }
 
 /// The initiator checks the commitment before it knows, let alone shows, a code.
-fn first_frame(established: Established, body: &[u8], now: Duration) -> Result<Step, Failure> {
+fn first_frame(established: Established, body: &[u8], pinging: bool, now: Duration) -> Result<Step, Failure> {
     let Established { mut channel, hash, chain, resume, opening, resumed } = established;
     let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder.into()) };
     let Frame::SasOpen(nonce) = channel.open(body)? else { return Err(Error::OutOfOrder.into()) };
@@ -713,7 +722,7 @@ fn first_frame(established: Established, body: &[u8], now: Duration) -> Result<S
         return Err(Error::Commitment.into());
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
-    let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), now);
+    let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), pinging, now);
     Step::to(verifying(link, resumed))
 }
 

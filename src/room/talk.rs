@@ -29,7 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const RETURN: Duration = Duration::from_secs(10);
 /// Silence that is worth a word: a sign of life comes every four seconds.
 const QUIET: Duration = Duration::from_secs(6);
-/// Silence after which the joiner connects anew beside the old connection: after
+/// Silence, or a PING without an answer, after which the joiner connects anew beside the old connection: after
 /// a short break TCP may take longer to try again than the line takes to heal.
 const PROBE: Duration = Duration::from_secs(5);
 /// How often the joiner looks whether its connection's own address is still there.
@@ -179,7 +179,7 @@ impl Room {
     /// The joiner looks for a better connection when it has reason to doubt the one it has.
     fn probe(&mut self, talk: &mut Talk<'_>, now: Duration) {
         let Some(road) = &mut self.road else { return };
-        if now < talk.line.session.last_received() + PROBE {
+        if now < talk.line.session.in_doubt_since() + PROBE {
             road.redial = None;
         } else if let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key()) {
             road.search(resume, self.options.settings, self.clock);
@@ -221,7 +221,8 @@ impl Room {
         let heard = talk.line.session.last_received();
         let quiet = (open && !talk.quiet_told).then_some(heard + QUIET);
         let look = (open && self.road.is_some()).then_some(talk.look_at);
-        let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none())).then_some(heard + PROBE);
+        let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none()))
+            .then_some(talk.line.session.in_doubt_since() + PROBE);
         let wake = [talk.leave_by, talk.close_at, quiet, look, probe].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
         let Self { ui, lobby, road, signals, show, unshown, input, .. } = self;

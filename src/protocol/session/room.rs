@@ -24,6 +24,11 @@ pub const EPOCH: Duration = Duration::from_secs(15 * 60);
 /// Small frames that go one way in an epoch.
 pub const EPOCH_FRAMES: u32 = 1024;
 
+/// A text without a receipt for so long is worth a PING: the line, or the partner's screen, stands still.
+const UNRECEIPTED: Duration = Duration::from_secs(1);
+/// Pause between two PINGs.
+const PING: Duration = Duration::from_secs(2);
+
 /// Reason of the FILE_CANCEL that declines an offer.
 const DECLINED: u8 = 0;
 
@@ -67,12 +72,19 @@ impl Room {
         let frame = link.channel.open(body)?;
         link.texts |= matches!(frame, Frame::Text { .. });
         Ok(match frame {
-            Frame::Pad | Frame::Pong(_) | Frame::Extension(_) => None,
+            Frame::Pad | Frame::Extension(_) => None,
             Frame::Text { id, age_ms, more, part } => self.inbox.part(id, age_ms, more, part)?.map(Event::Text),
             Frame::Receipt { id } => match self.outbox.receipt(id)? {
                 0 => None,
-                count => Some(Event::Shown(count)),
+                count => {
+                    link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
+                    Some(Event::Shown(count))
+                }
             },
+            Frame::Pong(token) => {
+                link.ping = link.ping.filter(|(sent, _)| *sent != token);
+                None
+            }
             Frame::Ping(token) => {
                 link.pong = Some(token);
                 None
@@ -129,9 +141,17 @@ impl Room {
         if let Some(record) = link.next_change(&self.resume, random, now)? {
             return Ok(Some(record));
         }
+        if let Some(token) = link.next_ping(now) {
+            return link.seal(&Frame::Ping(token)).map(Some);
+        }
         let declined = self.declined.take().map(|batch| Frame::FileCancel { batch, reason: DECLINED });
         match declined.or_else(|| self.outbox.next_part(now)) {
-            Some(frame) => link.seal(&frame).map(Some),
+            Some(frame) => {
+                if let Frame::Text { .. } = frame {
+                    link.unreceipted.get_or_insert(now);
+                }
+                link.seal(&frame).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -156,6 +176,14 @@ pub struct Link {
     /// A change is wanted now.
     wanted: bool,
     pong: Option<Token>,
+    /// Since when texts of this connection wait for a receipt, or for the next one.
+    unreceipted: Option<Duration>,
+    /// The PING that is not answered, and when it went out.
+    ping: Option<(Token, Duration)>,
+    pings: u64,
+    /// Whether this side sends PINGs: not where each record has its tick.
+    pinging: bool,
+    last_ping: Duration,
 }
 
 /// How far an epoch change is. Those that wait for the partner do so until a limit of time.
@@ -188,6 +216,7 @@ impl Link {
         code: PairingCode,
         resume: Arc<ResumeKey>,
         chain: Chain,
+        pinging: bool,
         now: Duration,
     ) -> Self {
         Self {
@@ -203,6 +232,11 @@ impl Link {
             received: 0,
             wanted: false,
             pong: None,
+            unreceipted: None,
+            ping: None,
+            pings: 0,
+            pinging,
+            last_ping: now,
         }
     }
 
@@ -228,8 +262,32 @@ impl Link {
         self.wanted = true;
     }
 
-    /// When this connection has to do something about its epoch.
+    /// Since when a PING is not answered.
+    pub fn unanswered(&self) -> Option<Duration> {
+        self.ping.map(|(_, sent)| sent)
+    }
+
+    /// When this connection has something to do by itself.
     pub fn deadline(&self) -> Option<Duration> {
+        [self.change_at(), self.ping_at()].into_iter().flatten().min()
+    }
+
+    fn ping_at(&self) -> Option<Duration> {
+        let since = self.unreceipted.filter(|_| self.pinging && self.ping.is_none())?;
+        Some((since + UNRECEIPTED).max(self.last_ping + PING))
+    }
+
+    fn next_ping(&mut self, now: Duration) -> Option<Token> {
+        self.ping_at().filter(|at| now >= *at)?;
+        let token = self.pings.to_be_bytes();
+        self.pings += 1;
+        self.ping = Some((token, now));
+        self.last_ping = now;
+        Some(token)
+    }
+
+    /// When something is due for the epoch, or a partner is late with it.
+    fn change_at(&self) -> Option<Duration> {
         match &self.change {
             Change::None => Some(self.since + if self.texts { EPOCH_WITH_TEXTS } else { EPOCH }),
             Change::Asked(by) | Change::Begun(_, by) | Change::Answered(_, by) => Some(*by),
@@ -239,7 +297,7 @@ impl Link {
 
     /// Whether the partner took too long over an epoch change.
     pub fn is_late(&self, now: Duration) -> bool {
-        !matches!(self.change, Change::None) && self.deadline().is_some_and(|by| now >= by)
+        !matches!(self.change, Change::None) && self.change_at().is_some_and(|by| now >= by)
     }
 
     /// The frame of an epoch change that is due.
@@ -283,7 +341,7 @@ impl Link {
     }
 
     fn is_due(&self, now: Duration) -> bool {
-        self.wanted || self.sent.max(self.received) >= EPOCH_FRAMES || self.deadline().is_some_and(|at| now >= at)
+        self.wanted || self.sent.max(self.received) >= EPOCH_FRAMES || self.change_at().is_some_and(|at| now >= at)
     }
 
     fn begin_epoch(&mut self, chain: Chain, now: Duration) {
