@@ -90,6 +90,11 @@ impl Redial {
         self.state
     }
 
+    /// Whether an attempt is so far that the host may go over to it at any moment.
+    pub fn is_proving(&self) -> bool {
+        self.proving.available_permits() == 0
+    }
+
     /// Time until the next attempt.
     pub fn next_in(&self) -> Duration {
         self.next_at.saturating_sub(self.clock.now())

@@ -180,7 +180,8 @@ impl Room {
     fn probe(&mut self, talk: &mut Talk<'_>, now: Duration) {
         let Some(road) = &mut self.road else { return };
         if now < talk.line.session.in_doubt_since() + PROBE {
-            road.redial = None;
+            // Nobody needs the search any more, unless the partner is about to follow it.
+            road.redial = road.redial.take().filter(Redial::is_proving);
         } else if let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key()) {
             road.search(resume, self.options.settings, self.clock);
         }
