@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -33,6 +34,8 @@ const PAUSES: [Duration; 5] = [
 ];
 /// Attempts under way; each ends by its own limits of time.
 const AT_ONCE: usize = 16;
+/// Handshakes under way: fewer than a host allows one address, or the latest would push out the earliest.
+const SHAKING: usize = 3;
 /// When for so long every answer said that the partner's program is gone, it is.
 const GONE: Duration = Duration::from_secs(120);
 
@@ -54,6 +57,8 @@ pub struct Redial {
     settings: Settings,
     clock: Clock,
     attempts: JoinSet<Result<Box<Line>, Failure>>,
+    /// Places for handshakes.
+    shaking: Arc<Semaphore>,
     /// Only one attempt at a time proves itself, so that the host sees one partner come back.
     proving: Arc<Semaphore>,
     next_at: Duration,
@@ -78,6 +83,7 @@ impl Redial {
             settings,
             clock,
             attempts: JoinSet::new(),
+            shaking: Arc::new(Semaphore::new(SHAKING)),
             proving: Arc::new(Semaphore::new(1)),
             next_at: clock.now() + pause(tries),
             state: Attempts { number: tries, failure: None },
@@ -125,13 +131,17 @@ impl Redial {
         let by_name = self.state.number.is_multiple_of(2) && self.address.host.parse::<IpAddr>().is_err();
         let (address, known) = (by_name.then(|| self.address.clone()), self.known.clone());
         let (resume, settings, clock) = (self.resume.clone(), self.settings, self.clock);
-        let proving = self.proving.clone();
+        let (shaking, proving) = (self.shaking.clone(), self.proving.clone());
         self.attempts.spawn(async move {
             let addresses = match address {
                 Some(address) => dial::lookup(&address).await.map_err(|_| Failure::Lookup)?,
                 None => known,
             };
-            let line = connect(addresses, resume, settings, clock).await?;
+            let stream = connect(addresses).await?;
+            let _place = shaking.acquire().await.map_err(|_| Failure::Broke)?;
+            let from = stream.peer_addr().map_err(|_| Failure::Broke)?;
+            let session = Session::initiate(Mode::Resume(resume), Box::new(OsRandom), settings, clock.now());
+            let line = Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
             match timeout(HANDSHAKE, prove(line, &proving)).await {
                 Ok(proved) => proved,
                 Err(_) => Err(Failure::NoAnswer),
@@ -158,12 +168,7 @@ fn pause(tries: u32) -> Duration {
     PAUSES.get(tries as usize).or(PAUSES.last()).copied().unwrap_or_default()
 }
 
-async fn connect(
-    addresses: Vec<SocketAddr>,
-    resume: Arc<ResumeKey>,
-    settings: Settings,
-    clock: Clock,
-) -> Result<Line, Failure> {
+async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
     let refused = Arc::new(Mutex::new(true));
     let note = refused.clone();
     let dialing = dial::dial(addresses, move |progress| {
@@ -172,13 +177,9 @@ async fn connect(
             *refused &= error.kind() == std::io::ErrorKind::ConnectionRefused;
         }
     });
-    let Some(stream) = dialing.await else {
-        let refused = *refused.lock().unwrap_or_else(PoisonError::into_inner);
-        return Err(if refused { Failure::Refused } else { Failure::NoAnswer });
-    };
-    let from = stream.peer_addr().map_err(|_| Failure::Broke)?;
-    let session = Session::initiate(Mode::Resume(resume), Box::new(OsRandom), settings, clock.now());
-    Ok(Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock))
+    let stream = dialing.await;
+    let refused = *refused.lock().unwrap_or_else(PoisonError::into_inner);
+    stream.ok_or(if refused { Failure::Refused } else { Failure::NoAnswer })
 }
 
 /// The handshake. Record 3 goes out only when no other attempt is that far.
@@ -190,9 +191,11 @@ async fn prove(mut line: Line, proving: &Semaphore) -> Result<Box<Line>, Failure
     while line.session.stage() == Stage::Handshake {
         line.move_bytes(true).await.map_err(failure)?;
     }
-    let _turn = proving.acquire().await.map_err(|_| Failure::Broke)?;
+    let turn = proving.acquire().await.map_err(|_| Failure::Broke)?;
     while line.session.stage() == Stage::Established {
         line.move_bytes(true).await.map_err(failure)?;
     }
+    // The host has followed this one; it must not see another.
+    turn.forget();
     Ok(Box::new(line))
 }
