@@ -192,6 +192,8 @@ async fn prove(mut line: Line, proving: &Semaphore) -> Result<Box<Line>, Failure
         line.move_bytes(true).await.map_err(failure)?;
     }
     let turn = proving.acquire().await.map_err(|_| Failure::Broke)?;
+    // One that waited too long would take the host with it and then run out of time.
+    line.session.tick(Clock.now()).map_err(|_| Failure::NoAnswer)?;
     while line.session.stage() == Stage::Established {
         line.move_bytes(true).await.map_err(failure)?;
     }
