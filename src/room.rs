@@ -37,6 +37,8 @@ const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
 /// A connection that lasts so long was a good one.
 const STEADY: Duration = Duration::from_secs(2);
+/// Words of the program that may wait for a screen that stands still.
+const STATUSES: usize = 256;
 /// How long the screen may take to show what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -93,7 +95,7 @@ struct Room {
     lobby: Option<Lobby>,
     /// The joiner's way back.
     road: Option<Road>,
-    /// What the screen has not taken yet. Texts in it are bounded by what the protocol lets wait.
+    /// What the screen has not taken yet: texts, bounded by what the protocol lets wait, and [`STATUSES`].
     show: VecDeque<Show>,
     unshown: Unshown,
     input: Input,
@@ -175,8 +177,22 @@ impl Room {
         })
     }
 
+    /// Says something, unless the screen has stood still for so long that too much waits for it already.
     fn tell(&mut self, status: Status) {
-        self.show.push_back(Show::Status(status));
+        if !self.ui.interactive && status.line().is_none() {
+            return;
+        }
+        if let (Some(Show::Status(Status::Shown { texts, waiting })), Status::Shown { texts: more, waiting: now }) =
+            (self.show.back_mut(), &status)
+        {
+            *texts += more;
+            *waiting = *now;
+            return;
+        }
+        let statuses = self.show.iter().filter(|what| matches!(what, Show::Status(_))).count();
+        if statuses < STATUSES {
+            self.show.push_back(Show::Status(status));
+        }
     }
 
     fn ask(&mut self, what: Ask, about: Option<Status>) {
@@ -481,4 +497,37 @@ async fn search(road: &mut Option<Road>) -> News {
 fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::session::Settings;
+
+    fn room(interactive: bool) -> Room {
+        let (_, actions) = mpsc::channel(1);
+        let (_, shown) = mpsc::channel(1);
+        let (screen, _) = mpsc::channel(1);
+        let ui = Ui { actions, shown, screen, interactive };
+        let options = Options { confirm: Confirm::Type, settings: Settings::default(), close_after: None };
+        Room::new(ui, options).unwrap_or_else(|_| panic!("no room"))
+    }
+
+    #[tokio::test]
+    async fn what_is_told_to_a_screen_that_stands_still_is_bounded() {
+        for interactive in [true, false] {
+            let mut room = room(interactive);
+            for waiting in 0..10_000 {
+                room.tell(Status::Shown { texts: 1, waiting });
+            }
+            assert_eq!(room.show.len(), usize::from(interactive));
+            for _ in 0..10_000 {
+                room.tell(Status::LineBack { after: Duration::ZERO, waiting: 0 });
+                room.tell(Status::Shown { texts: 1, waiting: 0 });
+            }
+            assert_eq!(room.show.len(), STATUSES);
+            room.ask(Ask::Chat, None);
+            assert_eq!(room.show.len(), STATUSES + 1, "a question is never dropped");
+        }
+    }
 }

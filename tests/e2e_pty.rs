@@ -775,3 +775,22 @@ fn a_person_and_a_script_can_meet() {
     script.say("好");
     assert_eq!(text(&person, "好", "好"), ["好"]);
 }
+
+#[test]
+fn a_terminal_that_does_not_control_the_program_will_do() {
+    let (mut script, port) = process::host();
+    let mut command = tete(&["127.0.0.1", &port.to_string()]);
+    command.set_controlling_tty(false);
+    let mut side = Terminal::start(command);
+    let half = script.until("code: ");
+    script.say(&side.half());
+    side.answer(HALF, &half);
+    script.until("room open");
+    side.prompts(CHAT);
+    script.say("without /dev/tty");
+    assert_eq!(text(&side, "without", "tty"), ["without /dev/tty"]);
+    side.answer(CHAT, "回信");
+    assert_eq!(script.text(), "回信");
+    side.answer(CHAT, "/quit");
+    assert_eq!([side.exit() as i32, script.exit()], [0, 0]);
+}

@@ -3,7 +3,8 @@
 //! The only file that knows all phases. It has no socket, clock, terminal or
 //! task: bytes and the time are passed in, records and events come out. Bytes
 //! from the partner take the phase out and only success puts one back, so any
-//! error leaves the session closed.
+//! error leaves the session closed, or away where the line and not the partner
+//! has failed: then without a key, and with the room that waits.
 
 mod room;
 

@@ -40,7 +40,7 @@ const SHAKING: usize = 3;
 const GONE: Duration = Duration::from_secs(120);
 
 /// How far redialling is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Attempts {
     /// Attempts begun.
     pub number: u32,

@@ -25,7 +25,6 @@ const FREEZE: Duration = Duration::from_millis(500);
 const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
 /// Goes up and down again: moves nothing, but makes the editor paint its prompt.
 const NUDGE: &str = "\x1b[A\n";
-
 /// After so long a nudge that was not followed is repeated.
 const NUDGE_AGAIN: Duration = Duration::from_millis(250);
 
@@ -107,7 +106,7 @@ impl Screen {
             return plain.write_all(rows.as_bytes()).and_then(|()| plain.flush());
         };
         let mut state = self.watch.state();
-        state.rows.push_str(&rows);
+        state.rows = rows;
         if !state.reading {
             return state.write_rows();
         }
@@ -167,9 +166,13 @@ struct State {
 }
 
 impl State {
+    /// Where the editor writes, too: the controlling terminal, or standard output without one.
     fn write_rows(&mut self) -> io::Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        OpenOptions::new().write(true).open("/dev/tty").and_then(|mut terminal| terminal.write_all(rows.as_bytes()))
+        match OpenOptions::new().write(true).open("/dev/tty") {
+            Ok(mut terminal) => terminal.write_all(rows.as_bytes()),
+            Err(_) => io::stdout().write_all(rows.as_bytes()).and_then(|()| io::stdout().flush()),
+        }
     }
 }
 
