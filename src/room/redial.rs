@@ -138,7 +138,8 @@ impl Redial {
                 None => known,
             };
             let stream = connect(addresses).await?;
-            let _place = shaking.acquire().await.map_err(|_| Failure::Broke)?;
+            // One that waited would find its connection closed by the host, and take that for a refusal.
+            let _place = shaking.try_acquire().map_err(|_| Failure::NoAnswer)?;
             let from = stream.peer_addr().map_err(|_| Failure::Broke)?;
             let session = Session::initiate(Mode::Resume(resume), Box::new(OsRandom), settings, clock.now());
             let line = Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
