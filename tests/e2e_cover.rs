@@ -1,0 +1,80 @@
+//! The real program with cover traffic, watched on the wire. Alone in its file, so that no other
+//! test shares the processor with it.
+
+mod process;
+mod relay;
+
+use std::time::Duration;
+
+use process::*;
+use relay::Relay;
+use rustix::process::Signal;
+use tete::protocol::record::SMALL;
+
+/// Records a second.
+const RATE: &str = "50";
+/// How long somebody types, and then does not.
+const PHASE: Duration = Duration::from_millis(750);
+/// How often each.
+const PHASES: usize = 10;
+/// How often somebody who types sends something.
+const KEYSTROKE: Duration = Duration::from_millis(130);
+
+/// The greatest distance of two empirical distributions (Kolmogorov and Smirnov).
+fn distance(mut first: Vec<f64>, mut second: Vec<f64>) -> f64 {
+    first.sort_by(f64::total_cmp);
+    second.sort_by(f64::total_cmp);
+    let below =
+        |sorted: &[f64], value: f64| sorted.partition_point(|other| *other <= value) as f64 / sorted.len() as f64;
+    first.iter().chain(&second).map(|value| (below(&first, *value) - below(&second, *value)).abs()).fold(0.0, f64::max)
+}
+
+/// Pauses in seconds between the records that the joiner sends, while nobody types and while both
+/// do. The two take turns in one room, so that whatever else the machine does meets both alike.
+fn pauses() -> [Vec<f64>; 2] {
+    let (mut host, port) = listening(tete(["--port", "0", "--bind", "127.0.0.1", "--quiet-line", RATE]));
+    let relay = Relay::new(port);
+    let mut guest = Process::start(tete(["127.0.0.1", &relay.port.to_string(), "--quiet-line", RATE]));
+    pair(&mut host, &mut guest);
+
+    let opened = now();
+    let phase_of = |at: Duration| (at - opened).as_nanos() / PHASE.as_nanos();
+    let mut said = 0;
+    while phase_of(now()) < 2 * PHASES as u128 {
+        if phase_of(now() + KEYSTROKE) % 2 == 1 {
+            guest.say(&format!("{said} {}", "z".repeat(said * 97 % 3_000)));
+            host.say("an answer");
+            said += 1;
+        }
+        std::thread::sleep(KEYSTROKE);
+    }
+    assert!(said > 3 * PHASES, "{said}");
+    assert_eq!(host.texts(said).len(), said);
+
+    let seen: Vec<_> = relay.seen().into_iter().filter(|seen| seen.from_joiner && seen.at >= opened).collect();
+    assert!(seen.iter().all(|seen| seen.bytes.len() % SMALL == 0), "a record in two pieces");
+    guest.signal(Signal::TERM);
+    host.exit();
+    [0, 1].map(|parity| {
+        let of_phase = seen.windows(2).filter(|pair| {
+            let [before, after] = [phase_of(pair[0].at), phase_of(pair[1].at)];
+            before == after && before < 2 * PHASES as u128 && before % 2 == parity
+        });
+        of_phase.map(|pair| (pair[1].at - pair[0].at).as_secs_f64()).collect()
+    })
+}
+
+#[test]
+fn with_cover_traffic_the_wire_does_not_tell_whether_somebody_types() {
+    // One capture in a hundred looks different by chance. What is different does so every time.
+    let told_apart = |_| {
+        let [idle, typing] = pauses();
+        let (count, other) = (idle.len() as f64, typing.len() as f64);
+        let found = distance(idle, typing);
+        let critical = 1.628 * ((count + other) / (count * other)).sqrt();
+        println!("distance {found:.4}, critical at 1 %: {critical:.4}, of {count} and {other} pauses");
+        assert!(count > 200.0 && other > 200.0, "{count} {other}");
+        found >= critical
+    };
+    assert!(!(0..3).all(told_apart));
+}
