@@ -78,6 +78,15 @@ pub struct Common {
     /// Cover traffic: records a second.
     #[arg(long, value_name = "RATE", value_parser = interval, global = true)]
     pub quiet_line: Option<Duration>,
+    /// Lines instead of the full screen.
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// The full screen locks itself after so many minutes without a key.
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u16).range(1..=1440), global = true)]
+    pub lock: Option<u16>,
+    /// How to be told of a text while looking elsewhere.
+    #[arg(long, value_enum, default_value_t = Notify::Off, global = true)]
+    pub notify: Notify,
     /// Language of the interface.
     #[arg(long, value_enum, global = true)]
     pub lang: Option<Language>,
@@ -94,6 +103,17 @@ pub enum Confirm {
     Type,
     /// Compare both halves.
     Compare,
+}
+
+/// Values of `--notify`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Notify {
+    /// Not at all.
+    Off,
+    /// The terminal's bell.
+    Bell,
+    /// The desktop, without what was said.
+    Desktop,
 }
 
 /// Values of `--lang`.
@@ -130,6 +150,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lang: Lang) -> Result<Cli
         .mut_arg("linger", |arg| arg.help(words.linger))
         .mut_arg("close_after", |arg| arg.help(words.close_after))
         .mut_arg("quiet_line", |arg| arg.help(words.quiet_line))
+        .mut_arg("plain", |arg| arg.help(words.plain))
+        .mut_arg("lock", |arg| arg.help(words.lock))
+        .mut_arg("notify", |arg| arg.help(words.notify))
         .mut_arg("lang", |arg| arg.help(words.lang))
         .mut_arg("help", |arg| arg.help(words.help))
         .mut_arg("version", |arg| arg.help(words.version))

@@ -7,13 +7,14 @@
 //! Arrows only point down, and `tests/layering.rs` sees to it. [`protocol`] is
 //! sans-IO: bytes and the time go in, records and events come out. [`room`]
 //! owns one session and joins it to the user ([`ui`]), the wire ([`transport`])
-//! and the clock. [`address`] and [`harden`] stand alone.
+//! and the clock. [`address`], [`clock`] and [`harden`] stand alone.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod address;
 pub mod cli;
+pub mod clock;
 pub mod harden;
 pub mod protocol;
 pub mod room;

@@ -4,7 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,16 +13,19 @@ use tete::cli::{self, At, Cli, Command, Stop};
 use tete::harden::harden;
 use tete::protocol::session::Settings;
 use tete::room::{self, Confirm, Options};
-use tete::ui::line::{TerminalGuard, Ui, ask_address, output_is_closed, print_fault};
+use tete::ui::guard::TerminalGuard;
+use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::messages::{Fault, Lang};
 use tete::ui::printable::Printable;
+use tete::ui::tui;
+use tete::ui::tui::state::Notify;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let lang = cli::language(&args).unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()));
     let terminal = TerminalGuard::new();
     restore_on_panic(&terminal);
-    let result = run(args, lang);
+    let result = run(args, lang, &terminal);
     terminal.restore();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Vec<OsString>, lang: Lang) -> Result<(), Fault> {
+fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), Fault> {
     let system = |why: &str| Fault::System(Printable::line(why));
     harden().map_err(|error| system(&error.to_string()))?;
     let cli = match cli::parse(args, lang) {
@@ -59,12 +62,16 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<(), Fault> {
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));
     }
+    let screen = screen(&cli.common);
     let what = what(cli, lang)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| system(&error.to_string()))?;
-    let ui = Ui::start(lang);
+    let ui = match screen {
+        None => line::start(lang),
+        Some(screen) => tui::start(lang, screen, terminal).map_err(|error| system(&error.to_string()))?,
+    };
     let result = runtime.block_on(async {
         match what {
             What::Host(at) => room::host(ui, options, at.bind, at.port.unwrap_or(PORT)).await,
@@ -74,6 +81,20 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<(), Fault> {
     // A lookup or a read of standard input may still block a thread.
     runtime.shutdown_background();
     result
+}
+
+/// How the full screen is to be, where there can be one.
+fn screen(common: &cli::Common) -> Option<tui::Options> {
+    let able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    (able && terminal && !common.plain).then(|| tui::Options {
+        lock: common.lock.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
+        notify: match common.notify {
+            cli::Notify::Off => Notify::Off,
+            cli::Notify::Bell => Notify::Bell,
+            cli::Notify::Desktop => Notify::Desktop,
+        },
+    })
 }
 
 enum What {

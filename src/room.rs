@@ -1,6 +1,5 @@
 //! The driver: joins one session to the user, the wire and the clock until the room ends.
 
-mod clock;
 mod line;
 mod lobby;
 mod redial;
@@ -16,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::address::{Address, scope};
+use crate::clock::Clock;
 use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
 use crate::protocol::error::{Error, Rejection};
 use crate::protocol::handshake::{Mode, ResumeKey};
@@ -23,10 +23,9 @@ use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::{dial, listen};
-use crate::ui::line::{Action, Ask, Show, Shown, Ui};
+use crate::ui::interface::{Action, Ask, Show, Shown, Ui};
 use crate::ui::messages::{Fault, PairingFault, Status};
 use crate::ui::printable::Printable;
-use clock::Clock;
 use line::{Ended, Line};
 use lobby::{Lobby, News};
 use redial::Redial;
@@ -73,7 +72,7 @@ pub async fn host(ui: Ui, options: Options, bind: Option<IpAddr>, port: u16) -> 
             Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&reason(&error)) })
         }
     };
-    room.finish_showing().await;
+    room.finish_showing(&result).await;
     result
 }
 
@@ -81,7 +80,7 @@ pub async fn host(ui: Ui, options: Options, bind: Option<IpAddr>, port: u16) -> 
 pub async fn join(ui: Ui, options: Options, address: Address) -> Result<(), Fault> {
     let mut room = Room::new(ui, options)?;
     let result = room.join(&address).await;
-    room.finish_showing().await;
+    room.finish_showing(&result).await;
     result
 }
 
@@ -99,6 +98,8 @@ struct Room {
     show: VecDeque<Show>,
     unshown: Unshown,
     input: Input,
+    /// The room was open once.
+    opened: bool,
 }
 
 /// Where the joiner found the host, and the search for it after a break.
@@ -152,6 +153,8 @@ enum Outcome {
     Cut { waiting: usize },
     /// Before it was open.
     Failed(PairingFault),
+    /// The user wanted everything to vanish.
+    Panic,
     /// In an open room, and the host's program has ended.
     Gone { waiting: usize },
     /// Our own side cannot go on.
@@ -174,6 +177,7 @@ impl Room {
             show: VecDeque::new(),
             unshown: Unshown::default(),
             input: Input::default(),
+            opened: false,
         })
     }
 
@@ -182,15 +186,18 @@ impl Room {
         if !self.ui.interactive && status.line().is_none() {
             return;
         }
-        if let (Some(Show::Status(Status::Shown { texts, waiting })), Status::Shown { texts: more, waiting: now }) =
-            (self.show.back_mut(), &status)
-        {
+        let before = self.show.iter_mut().rev().find_map(|what| match what {
+            Show::Status(Status::Shown { texts, waiting }) => Some((texts, waiting)),
+            _ => None,
+        });
+        if let (Some((texts, waiting)), Status::Shown { texts: more, waiting: now }) = (before, &status) {
             *texts += more;
             *waiting = *now;
             return;
         }
         let statuses = self.show.iter().filter(|what| matches!(what, Show::Status(_))).count();
-        if statuses < STATUSES {
+        // A full screen counts its texts by what was shown.
+        if statuses < STATUSES || matches!(status, Status::Shown { .. }) {
             self.show.push_back(Show::Status(status));
         }
     }
@@ -396,6 +403,12 @@ impl Room {
     /// What an open room, or one that was, comes to.
     fn end(&mut self, outcome: Outcome) -> Result<(), Fault> {
         match outcome {
+            Outcome::Panic => {
+                self.show.clear();
+                self.unshown = Unshown::default();
+                self.show.push_back(Show::Wipe);
+                Ok(())
+            }
             Outcome::Left { waiting: 0 } if self.input.unsent_lines == 0 => Ok(()),
             Outcome::Left { waiting: 0 } => Err(Fault::Input { lines: self.input.unsent_lines }),
             Outcome::Left { waiting } => Err(Fault::NotShown { waiting }),
@@ -447,13 +460,29 @@ impl Room {
     }
 
     /// The last words of the program, before the error that main prints.
-    async fn finish_showing(&mut self) {
+    async fn finish_showing(&mut self, result: &Result<(), Fault>) {
+        // A full screen would take the last texts with it.
+        let stay = self.ui.full_screen && self.opened && !self.input.ended;
+        if stay {
+            self.show.push_back(Show::End(result.as_ref().err().cloned()));
+        }
+        // What is still typed is for nobody.
+        self.ui.actions.close();
+        while self.ui.actions.try_recv().is_ok() {}
         self.drain_screen().await;
         let (screen, _) = mpsc::channel(1);
-        // Without a sender the writer ends once it has shown the rest, and then so does its report.
+        // Without a sender the screen ends once it has shown the rest, and then so does its report.
         self.ui.screen = screen;
-        let ended = async { while self.ui.shown.recv().await.is_some() {} };
-        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        let Self { ui, signals, .. } = self;
+        let ended = async { while ui.shown.recv().await.is_some() {} };
+        if stay {
+            tokio::select! {
+                () = ended => {}
+                () = signals.recv() => {}
+            }
+        } else {
+            let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        }
     }
 }
 
@@ -508,7 +537,7 @@ mod tests {
         let (_, actions) = mpsc::channel(1);
         let (_, shown) = mpsc::channel(1);
         let (screen, _) = mpsc::channel(1);
-        let ui = Ui { actions, shown, screen, interactive };
+        let ui = Ui { actions, shown, screen, interactive, full_screen: false };
         let options = Options { confirm: Confirm::Type, settings: Settings::default(), close_after: None };
         Room::new(ui, options).unwrap_or_else(|_| panic!("no room"))
     }

@@ -634,7 +634,7 @@ fn a_closed_window_is_a_farewell() {
     }
     let (mut host, port) = process::host();
     let mut command = std::process::Command::new("script");
-    command.args(["-q", "-f", "-c"]).arg(format!("exec {} 127.0.0.1 {port}", process::TETE)).arg("/dev/null");
+    command.args(["-q", "-f", "-c"]).arg(format!("exec {} --plain 127.0.0.1 {port}", process::TETE)).arg("/dev/null");
     let mut command = process::bare(command);
     command.env("TERM", "xterm").env("SHELL", "/bin/sh");
     let mut window = Process::start(command);

@@ -355,6 +355,21 @@ impl Session {
         matches!(self.phase, Phase::Open { .. })
     }
 
+    /// Sends a PING soon, to learn the [round-trip time](Self::round_trip). Never with cover traffic.
+    pub fn measure(&mut self) {
+        if let Phase::Open { link, .. } = &mut self.phase {
+            link.measure();
+        }
+    }
+
+    /// How long the partner took to answer the last PING of this connection.
+    pub fn round_trip(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Open { link, .. } => link.round_trip(),
+            _ => None,
+        }
+    }
+
     /// Whether records go out at the ticks of cover traffic only.
     pub fn is_paced(&self) -> bool {
         self.settings.cover.is_some() && matches!(self.phase, Phase::Open { .. })

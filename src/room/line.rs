@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::clock::{Clock, Timer};
+use crate::clock::{Clock, Timer};
 use crate::protocol::error::Error;
 use crate::protocol::session::{Event, SILENCE, Session, Stage};
 

@@ -13,8 +13,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::clock::Clock;
 use super::line::{Ended, Line};
+use crate::clock::Clock;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
 use crate::protocol::keys::StaticKey;

@@ -13,10 +13,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::clock::Clock;
 use super::line::{Ended, Line};
 use super::lobby::News;
 use crate::address::Address;
+use crate::clock::Clock;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::{Mode, ResumeKey};
 use crate::protocol::random::OsRandom;
@@ -101,15 +101,15 @@ impl Redial {
         self.proving.available_permits() == 0
     }
 
-    /// Time until the next attempt.
-    pub fn next_in(&self) -> Duration {
-        self.next_at.saturating_sub(self.clock.now())
+    /// When the next attempt begins.
+    pub fn next_at(&self) -> Duration {
+        self.next_at
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
     pub async fn next(&mut self) -> News {
         tokio::select! {
-            () = sleep(self.next_in()) => {
+            () = sleep(self.next_at.saturating_sub(self.clock.now())) => {
                 self.begin();
                 News::Nothing
             }

@@ -17,9 +17,11 @@ use crate::protocol::keys::PublicKey;
 use crate::protocol::pairing::Verdict;
 use crate::protocol::session::{Event, Stage};
 use crate::transport::dial;
-use crate::ui::line::{Action, Ask, Command, Show, Shown, local_time};
-use crate::ui::messages::{Fault, LineFault, LineState, PairingFault, Status, Who};
+use crate::ui::commands::Command;
+use crate::ui::interface::{Action, Ask, Show, Shown};
+use crate::ui::messages::{Fault, LineFault, LineState, PairingFault, Standing, Status, Who};
 use crate::ui::printable::Printable;
+use crate::ui::time::local_time;
 
 /// How long leaving on request waits for the last receipts.
 const FINISH: Duration = Duration::from_secs(3);
@@ -27,6 +29,10 @@ const FINISH: Duration = Duration::from_secs(3);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a script that has said everything waits for the line, to say BYE.
 const RETURN: Duration = Duration::from_secs(10);
+/// How long a BYE may take when everything is to vanish.
+const PANIC: Duration = Duration::from_millis(200);
+/// Pause between two measurements of the round-trip time.
+const MEASURE: Duration = Duration::from_secs(15);
 /// Silence that is worth a word: a sign of life comes every four seconds.
 const QUIET: Duration = Duration::from_secs(6);
 /// Silence, or a PING without an answer, after which the joiner connects anew beside the old connection: after
@@ -55,6 +61,12 @@ struct Talk<'a> {
     quiet_told: bool,
     /// When to look for the own address again.
     look_at: Duration,
+    /// How the room stood when the screen was last told.
+    standing: Option<Standing>,
+    /// When to measure the round-trip time again.
+    measure_at: Duration,
+    /// Everything is to vanish.
+    panic: bool,
     /// When leaving no longer waits for receipts.
     leave_by: Option<Duration>,
     /// BYE is all that is left to say. What happens to the connection after that is in order.
@@ -94,11 +106,15 @@ impl Room {
             damaged: 0,
             quiet_told: false,
             look_at: Duration::ZERO,
+            standing: None,
+            measure_at: Duration::ZERO,
+            panic: false,
             leave_by: None,
             leaving: false,
         };
         let outcome = loop {
             self.observe(&mut talk);
+            self.show_standing(&mut talk);
             if let Some(outcome) = self.farewell(&mut talk).await {
                 break outcome;
             }
@@ -128,6 +144,7 @@ impl Room {
         if stage == Stage::Open && talk.seen != Stage::Open {
             talk.seen = stage;
             talk.opened_at = local_time(Duration::ZERO);
+            self.opened = true;
             talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
             if let (Some(lobby), Some(resume)) = (&mut self.lobby, talk.line.session.resume_key()) {
                 lobby.close(resume);
@@ -194,6 +211,44 @@ impl Room {
         }
     }
 
+    /// Keeps a full screen up to date.
+    fn show_standing(&mut self, talk: &mut Talk<'_>) {
+        if !self.ui.full_screen {
+            return;
+        }
+        let now = self.clock.now();
+        let session = &mut talk.line.session;
+        if now >= talk.measure_at {
+            talk.measure_at = now + MEASURE;
+            session.measure();
+        }
+        let standing = Standing {
+            partner: talk.line.from,
+            verified: talk.seen == Stage::Open,
+            round_trip: session.round_trip(),
+            epoch: session.epoch().map(|(number, _)| number),
+            line: self.line_state(talk, now),
+        };
+        if talk.standing.replace(standing) != Some(standing) {
+            self.show.retain(|what| !matches!(what, Show::Standing(_)));
+            self.show.push_back(Show::Standing(standing));
+        }
+    }
+
+    fn line_state(&self, talk: &Talk<'_>, now: Duration) -> LineState {
+        let heard = talk.line.session.last_received();
+        match (talk.line.session.stage(), &self.road) {
+            (Stage::Open, _) if now >= heard + QUIET => LineState::Quiet(heard),
+            (Stage::Away | Stage::Resuming, Some(Road { redial: Some(redial), .. })) => LineState::Redialing {
+                number: redial.state().number,
+                next: redial.next_at(),
+                failure: redial.state().failure,
+            },
+            (Stage::Away | Stage::Resuming, _) => LineState::Awaiting(talk.broken_at.unwrap_or(now)),
+            _ => LineState::Connected,
+        }
+    }
+
     fn fail(&mut self, talk: &mut Talk<'_>, why: PairingFault) {
         talk.failure = Some(why);
         talk.leave();
@@ -207,6 +262,10 @@ impl Room {
         }
         if !talk.leaving && stage != Stage::Closed {
             return None;
+        }
+        if talk.panic {
+            let _ = tokio::time::timeout(PANIC, talk.line.flush()).await;
+            return Some(Outcome::Panic);
         }
         let sent = say_bye(talk.line, self.options.settings.cover).await;
         Some(match talk.failure {
@@ -438,27 +497,25 @@ impl Room {
             Action::Command(Command::Who) => {
                 if let Some(keys) = session.keys() {
                     let now = self.clock.now();
-                    let line = match (session.stage(), &self.road) {
-                        (Stage::Open, _) if now < session.last_received() + QUIET => LineState::Connected,
-                        (Stage::Open, _) => LineState::Quiet(now.saturating_sub(session.last_received())),
-                        (_, Some(Road { redial: Some(redial), .. })) => LineState::Redialing {
-                            number: redial.state().number,
-                            next: redial.next_in(),
-                            failure: redial.state().failure,
-                        },
-                        _ => LineState::Awaiting(now.saturating_sub(talk.broken_at.unwrap_or(now))),
-                    };
+                    let epoch = session.epoch();
                     self.tell(Status::Who(Who {
                         partner: talk.line.from,
-                        line,
+                        line: self.line_state(talk, now),
+                        now,
                         suite: SUITE,
                         local: fingerprint(keys.local),
                         remote: fingerprint(keys.remote),
                         since: talk.opened_at.clone(),
-                        epoch: session.epoch().map(|(number, began)| (number, local_time(now.saturating_sub(began)))),
+                        epoch: epoch.map(|(number, began)| (number, local_time(now.saturating_sub(began)))),
                         waiting: talk.waiting,
                     }));
                 }
+            }
+            Action::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Status::NeedsScreen),
+            Action::Command(Command::Panic) => {
+                talk.panic = true;
+                self.input.ended = true;
+                talk.leave();
             }
             Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
             Action::End | Action::Interrupt | Action::Command(Command::Quit) => self.quit(talk),

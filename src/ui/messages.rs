@@ -3,6 +3,8 @@
 //! A message is a variant; each language is one `match` over all of them, so the
 //! compiler sees to it that none is missing.
 
+mod screen;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use super::emoji;
 use super::printable::Printable;
 use crate::address::{BadAddress, Scope};
 use crate::protocol::pairing::{DIGITS, Half};
+pub use screen::ScreenWords;
 
 /// A language of the interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +112,8 @@ pub enum Status {
     NoLine,
     /// The time that was set for the room is over.
     TimeIsUp,
+    /// A command that only the full screen has.
+    NeedsScreen,
 }
 
 /// Why a line broke.
@@ -142,23 +147,39 @@ pub enum Failure {
     Broke,
 }
 
-/// The state of the line.
+/// The state of the line. Times are on [`Clock`](crate::clock::Clock).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineState {
     /// All is well.
     Connected,
-    /// Nothing came for so long.
+    /// Nothing came since then.
     Quiet(Duration),
     /// This side looks for the other.
     Redialing {
         /// Attempts so far.
         number: u32,
-        /// Until the next.
+        /// When the next begins.
         next: Duration,
         /// Why the last one that ended has failed.
         failure: Option<Failure>,
     },
-    /// This side waits for the other, for so long now.
+    /// This side waits for the other since then.
     Awaiting(Duration),
+}
+
+/// How the room stands, for a screen that always shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// The partner's address.
+    pub partner: SocketAddr,
+    /// Whether both have checked the code.
+    pub verified: bool,
+    /// How the line is.
+    pub line: LineState,
+    /// The last round-trip time of this connection.
+    pub round_trip: Option<Duration>,
+    /// Number of the epoch, while there is a line.
+    pub epoch: Option<u32>,
 }
 
 /// What `/who` tells.
@@ -179,6 +200,8 @@ pub struct Who {
     pub epoch: Option<(u32, String)>,
     /// Texts that wait for their receipt.
     pub waiting: usize,
+    /// The time on [`Clock`](crate::clock::Clock).
+    pub now: Duration,
 }
 
 /// Why a pairing failed.
@@ -209,6 +232,7 @@ pub enum PairingFault {
 }
 
 /// Why the program ends with an exit code other than 0.
+#[derive(Clone)]
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Fault {
     /// The command line, in clap's words.
@@ -587,13 +611,13 @@ impl Status {
             Self::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
             Self::NotUtf8 => "input line not sent: not UTF-8".into(),
             Self::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
-            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /rekey  fresh keys now\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
             Self::CodeAgain { own, partner } => format!("yours {own}, theirs {partner}"),
             Self::Who(who) => format!(
                 "partner at {}, verified by code, since {}\n  line          {}\n  {} + ML-KEM-768\n  epoch         {}\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
                 who.partner,
                 who.since,
-                who.line.english(),
+                who.line.english(who.now),
                 who.suite,
                 who.epoch.as_ref().map_or("none".into(), |(number, began)| format!("{number}, since {began}")),
                 who.local,
@@ -625,6 +649,7 @@ impl Status {
             Self::Rekey => "Fresh keys are being made.".into(),
             Self::NoLine => "Not while the line is cut.".into(),
             Self::TimeIsUp => "The time that was set for this room is over.".into(),
+            Self::NeedsScreen => "That needs the full screen: start without --plain.".into(),
         }
     }
 
@@ -683,13 +708,13 @@ impl Status {
             Self::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
             Self::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
             Self::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
-            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /rekey  现在就换新密钥\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
             Self::CodeAgain { own, partner } => format!("你的 {own}，对方 {partner}"),
             Self::Who(who) => format!(
                 "对方在 {}，配对码已核对，从 {} 起\n  线路       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
                 who.partner,
                 who.since,
-                who.line.chinese(),
+                who.line.chinese(who.now),
                 who.suite,
                 who.epoch.as_ref().map_or("无".into(), |(number, began)| format!("{number}，从 {began} 起")),
                 who.local,
@@ -718,6 +743,7 @@ impl Status {
             Self::Rekey => "正在换新密钥。".into(),
             Self::NoLine => "线路断着，现在不行。".into(),
             Self::TimeIsUp => "这个房间定好的时间到了。".into(),
+            Self::NeedsScreen => "这要在全屏界面里才行：启动时不加 --plain。".into(),
         }
     }
 }
@@ -764,30 +790,54 @@ impl Failure {
     }
 }
 
+impl PairingFault {
+    /// Whether somebody may have attacked.
+    pub fn is_alarm(self) -> bool {
+        matches!(self, Self::WrongHalf | Self::Different | Self::Commitment | Self::Reflection)
+    }
+}
+
 impl LineState {
-    fn english(&self) -> String {
-        match self {
-            Self::Connected => "connected".into(),
-            Self::Quiet(time) => format!("quiet for {} s", time.as_secs()),
-            Self::Redialing { number, next, failure } => format!(
-                "connecting again: attempt {number}, next in {} s{}",
-                next.as_secs_f32().ceil(),
-                failure.map_or(String::new(), |failure| format!("; the last failed: {}", failure.english()))
-            ),
-            Self::Awaiting(time) => format!("cut for {} s, waiting for your partner's side", time.as_secs()),
+    /// Whether nothing is to be said about it.
+    pub fn is_well(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+
+    /// The state at that time, in a few words.
+    pub fn text(&self, lang: Lang, now: Duration) -> String {
+        match lang {
+            Lang::En => self.english(now),
+            Lang::Zh => self.chinese(now),
         }
     }
 
-    fn chinese(&self) -> String {
+    fn english(&self, now: Duration) -> String {
+        match self {
+            Self::Connected => "connected".into(),
+            Self::Quiet(since) => format!("quiet for {} s", now.saturating_sub(*since).as_secs()),
+            Self::Redialing { number, next, failure } => format!(
+                "connecting again: attempt {number}, next in {} s{}",
+                next.saturating_sub(now).as_secs_f32().ceil(),
+                failure.map_or(String::new(), |failure| format!("; the last failed: {}", failure.english()))
+            ),
+            Self::Awaiting(since) => {
+                format!("cut for {} s, waiting for your partner's side", now.saturating_sub(*since).as_secs())
+            }
+        }
+    }
+
+    fn chinese(&self, now: Duration) -> String {
         match self {
             Self::Connected => "正常".into(),
-            Self::Quiet(time) => format!("{} 秒没有动静", time.as_secs()),
+            Self::Quiet(since) => format!("{} 秒没有动静", now.saturating_sub(*since).as_secs()),
             Self::Redialing { number, next, failure } => format!(
                 "正在重连：第 {number} 次，{} 秒后再试{}",
-                next.as_secs_f32().ceil(),
+                next.saturating_sub(now).as_secs_f32().ceil(),
                 failure.map_or(String::new(), |failure| format!("；上次没成：{}", failure.chinese()))
             ),
-            Self::Awaiting(time) => format!("断了 {} 秒，等对方那边重连", time.as_secs()),
+            Self::Awaiting(since) => {
+                format!("断了 {} 秒，等对方那边重连", now.saturating_sub(*since).as_secs())
+            }
         }
     }
 }
@@ -867,6 +917,12 @@ pub struct HelpTexts {
     pub close_after: &'static str,
     /// `--quiet-line`.
     pub quiet_line: &'static str,
+    /// `--plain`.
+    pub plain: &'static str,
+    /// `--lock`.
+    pub lock: &'static str,
+    /// `--notify`.
+    pub notify: &'static str,
     /// `--lang`.
     pub lang: &'static str,
     /// `--help`.
@@ -894,6 +950,9 @@ impl HelpTexts {
                 linger: "How long an open room waits when the line is cut, such as 90s, 30m, 24h; 0s: not at all",
                 close_after: "Close the room so long after it opened",
                 quiet_line: "Cover traffic: send exactly so many records a second, whether you type or not (0.25 to 50)",
+                plain: "Lines instead of the full screen: for screen readers, slow lines, and to keep the talk in the terminal",
+                lock: "Lock the full screen after so many minutes without a key; asks for a passphrase at the start",
+                notify: "When a text comes while you look elsewhere: ring the bell, or notify the desktop without saying what",
                 lang: "Language of the interface, instead of the locale's",
                 help: "Print help",
                 version: "Print version",
@@ -912,6 +971,9 @@ impl HelpTexts {
                 linger: "掉线后房间保留多久，如 90s、30m、24h；0s 表示不保留",
                 close_after: "房间开了这么久以后自动关上",
                 quiet_line: "掩护流量：不管有没有打字，每秒都正好发这么多个数据包（0.25 到 50）",
+                plain: "不用全屏，一行一行地来：适合读屏软件、慢线路，或想把对话留在终端里",
+                lock: "全屏界面这么多分钟没有按键就锁上；开始时会让你设口令",
+                notify: "你在看别处时来了消息：bell 响铃，desktop 桌面提醒（不含内容）",
                 lang: "界面语言，不按系统设置",
                 help: "显示帮助",
                 version: "显示版本",
@@ -938,6 +1000,14 @@ fn invocation(address: IpAddr, port: u16) -> String {
     if port == crate::address::PORT { format!("tete {address}") } else { format!("tete {address} {port}") }
 }
 
+/// Seven pictures and their names.
+pub fn pictures_in(indices: &[u8; 7], lang: Lang) -> String {
+    match lang {
+        Lang::En => pictures(indices, |entry| entry.english),
+        Lang::Zh => pictures(indices, |entry| entry.chinese),
+    }
+}
+
 fn pictures(indices: &[u8; 7], name: impl Fn(&emoji::Emoji) -> &'static str) -> String {
     let entries = indices.iter().filter_map(|index| emoji::TABLE.get(usize::from(*index)));
     entries.map(|entry| format!("{} {}", entry.glyph, name(entry))).collect::<Vec<_>>().join(", ")
@@ -961,13 +1031,19 @@ const FONT: [[u8; 5]; 10] = [
 
 /// The half as large as the terminal allows, and once more as text.
 fn large(half: &Half, columns: usize) -> String {
-    let plain = format!("    {half}");
-    let Some(scale) = [2, 1].into_iter().find(|scale| columns > (DIGITS * (FONT_WIDTH + 1) + 1) * scale + 4) else {
-        return plain;
+    let rows = large_rows(half, columns.saturating_sub(4));
+    let rows: String = rows.iter().map(|row| format!("    {row}\n")).collect();
+    if rows.is_empty() { format!("    {half}") } else { format!("{rows}\n    {half}") }
+}
+
+/// The half in digits of five rows, as wide as so many columns allow. Empty where they do not.
+pub fn large_rows(half: &Half, columns: usize) -> Vec<String> {
+    let Some(scale) = [2, 1].into_iter().find(|scale| columns > (DIGITS * (FONT_WIDTH + 1) + 1) * scale) else {
+        return Vec::new();
     };
-    let mut out = String::new();
+    let mut rows = Vec::new();
     for row in 0..5 {
-        out.push_str("    ");
+        let mut out = String::new();
         for (place, digit) in half.digits().iter().enumerate() {
             let bits = FONT.get(usize::from(*digit)).and_then(|rows| rows.get(row)).copied().unwrap_or_default();
             let gap = if place == DIGITS / 2 - 1 { 2 } else { 1 };
@@ -977,7 +1053,7 @@ fn large(half: &Half, columns: usize) -> String {
             out.push_str(&" ".repeat(gap * scale));
         }
         out.truncate(out.trim_end().len());
-        out.push('\n');
+        rows.push(out);
     }
-    out + "\n" + &plain
+    rows
 }

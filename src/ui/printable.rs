@@ -371,8 +371,13 @@ fn units(line: &str, columns: usize) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The most cells that a terminal may take.
-fn cells(unit: &str) -> usize {
+/// Whether our own user may write that character. What hides, reorders or controls is left out of a paste.
+pub fn is_writable(c: char) -> bool {
+    matches!(fate(c), Fate::Keep | Fate::LineBreak | Fate::Tab | Fate::Joiner | Fate::Selector)
+}
+
+/// The most cells that a terminal may take for a grapheme cluster or a scalar.
+pub fn cells(unit: &str) -> usize {
     unit.chars()
         .map(|c| match (c, c.width().unwrap_or(0)) {
             ('\u{fe0f}', _) => 1,

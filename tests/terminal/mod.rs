@@ -117,8 +117,13 @@ impl Display {
     }
 }
 
-/// `tete` with these arguments, for a terminal.
+/// `tete` with these arguments, in lines on a terminal.
 pub fn tete(args: &[&str]) -> CommandBuilder {
+    command(TETE, &[args, &["--plain"]].concat())
+}
+
+/// `tete` with these arguments, as a full screen.
+pub fn screen(args: &[&str]) -> CommandBuilder {
     command(TETE, args)
 }
 

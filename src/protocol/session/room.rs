@@ -82,7 +82,9 @@ impl Room {
                 }
             },
             Frame::Pong(token) => {
-                link.ping = link.ping.filter(|(sent, _)| *sent != token);
+                if let Some((_, sent)) = link.ping.take_if(|(expected, _)| *expected == token) {
+                    link.round_trip = Some(now.saturating_sub(sent));
+                }
                 None
             }
             Frame::Ping(token) => {
@@ -184,6 +186,9 @@ pub struct Link {
     /// Whether this side sends PINGs: not where each record has its tick.
     pinging: bool,
     last_ping: Duration,
+    /// A PING is wanted now, to learn the round-trip time.
+    measuring: bool,
+    round_trip: Option<Duration>,
 }
 
 /// How far an epoch change is. Those that wait for the partner do so until a limit of time.
@@ -237,6 +242,8 @@ impl Link {
             pings: 0,
             pinging,
             last_ping: now,
+            measuring: false,
+            round_trip: None,
         }
     }
 
@@ -262,6 +269,16 @@ impl Link {
         self.wanted = true;
     }
 
+    /// The round-trip time is wanted.
+    pub fn measure(&mut self) {
+        self.measuring = true;
+    }
+
+    /// How long the last PING took to be answered.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
     /// Since when a PING is not answered.
     pub fn unanswered(&self) -> Option<Duration> {
         self.ping.map(|(_, sent)| sent)
@@ -273,8 +290,12 @@ impl Link {
     }
 
     fn ping_at(&self) -> Option<Duration> {
-        let since = self.unreceipted.filter(|_| self.pinging && self.ping.is_none())?;
-        Some((since + UNRECEIPTED).max(self.last_ping + PING))
+        if !self.pinging || self.ping.is_some() {
+            return None;
+        }
+        let since =
+            if self.measuring { Some(self.last_ping) } else { self.unreceipted.map(|since| since + UNRECEIPTED) };
+        Some(since?.max(self.last_ping + PING))
     }
 
     fn next_ping(&mut self, now: Duration) -> Option<Token> {
@@ -283,6 +304,7 @@ impl Link {
         self.pings += 1;
         self.ping = Some((token, now));
         self.last_ping = now;
+        self.measuring = false;
         Some(token)
     }
 

@@ -12,9 +12,11 @@ use rustyline::{
 use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::Asked;
 use super::terminal::{LineEditor, Watch};
-use super::{Action, Ask, Asked, Command};
 use crate::protocol::delivery::TEXT;
+use crate::ui::commands::Typed;
+use crate::ui::interface::{Action, Ask};
 use crate::ui::messages::{Status, Words, compared};
 use crate::ui::printable::Printable;
 
@@ -109,7 +111,7 @@ impl Reader {
                     Some(line)
                 }
             }
-            Typed::Command(command) => {
+            Typed::Command(command, _) => {
                 let _ = self.act.blocking_send(Action::Command(command));
                 None
             }
@@ -156,32 +158,6 @@ fn answer(question: u64, what: Ask, typed: Zeroizing<String>) -> Action {
     }
 }
 
-/// A line of the chat, as its writer meant it.
-#[derive(PartialEq, Eq, Debug)]
-enum Typed<'a> {
-    Text(&'a str),
-    Command(Command),
-    Unknown(&'a str),
-}
-
-impl<'a> Typed<'a> {
-    /// Only what was typed can be a command; a paste is a text whatever it begins with.
-    fn read(line: &'a str, typed: bool) -> Self {
-        let Some(rest) = line.strip_prefix(['/', '／']).filter(|_| typed) else { return Self::Text(line) };
-        if rest.starts_with(['/', '／']) {
-            return Self::Text(rest);
-        }
-        match rest.trim_end() {
-            "help" | "?" => Self::Command(Command::Help),
-            "code" => Self::Command(Command::Code),
-            "rekey" => Self::Command(Command::Rekey),
-            "who" => Self::Command(Command::Who),
-            "quit" => Self::Command(Command::Quit),
-            _ => Self::Unknown(line.split_whitespace().next().unwrap_or_default()),
-        }
-    }
-}
-
 enum Line {
     Text(Zeroizing<String>),
     Bad(Status),
@@ -223,16 +199,6 @@ fn skip_line(input: &mut impl io::BufRead) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_is_only_what_was_typed() {
-        assert_eq!(Typed::read("/quit", true), Typed::Command(Command::Quit));
-        assert_eq!(Typed::read("／quit ", true), Typed::Command(Command::Quit));
-        assert_eq!(Typed::read("/quit", false), Typed::Text("/quit"));
-        assert_eq!(Typed::read("//quit", true), Typed::Text("/quit"));
-        assert_eq!(Typed::read("/send x", true), Typed::Unknown("/send"));
-        assert_eq!(Typed::read("see /quit", true), Typed::Text("see /quit"));
-    }
 
     fn lines(input: &[u8]) -> Vec<Option<String>> {
         let mut input = input;

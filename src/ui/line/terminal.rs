@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::tcgetwinsize;
 use rustyline::completion::Completer;
 use rustyline::config::{Behavior, BellStyle, ColorMode, Config};
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -21,8 +21,6 @@ use crate::ui::messages::{Lang, Words};
 const COLUMNS: usize = 80;
 /// How long the editor may take to stand still when the program ends.
 const FREEZE: Duration = Duration::from_millis(500);
-/// Ends a synchronized update and bracketed paste, and clears the row of the prompt.
-const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
 /// Goes up and down again: moves nothing, but makes the editor paint its prompt.
 const NUDGE: &str = "\x1b[A\n";
 /// After so long a nudge that was not followed is repeated.
@@ -31,33 +29,6 @@ const NUDGE_AGAIN: Duration = Duration::from_millis(250);
 /// A line editor with its history in memory only.
 pub type LineEditor = Editor<Painting, MemHistory>;
 type Printer = Box<dyn ExternalPrinter + Send>;
-
-/// Remembers how the terminal was, to put it back however the program ends.
-#[derive(Clone)]
-pub struct TerminalGuard(Option<Termios>);
-
-impl TerminalGuard {
-    /// Takes note of the terminal's modes, if there is one.
-    pub fn new() -> Self {
-        Self(tcgetattr(io::stdin()).ok())
-    }
-
-    /// Puts the modes back, also those that the line editor has set by escape sequences.
-    pub fn restore(&self) {
-        if let Some(modes) = &self.0 {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
-            if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
-                let _ = terminal.write_all(RESET);
-            }
-        }
-    }
-}
-
-impl Default for TerminalGuard {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Asks for the partner's address, so that the command line need not tell with whom one talks.
 ///

@@ -2,27 +2,27 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use rustix::fs::OFlags;
 use tokio::sync::mpsc;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
+use super::Asked;
 use super::terminal::{Screen, columns};
-use super::{Asked, Show, Shown};
 use crate::protocol::delivery::Incoming;
+use crate::ui::interface::{Show, Shown};
 use crate::ui::messages::{Lang, Status, Words};
 use crate::ui::printable::Printable;
+use crate::ui::time::local_time;
 
 /// Below this many columns time and speaker get a row of their own.
 const NARROW: usize = 40;
-/// No time zone file is longer, in bytes.
-const ZONE_FILE: u64 = 1 << 20;
+/// Clears the terminal and what it has scrolled away.
+const WIPE: &str = "\x1b[H\x1b[2J\x1b[3J";
 /// Ages below this are not worth a word.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -62,6 +62,11 @@ impl Writer {
                     self.status(&status);
                     None
                 }
+                Show::Standing(_) | Show::End(_) => None,
+                Show::Wipe => {
+                    self.wipe();
+                    None
+                }
                 Show::Ask { question, what, about } => {
                     let asked = Arc::clone(&self.asked);
                     asked.ask(question, what, || about.iter().for_each(|status| self.status(status)));
@@ -79,6 +84,12 @@ impl Writer {
             }
         }
         self.screen.freeze();
+    }
+
+    fn wipe(&mut self) {
+        if self.status_to_terminal {
+            let _ = self.screen.print(Zeroizing::new(WIPE.into()), &mut io::stderr());
+        }
     }
 
     fn text(&mut self, text: &Incoming) -> io::Result<()> {
@@ -147,22 +158,4 @@ pub fn output_is_closed() -> bool {
     let output = rustix::fs::fstat(io::stdout()).map(|output| output.st_rdev);
     let both_ways = rustix::fs::fcntl_getfl(io::stdout()).is_ok_and(|flags| flags.contains(OFlags::RDWR));
     both_ways && matches!((null, output), (Ok(null), Ok(output)) if null == output)
-}
-
-/// Hours and minutes on the user's clock, so long ago.
-pub fn local_time(ago: Duration) -> String {
-    static ZONE: OnceLock<TimeZone> = OnceLock::new();
-    let ago = jiff::SignedDuration::try_from(ago).unwrap_or_default();
-    let then = Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH);
-    then.to_zoned(ZONE.get_or_init(zone).clone()).strftime("%H:%M").to_string()
-}
-
-/// The user's time zone, or UTC where `TZ` names something that is no zone file:
-/// the library would read a device for ever.
-fn zone() -> TimeZone {
-    let named = std::env::var("TZ").unwrap_or_default();
-    let path = Path::new(named.trim_start_matches(':'));
-    let file = path.metadata().is_ok_and(|file| file.is_file() && file.len() <= ZONE_FILE);
-    let elsewhere = path.is_absolute() && !file || path.components().any(|part| part == Component::ParentDir);
-    if elsewhere { TimeZone::UTC } else { TimeZone::system() }
 }

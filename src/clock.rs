@@ -31,6 +31,12 @@ pub struct Timer {
     timer: Option<Receiver>,
 }
 
+impl Default for Timer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Timer {
     /// A timer that is not set.
     pub fn new() -> Self {

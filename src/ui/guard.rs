@@ -1,0 +1,56 @@
+//! Gives the terminal back as it was, however the program ends.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// Ends a synchronized update and bracketed paste, and clears the row of the prompt.
+const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
+/// Clears the full screen, ends what it had the terminal report, and shows the screen from before.
+const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?1049l";
+
+/// Remembers how the terminal was.
+#[derive(Clone)]
+pub struct TerminalGuard {
+    modes: Option<Termios>,
+    /// The full screen is on.
+    full: Arc<AtomicBool>,
+}
+
+impl TerminalGuard {
+    /// Takes note of the terminal's modes, if there is one.
+    pub fn new() -> Self {
+        Self { modes: tcgetattr(io::stdin()).ok(), full: Arc::default() }
+    }
+
+    /// The full screen takes the terminal.
+    pub fn take(&self) {
+        self.full.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the full screen has it.
+    pub fn is_taken(&self) -> bool {
+        self.full.load(Ordering::SeqCst)
+    }
+
+    /// Puts the modes back, also those that were set by escape sequences.
+    pub fn restore(&self) {
+        let Some(modes) = &self.modes else { return };
+        let bytes = if self.full.swap(false, Ordering::SeqCst) { LEAVE } else { RESET };
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+        if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
+            let _ = terminal.write_all(bytes);
+        } else if bytes == LEAVE {
+            let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+        }
+    }
+}
+
+impl Default for TerminalGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,109 @@
+//! What the room and its user say to each other, whatever the user sits at.
+
+use std::io;
+
+use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use super::commands::Command;
+use super::messages::{Fault, Standing, Status};
+use super::printable::Printable;
+use crate::protocol::delivery::Incoming;
+
+/// What is asked of the user now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// Nothing: no prompt, and a pipe is not read.
+    Nothing,
+    /// The half that the partner reads out.
+    Half,
+    /// Whether both screens show the same.
+    Compare,
+    /// Texts and commands.
+    Chat,
+}
+
+/// What the user did.
+pub enum Action {
+    /// A half was typed, for the question of that number.
+    Half {
+        /// As in [`Show::Ask`].
+        question: u64,
+        /// As typed.
+        typed: Zeroizing<String>,
+    },
+    /// Both screens were compared, for the question of that number.
+    Compared {
+        /// As in [`Show::Ask`].
+        question: u64,
+        /// `None` if neither word was typed.
+        same: Option<bool>,
+    },
+    /// The caller is not the partner.
+    Next {
+        /// As in [`Show::Ask`].
+        question: u64,
+    },
+    /// A text. It stays with its writer unless `taken` says true.
+    Say {
+        /// What to say.
+        text: Zeroizing<String>,
+        /// Whether it was taken.
+        taken: oneshot::Sender<bool>,
+    },
+    /// A line that cannot be sent, and why.
+    Unsendable(Status),
+    /// A command.
+    Command(Command),
+    /// A command nobody knows.
+    UnknownCommand(Printable),
+    /// Ctrl-C at the prompt.
+    Interrupt,
+    /// Ctrl-D at the prompt, or the end of the pipe.
+    End,
+}
+
+/// What is to be shown.
+pub enum Show {
+    /// A text from the partner.
+    Text(Incoming),
+    /// A word of the program.
+    Status(Status),
+    /// How the room stands now.
+    Standing(Standing),
+    /// What was shown is to vanish.
+    Wipe,
+    /// The room is over, and the user may want to read what is there: why, if it ended otherwise than in order.
+    End(Option<Fault>),
+    /// Another question, once what it is about is shown.
+    Ask {
+        /// Number of the question, other than that of any before.
+        question: u64,
+        /// What is asked from now on.
+        what: Ask,
+        /// What the user must see first.
+        about: Option<Status>,
+    },
+}
+
+/// What became of what was to be shown.
+pub enum Shown {
+    /// The text of that id is on the screen, or written and flushed.
+    Text(u32),
+    /// Standard output is gone.
+    Broken(io::Error),
+}
+
+/// The user, as the room sees them.
+pub struct Ui {
+    /// What they do.
+    pub actions: mpsc::Receiver<Action>,
+    /// What they have been shown.
+    pub shown: mpsc::Receiver<Shown>,
+    /// What to show them.
+    pub screen: mpsc::Sender<Show>,
+    /// A person at a terminal, not a pipe.
+    pub interactive: bool,
+    /// The screen is the user's until they leave it, and shows how the room stands.
+    pub full_screen: bool,
+}

@@ -1,0 +1,244 @@
+//! The words of the full screen.
+
+use super::Lang;
+use crate::ui::commands::Command;
+
+/// What stands on the full screen beside texts and status.
+pub struct ScreenWords {
+    /// Our user, beside each of their texts.
+    pub you: &'static str,
+    /// The partner, beside each of theirs.
+    pub partner: &'static str,
+    /// In place of the input while nothing can be said.
+    pub waiting: &'static str,
+    /// Both have checked the code.
+    pub verified: &'static str,
+    /// They have not.
+    pub unverified: &'static str,
+    /// The line is well.
+    pub connected: &'static str,
+    /// Before the number of the epoch.
+    pub epoch: &'static str,
+    /// After the number of texts that the partner was not shown yet.
+    pub unshown: &'static str,
+    /// After the number of texts below the view.
+    pub below: &'static str,
+    /// Above the texts that are new.
+    pub new: &'static str,
+    /// A key was pressed that leaves when it is pressed again.
+    pub leave: &'static str,
+    /// No more can be written.
+    pub full: &'static str,
+    /// Keys after Ctrl-X.
+    pub chord: &'static str,
+    /// The room is over.
+    pub over: &'static str,
+    /// Above our half of the code.
+    pub read_out: &'static str,
+    /// Above the partner's half.
+    pub type_in: &'static str,
+    /// The half was right.
+    pub right: &'static str,
+    /// How to refuse a caller.
+    pub next: &'static str,
+    /// Above two halves to compare.
+    pub compare: &'static str,
+    /// Beside our half.
+    pub yours: &'static str,
+    /// Beside the partner's.
+    pub theirs: &'static str,
+    /// What to type after comparing.
+    pub agree: &'static str,
+    /// Prompt after comparing.
+    pub same: &'static str,
+    /// Prompt of a search.
+    pub find: &'static str,
+    /// Nothing was found.
+    pub nothing: &'static str,
+    /// Keys of a search.
+    pub find_keys: &'static str,
+    /// Before the number of lines of a paste.
+    pub paste: &'static str,
+    /// After it.
+    pub lines: &'static str,
+    /// Keys of that question.
+    pub paste_keys: &'static str,
+    /// Asks for a passphrase to be set.
+    pub choose: &'static str,
+    /// Asks for it again.
+    pub again: &'static str,
+    /// The two differ.
+    pub differ: &'static str,
+    /// Prompt for a passphrase.
+    pub passphrase: &'static str,
+    /// The screen is locked.
+    pub locked: &'static str,
+    /// After a wrong passphrase, before the seconds to wait.
+    pub wrong: &'static str,
+    /// Title of an alarm.
+    pub alarm: &'static str,
+    /// Key that closes what lies above the chat.
+    pub close: &'static str,
+    /// The terminal is too small.
+    pub small: &'static str,
+    /// Keys and what they do.
+    pub keys: &'static [(&'static str, &'static str)],
+}
+
+impl ScreenWords {
+    /// The words of a language.
+    pub fn of(lang: Lang) -> &'static Self {
+        match lang {
+            Lang::En => &ENGLISH,
+            Lang::Zh => &CHINESE,
+        }
+    }
+}
+
+impl Command {
+    /// What it does.
+    pub fn help(self, lang: Lang) -> &'static str {
+        match (lang, self) {
+            (Lang::En, Self::Help) => "keys and commands",
+            (Lang::En, Self::Who) => "with whom, since when, over what cipher",
+            (Lang::En, Self::Code) => "the pairing code again",
+            (Lang::En, Self::Find) => "look for a text (Ctrl-R)",
+            (Lang::En, Self::Clear) => "wipe this screen (Ctrl-X c)",
+            (Lang::En, Self::Lock) => "hide this screen behind a passphrase",
+            (Lang::En, Self::Rekey) => "fresh keys now",
+            (Lang::En, Self::Panic) => "wipe everything, leave at once (Ctrl-X p)",
+            (Lang::En, Self::Quit) => "leave",
+            (Lang::Zh, Self::Help) => "按键和命令",
+            (Lang::Zh, Self::Who) => "和谁、从何时起、用什么加密",
+            (Lang::Zh, Self::Code) => "再看一次配对码",
+            (Lang::Zh, Self::Find) => "找一句话（Ctrl-R）",
+            (Lang::Zh, Self::Clear) => "清空这边的屏幕（Ctrl-X c）",
+            (Lang::Zh, Self::Lock) => "锁屏，用口令解开",
+            (Lang::Zh, Self::Rekey) => "现在就换新密钥",
+            (Lang::Zh, Self::Panic) => "全部抹掉，马上离开（Ctrl-X p）",
+            (Lang::Zh, Self::Quit) => "离开",
+        }
+    }
+}
+
+const ENGLISH: ScreenWords = ScreenWords {
+    you: "you",
+    partner: "partner",
+    waiting: "Nobody is here yet. Ctrl-C ends.",
+    verified: "verified by code",
+    unverified: "not verified yet",
+    connected: "connected",
+    epoch: "epoch",
+    unshown: "not shown yet",
+    below: "below (Ctrl-End)",
+    new: "new",
+    leave: "Once more leaves the room.",
+    full: "A text is at most 65536 bytes.",
+    chord: "Ctrl-X, and then: c wipes this screen, p wipes everything and leaves",
+    over: "The room is over. Enter closes this screen.",
+    read_out: "Read your half to your partner by phone, or any way you know their voice:",
+    type_in: "Type the half that your partner reads to you:",
+    right: "Right. Waiting for your partner to type your half.",
+    next: "Not your partner? Type /next.",
+    compare: "Compare with your partner's screen, by phone or side by side:",
+    yours: "yours ",
+    theirs: "theirs",
+    agree: "On theirs the two halves change places, the pictures are the same. Type same if all agree, or different.",
+    same: "same or different: ",
+    find: "find: ",
+    nothing: "nothing found",
+    find_keys: "Enter: older  Ctrl-S: newer  Esc: done",
+    paste: "Paste",
+    lines: "lines?",
+    paste_keys: "Enter: yes  Esc: no",
+    choose: "Choose a passphrase that opens this screen again. It is for this run only. Esc: no lock.",
+    again: "The same once more:",
+    differ: "They differ. Choose again.",
+    passphrase: "passphrase: ",
+    locked: "This screen is locked.",
+    wrong: "Wrong. Wait, in seconds:",
+    alarm: "ALARM",
+    close: "Enter: close",
+    small: "too small",
+    keys: &[
+        ("Enter", "send"),
+        ("Alt-Enter, Ctrl-J", "new line"),
+        ("Tab", "complete a command"),
+        ("PgUp, PgDn, wheel", "scroll (also Shift-Up, Shift-Down)"),
+        ("Ctrl-Home, Ctrl-End", "first and last text"),
+        ("Ctrl-R", "search"),
+        ("Up, Down", "other rows, then what you sent before"),
+        ("Ctrl-A, Ctrl-E", "start and end of the line"),
+        ("Alt-B, Alt-F", "word by word (also Ctrl-Left, Ctrl-Right)"),
+        ("Ctrl-W, Alt-D", "cut a word"),
+        ("Ctrl-U, Ctrl-K", "cut to the start, to the end"),
+        ("Ctrl-Y", "put back what was cut"),
+        ("Ctrl-_, Alt-_", "undo, redo"),
+        ("Ctrl-C", "empty the input; twice when empty: leave"),
+        ("Ctrl-Z", "suspend"),
+        ("Ctrl-L", "draw everything anew"),
+        ("◌  ✓", "waiting; shown to your partner"),
+        ("~12:34", "written then, while the line was cut"),
+    ],
+};
+
+const CHINESE: ScreenWords = ScreenWords {
+    you: "你",
+    partner: "对方",
+    waiting: "还没人来。按 Ctrl-C 结束。",
+    verified: "配对码已核对",
+    unverified: "还没核对",
+    connected: "线路正常",
+    epoch: "密钥轮次",
+    unshown: "条对方没看到",
+    below: "条在下面（Ctrl-End）",
+    new: "新消息",
+    leave: "再按一次就离开房间。",
+    full: "一条最多 65536 字节。",
+    chord: "Ctrl-X 之后：c 清空这边的屏幕，p 全部抹掉并离开",
+    over: "房间没有了。按回车关掉这个界面。",
+    read_out: "把你这一半念给对方听（打电话，或用任何能听出是 ta 的方式）：",
+    type_in: "输入对方念给你的那一半：",
+    right: "对了。等对方输入你的那一半。",
+    next: "不是你等的人？输入 /next。",
+    compare: "和对方的屏幕核对（打电话，或当面）：",
+    yours: "你的",
+    theirs: "对方",
+    agree: "在对方屏幕上两半的位置相反，图案相同。全部一致就输入 一样，否则输入 不一样。",
+    same: "一样 还是 不一样：",
+    find: "查找：",
+    nothing: "没找到",
+    find_keys: "回车：往前找  Ctrl-S：往后找  Esc：好了",
+    paste: "要粘贴",
+    lines: "行吗？",
+    paste_keys: "回车：好  Esc：不要",
+    choose: "设一个解锁口令，只在这一次运行里有效。按 Esc 就不锁。",
+    again: "再输一遍：",
+    differ: "两遍不一样，请重新设。",
+    passphrase: "口令：",
+    locked: "屏幕已锁。",
+    wrong: "不对。请等（秒）：",
+    alarm: "警报",
+    close: "回车：关闭",
+    small: "太小了",
+    keys: &[
+        ("回车", "发送"),
+        ("Alt-回车、Ctrl-J", "换行"),
+        ("Tab", "补全命令"),
+        ("PgUp、PgDn、滚轮", "翻看（Shift-↑、Shift-↓ 也行）"),
+        ("Ctrl-Home、Ctrl-End", "最早和最新的一条"),
+        ("Ctrl-R", "查找"),
+        ("↑、↓", "上下行，再往上是以前发过的"),
+        ("Ctrl-A、Ctrl-E", "行首、行尾"),
+        ("Alt-B、Alt-F", "按词移动（Ctrl-←、Ctrl-→ 也行）"),
+        ("Ctrl-W、Alt-D", "剪掉一个词"),
+        ("Ctrl-U、Ctrl-K", "剪到行首、行尾"),
+        ("Ctrl-Y", "放回剪掉的"),
+        ("Ctrl-_、Alt-_", "撤销、重做"),
+        ("Ctrl-C", "清空输入；空的时候按两次：离开"),
+        ("Ctrl-Z", "挂起"),
+        ("Ctrl-L", "重画"),
+        ("◌  ✓", "还在路上；对方已看到"),
+        ("~12:34", "是那时写的，当时线路断着"),
+    ],
+};

@@ -1,0 +1,314 @@
+//! The full screen.
+//!
+//! ```text
+//! keys, shows, time -> state -> effects -> the room, the terminal
+//!                        |
+//!                      view -> cells -> the terminal
+//! ```
+//!
+//! It runs in a thread of its own, so that a terminal that stands still holds up nothing but itself, with a second
+//! thread that blocks on the terminal's input.
+
+pub mod editor;
+pub mod lock;
+pub mod scrollback;
+pub mod state;
+pub mod view;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use crossterm::event::{self, Event};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::guard::TerminalGuard;
+use super::interface::{Action, Show, Shown, Ui};
+use super::messages::Lang;
+use crate::clock::{Clock, Timer};
+use state::{Effect, Notify, State};
+
+/// Pause between two frames that no key has asked for.
+const FRAME: Duration = Duration::from_millis(33);
+/// Bytes that a frame seldom exceeds.
+const FRAME_BYTES: usize = 64 * 1024;
+/// Keys, or shows, that are taken before a frame is drawn.
+const BURST: usize = 256;
+/// How long a stop may take to come, and the shell to continue the program.
+const STOP: Duration = Duration::from_millis(200);
+/// Alternate screen, bracketed paste, focus, buttons and wheel of the mouse.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
+/// A frame begins: a terminal that knows this shows it as a whole.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+/// It is complete.
+const COMMIT: &[u8] = b"\x1b[?2026l";
+/// Clears the screen and what the terminal has kept of it.
+const WIPE: &[u8] = b"\x1b[2J\x1b[3J";
+/// Tells the desktop that something came, and not what.
+const NOTIFY: &[u8] = b"\x1b]9;tete\x07";
+
+/// What the user chose for the full screen.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// The screen locks itself after so long without a key.
+    pub lock: Option<Duration>,
+    /// How a user who looks elsewhere is told that something came.
+    pub notify: Notify,
+}
+
+/// Takes the terminal and starts both threads.
+pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<Ui> {
+    let terminal = Terminal::new(guard.clone())?;
+    let (act, actions) = mpsc::channel(1);
+    let (tell, shown) = mpsc::channel(64);
+    let (screen, show) = mpsc::channel(64);
+    let (press, keys) = mpsc::channel(BURST);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if press.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        let desk = Desk { terminal, keys, show, act, tell: tell.clone() };
+        if let Err(error) = runtime.block_on(desk.run(lang, options)) {
+            let _ = tell.blocking_send(Shown::Broken(error));
+        }
+    });
+    Ok(Ui { actions, shown, screen, interactive: true, full_screen: true })
+}
+
+/// Where the user sits: what is typed, shown and told.
+struct Desk {
+    terminal: Terminal,
+    keys: mpsc::Receiver<Event>,
+    show: mpsc::Receiver<Show>,
+    act: mpsc::Sender<Action>,
+    tell: mpsc::Sender<Shown>,
+}
+
+/// What moved the desk.
+enum Moved {
+    Key(Option<Event>),
+    Show(Option<Show>),
+    Continued,
+    Time,
+}
+
+impl Desk {
+    async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
+        let timer = Timer::new();
+        let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        self.terminal.enter()?;
+        let mut state = State::new(lang, self.terminal.size(), options.notify, options.lock, Clock.now());
+        let mut drawn_at = Duration::ZERO;
+        let mut due = true;
+        loop {
+            let now = Clock.now();
+            state.tick(now);
+            due |= state.take_changed();
+            if due && now >= drawn_at + FRAME {
+                self.terminal.draw(&state)?;
+                (due, drawn_at) = (false, now);
+                while let Some(id) = state.seen() {
+                    if self.tell.send(Shown::Text(id)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            let frame = due.then(|| drawn_at + FRAME);
+            let wake = [frame, state.deadline()].into_iter().flatten().min();
+            let moved = tokio::select! {
+                key = self.keys.recv() => Moved::Key(key),
+                show = self.show.recv() => Moved::Show(show),
+                _ = continued.recv() => Moved::Continued,
+                () = timer.until(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
+            };
+            match moved {
+                Moved::Key(Some(key)) => {
+                    state.tick(Clock.now());
+                    state.input(key);
+                    // An echo does not wait for the next frame, but a paste of keys is one.
+                    for _ in 0..BURST {
+                        if !self.perform(&mut state).await? {
+                            return Ok(());
+                        }
+                        let Ok(key) = self.keys.try_recv() else { break };
+                        state.input(key);
+                    }
+                    drawn_at = Duration::ZERO;
+                }
+                // The terminal is gone, and the room is told by a signal.
+                Moved::Key(None) => return Ok(()),
+                Moved::Show(Some(show)) => {
+                    state.show(show);
+                    for _ in 0..BURST {
+                        let Ok(show) = self.show.try_recv() else { break };
+                        state.show(show);
+                    }
+                }
+                // The room is done with the user. One who may still read leaves by a key.
+                Moved::Show(None) if !state.is_over() => return Ok(()),
+                Moved::Show(None) => return self.read_on(state).await,
+                Moved::Continued => self.terminal.enter()?,
+                Moved::Time => {}
+            }
+            if !self.perform(&mut state).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The room is over and stays on the screen until the user leaves.
+    async fn read_on(&mut self, mut state: State) -> io::Result<()> {
+        let timer = Timer::new();
+        loop {
+            state.tick(Clock.now());
+            self.terminal.draw(&state)?;
+            let wake = state.deadline();
+            tokio::select! {
+                key = self.keys.recv() => match key {
+                    Some(key) => state.input(key),
+                    None => return Ok(()),
+                },
+                () = timer.until(wake.unwrap_or_default()), if wake.is_some() => {}
+            }
+            if !self.perform(&mut state).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what the state wants done. `false` if the user has left.
+    async fn perform(&mut self, state: &mut State) -> io::Result<bool> {
+        while let Some(effect) = state.effect() {
+            match effect {
+                Effect::Act(action) => drop(self.act.send(action).await),
+                Effect::Say(text) => {
+                    let (taken, answer) = oneshot::channel();
+                    drop(self.act.send(Action::Say { text, taken }).await);
+                    state.said(answer.await == Ok(true));
+                }
+                Effect::Interrupt => drop(kill_process(getpid(), Signal::INT)),
+                Effect::Bell => self.terminal.write(b"\x07")?,
+                Effect::Notify => self.terminal.write(NOTIFY)?,
+                Effect::Suspend => self.suspend().await?,
+                Effect::Redraw => self.terminal.redraw(state.size())?,
+                Effect::Wipe => self.terminal.wipe()?,
+                Effect::Leave => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives the terminal back and stops, as every program does on Ctrl-Z. Where no shell
+    /// could continue it the system does not stop it.
+    async fn suspend(&mut self) -> io::Result<()> {
+        let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        self.terminal.leave()?;
+        let _ = kill_process(getpid(), Signal::TSTP);
+        let _ = tokio::time::timeout(STOP, continued.recv()).await;
+        self.terminal.enter()
+    }
+}
+
+/// The terminal, and what it shows.
+struct Terminal {
+    guard: TerminalGuard,
+    frame: Frame,
+    shown: Buffer,
+    next: Buffer,
+    color: bool,
+}
+
+impl Terminal {
+    fn new(guard: TerminalGuard) -> io::Result<Self> {
+        let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let frame = Frame { bytes: Zeroizing::new(Vec::with_capacity(FRAME_BYTES)), file };
+        Ok(Self { guard, frame, shown: Buffer::default(), next: Buffer::default(), color })
+    }
+
+    fn size(&self) -> (u16, u16) {
+        match crossterm::terminal::size() {
+            Ok((columns, rows)) if columns > 0 && rows > 0 => (columns.min(1_000), rows.min(500)),
+            _ => (80, 24),
+        }
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        crossterm::terminal::enable_raw_mode()?;
+        self.guard.take();
+        self.write(ENTER)?;
+        self.redraw(self.size())
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        crossterm::terminal::disable_raw_mode()?;
+        self.guard.restore();
+        Ok(())
+    }
+
+    /// The next frame is drawn on an empty screen.
+    fn redraw(&mut self, (columns, rows): (u16, u16)) -> io::Result<()> {
+        let area = Rect::new(0, 0, columns, rows);
+        self.shown = Buffer::empty(area);
+        self.next = Buffer::empty(area);
+        self.write(b"\x1b[2J")
+    }
+
+    fn wipe(&mut self) -> io::Result<()> {
+        self.redraw(self.size())?;
+        self.write(WIPE)
+    }
+
+    fn draw(&mut self, state: &State) -> io::Result<()> {
+        let cursor = view::draw(state, self.color, &mut self.next);
+        self.frame.bytes.extend_from_slice(BEGIN);
+        let mut backend = CrosstermBackend::new(&mut self.frame);
+        backend.hide_cursor()?;
+        backend.draw(self.shown.diff_iter(&self.next))?;
+        if let Some(Position { x, y }) = cursor {
+            backend.set_cursor_position((x, y))?;
+            backend.show_cursor()?;
+        }
+        self.write(COMMIT)?;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        Ok(())
+    }
+
+    /// Sends what was drawn and these bytes, unless the terminal was given back meanwhile.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.frame.bytes.extend_from_slice(bytes);
+        let sent = if self.guard.is_taken() { self.frame.file.write_all(&self.frame.bytes) } else { Ok(()) };
+        self.frame.bytes.zeroize();
+        sent
+    }
+}
+
+/// What is written to the terminal at once. Wiped when it was.
+struct Frame {
+    bytes: Zeroizing<Vec<u8>>,
+    file: File,
+}
+
+impl Write for Frame {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    /// A frame is sent when it is complete, whatever the library thinks.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,557 @@
+//! The line being written: a text of any number of lines, edited by grapheme cluster.
+//!
+//! Knows nothing of keys and colours. Its memory for the text is taken once, so that growing leaves no copy behind.
+
+use std::ops::Range;
+
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
+use unicode_width::UnicodeWidthStr as _;
+use zeroize::Zeroizing;
+
+use crate::ui::printable::{cells, is_writable};
+
+/// Changes that can be taken back.
+const UNDO: usize = 200;
+/// Bytes of them.
+const UNDO_BYTES: usize = 1 << 20;
+
+/// What can be done to the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edit {
+    /// One cluster to the left.
+    Left,
+    /// One cluster to the right.
+    Right,
+    /// To the start of the word.
+    WordLeft,
+    /// To the end of the word.
+    WordRight,
+    /// To the start of the line.
+    Home,
+    /// To the end of the line.
+    End,
+    /// To the start of the text.
+    First,
+    /// To the end of the text.
+    Last,
+    /// Removes the cluster before the cursor.
+    Backspace,
+    /// Removes the cluster after the cursor.
+    Delete,
+    /// Removes back to the start of the word.
+    CutWordLeft,
+    /// Removes back to the last blank.
+    CutBlankLeft,
+    /// Removes to the end of the word.
+    CutWordRight,
+    /// Removes to the start of the line.
+    CutHome,
+    /// Removes to the end of the line.
+    CutEnd,
+    /// Puts back what was cut last.
+    PutBack,
+    /// Exchanges the clusters before and after the cursor.
+    Transpose,
+    /// Takes the last change back.
+    Undo,
+    /// Takes the last undo back.
+    Redo,
+}
+
+/// A text and a cursor in it.
+pub struct Editor {
+    text: Zeroizing<String>,
+    /// In bytes, always between two clusters.
+    cursor: usize,
+    limit: usize,
+    /// A part of it was pasted, so it is no command.
+    pasted: bool,
+    cut: Zeroizing<String>,
+    undo: Vec<Change>,
+    redo: Vec<Change>,
+    /// The next typed character belongs to the last change.
+    typing: bool,
+    /// The column that moves up and down keep to.
+    column: Option<usize>,
+}
+
+/// At `at`, `removed` gave way to `inserted`.
+struct Change {
+    at: usize,
+    removed: Zeroizing<String>,
+    inserted: Zeroizing<String>,
+    /// Where the cursor was.
+    cursor: usize,
+}
+
+/// The text in rows of a box, and the cursor's place among them.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// Bytes of each row; the blank or line break at its end may be left out.
+    pub rows: Vec<Range<usize>>,
+    /// The cursor's row.
+    pub row: usize,
+    /// The cursor's column, at most that after the last.
+    pub column: usize,
+}
+
+impl Editor {
+    /// An empty text of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            text: Zeroizing::new(String::with_capacity(limit)),
+            cursor: 0,
+            limit,
+            pasted: false,
+            cut: Zeroizing::default(),
+            undo: Vec::new(),
+            redo: Vec::new(),
+            typing: false,
+            column: None,
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The cursor's place, in bytes.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether all of it was typed, key by key.
+    pub fn is_typed(&self) -> bool {
+        !self.pasted
+    }
+
+    /// Writes at the cursor what a key stands for. `false` if the text would become too long.
+    pub fn insert(&mut self, typed: &str) -> bool {
+        let goes_on = self.typing && !typed.contains(char::is_whitespace);
+        let inserted = self.replace(self.cursor..self.cursor, typed, goes_on);
+        self.typing = inserted;
+        inserted
+    }
+
+    /// Writes at the cursor what was pasted, with line breaks of any system.
+    pub fn paste(&mut self, pasted: &str) -> bool {
+        let mut clean = Zeroizing::new(String::with_capacity(pasted.len()));
+        let mut rest = pasted.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '\r' if rest.peek() == Some(&'\n') => {}
+                '\r' => clean.push('\n'),
+                c => clean.push(c),
+            }
+        }
+        let inserted = self.replace(self.cursor..self.cursor, &clean, false);
+        self.pasted |= inserted;
+        inserted
+    }
+
+    /// Puts another text in place of this one, which can be undone. The cursor comes after it.
+    pub fn set(&mut self, text: &str) {
+        self.replace(0..self.text.len(), text, false);
+        self.cursor = self.text.len();
+        // A text that comes back may have been pasted once.
+        self.pasted = true;
+    }
+
+    /// Removes everything, which can be undone.
+    pub fn empty(&mut self) {
+        self.cut(0..self.text.len());
+        self.pasted = false;
+    }
+
+    /// The text; what is left is an empty one without a past.
+    pub fn take(&mut self) -> Zeroizing<String> {
+        let text = Zeroizing::new(self.text.to_string());
+        *self = Self { cut: std::mem::take(&mut self.cut), ..Self::new(self.limit) };
+        text
+    }
+
+    /// Does one thing.
+    pub fn edit(&mut self, edit: Edit) {
+        let before = (self.cursor, self.text.len());
+        match edit {
+            Edit::Left => self.cursor = self.left(self.cursor),
+            Edit::Right => self.cursor = self.right(self.cursor),
+            Edit::WordLeft => self.cursor = self.word_left(),
+            Edit::WordRight => self.cursor = self.word_right(),
+            Edit::Home => self.cursor = self.line_start(),
+            Edit::End => self.cursor = self.line_end(),
+            Edit::First => self.cursor = 0,
+            Edit::Last => self.cursor = self.text.len(),
+            Edit::Backspace => self.remove(self.left(self.cursor)..self.cursor),
+            Edit::Delete => self.remove(self.cursor..self.right(self.cursor)),
+            Edit::CutWordLeft => self.cut(self.word_left()..self.cursor),
+            Edit::CutBlankLeft => self.cut(self.blank_left()..self.cursor),
+            Edit::CutWordRight => self.cut(self.cursor..self.word_right()),
+            Edit::CutHome => self.cut(self.line_start()..self.cursor),
+            Edit::CutEnd if self.cursor == self.line_end() => self.cut(self.cursor..self.right(self.cursor)),
+            Edit::CutEnd => self.cut(self.cursor..self.line_end()),
+            Edit::PutBack => {
+                let cut = self.cut.clone();
+                self.replace(self.cursor..self.cursor, &cut, false);
+            }
+            Edit::Transpose => self.transpose(),
+            Edit::Undo => self.travel(true),
+            Edit::Redo => self.travel(false),
+        }
+        self.typing &= before == (self.cursor, self.text.len());
+        self.column = None;
+        self.pasted &= !self.text.is_empty();
+    }
+
+    /// One row up or down in a box of that width. `false` from the first row up and the last one down.
+    pub fn move_row(&mut self, down: bool, columns: usize) -> bool {
+        let layout = self.layout(columns);
+        let wanted = *self.column.get_or_insert(layout.column);
+        let row = if down { layout.row.checked_add(1) } else { layout.row.checked_sub(1) };
+        let Some(range) = row.and_then(|row| layout.rows.get(row)).cloned() else { return false };
+        self.typing = false;
+        let (mut cursor, mut column) = (range.start, 0);
+        for cluster in self.slice(range).graphemes(true) {
+            column += cluster.width();
+            if column > wanted {
+                break;
+            }
+            cursor += cluster.len();
+        }
+        self.cursor = cursor;
+        self.settle();
+        true
+    }
+
+    /// Breaks the text into rows of at most so many columns: at line breaks, after blanks and beside wide
+    /// characters, and inside a word only when it alone is wider. A blank at a break may stand beyond the edge.
+    pub fn layout(&self, columns: usize) -> Layout {
+        let columns = columns.max(2);
+        let mut out = Layout { rows: Vec::new(), row: 0, column: 0 };
+        let mut start = 0;
+        for line in self.text.split('\n') {
+            self.lay_line(start..start + line.len(), columns, &mut out);
+            start += line.len() + 1;
+        }
+        out
+    }
+
+    fn lay_line(&self, line: Range<usize>, columns: usize, out: &mut Layout) {
+        let (mut start, mut width) = (line.start, 0);
+        // Where the row can be broken, and its width up to there.
+        let mut fold = None;
+        let mut after_blank = false;
+        for (place, cluster) in self.slice(line.clone()).grapheme_indices(true) {
+            let (at, wide, blank) = (line.start + place, cells(cluster), cluster == " ");
+            if at > start && !blank && (after_blank || wide == 2) {
+                fold = Some((at, width));
+            }
+            after_blank = blank || wide == 2;
+            if width + wide > columns && !blank && at > start {
+                let (next, used) = fold.filter(|(at, _)| *at > start).unwrap_or((at, width));
+                self.push_row(start..next, line.end, columns, out);
+                (start, width, fold) = (next, width - used, None);
+            }
+            width += wide;
+        }
+        self.push_row(start..line.end, line.end, columns, out);
+        // The cursor after a full row stands on one of its own.
+        if self.cursor == line.end && width >= columns {
+            out.rows.push(line.end..line.end);
+            (out.row, out.column) = (out.rows.len() - 1, 0);
+        }
+    }
+
+    fn push_row(&self, row: Range<usize>, line_end: usize, columns: usize, out: &mut Layout) {
+        if row.contains(&self.cursor) || self.cursor == row.end && row.end == line_end {
+            let before =
+                self.slice(row.start..self.cursor).graphemes(true).map(|cluster| cluster.width()).sum::<usize>();
+            (out.row, out.column) = (out.rows.len(), before.min(columns));
+        }
+        out.rows.push(row);
+    }
+
+    fn slice(&self, range: Range<usize>) -> &str {
+        self.text.get(range).unwrap_or_default()
+    }
+
+    fn left(&self, from: usize) -> usize {
+        GraphemeCursor::new(from, self.text.len(), true).prev_boundary(&self.text, 0).ok().flatten().unwrap_or(0)
+    }
+
+    fn right(&self, from: usize) -> usize {
+        let next = GraphemeCursor::new(from, self.text.len(), true).next_boundary(&self.text, 0).ok().flatten();
+        next.unwrap_or(self.text.len())
+    }
+
+    fn word_left(&self) -> usize {
+        let before = self.slice(0..self.cursor);
+        let words = before.split_word_bound_indices().rev();
+        words.map(|(at, word)| (at, is_word(word))).find(|(_, word)| *word).map_or(0, |(at, _)| self.boundary(at))
+    }
+
+    fn word_right(&self) -> usize {
+        let after = self.slice(self.cursor..self.text.len());
+        let mut words = after.split_word_bound_indices();
+        let end = words.find(|(_, word)| is_word(word)).map(|(at, word)| self.cursor + at + word.len());
+        end.map_or(self.text.len(), |at| self.boundary(at))
+    }
+
+    fn blank_left(&self) -> usize {
+        let before = self.slice(0..self.cursor).trim_end();
+        let at = before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8());
+        self.boundary(at)
+    }
+
+    fn line_start(&self) -> usize {
+        self.slice(0..self.cursor).rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    fn line_end(&self) -> usize {
+        self.slice(self.cursor..self.text.len()).find('\n').map_or(self.text.len(), |at| self.cursor + at)
+    }
+
+    /// That place, or the next one between two clusters.
+    fn boundary(&self, at: usize) -> usize {
+        let inside = GraphemeCursor::new(at, self.text.len(), true).is_boundary(&self.text, 0) == Ok(false);
+        if inside { self.right(at) } else { at }
+    }
+
+    fn remove(&mut self, range: Range<usize>) {
+        self.replace(range, "", false);
+    }
+
+    fn cut(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            self.cut = Zeroizing::new(self.slice(range.clone()).to_owned());
+            self.remove(range);
+        }
+    }
+
+    fn transpose(&mut self) {
+        let end = if self.cursor == self.line_end() { self.cursor } else { self.right(self.cursor) };
+        let middle = self.left(end);
+        let start = self.left(middle);
+        let swapped = Zeroizing::new([self.slice(middle..end), self.slice(start..middle)].concat());
+        if start < middle && !swapped.contains('\n') {
+            self.replace(start..end, &swapped, false);
+        }
+    }
+
+    /// One change, to be undone as one; together with the last if it goes on with that.
+    fn replace(&mut self, range: Range<usize>, by: &str, goes_on: bool) -> bool {
+        let mut inserted = Zeroizing::new(String::with_capacity(by.len() * 4));
+        for c in by.chars().filter(|c| is_writable(*c)) {
+            if c == '\t' { inserted.push_str("    ") } else { inserted.push(c) }
+        }
+        if self.text.len() - range.len() + inserted.len() > self.limit {
+            return false;
+        }
+        if range.is_empty() && inserted.is_empty() {
+            return true;
+        }
+        let removed = Zeroizing::new(self.slice(range.clone()).to_owned());
+        let change = Change { at: range.start, removed, inserted, cursor: self.cursor };
+        self.apply(&change.inserted, range);
+        match self.undo.last_mut() {
+            Some(last) if goes_on => {
+                let both = [last.inserted.as_str(), change.inserted.as_str()].concat();
+                last.inserted = Zeroizing::new(both);
+            }
+            _ => self.undo.push(change),
+        }
+        self.redo.clear();
+        let bytes =
+            |undo: &[Change]| undo.iter().map(|change| change.removed.len() + change.inserted.len()).sum::<usize>();
+        while self.undo.len() > UNDO || self.undo.len() > 1 && bytes(&self.undo) > UNDO_BYTES {
+            self.undo.remove(0);
+        }
+        true
+    }
+
+    fn apply(&mut self, insert: &str, range: Range<usize>) {
+        let end = range.start + insert.len();
+        self.text.replace_range(range, insert);
+        self.cursor = end;
+        self.typing = false;
+        self.column = None;
+        self.settle();
+    }
+
+    /// What was typed may have joined the clusters around it.
+    fn settle(&mut self) {
+        self.cursor = self.boundary(self.cursor);
+    }
+
+    fn travel(&mut self, back: bool) {
+        let (from, to) = if back { (&mut self.undo, &mut self.redo) } else { (&mut self.redo, &mut self.undo) };
+        let Some(Change { at, removed, inserted, cursor }) = from.pop() else { return };
+        let before = self.cursor;
+        to.push(Change { at, removed: inserted.clone(), inserted: removed.clone(), cursor: before });
+        self.apply(&removed, at..at + inserted.len());
+        if back {
+            self.cursor = cursor;
+            self.settle();
+        }
+    }
+}
+
+fn is_word(part: &str) -> bool {
+    part.chars().any(char::is_alphanumeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn editor(text: &str) -> Editor {
+        let mut editor = Editor::new(65_536);
+        assert!(editor.insert(text));
+        editor
+    }
+
+    fn does(text: &str, edits: &[Edit]) -> (String, usize) {
+        let mut editor = editor(text);
+        edits.iter().for_each(|edit| editor.edit(*edit));
+        (editor.text().to_owned(), editor.cursor())
+    }
+
+    #[test]
+    fn clusters_are_moved_over_and_deleted_whole() {
+        for cluster in ["你", "👨‍👩‍👧", "👍🏽", "e\u{301}", "❤\u{fe0f}", "🇨🇳", "ก็", "한", "क्षि", "ש\u{5b8}"]
+        {
+            let text = format!("a{cluster}b");
+            let (left, cursor) = does(&text, &[Edit::Left, Edit::Left]);
+            assert_eq!((left, cursor), (text.clone(), 1), "{cluster}");
+            assert_eq!(does(&text, &[Edit::Left, Edit::Backspace]).0, "ab", "{cluster}");
+            assert_eq!(does(&text, &[Edit::First, Edit::Right, Edit::Delete]).0, "ab", "{cluster}");
+        }
+    }
+
+    #[test]
+    fn a_mark_that_is_typed_joins_the_cluster_before_it() {
+        let mut editor = editor("eb");
+        editor.edit(Edit::Left);
+        assert!(editor.insert("\u{301}"));
+        editor.edit(Edit::Backspace);
+        assert_eq!(editor.text(), "b");
+    }
+
+    #[test]
+    fn words_are_those_of_unicode() {
+        assert_eq!(does("see you, then", &[Edit::WordLeft]).1, 9);
+        assert_eq!(does("see you, then", &[Edit::WordLeft, Edit::CutWordLeft]), ("see then".into(), 4));
+        assert_eq!(does("see you, then", &[Edit::First, Edit::WordRight]).1, 3);
+        assert_eq!(does("a b/c d", &[Edit::CutBlankLeft, Edit::CutBlankLeft]).0, "a ");
+        assert_eq!(does("你好吗", &[Edit::WordLeft]).1, 6);
+        assert_eq!(does("one two", &[Edit::First, Edit::CutWordRight]).0, " two");
+    }
+
+    #[test]
+    fn lines_have_a_start_and_an_end_of_their_own() {
+        assert_eq!(does("ab\ncd", &[Edit::Home]).1, 3);
+        assert_eq!(does("ab\ncd", &[Edit::First, Edit::End]).1, 2);
+        assert_eq!(does("ab\ncd", &[Edit::CutHome]).0, "ab\n");
+        assert_eq!(does("ab\ncd", &[Edit::First, Edit::CutEnd]).0, "\ncd");
+        assert_eq!(does("ab\ncd", &[Edit::First, Edit::End, Edit::CutEnd]).0, "abcd");
+    }
+
+    #[test]
+    fn what_was_cut_can_be_put_elsewhere() {
+        assert_eq!(does("one two", &[Edit::CutWordLeft, Edit::Home, Edit::PutBack]), ("twoone ".into(), 3));
+        assert_eq!(does("ba", &[Edit::Transpose]).0, "ab");
+        assert_eq!(does("你👍🏽", &[Edit::Transpose]).0, "👍🏽你");
+        assert_eq!(does("a\nb", &[Edit::First, Edit::Transpose]).0, "a\nb");
+    }
+
+    #[test]
+    fn changes_are_undone_word_by_word_and_redone() {
+        let mut editor = Editor::new(100);
+        for c in "one two".chars() {
+            assert!(editor.insert(&c.to_string()));
+        }
+        editor.edit(Edit::Undo);
+        assert_eq!(editor.text(), "one");
+        editor.edit(Edit::Undo);
+        assert_eq!(editor.text(), "");
+        editor.edit(Edit::Redo);
+        editor.edit(Edit::Redo);
+        assert_eq!((editor.text(), editor.cursor()), ("one two", 7));
+        editor.edit(Edit::CutHome);
+        editor.edit(Edit::Undo);
+        assert_eq!((editor.text(), editor.cursor()), ("one two", 7));
+    }
+
+    #[test]
+    fn a_paste_has_line_breaks_of_one_kind_and_nothing_that_hides() {
+        let mut editor = Editor::new(100);
+        assert!(editor.paste("a\r\nb\rc\td\u{202e}\x1b[31m\u{200b}e"));
+        assert_eq!(editor.text(), "a\nb\nc    d[31me");
+        assert!(!editor.is_typed());
+        editor.take();
+        assert!(editor.is_typed());
+    }
+
+    #[test]
+    fn what_would_be_too_long_is_refused_whole() {
+        let mut editor = Editor::new(4);
+        assert!(editor.insert("你"));
+        assert!(!editor.insert("好"));
+        assert!(!editor.paste("ab"));
+        assert!(editor.insert("a"));
+        assert_eq!(editor.text(), "你a");
+    }
+
+    fn rows(text: &str, columns: usize) -> Vec<String> {
+        let editor = editor(text);
+        editor.layout(columns).rows.into_iter().map(|row| editor.slice(row).to_owned()).collect()
+    }
+
+    #[test]
+    fn rows_break_after_blanks_and_beside_wide_characters() {
+        assert_eq!(rows("one two", 5), ["one ", "two"]);
+        assert_eq!(rows("ab 你好吗", 5), ["ab 你", "好吗"]);
+        assert_eq!(rows("abcdefg", 3), ["abc", "def", "g"]);
+        assert_eq!(rows("a\n\nb", 3), ["a", "", "b"]);
+        assert_eq!(rows("abc", 3), ["abc", ""]);
+        assert_eq!(rows("", 3), [""]);
+    }
+
+    #[test]
+    fn the_cursor_is_in_the_row_where_the_next_character_goes() {
+        let place = |text: &str, columns, edits: &[Edit]| {
+            let mut editor = editor(text);
+            edits.iter().for_each(|edit| editor.edit(*edit));
+            let layout = editor.layout(columns);
+            (layout.row, layout.column)
+        };
+        assert_eq!(place("你好", 10, &[]), (0, 4));
+        assert_eq!(place("你好", 10, &[Edit::Left]), (0, 2));
+        assert_eq!(place("👨‍👩‍👧", 10, &[]), (0, 2));
+        assert_eq!(place("one two", 5, &[Edit::WordLeft]), (1, 0));
+        assert_eq!(place("one two", 5, &[Edit::WordLeft, Edit::Left]), (0, 3));
+        assert_eq!(place("abc", 3, &[]), (1, 0));
+        assert_eq!(place("abc\nd", 3, &[Edit::Home, Edit::Left]), (1, 0));
+    }
+
+    #[test]
+    fn up_and_down_keep_the_column() {
+        let mut editor = editor("abcd\nx\n你好吗");
+        editor.edit(Edit::End);
+        assert!(editor.move_row(false, 10));
+        assert_eq!(editor.cursor(), 6);
+        assert!(editor.move_row(false, 10));
+        assert_eq!(editor.cursor(), 4);
+        assert!(!editor.move_row(false, 10));
+        editor.edit(Edit::Left);
+        assert!(editor.move_row(true, 10) && editor.move_row(true, 10));
+        assert_eq!(editor.cursor(), 10, "three columns lie inside a wide character");
+        assert!(!editor.move_row(true, 10));
+    }
+}

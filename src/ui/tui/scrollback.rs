@@ -1,0 +1,444 @@
+//! What was said, as far back as memory is allowed to reach, broken into rows for a width.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use jiff::Zoned;
+use jiff::civil::Date;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::ui::printable::Printable;
+
+/// Entries that are kept.
+pub const ENTRIES: usize = 10_000;
+/// Bytes of text that are kept.
+pub const BYTES: usize = 16 << 20;
+/// Below this many columns time and speaker get a row of their own.
+const NARROW: usize = 40;
+
+/// Who or what an entry is from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Our user.
+    Own {
+        /// Whether the partner was shown it.
+        shown: bool,
+    },
+    /// The partner.
+    Partner {
+        /// It was written while the line was cut, and the time is the partner's word.
+        late: bool,
+    },
+    /// The program.
+    Status {
+        /// It must not be overlooked.
+        alarm: bool,
+    },
+}
+
+/// Something that was said.
+pub struct Entry {
+    /// Its number; each is one above the last.
+    pub id: u64,
+    /// Who said it.
+    pub kind: Kind,
+    /// Hours and minutes.
+    pub time: String,
+    /// The day.
+    pub day: Date,
+    /// What was said.
+    pub text: Printable,
+}
+
+/// One row of the message area.
+pub enum Row<'a> {
+    /// Another day begins.
+    Day(Date),
+    /// What follows is new to the user.
+    New,
+    /// Time and speaker, where they have a row of their own.
+    Head(&'a Entry),
+    /// A row of text.
+    Text {
+        /// What it belongs to.
+        entry: &'a Entry,
+        /// Its place in the text, in bytes.
+        range: Range<usize>,
+        /// It is the first, and time and speaker stand beside it.
+        first: bool,
+    },
+}
+
+/// A row by the number of its entry and its place in that.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// [`Entry::id`].
+    pub id: u64,
+    /// Row of the entry.
+    pub row: usize,
+}
+
+/// How wide the message area is, and what stands in it beside the texts.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// Columns of the area.
+    pub columns: usize,
+    /// Columns of the longer name.
+    pub names: usize,
+    /// The first entry that is new to the user.
+    pub new_from: Option<u64>,
+}
+
+impl Shape {
+    /// Whether time and speaker have a row of their own.
+    pub fn is_narrow(&self) -> bool {
+        self.columns < NARROW
+    }
+
+    /// Columns before a text.
+    pub fn gutter(&self, kind: Kind) -> usize {
+        match kind {
+            _ if self.is_narrow() => 2,
+            // "12:01 · " and "12:01 partner │ ".
+            Kind::Status { .. } => 8,
+            Kind::Own { .. } | Kind::Partner { .. } => 9 + self.names,
+        }
+    }
+}
+
+/// The entries, oldest first. What falls out is wiped.
+#[derive(Default)]
+pub struct Scrollback {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    next: u64,
+}
+
+impl Scrollback {
+    /// Adds an entry and returns its number.
+    pub fn push(&mut self, kind: Kind, at: &Zoned, text: Printable) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.bytes += text.as_str().len();
+        self.entries.push_back(Entry { id, kind, time: at.strftime("%H:%M").to_string(), day: at.date(), text });
+        while self.entries.len() > ENTRIES || self.entries.len() > 1 && self.bytes > BYTES {
+            self.drop_first();
+        }
+        id
+    }
+
+    /// Wipes everything.
+    pub fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+
+    /// Takes the last entry back, if it is that one.
+    pub fn take_back(&mut self, id: u64) {
+        if self.entries.back().is_some_and(|entry| entry.id == id) {
+            self.bytes -= self.entries.pop_back().map_or(0, |entry| entry.text.as_str().len());
+        }
+    }
+
+    /// The partner was shown that text of ours.
+    pub fn mark_shown(&mut self, id: u64) {
+        if let Some(Entry { kind: Kind::Own { shown }, .. }) = self.index(id).and_then(|at| self.entries.get_mut(at)) {
+            *shown = true;
+        }
+    }
+
+    /// Entries that there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number that the next entry gets.
+    pub fn next_id(&self) -> u64 {
+        self.next
+    }
+
+    /// The rows that end at `bottom`, or with the last one, as many as fit; and the place of the last.
+    pub fn view(&self, bottom: Option<Place>, height: usize, shape: Shape) -> Vec<Row<'_>> {
+        let Some(bottom) = bottom.or_else(|| self.last_place(shape)) else { return Vec::new() };
+        let mut parts = Vec::new();
+        let mut left = height;
+        let mut at = self.index_near(bottom.id);
+        let mut upto = bottom.row.saturating_add(1);
+        loop {
+            let mut rows = self.rows(at, shape);
+            rows.truncate(upto);
+            let skipped = rows.len().saturating_sub(left);
+            left -= rows.len() - skipped;
+            parts.push(rows.split_off(skipped));
+            upto = usize::MAX;
+            match at.checked_sub(1) {
+                Some(before) if left > 0 => at = before,
+                _ => break,
+            }
+        }
+        parts.into_iter().rev().flatten().collect()
+    }
+
+    /// The bottom so many rows further up, but not so far that rows stay empty.
+    pub fn up(&self, bottom: Option<Place>, by: usize, height: usize, shape: Shape) -> Option<Place> {
+        let from = bottom.or_else(|| self.last_place(shape))?;
+        let mut at = self.index_near(from.id);
+        let (mut row, mut by) = (from.row, by);
+        while row < by {
+            let Some(before) = at.checked_sub(1) else {
+                by = row;
+                break;
+            };
+            by -= row + 1;
+            at = before;
+            row = self.rows(at, shape).len().saturating_sub(1);
+        }
+        let up = Place { id: self.entries.get(at)?.id, row: row - by };
+        let full = self.full(height, shape);
+        self.settle(full.map_or(up, |full| up.max(full)), shape)
+    }
+
+    /// The bottom so many rows further down. `None` at the end.
+    pub fn down(&self, bottom: Option<Place>, by: usize, shape: Shape) -> Option<Place> {
+        let from = bottom?;
+        let mut at = self.index_near(from.id);
+        let mut row = from.row.saturating_add(by);
+        loop {
+            let rows = self.rows(at, shape).len();
+            if row < rows || at + 1 >= self.entries.len() {
+                break;
+            }
+            row -= rows;
+            at += 1;
+        }
+        self.settle(Place { id: self.entries.get(at)?.id, row }, shape)
+    }
+
+    /// The bottom from which the top row is the first of all.
+    pub fn top(&self, height: usize, shape: Shape) -> Option<Place> {
+        self.settle(self.full(height, shape)?, shape)
+    }
+
+    /// The bottom that shows this part of an entry.
+    pub fn around(&self, id: u64, byte: usize, height: usize, shape: Shape) -> Option<Place> {
+        let at = self.index(id)?;
+        let of_match = |row: &Row<'_>| matches!(row, Row::Text { range, .. } if byte < range.end.max(range.start + 1));
+        let row = self.rows(at, shape).iter().position(of_match).unwrap_or(0);
+        let bottom = self.down(Some(Place { id, row }), height / 3, shape);
+        self.up(bottom, 0, height, shape)
+    }
+
+    /// The next entry that holds the words, before or after that one, and where in its text.
+    pub fn find(&self, words: &str, from: Option<u64>, older: bool) -> Option<(u64, usize)> {
+        let hit = |entry: &Entry| matches(entry.text.as_str(), words).next().map(|range| (entry.id, range.start));
+        if older {
+            self.entries.iter().rev().filter(|entry| from.is_none_or(|from| entry.id < from)).find_map(hit)
+        } else {
+            self.entries.iter().filter(|entry| from.is_some_and(|from| entry.id > from)).find_map(hit)
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= entry.text.as_str().len();
+        }
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.entries.front()?.id)?).ok().filter(|at| *at < self.entries.len())
+    }
+
+    /// Where that entry is, or was before it fell out.
+    fn index_near(&self, id: u64) -> usize {
+        let first = self.entries.front().map_or(0, |entry| entry.id);
+        usize::try_from(id.saturating_sub(first)).unwrap_or(usize::MAX).min(self.entries.len().saturating_sub(1))
+    }
+
+    fn rows(&self, at: usize, shape: Shape) -> Vec<Row<'_>> {
+        let Some(entry) = self.entries.get(at) else { return Vec::new() };
+        let mut out = Vec::new();
+        let before = at.checked_sub(1).and_then(|at| self.entries.get(at));
+        if before.is_some_and(|before| before.day != entry.day) {
+            out.push(Row::Day(entry.day));
+        }
+        if shape.new_from == Some(entry.id) {
+            out.push(Row::New);
+        }
+        let head = shape.is_narrow() && !matches!(entry.kind, Kind::Status { .. });
+        if head {
+            out.push(Row::Head(entry));
+        }
+        let text = entry.text.as_str();
+        let rows = entry.text.rows(shape.columns.saturating_sub(shape.gutter(entry.kind)));
+        out.extend(rows.enumerate().map(|(place, row)| {
+            let start = row.as_ptr().addr() - text.as_ptr().addr();
+            Row::Text { entry, range: start..start + row.len(), first: place == 0 && !head }
+        }));
+        out
+    }
+
+    fn last_place(&self, shape: Shape) -> Option<Place> {
+        let at = self.entries.len().checked_sub(1)?;
+        Some(Place { id: self.entries.get(at)?.id, row: self.rows(at, shape).len().saturating_sub(1) })
+    }
+
+    /// The row that is the last when the first of all stands at the top.
+    fn full(&self, height: usize, shape: Shape) -> Option<Place> {
+        let mut left = height.saturating_sub(1);
+        for (at, entry) in self.entries.iter().enumerate() {
+            let rows = self.rows(at, shape).len();
+            if left < rows {
+                return Some(Place { id: entry.id, row: left });
+            }
+            left -= rows;
+        }
+        self.last_place(shape)
+    }
+
+    /// A bottom, or none where that is the last row.
+    fn settle(&self, place: Place, shape: Shape) -> Option<Place> {
+        self.last_place(shape).filter(|last| place < *last).map(|_| place)
+    }
+}
+
+/// Where the words are in a text, whatever the case of their letters.
+pub fn matches<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        if words.is_empty() {
+            return None;
+        }
+        let rest = text.get(from..)?;
+        let found = rest.char_indices().find_map(|(at, _)| {
+            let end = match_at(rest.get(at..)?, words)?;
+            Some(from + at..from + at + end)
+        })?;
+        from = found.end;
+        Some(found)
+    })
+}
+
+/// How many bytes at the start of the text are the words.
+fn match_at(text: &str, words: &str) -> Option<usize> {
+    let mut wanted = words.chars().flat_map(char::to_lowercase).peekable();
+    for (at, c) in text.char_indices() {
+        if wanted.peek().is_none() {
+            return Some(at);
+        }
+        if c.to_lowercase().any(|c| wanted.next() != Some(c)) {
+            return None;
+        }
+    }
+    wanted.peek().is_none().then_some(text.len())
+}
+
+/// Columns of the longer of two names.
+pub fn names(first: &str, second: &str) -> usize {
+    first.width().max(second.width())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape { columns: 26, names: 7, new_from: None };
+    const OWN: Kind = Kind::Own { shown: false };
+
+    fn at(second: i64) -> Zoned {
+        jiff::Timestamp::from_second(second).unwrap().to_zoned(jiff::tz::TimeZone::UTC)
+    }
+
+    fn scrollback(texts: &[&str]) -> Scrollback {
+        let mut out = Scrollback::default();
+        for text in texts {
+            out.push(OWN, &at(0), Printable::text(text));
+        }
+        out
+    }
+
+    fn shown(scrollback: &Scrollback, bottom: Option<Place>, height: usize) -> Vec<String> {
+        let row = |row: Row<'_>| match row {
+            Row::Text { entry, range, .. } => entry.text.as_str()[range].to_owned(),
+            Row::Head(entry) => entry.time.clone(),
+            Row::Day(day) => day.to_string(),
+            Row::New => "new".into(),
+        };
+        scrollback.view(bottom, height, SHAPE).into_iter().map(row).collect()
+    }
+
+    #[test]
+    fn a_view_ends_with_its_bottom_and_is_full_where_it_can_be() {
+        let all = scrollback(&["a\nb\nc", "d\ne"]);
+        assert_eq!(shown(&all, None, 10), ["00:00", "a", "b", "c", "00:00", "d", "e"]);
+        assert_eq!(shown(&all, None, 2), ["d", "e"]);
+        let up = all.up(None, 1, 3, SHAPE);
+        assert_eq!(shown(&all, up, 3), ["c", "00:00", "d"]);
+        let top = all.up(up, 100, 3, SHAPE);
+        assert_eq!(shown(&all, top, 3), ["00:00", "a", "b"]);
+        assert_eq!(all.top(3, SHAPE), top);
+        assert_eq!(shown(&all, all.down(top, 2, SHAPE), 3), ["b", "c", "00:00"]);
+        assert_eq!(all.down(top, 4, SHAPE), None);
+        assert_eq!(all.up(None, 1, 10, SHAPE), None, "everything is visible");
+    }
+
+    #[test]
+    fn a_view_stays_where_it_is_while_more_is_said_and_what_was_falls_out() {
+        let mut all = scrollback(&["a", "b", "c", "d"]);
+        let up = all.up(None, 2, 2, SHAPE);
+        let before = shown(&all, up, 2);
+        all.push(OWN, &at(0), Printable::text("e"));
+        assert_eq!(shown(&all, up, 2), before);
+        for _ in 0..ENTRIES {
+            all.push(OWN, &at(0), Printable::text("x"));
+        }
+        assert_eq!(all.len(), ENTRIES);
+        assert!(!shown(&all, up, 2).is_empty());
+    }
+
+    #[test]
+    fn no_more_bytes_are_kept_than_allowed() {
+        let mut all = Scrollback::default();
+        let text = Printable::text(&"x".repeat(60_000));
+        for _ in 0..400 {
+            all.push(OWN, &at(0), text.clone());
+        }
+        assert_eq!(all.len(), BYTES / text.as_str().len());
+        assert!(all.bytes <= BYTES);
+        all.clear();
+        assert_eq!((all.len(), all.bytes), (0, 0));
+    }
+
+    #[test]
+    fn another_day_gets_a_row() {
+        let mut all = scrollback(&["a"]);
+        all.push(OWN, &at(86_400), Printable::text("b"));
+        assert_eq!(shown(&all, None, 9), ["00:00", "a", "1970-01-02", "00:00", "b"]);
+    }
+
+    #[test]
+    fn words_are_found_in_any_case() {
+        let found: Vec<_> = matches("İx Straße STRASSE 你好你好", "stra").collect();
+        assert_eq!(found, [4..8, 12..16]);
+        assert_eq!(matches("你好你好", "你好").count(), 2);
+        assert_eq!(matches("aaa", "aa").count(), 1);
+        assert_eq!(matches("abc", "").count(), 0);
+        assert_eq!(matches("ab", "abc").count(), 0);
+    }
+
+    #[test]
+    fn a_search_goes_both_ways_and_shows_the_row_it_found() {
+        let long = format!("{}needle", "x\n".repeat(50));
+        let all = scrollback(&["needle one", "other", &long, "end"]);
+        let (id, byte) = all.find("NEEDLE", None, true).unwrap();
+        assert_eq!((id, byte), (2, 100));
+        assert!(shown(&all, all.around(id, byte, 5, SHAPE), 5).contains(&"needle".to_owned()));
+        assert_eq!(all.find("needle", Some(2), true), Some((0, 0)));
+        assert_eq!(all.find("needle", Some(0), true), None);
+        assert_eq!(all.find("needle", Some(0), false), Some((2, 100)));
+        assert!(shown(&all, all.around(0, 0, 5, SHAPE), 5).contains(&"needle one".to_owned()));
+    }
+}

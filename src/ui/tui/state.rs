@@ -1,0 +1,990 @@
+//! What the full screen knows and what each key does to it. No terminal, clock or channel: keys, shows and the time
+//! are passed in, effects come out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind};
+use zeroize::Zeroizing;
+
+use super::editor::{Edit, Editor};
+use super::lock::Lock;
+use super::scrollback::{Kind, Place, Scrollback, Shape, names};
+use crate::protocol::delivery::{Incoming, TEXT};
+use crate::protocol::pairing::Half;
+use crate::protocol::random::OsRandom;
+use crate::ui::commands::{Command, Typed, after_slash};
+use crate::ui::interface::{Action, Ask, Show};
+use crate::ui::messages::{Fault, Lang, ScreenWords, Standing, Status, compared};
+use crate::ui::printable::Printable;
+use crate::ui::time::then;
+
+/// Fewest columns that are drawn on.
+pub const COLUMNS: u16 = 20;
+/// Fewest rows.
+pub const ROWS: u16 = 5;
+/// Rows that the input grows to.
+const INPUT_ROWS: usize = 8;
+/// Columns before the input.
+pub const PROMPT: u16 = 2;
+/// A paste of more lines is asked about.
+const PASTE_LINES: usize = 20;
+/// Bytes of an answer, a search, a passphrase.
+const ENTRY: usize = 512;
+/// Texts that were sent and can be had back.
+const RECALL: usize = 100;
+/// Bytes of them.
+const RECALL_BYTES: usize = 1 << 20;
+/// How long a word to the user stands in the bar.
+const NOTICE: Duration = Duration::from_secs(4);
+/// Rows that the wheel scrolls at once.
+const WHEEL: usize = 3;
+/// Ages below this are not worth a word.
+const LATE: Duration = Duration::from_secs(10);
+
+/// How a user who looks elsewhere is told that something came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Notify {
+    /// Not at all.
+    #[default]
+    Off,
+    /// The terminal's bell.
+    Bell,
+    /// The desktop's notification (OSC 9), without what was said.
+    Desktop,
+}
+
+/// What is to be done outside.
+pub enum Effect {
+    /// The room is to be told.
+    Act(Action),
+    /// This is to be said; [`State::said`] wants to know what became of it.
+    Say(Zeroizing<String>),
+    /// The user pressed Ctrl-C where nothing is asked.
+    Interrupt,
+    /// The bell is to ring.
+    Bell,
+    /// The desktop is to be told that something came.
+    Notify,
+    /// The program is to be stopped until the shell continues it.
+    Suspend,
+    /// Everything is to be drawn, whatever the terminal shows.
+    Redraw,
+    /// Everything is to vanish from the terminal.
+    Wipe,
+    /// The user has left the screen.
+    Leave,
+}
+
+/// The check of the code.
+pub struct Pairing {
+    /// Our half.
+    pub own: Half,
+    /// The other and the pictures, where both are compared.
+    pub partner: Option<(Half, [u8; 7])>,
+    /// The caller can be refused.
+    pub can_skip: bool,
+    /// What the last answer came to, and whether it was wrong.
+    pub note: Option<(Printable, bool)>,
+    /// Our user has checked the code.
+    pub done: bool,
+}
+
+/// What lies above the chat.
+pub enum Overlay {
+    /// Nothing.
+    None,
+    /// The help, from that row on.
+    Help(usize),
+    /// What must not be overlooked.
+    Alarm(Printable),
+    /// A long paste, and its lines.
+    Paste(Zeroizing<String>, usize),
+    /// A search.
+    Find {
+        /// The entry that was found, and where in it.
+        hit: Option<(u64, usize)>,
+        /// Nothing, or nothing more, was found.
+        nothing: bool,
+    },
+    /// A passphrase is being set.
+    Passphrase {
+        /// As it was typed the first time.
+        first: Option<Zeroizing<String>>,
+        /// The two were not the same.
+        differ: bool,
+        /// Lock once it is set.
+        then_lock: bool,
+    },
+}
+
+/// Rows of the chat's screen, from the top.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Areas {
+    /// Rows of messages.
+    pub messages: u16,
+    /// Rows of the input, below the bar.
+    pub input: u16,
+}
+
+/// Everything the full screen shows.
+pub struct State {
+    lang: Lang,
+    size: (u16, u16),
+    now: Duration,
+    notify: Notify,
+    lock_after: Option<Duration>,
+    touched: Duration,
+    focused: bool,
+    question: u64,
+    ask: Ask,
+    pairing: Option<Pairing>,
+    scrollback: Scrollback,
+    bottom: Option<Place>,
+    new_from: Option<u64>,
+    editor: Editor,
+    input_top: usize,
+    entry: Editor,
+    recall: VecDeque<Zeroizing<String>>,
+    recalled: Option<(usize, Zeroizing<String>)>,
+    overlay: Overlay,
+    lock: Lock,
+    standing: Option<Standing>,
+    notice: Option<(&'static str, Duration)>,
+    chord: bool,
+    leave_by: Option<Duration>,
+    leaving: bool,
+    over: bool,
+    /// Our texts that the partner was not shown yet, oldest first.
+    unshown: VecDeque<u64>,
+    /// What is being said, and as which entry.
+    saying: Option<(u64, Zeroizing<String>)>,
+    /// The partner's texts that the room has not been told of as shown.
+    seen: VecDeque<u32>,
+    effects: VecDeque<Effect>,
+    changed: bool,
+}
+
+impl State {
+    /// An empty screen of so many columns and rows. With `lock_after` a passphrase is asked for first.
+    pub fn new(lang: Lang, size: (u16, u16), notify: Notify, lock_after: Option<Duration>, now: Duration) -> Self {
+        let overlay = match lock_after {
+            Some(_) => Overlay::Passphrase { first: None, differ: false, then_lock: false },
+            None => Overlay::None,
+        };
+        Self {
+            lang,
+            size,
+            now,
+            notify,
+            lock_after,
+            touched: now,
+            focused: true,
+            question: 0,
+            ask: Ask::Nothing,
+            pairing: None,
+            scrollback: Scrollback::default(),
+            bottom: None,
+            new_from: None,
+            editor: Editor::new(TEXT),
+            input_top: 0,
+            entry: Editor::new(ENTRY),
+            recall: VecDeque::new(),
+            recalled: None,
+            overlay,
+            lock: Lock::default(),
+            standing: None,
+            notice: None,
+            chord: false,
+            leave_by: None,
+            leaving: false,
+            over: false,
+            unshown: VecDeque::new(),
+            saying: None,
+            seen: VecDeque::new(),
+            effects: VecDeque::new(),
+            changed: true,
+        }
+    }
+
+    /// The next thing to be done outside.
+    pub fn effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The next text of the partner that counts as shown: it was drawn, and the screen not locked.
+    pub fn seen(&mut self) -> Option<u32> {
+        if self.lock.is_locked() { None } else { self.seen.pop_front() }
+    }
+
+    /// Whether something is to be drawn since this was asked last.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Whether a text is being said: until [`said`](Self::said) no key is to be passed in.
+    pub fn is_saying(&self) -> bool {
+        self.saying.is_some()
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, now: Duration) {
+        self.now = now;
+        let idle = self.lock_after.is_some_and(|after| now >= self.touched + after);
+        if idle && self.lock.is_set() && !self.lock.is_locked() {
+            self.lock();
+        }
+        self.changed |= self.notice.take_if(|(_, until)| now >= *until).is_some();
+        self.leave_by = self.leave_by.filter(|by| now < *by);
+        let counts = self.standing.is_some_and(|standing| !standing.line.is_well());
+        self.changed |= counts || self.lock.is_locked();
+    }
+
+    /// When [`tick`](Self::tick) is to be called at the latest.
+    pub fn deadline(&self) -> Option<Duration> {
+        let idle = self.lock_after.filter(|_| self.lock.is_set() && !self.lock.is_locked());
+        let counts = self.standing.is_some_and(|standing| !standing.line.is_well());
+        let second = (counts || self.lock.closed_until(self.now).is_some()).then(|| self.now + Duration::from_secs(1));
+        let notice = self.notice.as_ref().map(|(_, until)| *until);
+        [idle.map(|after| self.touched + after), notice, second].into_iter().flatten().min()
+    }
+
+    /// What the room wants to be shown.
+    pub fn show(&mut self, show: Show) {
+        self.changed = true;
+        match show {
+            Show::Text(text) => self.hear(&text),
+            Show::Status(status) => self.status(&status),
+            Show::Standing(standing) => self.standing = Some(standing),
+            Show::Ask { question, what, about } => self.ask(question, what, about),
+            Show::Wipe => self.wipe(),
+            Show::End(fault) => self.end(fault),
+        }
+    }
+
+    /// What became of the text that was being said.
+    pub fn said(&mut self, taken: bool) {
+        let Some((id, text)) = self.saying.take() else { return };
+        self.changed = true;
+        if taken {
+            self.unshown.push_back(id);
+            self.remember(text);
+        } else {
+            self.scrollback.take_back(id);
+            self.editor.set(&text);
+            self.settle_input();
+        }
+    }
+
+    /// What the user did at the terminal.
+    pub fn input(&mut self, event: Event) {
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => {
+                self.touch();
+                self.key(key);
+            }
+            Event::Key(_) => return,
+            Event::Paste(text) => {
+                self.touch();
+                self.paste(Zeroizing::new(text));
+            }
+            Event::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                self.effects.push_back(Effect::Redraw);
+            }
+            Event::FocusGained => self.focused = true,
+            Event::FocusLost => self.focused = false,
+            Event::Mouse(mouse) => match mouse.kind {
+                MouseEventKind::ScrollUp => self.scroll(WHEEL, false),
+                MouseEventKind::ScrollDown => self.scroll(WHEEL, true),
+                _ => return,
+            },
+        }
+        self.settle_input();
+        self.changed = true;
+    }
+
+    /// The language.
+    pub fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    /// The words of the language.
+    pub fn words(&self) -> &'static ScreenWords {
+        ScreenWords::of(self.lang)
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// The time, as far as it is known.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// What is asked.
+    pub fn asked(&self) -> Ask {
+        self.ask
+    }
+
+    /// The check of the code, while it lasts.
+    pub fn pairing(&self) -> Option<&Pairing> {
+        self.pairing.as_ref()
+    }
+
+    /// What lies above the chat.
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// The lock.
+    pub fn lock_state(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// Texts and status.
+    pub fn scrollback(&self) -> &Scrollback {
+        &self.scrollback
+    }
+
+    /// The last row that is visible, unless that is the last of all.
+    pub fn bottom(&self) -> Option<Place> {
+        self.bottom
+    }
+
+    /// The text being written.
+    pub fn editor(&self) -> &Editor {
+        &self.editor
+    }
+
+    /// The first row of it that is visible.
+    pub fn input_top(&self) -> usize {
+        self.input_top
+    }
+
+    /// The answer, search or passphrase being written.
+    pub fn entry(&self) -> &Editor {
+        &self.entry
+    }
+
+    /// How the room stands, once there is a partner.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    /// Our texts that the partner was not shown yet.
+    pub fn unshown(&self) -> usize {
+        self.unshown.len()
+    }
+
+    /// Entries below the view.
+    pub fn below(&self) -> u64 {
+        self.bottom.map_or(0, |bottom| self.scrollback.next_id().saturating_sub(bottom.id + 1))
+    }
+
+    /// A word to the user in place of the bar.
+    pub fn notice(&self) -> Option<&'static str> {
+        if self.chord { Some(self.words().chord) } else { self.notice.as_ref().map(|(text, _)| *text) }
+    }
+
+    /// Whether the room is over.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// What a search looks for, or nothing.
+    pub fn sought(&self) -> &str {
+        if let Overlay::Find { .. } = self.overlay { self.entry.text() } else { "" }
+    }
+
+    /// Commands that begin as what is typed, while that may become one.
+    pub fn candidates(&self) -> Vec<Command> {
+        let begun = after_slash(self.editor.text()).filter(|_| self.editor.is_typed() && self.ask == Ask::Chat);
+        let fits = |command: &Command| begun.is_some_and(|begun| command.name().starts_with(begun));
+        Command::ALL.into_iter().filter(fits).collect()
+    }
+
+    /// Whether the screen is large enough to be used.
+    pub fn fits(&self) -> bool {
+        self.size.0 >= COLUMNS && self.size.1 >= ROWS
+    }
+
+    /// How the chat's screen is divided.
+    pub fn areas(&self) -> Areas {
+        let rows = self.size.1.max(ROWS);
+        let asked = self.ask == Ask::Chat && matches!(self.overlay, Overlay::None) && !self.over;
+        let wanted = if asked { self.editor.layout(self.input_columns()).rows.len().min(INPUT_ROWS) } else { 1 };
+        let input = u16::try_from(wanted).unwrap_or(1).min(rows - 3);
+        Areas { messages: rows - 1 - input, input }
+    }
+
+    /// Columns of the input.
+    pub fn input_columns(&self) -> usize {
+        usize::from(self.size.0.max(COLUMNS) - PROMPT)
+    }
+
+    /// The message area.
+    pub fn shape(&self) -> Shape {
+        let words = self.words();
+        Shape {
+            columns: usize::from(self.size.0.max(COLUMNS)),
+            names: names(words.you, words.partner),
+            new_from: self.new_from,
+        }
+    }
+
+    fn height(&self) -> usize {
+        usize::from(self.areas().messages)
+    }
+
+    fn touch(&mut self) {
+        self.touched = self.now;
+        self.focused = true;
+    }
+
+    fn note(&mut self, text: &'static str) {
+        self.notice = Some((text, self.now + NOTICE));
+    }
+
+    fn hear(&mut self, text: &Incoming) {
+        let late = text.age >= LATE;
+        let age = if late { text.age } else { Duration::ZERO };
+        let id = self.scrollback.push(Kind::Partner { late }, &then(age), Printable::text(&text.text));
+        if !self.focused || self.bottom.is_some() || self.lock.is_locked() {
+            self.new_from.get_or_insert(id);
+        }
+        self.seen.push_back(text.id);
+        if !self.focused || self.lock.is_locked() {
+            self.effects.extend(match self.notify {
+                Notify::Off => None,
+                Notify::Bell => Some(Effect::Bell),
+                Notify::Desktop => Some(Effect::Notify),
+            });
+        }
+    }
+
+    fn status(&mut self, status: &Status) {
+        if let Status::Shown { texts, .. } = status {
+            for id in self.unshown.drain(..self.unshown.len().min(*texts)) {
+                self.scrollback.mark_shown(id);
+            }
+            return;
+        }
+        let alarm = match status {
+            // The mark beside the text says so.
+            Status::Waiting { .. } => return,
+            Status::RunFailed { why, .. } => {
+                (self.pairing, self.standing) = (None, None);
+                why.is_alarm()
+            }
+            _ => false,
+        };
+        let text = Printable::text(&status.text(self.lang, usize::from(self.size.0)));
+        match &mut self.pairing {
+            Some(pairing) if matches!(status, Status::WaitingForPartner) => (pairing.done, pairing.note) = (true, None),
+            Some(pairing) => pairing.note = Some((text.clone(), alarm)),
+            None => {}
+        }
+        if alarm {
+            self.effects.push_back(Effect::Bell);
+            self.overlay = Overlay::Alarm(text.clone());
+        }
+        self.scrollback.push(Kind::Status { alarm }, &then(Duration::ZERO), text);
+    }
+
+    fn ask(&mut self, question: u64, what: Ask, about: Option<Status>) {
+        (self.question, self.ask) = (question, what);
+        self.entry.take();
+        match about {
+            Some(Status::Code { own, can_skip }) => {
+                self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: false });
+            }
+            Some(Status::BothHalves { own, partner, emoji, can_skip }) => {
+                let partner = Some((partner, emoji));
+                self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
+            }
+            Some(status) => {
+                let wrong = matches!(status, Status::WrongHalf { .. });
+                let text = Printable::text(&status.text(self.lang, usize::from(self.size.0)));
+                match &mut self.pairing {
+                    Some(pairing) => pairing.note = Some((text, wrong)),
+                    None => drop(self.scrollback.push(Kind::Status { alarm: wrong }, &then(Duration::ZERO), text)),
+                }
+                if wrong {
+                    self.effects.push_back(Effect::Bell);
+                }
+                if what == Ask::Chat {
+                    self.pairing = None;
+                    self.status(&Status::RoomOpen);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn end(&mut self, fault: Option<Fault>) {
+        if let Some(fault) = fault {
+            let (fact, advice) = fault.text(self.lang);
+            let text = Printable::text(&format!("{fact}\n{advice}"));
+            self.scrollback.push(Kind::Status { alarm: true }, &then(Duration::ZERO), text);
+        }
+        self.over = true;
+        self.ask = Ask::Nothing;
+        self.overlay = Overlay::None;
+        self.entry.take();
+        if self.leaving {
+            self.effects.push_back(Effect::Leave);
+        }
+    }
+
+    /// Forgets everything that was said, on either side.
+    fn wipe(&mut self) {
+        self.scrollback.clear();
+        self.editor = Editor::new(TEXT);
+        self.entry = Editor::new(ENTRY);
+        self.recall.clear();
+        self.recalled = None;
+        self.overlay = Overlay::None;
+        self.pairing = None;
+        self.standing = None;
+        (self.bottom, self.new_from) = (None, None);
+        self.unshown.clear();
+        self.seen.clear();
+        self.effects.push_back(Effect::Wipe);
+    }
+
+    fn clear(&mut self) {
+        self.scrollback.clear();
+        (self.bottom, self.new_from) = (None, None);
+        self.effects.push_back(Effect::Redraw);
+    }
+
+    fn lock(&mut self) {
+        self.lock.lock();
+        self.overlay = Overlay::None;
+        self.entry.take();
+        self.changed = true;
+    }
+
+    fn scroll(&mut self, rows: usize, down: bool) {
+        let (height, shape) = (self.height(), self.shape());
+        self.bottom = if down {
+            self.scrollback.down(self.bottom, rows, shape)
+        } else {
+            self.scrollback.up(self.bottom, rows, height, shape)
+        };
+    }
+
+    fn follow(&mut self) {
+        self.bottom = None;
+    }
+
+    fn key(&mut self, key: KeyEvent) {
+        self.notice = None;
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('z') if control => return self.effects.push_back(Effect::Suspend),
+            KeyCode::Char('l') if control => return self.effects.push_back(Effect::Redraw),
+            _ if self.lock.is_locked() => return self.key_locked(key),
+            _ => {}
+        }
+        if std::mem::take(&mut self.chord) {
+            match key.code {
+                KeyCode::Char('c') if !control => self.clear(),
+                KeyCode::Char('p') if !control => self.panic(),
+                _ => {}
+            }
+            return;
+        }
+        match &mut self.overlay {
+            Overlay::None => {}
+            Overlay::Help(top) => {
+                match key.code {
+                    KeyCode::Up => *top = top.saturating_sub(1),
+                    KeyCode::Down => *top += 1,
+                    KeyCode::PageUp => *top = top.saturating_sub(10),
+                    KeyCode::PageDown => *top += 10,
+                    _ => self.overlay = Overlay::None,
+                }
+                return;
+            }
+            Overlay::Alarm(_) => {
+                if matches!(key.code, KeyCode::Enter | KeyCode::Esc) {
+                    self.overlay = Overlay::None;
+                }
+                return;
+            }
+            Overlay::Paste(..) => return self.key_paste(key),
+            Overlay::Find { .. } => return self.key_find(key),
+            Overlay::Passphrase { .. } => return self.key_passphrase(key),
+        }
+        if self.over {
+            return self.key_over(key);
+        }
+        match key.code {
+            KeyCode::F(1) => self.overlay = Overlay::Help(0),
+            KeyCode::Char('x') if control => self.chord = true,
+            _ if self.key_scrolls(key) => {}
+            _ => match self.ask {
+                Ask::Nothing if matches!(key.code, KeyCode::Char('c' | 'd')) && control => {
+                    self.leaving = true;
+                    self.effects.push_back(Effect::Interrupt);
+                }
+                Ask::Nothing => {}
+                Ask::Half | Ask::Compare => self.key_answer(key),
+                Ask::Chat => self.key_chat(key),
+            },
+        }
+    }
+
+    fn key_scrolls(&mut self, key: KeyEvent) -> bool {
+        let page = self.height().saturating_sub(1).max(1);
+        let with = |modifier| key.modifiers.contains(modifier);
+        match key.code {
+            KeyCode::PageUp => self.scroll(page, false),
+            KeyCode::PageDown => self.scroll(page, true),
+            KeyCode::Up if with(KeyModifiers::SHIFT) => self.scroll(1, false),
+            KeyCode::Down if with(KeyModifiers::SHIFT) => self.scroll(1, true),
+            KeyCode::Home if with(KeyModifiers::CONTROL) => {
+                self.bottom = self.scrollback.top(self.height(), self.shape());
+            }
+            KeyCode::Char('<') if with(KeyModifiers::ALT) => {
+                self.bottom = self.scrollback.top(self.height(), self.shape());
+            }
+            KeyCode::End if with(KeyModifiers::CONTROL) => self.follow(),
+            KeyCode::Char('>') if with(KeyModifiers::ALT) => self.follow(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn key_over(&mut self, key: KeyEvent) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Enter | KeyCode::Esc => self.effects.push_back(Effect::Leave),
+            KeyCode::Char('c' | 'd') if control => self.effects.push_back(Effect::Leave),
+            KeyCode::Char('x') if control => self.chord = true,
+            KeyCode::Char('r') if control => self.find(""),
+            _ => drop(self.key_scrolls(key)),
+        }
+    }
+
+    fn key_answer(&mut self, key: KeyEvent) {
+        match key.code {
+            KeyCode::Enter => {
+                let typed = self.entry.take();
+                let question = self.question;
+                let action = match after_slash(typed.trim()) {
+                    Some("next") => Action::Next { question },
+                    _ if self.ask == Ask::Compare => Action::Compared { question, same: compared(&typed) },
+                    _ => Action::Half { question, typed },
+                };
+                self.effects.push_back(Effect::Act(action));
+            }
+            KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                self.leaving = true;
+                self.effects.push_back(Effect::Act(Action::Interrupt));
+            }
+            _ => drop(write(&mut self.entry, key)),
+        }
+    }
+
+    fn key_chat(&mut self, key: KeyEvent) {
+        let with = |modifier| key.modifiers.contains(modifier);
+        let (control, alt) = (with(KeyModifiers::CONTROL), with(KeyModifiers::ALT));
+        let columns = self.input_columns();
+        match key.code {
+            KeyCode::Enter if alt || with(KeyModifiers::SHIFT) => self.write("\n"),
+            KeyCode::Char('j') if control => self.write("\n"),
+            KeyCode::Enter => self.send(),
+            KeyCode::Tab => self.complete(),
+            KeyCode::Char('r') if control => self.find(""),
+            KeyCode::Char('c') if control && !self.editor.is_empty() => self.editor.empty(),
+            KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => self.leave_after_second(),
+            KeyCode::Esc => self.follow(),
+            KeyCode::Up if !self.editor.move_row(false, columns) => self.recall(true),
+            KeyCode::Down if !self.editor.move_row(true, columns) => self.recall(false),
+            KeyCode::Char('p') if control && !self.editor.move_row(false, columns) => self.recall(true),
+            KeyCode::Char('n') if control && !self.editor.move_row(true, columns) => self.recall(false),
+            KeyCode::Up | KeyCode::Down => {}
+            KeyCode::Char('p' | 'n') if control => {}
+            _ => {
+                if !write(&mut self.editor, key) {
+                    self.note(self.words().full);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if !self.editor.insert(text) {
+            self.note(self.words().full);
+        }
+    }
+
+    fn leave_after_second(&mut self) {
+        if self.leave_by.is_some() {
+            self.leave(Action::Interrupt);
+        } else {
+            self.leave_by = Some(self.now + NOTICE);
+            self.note(self.words().leave);
+        }
+    }
+
+    fn leave(&mut self, action: Action) {
+        self.leaving = true;
+        self.effects.push_back(Effect::Act(action));
+    }
+
+    fn panic(&mut self) {
+        self.wipe();
+        self.leave(Action::Command(Command::Panic));
+    }
+
+    fn send(&mut self) {
+        if self.editor.text().trim().is_empty() {
+            return self.follow();
+        }
+        let pasted = !self.editor.is_typed();
+        let written = self.editor.take();
+        self.recalled = None;
+        self.follow();
+        self.new_from = None;
+        match Typed::read(&written, !pasted) {
+            Typed::Text(text) => {
+                let id = self.scrollback.push(Kind::Own { shown: false }, &then(Duration::ZERO), Printable::text(text));
+                self.saying = Some((id, Zeroizing::new(text.to_owned())));
+                self.effects.push_back(Effect::Say(Zeroizing::new(text.to_owned())));
+            }
+            Typed::Command(command, argument) => self.command(command, argument),
+            Typed::Unknown(name) => self.status(&Status::UnknownCommand(Printable::line(name))),
+        }
+    }
+
+    fn command(&mut self, command: Command, argument: &str) {
+        match command {
+            Command::Help => self.overlay = Overlay::Help(0),
+            Command::Find => self.find(argument),
+            Command::Clear => self.clear(),
+            Command::Lock if self.lock.is_set() => self.lock(),
+            Command::Lock => {
+                self.entry.take();
+                self.overlay = Overlay::Passphrase { first: None, differ: false, then_lock: true };
+            }
+            Command::Panic => self.panic(),
+            Command::Quit => self.leave(Action::Command(command)),
+            Command::Who | Command::Code | Command::Rekey => {
+                self.effects.push_back(Effect::Act(Action::Command(command)));
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        let candidates = self.candidates();
+        let Some(first) = candidates.first().map(|command| command.name()) else { return };
+        let shared = |other: &str| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+        let common = candidates.iter().map(|command| shared(command.name())).min().unwrap_or_default();
+        let begun = after_slash(self.editor.text()).map_or(0, str::len);
+        let rest = first.get(begun..common).unwrap_or_default().to_owned();
+        self.editor.edit(Edit::Last);
+        self.write(&rest);
+    }
+
+    fn remember(&mut self, text: Zeroizing<String>) {
+        self.recall.push_back(text);
+        let bytes = |recall: &VecDeque<Zeroizing<String>>| recall.iter().map(|text| text.len()).sum::<usize>();
+        while self.recall.len() > RECALL || bytes(&self.recall) > RECALL_BYTES {
+            self.recall.pop_front();
+        }
+    }
+
+    fn recall(&mut self, older: bool) {
+        let (at, draft) = match self.recalled.take() {
+            Some((at, draft)) => (at, draft),
+            None => (self.recall.len(), Zeroizing::new(self.editor.text().to_owned())),
+        };
+        let to = if older { at.checked_sub(1) } else { at.checked_add(1).filter(|to| *to <= self.recall.len()) };
+        let Some(to) = to else {
+            self.recalled = Some((at, draft)).filter(|(at, _)| *at < self.recall.len());
+            return;
+        };
+        match self.recall.get(to) {
+            Some(text) => {
+                self.editor.set(text);
+                self.recalled = Some((to, draft));
+            }
+            None => self.editor.set(&draft),
+        }
+    }
+
+    fn paste(&mut self, text: Zeroizing<String>) {
+        self.notice = None;
+        let typing = matches!(self.overlay, Overlay::None) && !self.lock.is_locked() && !self.over;
+        match self.ask {
+            Ask::Chat if typing => {
+                let lines = text.replace("\r\n", "\n").split(['\r', '\n']).count();
+                if lines > PASTE_LINES {
+                    self.overlay = Overlay::Paste(text, lines);
+                } else if !self.editor.paste(&text) {
+                    self.note(self.words().full);
+                }
+            }
+            Ask::Nothing if typing => {}
+            _ => {
+                let line = text.lines().next().unwrap_or_default();
+                self.entry.paste(line);
+            }
+        }
+    }
+
+    fn key_paste(&mut self, key: KeyEvent) {
+        match (key.code, std::mem::replace(&mut self.overlay, Overlay::None)) {
+            (KeyCode::Enter, Overlay::Paste(text, _)) => {
+                if !self.editor.paste(&text) {
+                    self.note(self.words().full);
+                }
+            }
+            (KeyCode::Esc, _) => {}
+            (KeyCode::Char('c'), _) if key.modifiers.contains(KeyModifiers::CONTROL) => {}
+            (_, overlay) => self.overlay = overlay,
+        }
+    }
+
+    fn find(&mut self, words: &str) {
+        self.entry.take();
+        self.entry.insert(words);
+        self.overlay = Overlay::Find { hit: None, nothing: false };
+        self.find_from(None, true);
+    }
+
+    fn find_from(&mut self, from: Option<u64>, older: bool) {
+        let Overlay::Find { hit, nothing } = &mut self.overlay else { return };
+        let found = self.scrollback.find(self.entry.text(), from, older);
+        *nothing = found.is_none() && !self.entry.is_empty();
+        // Where nothing more is found the last hit stays.
+        *hit = found.or(hit.filter(|_| from.is_some()));
+        if let Some((id, byte)) = *hit {
+            self.bottom = self.scrollback.around(id, byte, self.height(), self.shape());
+        }
+    }
+
+    fn key_find(&mut self, key: KeyEvent) {
+        let Overlay::Find { hit, .. } = &self.overlay else { return };
+        let from = hit.map(|(id, _)| id);
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Enter | KeyCode::Up => self.find_from(from, true),
+            KeyCode::Char('r') if control => self.find_from(from, true),
+            KeyCode::Down => self.find_from(from, false),
+            KeyCode::Char('s') if control => self.find_from(from, false),
+            KeyCode::Esc => self.close_find(),
+            KeyCode::Char('c' | 'g') if control => {
+                self.close_find();
+                self.follow();
+            }
+            _ if self.key_scrolls(key) => {}
+            _ => {
+                write(&mut self.entry, key);
+                self.find_from(None, true);
+            }
+        }
+    }
+
+    fn close_find(&mut self) {
+        self.overlay = Overlay::None;
+        self.entry.take();
+    }
+
+    fn key_passphrase(&mut self, key: KeyEvent) {
+        match key.code {
+            KeyCode::Esc => {
+                self.entry.take();
+                self.overlay = Overlay::None;
+            }
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                self.entry.take();
+                self.overlay = Overlay::None;
+            }
+            KeyCode::Enter if !self.entry.is_empty() => {
+                let typed = self.entry.take();
+                if let Overlay::Passphrase { first, differ, then_lock } = &mut self.overlay {
+                    match first.take() {
+                        None => (*first, *differ) = (Some(typed), false),
+                        Some(same) if same == typed => {
+                            let set = self.lock.set(&typed, &mut OsRandom).is_ok();
+                            let lock = set && *then_lock;
+                            self.overlay = Overlay::None;
+                            if lock {
+                                self.lock();
+                            }
+                        }
+                        Some(_) => *differ = true,
+                    }
+                }
+            }
+            _ => drop(write(&mut self.entry, key)),
+        }
+    }
+
+    fn key_locked(&mut self, key: KeyEvent) {
+        match key.code {
+            KeyCode::Enter => {
+                let typed = self.entry.take();
+                self.lock.open(&typed, self.now);
+            }
+            _ => drop(write(&mut self.entry, key)),
+        }
+    }
+
+    /// Keeps the cursor's row in sight.
+    fn settle_input(&mut self) {
+        let layout = self.editor.layout(self.input_columns());
+        let rows = usize::from(self.areas().input);
+        let lowest = layout.row.saturating_sub(rows.saturating_sub(1));
+        self.input_top = self.input_top.clamp(lowest, layout.row).min(layout.rows.len().saturating_sub(rows));
+    }
+}
+
+/// Writes or edits as a key says. `false` if there is no room left.
+fn write(editor: &mut Editor, key: KeyEvent) -> bool {
+    let with = |modifier| key.modifiers.contains(modifier);
+    let (control, alt) = (with(KeyModifiers::CONTROL), with(KeyModifiers::ALT));
+    let edit = match key.code {
+        KeyCode::Char(c) if !control && !alt => return editor.insert(c.encode_utf8(&mut [0; 4])),
+        KeyCode::Left if control || alt => Edit::WordLeft,
+        KeyCode::Right if control || alt => Edit::WordRight,
+        KeyCode::Left => Edit::Left,
+        KeyCode::Right => Edit::Right,
+        KeyCode::Home => Edit::Home,
+        KeyCode::End => Edit::End,
+        KeyCode::Backspace if alt || control => Edit::CutWordLeft,
+        KeyCode::Backspace => Edit::Backspace,
+        KeyCode::Delete if alt || control => Edit::CutWordRight,
+        KeyCode::Delete => Edit::Delete,
+        KeyCode::Char(c) if control => match c {
+            'a' => Edit::Home,
+            'b' => Edit::Left,
+            'd' => Edit::Delete,
+            'e' => Edit::End,
+            'f' => Edit::Right,
+            'h' => Edit::Backspace,
+            'k' => Edit::CutEnd,
+            't' => Edit::Transpose,
+            'u' => Edit::CutHome,
+            'w' => Edit::CutBlankLeft,
+            'y' => Edit::PutBack,
+            // A terminal sends the same for Ctrl-_, Ctrl-/ and Ctrl-7.
+            '7' | '_' | '/' => Edit::Undo,
+            _ => return true,
+        },
+        KeyCode::Char('b') => Edit::WordLeft,
+        KeyCode::Char('f') => Edit::WordRight,
+        KeyCode::Char('d') => Edit::CutWordRight,
+        KeyCode::Char('_') => Edit::Redo,
+        _ => return true,
+    };
+    editor.edit(edit);
+    true
+}

@@ -1,0 +1,582 @@
+//! Draws the state into cells. Every text is printable before it comes here, and no cell outside the area is touched.
+
+use std::ops::Range;
+
+use ratatui::buffer::{Buffer, CellDiffOption};
+use ratatui::layout::Position;
+use ratatui::style::{Color, Modifier, Style};
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::scrollback::{Entry, Kind, Row, matches};
+use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, State};
+use crate::protocol::pairing::DIGITS;
+use crate::ui::commands::Command;
+use crate::ui::interface::Ask;
+use crate::ui::messages::{large_rows, pictures_in};
+use crate::ui::printable::{Printable, cells};
+
+/// Draws everything and returns where the cursor stands, if there is one.
+///
+/// The cursor is the terminal's own, so that an input method shows what is being composed in the right place.
+/// Without `color` only bold, dim and reversed are used; with it only the sixteen colours that the user has chosen
+/// for a light or a dark background.
+pub fn draw(state: &State, color: bool, buffer: &mut Buffer) -> Option<Position> {
+    let mut canvas = Canvas { buffer, color, cursor: None };
+    canvas.buffer.reset();
+    if !state.fits() || canvas.columns() < COLUMNS || canvas.rows() < ROWS {
+        canvas.text(0, 0, state.words().small, Style::new());
+        return None;
+    }
+    if state.lock_state().is_locked() {
+        canvas.locked(state);
+    } else {
+        match (state.overlay(), state.pairing()) {
+            (Overlay::Help(top), _) => canvas.help(state, *top),
+            (Overlay::Alarm(text), _) => canvas.alarm(state, text),
+            (Overlay::Passphrase { first, differ, .. }, _) => {
+                let words = state.words();
+                let note = if *differ { words.differ } else { words.choose };
+                canvas.secret(state, if first.is_some() { words.again } else { note });
+            }
+            (Overlay::None, Some(pairing)) => canvas.pairing(state, pairing),
+            _ => canvas.chat(state),
+        }
+    }
+    canvas.cursor
+}
+
+struct Canvas<'a> {
+    buffer: &'a mut Buffer,
+    color: bool,
+    cursor: Option<Position>,
+}
+
+/// How much of the pairing screen there is room for.
+#[derive(Clone, Copy)]
+struct Detail {
+    blanks: bool,
+    boxes: bool,
+    large: bool,
+    next: bool,
+    texts: bool,
+}
+
+impl Canvas<'_> {
+    fn columns(&self) -> u16 {
+        self.buffer.area.width
+    }
+
+    fn rows(&self) -> u16 {
+        self.buffer.area.height
+    }
+
+    fn colored(&self, color: Color) -> Style {
+        if self.color { Style::new().fg(color) } else { Style::new() }
+    }
+
+    fn dim() -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    fn bold() -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Writes what fits to the right of `x` and returns the column after it.
+    fn text(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+        self.put(x, y, text, |_| style)
+    }
+
+    /// The same with a style for each byte.
+    fn put(&mut self, x: u16, y: u16, text: &str, style: impl Fn(usize) -> Style) -> u16 {
+        let (area, mut at) = (self.buffer.area, x);
+        if y >= area.height {
+            return x;
+        }
+        // A terminal may draw a cluster wider than it is: what stands behind it is then drawn once more.
+        let mut disputed = false;
+        for (place, cluster) in text.grapheme_indices(true) {
+            let width = u16::try_from(cluster.width()).unwrap_or(u16::MAX);
+            if width == 0 || cluster.contains(char::is_control) {
+                continue;
+            }
+            if at.saturating_add(width) > area.width {
+                break;
+            }
+            disputed |= cells(cluster) != usize::from(width);
+            for column in at..at + width {
+                if let Some(cell) = self.buffer.cell_mut((column, y)) {
+                    cell.reset();
+                    cell.set_style(style(place));
+                    if column == at {
+                        cell.set_symbol(cluster);
+                    }
+                }
+            }
+            at += width;
+        }
+        if disputed {
+            for column in x..area.width {
+                if let Some(cell) = self.buffer.cell_mut((column, y)) {
+                    cell.set_diff_option(CellDiffOption::AlwaysUpdate);
+                }
+            }
+        }
+        at
+    }
+
+    /// Keeps letters written from the right within these columns, on terminals that reorder.
+    fn isolate(&mut self, columns: Range<u16>, y: u16, (open, close): (&str, &str)) {
+        if open.is_empty() || columns.is_empty() {
+            return;
+        }
+        let last = columns.clone().rev().find(|x| self.buffer.cell((*x, y)).is_some_and(|cell| cell.symbol() != " "));
+        for (x, before, after) in [(columns.start, open, ""), (last.unwrap_or(columns.start), "", close)] {
+            if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                let symbol = format!("{before}{}{after}", cell.symbol());
+                cell.set_symbol(&symbol);
+            }
+        }
+    }
+
+    /// Rows of text from `y` on; returns the row after them.
+    fn block(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+        let printable = Printable::text(text);
+        let mut row = y;
+        for line in printable.rows(usize::from(self.columns().saturating_sub(x))) {
+            self.text(x, row, line, style);
+            row = row.saturating_add(1);
+        }
+        row
+    }
+
+    fn fill(&mut self, y: u16, style: Style) {
+        for x in 0..self.columns() {
+            if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                cell.reset();
+                cell.set_style(style);
+            }
+        }
+    }
+
+    fn point(&mut self, x: u16, y: u16) {
+        self.cursor = Some(Position::new(x.min(self.columns() - 1), y.min(self.rows() - 1)));
+    }
+
+    fn chat(&mut self, state: &State) {
+        let areas = state.areas();
+        let (shape, height) = (state.shape(), usize::from(areas.messages));
+        let rows = state.scrollback().view(state.bottom(), height, shape);
+        // A short talk begins at the top.
+        for (y, row) in (0..).zip(rows) {
+            self.row(state, y, &row);
+        }
+        self.candidates(state, areas.messages);
+        self.bar(state, areas.messages);
+        self.input(state, areas.messages + 1, areas.input);
+    }
+
+    fn row(&mut self, state: &State, y: u16, row: &Row<'_>) {
+        let words = state.words();
+        match row {
+            Row::Day(day) => self.rule(y, &day.to_string(), Self::dim()),
+            Row::New => self.rule(y, words.new, self.colored(Color::Yellow).add_modifier(Modifier::BOLD)),
+            Row::Head(entry) => {
+                let x = self.text(0, y, &entry.time, Self::dim());
+                let x = self.text(x, y, late(entry.kind), self.colored(Color::Yellow));
+                let x = self.name(state, x, y, entry.kind);
+                self.mark(x + 1, y, entry.kind);
+            }
+            Row::Text { entry, range, first } => {
+                let gutter = u16::try_from(state.shape().gutter(entry.kind)).unwrap_or(u16::MAX);
+                if *first {
+                    self.text(0, y, &entry.time, Self::dim());
+                    self.text(5, y, late(entry.kind), self.colored(Color::Yellow));
+                }
+                if state.shape().is_narrow() || !*first {
+                    if !matches!(entry.kind, Kind::Status { .. }) {
+                        self.text(gutter - 2, y, "│", self.speaker(entry.kind));
+                    }
+                } else if let Kind::Status { .. } = entry.kind {
+                    self.text(6, y, "·", Self::dim());
+                } else {
+                    let name = u16::try_from(name(state, entry.kind).width()).unwrap_or(0);
+                    self.name(state, gutter - 3 - name, y, entry.kind);
+                    self.mark(gutter - 2, y, entry.kind);
+                }
+                self.said(state, gutter, y, entry, range);
+            }
+        }
+    }
+
+    fn said(&mut self, state: &State, x: u16, y: u16, entry: &Entry, range: &Range<usize>) {
+        let text = entry.text.as_str();
+        let base = match entry.kind {
+            Kind::Status { alarm: true } => self.colored(Color::Red).add_modifier(Modifier::BOLD),
+            Kind::Status { alarm: false } => Self::dim(),
+            _ => Style::new(),
+        };
+        let hits: Vec<_> = matches(text, state.sought()).take_while(|hit| hit.start < range.end).collect();
+        let current = match state.overlay() {
+            Overlay::Find { hit: Some((id, byte)), .. } if *id == entry.id => Some(*byte),
+            _ => None,
+        };
+        let style = |place: usize| {
+            let place = range.start + place;
+            match hits.iter().find(|hit| hit.contains(&place)) {
+                Some(hit) if current == Some(hit.start) => {
+                    base.add_modifier(Modifier::REVERSED | Modifier::BOLD | Modifier::UNDERLINED)
+                }
+                Some(_) => base.add_modifier(Modifier::REVERSED),
+                None => base,
+            }
+        };
+        self.put(x, y, text.get(range.clone()).unwrap_or_default(), style);
+        self.isolate(x..self.columns(), y, entry.text.isolates());
+    }
+
+    fn speaker(&self, kind: Kind) -> Style {
+        match kind {
+            Kind::Partner { .. } => self.colored(Color::Cyan),
+            Kind::Own { .. } => self.colored(Color::Green),
+            Kind::Status { .. } => Self::dim(),
+        }
+    }
+
+    fn name(&mut self, state: &State, x: u16, y: u16, kind: Kind) -> u16 {
+        self.text(x, y, name(state, kind), self.speaker(kind).add_modifier(Modifier::BOLD))
+    }
+
+    fn mark(&mut self, x: u16, y: u16, kind: Kind) {
+        match kind {
+            Kind::Own { shown: true } => self.text(x, y, "✓", self.colored(Color::Green)),
+            Kind::Own { shown: false } => self.text(x, y, "◌", self.colored(Color::Yellow)),
+            Kind::Partner { .. } => self.text(x, y, "│", self.speaker(kind)),
+            Kind::Status { .. } => x,
+        };
+    }
+
+    fn rule(&mut self, y: u16, text: &str, style: Style) {
+        let text = format!(" {text} ");
+        let room = usize::from(self.columns()).saturating_sub(text.width());
+        let left = "─".repeat(room / 2);
+        let right = "─".repeat(room - room / 2);
+        self.text(0, y, &format!("{left}{text}{right}"), style);
+    }
+
+    fn candidates(&mut self, state: &State, bar: u16) {
+        let candidates = if matches!(state.overlay(), Overlay::None) { state.candidates() } else { Vec::new() };
+        let room = usize::from(bar.saturating_sub(1));
+        for (y, command) in (0..bar).rev().zip(candidates.iter().take(room).rev()) {
+            self.fill(y, Style::new());
+            let x = self.text(PROMPT, y, &format!("/{:<8}", command.name()), Self::bold());
+            self.text(x, y, command.help(state.lang()), Self::dim());
+        }
+    }
+
+    fn bar(&mut self, state: &State, y: u16) {
+        let style = Style::new().add_modifier(Modifier::REVERSED);
+        self.fill(y, style);
+        let words = state.words();
+        if let Some(notice) = state.notice() {
+            self.text(1, y, notice, style.add_modifier(Modifier::BOLD));
+            return;
+        }
+        // The lower the number, the sooner it gives way.
+        let mut parts = Vec::new();
+        let line = state.standing().map(|standing| standing.line);
+        match state.overlay() {
+            Overlay::Find { nothing, .. } => {
+                parts.push((9, if *nothing { words.nothing } else { words.find_keys }.to_owned()));
+            }
+            Overlay::Paste(..) => parts.push((9, words.paste_keys.to_owned())),
+            _ => {}
+        }
+        if let Some(standing) = state.standing() {
+            parts.push((6, if standing.verified { words.verified } else { words.unverified }.to_owned()));
+            parts.push((2, standing.partner.to_string()));
+            let well = standing.line.is_well();
+            let line = if well { words.connected.to_owned() } else { standing.line.text(state.lang(), state.now()) };
+            parts.push(if well { (4, line) } else { (8, line) });
+            if let Some(time) = standing.round_trip.filter(|_| line_is_well(state)) {
+                parts.push((3, format!("{} ms", time.as_micros().div_ceil(1000))));
+            }
+            if let Some(epoch) = standing.epoch {
+                parts.push((1, format!("{} {epoch}", words.epoch)));
+            }
+        }
+        if state.unshown() > 0 && line.is_some() {
+            parts.push((5, format!("◌ {} {}", state.unshown(), words.unshown)));
+        }
+        if state.below() > 0 {
+            parts.push((7, format!("↓ {} {}", state.below(), words.below)));
+        }
+        if parts.is_empty() {
+            parts.push((0, "tete".to_owned()));
+        }
+        let joined =
+            |parts: &[(i32, String)]| parts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" · ");
+        while parts.len() > 1 && joined(&parts).width() + 2 > usize::from(self.columns()) {
+            let least = parts.iter().map(|(rank, _)| *rank).min();
+            parts.retain(|(rank, _)| Some(*rank) != least);
+        }
+        let style = if line_is_well(state) { style } else { style.patch(self.colored(Color::Yellow)) };
+        self.text(1, y, &joined(&parts), style);
+    }
+
+    fn input(&mut self, state: &State, y: u16, rows: u16) {
+        let words = state.words();
+        let prompt = self.colored(Color::Green).add_modifier(Modifier::BOLD);
+        match state.overlay() {
+            Overlay::Find { .. } => {
+                let x = self.text(0, y, words.find, prompt);
+                return self.entry(x, y, state, false);
+            }
+            Overlay::Paste(_, lines) => {
+                self.text(0, y, &format!("{} {lines} {}", words.paste, words.lines), Self::bold());
+                return;
+            }
+            _ if state.is_over() => {
+                self.text(0, y, words.over, Self::bold());
+                return;
+            }
+            _ if state.asked() != Ask::Chat => {
+                self.text(0, y, words.waiting, Self::dim());
+                return;
+            }
+            _ => {}
+        }
+        self.text(0, y, "›", prompt);
+        let layout = state.editor().layout(state.input_columns());
+        let text = state.editor().text();
+        let top = state.input_top();
+        for (row, range) in (0..rows).zip(layout.rows.iter().skip(top)) {
+            self.text(PROMPT, y + row, text.get(range.clone()).unwrap_or_default(), Style::new());
+        }
+        let below = layout.row.checked_sub(top).and_then(|row| u16::try_from(row).ok());
+        if let Some(row) = below.filter(|row| *row < rows) {
+            self.point(PROMPT + u16::try_from(layout.column).unwrap_or(u16::MAX - PROMPT), y + row);
+        }
+    }
+
+    /// One line that is being written, or as many dots, with its end in sight.
+    fn entry(&mut self, x: u16, y: u16, state: &State, secret: bool) {
+        let before = state.entry().text().get(..state.entry().cursor()).unwrap_or_default();
+        let after = state.entry().text().get(state.entry().cursor()..).unwrap_or_default();
+        if secret {
+            let dots = |text: &str| "•".repeat(text.graphemes(true).count());
+            let at = self.text(x, y, &dots(before), Style::new());
+            self.text(at, y, &dots(after), Style::new());
+            return self.point(at, y);
+        }
+        let room = usize::from(self.columns().saturating_sub(x + 1));
+        let mut start = before.len();
+        let mut used = 0;
+        for (place, cluster) in before.grapheme_indices(true).rev() {
+            used += cluster.width();
+            if used > room {
+                break;
+            }
+            start = place;
+        }
+        let at = self.text(x, y, before.get(start..).unwrap_or_default(), Style::new());
+        self.text(at, y, after, Style::new());
+        self.point(at, y);
+    }
+
+    fn help(&mut self, state: &State, top: usize) {
+        let words = state.words();
+        let wide = self.columns() >= 60;
+        let mut lines: Vec<(String, &str)> = words.keys.iter().map(|(key, what)| ((*key).to_owned(), *what)).collect();
+        lines.push((String::new(), ""));
+        lines.extend(Command::ALL.iter().map(|command| (format!("/{}", command.name()), command.help(state.lang()))));
+        let column = lines.iter().map(|(key, _)| key.width()).max().unwrap_or(0) + 2;
+        let rows: Vec<(String, usize)> = if wide {
+            lines.iter().map(|(key, what)| (format!("{key}{}{what}", pad(key, column)), key.len())).collect()
+        } else {
+            lines.iter().flat_map(|(key, what)| [(key.clone(), key.len()), (format!("  {what}"), 0)]).collect()
+        };
+        let room = usize::from(self.rows() - 1);
+        let top = top.min(rows.len().saturating_sub(room));
+        for (y, (row, key)) in (0..self.rows() - 1).zip(rows.iter().skip(top)) {
+            self.put(1, y, row, |place| if place < *key { Self::bold() } else { Style::new() });
+        }
+        let y = self.rows() - 1;
+        let style = Style::new().add_modifier(Modifier::REVERSED);
+        self.fill(y, style);
+        let more = if top + room < rows.len() { "↓ " } else { "" };
+        self.text(1, y, &format!("{more}{}", words.close), style);
+    }
+
+    fn alarm(&mut self, state: &State, text: &Printable) {
+        let style = self.colored(Color::Red).add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        for y in 0..self.rows() {
+            self.fill(y, style);
+        }
+        self.text(1, 0, state.words().alarm, style);
+        let room = self.rows() - 1;
+        for (y, row) in (1..room).zip(text.rows(usize::from(self.columns() - 2))) {
+            self.text(1, y, row, style);
+        }
+        self.text(1, room, state.words().close, style);
+    }
+
+    fn locked(&mut self, state: &State) {
+        let words = state.words();
+        match state.lock_state().closed_until(state.now()) {
+            None => self.secret(state, words.locked),
+            Some(until) => {
+                let left = until.saturating_sub(state.now()).as_secs_f32().ceil();
+                self.secret(state, &format!("{} {left}", words.wrong));
+            }
+        }
+    }
+
+    /// A question for something that is not shown.
+    fn secret(&mut self, state: &State, question: &str) {
+        let y = self.block(1, 0, question, Self::bold()).min(self.rows() - 1);
+        let x = self.text(1, y, state.words().passphrase, Style::new());
+        self.entry(x, y, state, true);
+    }
+
+    fn pairing(&mut self, state: &State, pairing: &Pairing) {
+        let detail = |blanks, boxes, large, next, texts| Detail { blanks, boxes, large, next, texts };
+        let levels = [
+            detail(true, true, true, true, true),
+            detail(true, false, true, true, true),
+            detail(false, false, true, true, true),
+            detail(true, false, false, true, true),
+            detail(false, false, false, true, true),
+            detail(false, false, false, false, true),
+            detail(false, false, false, false, false),
+        ];
+        let room = self.rows() - 1;
+        let mut used = u16::MAX;
+        for level in levels {
+            self.buffer.reset();
+            self.cursor = None;
+            used = self.pairing_in(state, pairing, level);
+            if used <= room {
+                break;
+            }
+        }
+        debug_assert!(used < u16::MAX);
+        self.bar(state, room);
+    }
+
+    /// Draws in that much detail and returns the rows it took, be they there or not.
+    fn pairing_in(&mut self, state: &State, pairing: &Pairing, detail: Detail) -> u16 {
+        let words = state.words();
+        let x = match self.columns() {
+            60.. => 4,
+            30.. => 2,
+            _ => 0,
+        };
+        let blank = u16::from(detail.blanks);
+        let mut y = blank;
+        if detail.texts {
+            let title = if pairing.partner.is_some() { words.compare } else { words.read_out };
+            y = self.block(x, y, title, Style::new()) + blank;
+        }
+        if let Some((partner, emoji)) = &pairing.partner {
+            self.text(x, y, &format!("{}  {}", words.yours, pairing.own), Self::bold());
+            self.text(x, y + 1, &format!("{}  {partner}", words.theirs), Self::bold());
+            y = self.block(x, y + 2, &pictures_in(emoji, state.lang()), Style::new()) + blank;
+        } else {
+            let large = large_rows(&pairing.own, usize::from(self.columns().saturating_sub(x)));
+            if detail.large && !large.is_empty() {
+                for row in large {
+                    self.text(x, y, &row, self.colored(Color::Cyan));
+                    y += 1;
+                }
+                y += blank;
+            }
+            self.text(x, y, &pairing.own.to_string(), Self::bold());
+            y += 1 + blank;
+        }
+        if pairing.done {
+            y = self.block(x, y, words.right, Self::bold());
+        } else {
+            if detail.texts {
+                let title = if pairing.partner.is_some() { words.agree } else { words.type_in };
+                y = self.block(x, y, title, Style::new()) + blank;
+            }
+            if state.asked() != Ask::Nothing {
+                y = self.answer(state, pairing, x, y, detail.boxes);
+            }
+        }
+        if let Some((note, wrong)) = &pairing.note {
+            let style = if *wrong { self.colored(Color::Red) } else { self.colored(Color::Yellow) };
+            let style = style.add_modifier(Modifier::BOLD);
+            y = self.block(x, y + blank, note.as_str(), style);
+        }
+        if detail.next && pairing.can_skip && !pairing.done {
+            y = self.block(x, y + blank, words.next, Self::dim());
+        }
+        y
+    }
+
+    fn answer(&mut self, state: &State, pairing: &Pairing, x: u16, y: u16, boxes: bool) -> u16 {
+        let text = state.entry().text();
+        let plain =
+            |c: char| if ('０'..='９').contains(&c) { char::from_u32(u32::from(c) - 0xfee0) } else { Some(c) };
+        let digits: Vec<char> = text.chars().filter(|c| !matches!(c, ' ' | '-')).filter_map(plain).collect();
+        let is_half = digits.len() <= DIGITS && digits.iter().all(|c| c.is_ascii_digit());
+        let at_end = state.entry().cursor() == text.len();
+        let room = self.columns().saturating_sub(x);
+        if pairing.partner.is_some() || !is_half || !at_end {
+            let prompt = if pairing.partner.is_some() { state.words().same } else { "› " };
+            let after = self.text(x, y, prompt, self.colored(Color::Green));
+            self.entry(after, y, state, false);
+            return y + 1;
+        }
+        let digit = |place: usize| digits.get(place).copied();
+        let next = u16::try_from(digits.len().min(DIGITS - 1)).unwrap_or(0);
+        let second = next >= 4;
+        if boxes && room >= 36 {
+            let edge = |[left, middle, right]: [&str; 3]| {
+                let group = format!("{left}{}{right}", ["───"; 4].join(middle));
+                format!("{group}  {group}")
+            };
+            let cells = |from: usize| {
+                let inner: Vec<_> =
+                    (from..from + 4).map(|place| format!(" {} ", digit(place).unwrap_or(' '))).collect();
+                format!("│{}│", inner.join("│"))
+            };
+            self.text(x, y, &edge(["┌", "┬", "┐"]), Self::dim());
+            self.text(x, y + 1, &format!("{}  {}", cells(0), cells(4)), Self::bold());
+            self.text(x, y + 2, &edge(["└", "┴", "┘"]), Self::dim());
+            self.point(x + 2 + 4 * next + if second { 3 } else { 0 }, y + 1);
+            return y + 3;
+        }
+        let (open, close, step, gap) = if room >= 26 { ("[", "]", 3, 2) } else { ("", "", 1, 1) };
+        let group = |from: usize| {
+            (from..from + 4).map(|place| format!("{open}{}{close}", digit(place).unwrap_or('_'))).collect::<String>()
+        };
+        self.text(x, y, &format!("{}{}{}", group(0), " ".repeat(gap), group(4)), Self::bold());
+        let gap = if second { u16::try_from(gap).unwrap_or(0) } else { 0 };
+        self.point(x + u16::try_from(open.len()).unwrap_or(0) + step * next + gap, y);
+        y + 1
+    }
+}
+
+fn line_is_well(state: &State) -> bool {
+    state.standing().is_none_or(|standing| standing.line.is_well())
+}
+
+fn late(kind: Kind) -> &'static str {
+    if matches!(kind, Kind::Partner { late: true }) { "~" } else { " " }
+}
+
+fn name(state: &State, kind: Kind) -> &'static str {
+    match kind {
+        Kind::Own { .. } => state.words().you,
+        Kind::Partner { .. } => state.words().partner,
+        Kind::Status { .. } => "",
+    }
+}
+
+fn pad(text: &str, columns: usize) -> String {
+    " ".repeat(columns.saturating_sub(text.width()))
+}
