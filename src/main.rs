@@ -18,7 +18,7 @@ use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::messages::{Fault, Lang};
 use tete::ui::printable::Printable;
 use tete::ui::tui;
-use tete::ui::tui::state::Notify;
+use tete::ui::tui::state::{self, Notify};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -84,10 +84,10 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
 }
 
 /// How the full screen is to be, where there can be one.
-fn screen(common: &cli::Common) -> Option<tui::Options> {
+fn screen(common: &cli::Common) -> Option<state::Options> {
     let able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    (able && terminal && !common.plain).then(|| tui::Options {
+    (able && terminal && !common.plain).then(|| state::Options {
         lock: common.lock.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
         notify: match common.notify {
             cli::Notify::Off => Notify::Off,

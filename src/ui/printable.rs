@@ -312,14 +312,13 @@ fn wrap(line: &str, columns: usize) -> Vec<&str> {
     let mut rows = Vec::new();
     let mut row = Row::default();
     let mut at = 0_usize;
-    let mut break_after = false;
+    let mut before = "";
     for unit in units(line, columns) {
-        let (space, wide) = (unit == " ", unit.chars().next().and_then(char::width) == Some(2));
-        let width = cells(unit);
-        if !space && (wide || break_after) && row.text_end > row.start {
+        let (space, width) = (unit == " ", cells(unit));
+        if may_break(before, unit) && row.text_end > row.start {
             row.fold = Some(Fold { end: row.text_end, next: at, cells: row.cells });
         }
-        break_after = space || wide;
+        before = unit;
         let next = at.saturating_add(unit.len());
         while row.cells.saturating_add(width) > columns {
             let here = Fold { end: if space { row.text_end } else { at }, next: at, cells: row.cells };
@@ -343,6 +342,22 @@ fn wrap(line: &str, columns: usize) -> Vec<&str> {
         rows.push(line.get(row.start..).unwrap_or_default());
     }
     rows
+}
+
+/// Whether a row may end between two clusters.
+pub fn may_break(before: &str, after: &str) -> bool {
+    let wide = |unit: &str| unit.chars().next().and_then(char::width) == Some(2);
+    after != " " && !closes(after) && !opens(before) && (before == " " || wide(before) || wide(after))
+}
+
+/// What no row begins with.
+fn closes(unit: &str) -> bool {
+    unit.starts_with(|c| "，。、；：？！）》」』】〉”’…～·,.;:?!)]}%".contains(c))
+}
+
+/// What no row ends with.
+fn opens(unit: &str) -> bool {
+    unit.starts_with(['（', '《', '「', '『', '【', '〈', '“', '‘', '(', '[', '{'])
 }
 
 /// The row being filled; places are byte offsets into the line.
@@ -611,6 +626,8 @@ mod tests {
         assert_eq!(rows("a\n\n  b\n", 8), ["a", "", "  b", ""]);
         assert_eq!(rows("你好世界ab", 5), ["你好", "世界", "ab"]);
         assert_eq!(rows("ab 12345 c", 5), ["ab", "12345", "c"]);
+        assert_eq!(rows("我们正在重连。你", 12), ["我们正在重", "连。你"]);
+        assert_eq!(rows("再说（好）", 6), ["再说", "（好）"]);
         assert_eq!(rows("      [tete] left", 8), ["      [t", "ete]", "left"]);
         assert_eq!(rows("yes          [tete] left", 8), ["yes", "[tete]", "left"]);
     }

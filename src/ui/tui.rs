@@ -32,8 +32,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::guard::TerminalGuard;
 use super::interface::{Action, Show, Shown, Ui};
 use super::messages::Lang;
+use super::time::then;
 use crate::clock::{Clock, Timer};
-use state::{Effect, Notify, State};
+use state::{Effect, Options, State};
 
 /// Pause between two frames that no key has asked for.
 const FRAME: Duration = Duration::from_millis(33);
@@ -44,7 +45,7 @@ const BURST: usize = 256;
 /// How long a stop may take to come, and the shell to continue the program.
 const STOP: Duration = Duration::from_millis(200);
 /// Alternate screen, bracketed paste, focus, buttons and wheel of the mouse.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
+const TAKE: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
 /// A frame begins: a terminal that knows this shows it as a whole.
 const BEGIN: &[u8] = b"\x1b[?2026h";
 /// It is complete.
@@ -53,15 +54,6 @@ const COMMIT: &[u8] = b"\x1b[?2026l";
 const WIPE: &[u8] = b"\x1b[2J\x1b[3J";
 /// Tells the desktop that something came, and not what.
 const NOTIFY: &[u8] = b"\x1b]9;tete\x07";
-
-/// What the user chose for the full screen.
-#[derive(Clone, Copy, Default)]
-pub struct Options {
-    /// The screen locks itself after so long without a key.
-    pub lock: Option<Duration>,
-    /// How a user who looks elsewhere is told that something came.
-    pub notify: Notify,
-}
 
 /// Takes the terminal and starts both threads.
 pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<Ui> {
@@ -108,8 +100,8 @@ impl Desk {
     async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
         let timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        self.terminal.enter()?;
-        let mut state = State::new(lang, self.terminal.size(), options.notify, options.lock, Clock.now());
+        self.terminal.take()?;
+        let mut state = State::new(lang, self.terminal.size(), options, then, Clock.now());
         let mut drawn_at = Duration::ZERO;
         let mut due = true;
         loop {
@@ -159,7 +151,7 @@ impl Desk {
                 // The room is done with the user. One who may still read leaves by a key.
                 Moved::Show(None) if !state.is_over() => return Ok(()),
                 Moved::Show(None) => return self.read_on(state).await,
-                Moved::Continued => self.terminal.enter()?,
+                Moved::Continued => self.terminal.take()?,
                 Moved::Time => {}
             }
             if !self.perform(&mut state).await? {
@@ -217,7 +209,7 @@ impl Desk {
         self.terminal.leave()?;
         let _ = kill_process(getpid(), Signal::TSTP);
         let _ = tokio::time::timeout(STOP, continued.recv()).await;
-        self.terminal.enter()
+        self.terminal.take()
     }
 }
 
@@ -245,10 +237,10 @@ impl Terminal {
         }
     }
 
-    fn enter(&mut self) -> io::Result<()> {
+    fn take(&mut self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
         self.guard.take();
-        self.write(ENTER)?;
+        self.write(TAKE)?;
         self.redraw(self.size())
     }
 

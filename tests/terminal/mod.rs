@@ -60,8 +60,10 @@ impl Callbacks for Effects {
     }
     fn unhandled_csi(&mut self, _: &mut Screen, i1: Option<u8>, i2: Option<u8>, params: &[&[u16]], c: char) {
         // The editor brackets its output so that it appears at once (synchronized output).
-        let at_once: &[&[u16]] = &[&[2026]];
-        if !(params == at_once && i1 == Some(b'?') && matches!(c, 'h' | 'l')) {
+        // The full screen wants to know whether it is looked at.
+        let known = [2026, 1004].iter().any(|mode| params == [[*mode]].as_slice());
+        let underline_color = params == [[59].as_slice()] && c == 'm';
+        if !(known && i1 == Some(b'?') && matches!(c, 'h' | 'l') || underline_color) {
             self.note(("CSI", i1, i2, params, c));
         }
     }
@@ -239,6 +241,13 @@ impl Terminal {
         self.until(words, |display| (display.words().matches(words).count() >= times).then_some(()));
     }
 
+    /// Waits until the cursor stands there.
+    #[track_caller]
+    pub fn points(&self, row: u16, column: u16) {
+        let place = |display: &mut Display| display.parser.screen().cursor_position();
+        self.until("the cursor", |display| (place(display) == (row, column)).then_some(()));
+    }
+
     /// Every row that was shown.
     pub fn rows(&self) -> Vec<String> {
         self.look(Display::rows)
@@ -310,8 +319,10 @@ impl Terminal {
         });
     }
 
-    /// Changes the size of the terminal. What it shows is from here on only good as bytes.
+    /// Changes the size of the terminal. What it shows is from here on good only where everything is drawn anew.
     pub fn resize(&self, rows: u16, cols: u16) {
+        let cells = |count: u16| NonZeroU16::new(count.max(1)).unwrap();
+        self.look(|display| display.parser.screen_mut().set_size(cells(rows), cells(cols)));
         self.master.resize(PtySize { rows, cols, ..PtySize::default() }).unwrap();
     }
 }

@@ -75,8 +75,6 @@ pub struct ScreenWords {
     pub locked: &'static str,
     /// After a wrong passphrase, before the seconds to wait.
     pub wrong: &'static str,
-    /// Title of an alarm.
-    pub alarm: &'static str,
     /// Key that closes what lies above the chat.
     pub close: &'static str,
     /// The terminal is too small.
@@ -124,7 +122,7 @@ impl Command {
 const ENGLISH: ScreenWords = ScreenWords {
     you: "you",
     partner: "partner",
-    waiting: "Nobody is here yet. Ctrl-C ends.",
+    waiting: "Ctrl-C ends. Nobody is here yet.",
     verified: "verified by code",
     unverified: "not verified yet",
     connected: "connected",
@@ -135,7 +133,7 @@ const ENGLISH: ScreenWords = ScreenWords {
     leave: "Once more leaves the room.",
     full: "A text is at most 65536 bytes.",
     chord: "Ctrl-X, and then: c wipes this screen, p wipes everything and leaves",
-    over: "The room is over. Enter closes this screen.",
+    over: "Over. Enter closes.",
     read_out: "Read your half to your partner by phone, or any way you know their voice:",
     type_in: "Type the half that your partner reads to you:",
     right: "Right. Waiting for your partner to type your half.",
@@ -157,7 +155,6 @@ const ENGLISH: ScreenWords = ScreenWords {
     passphrase: "passphrase: ",
     locked: "This screen is locked.",
     wrong: "Wrong. Wait, in seconds:",
-    alarm: "ALARM",
     close: "Enter: close",
     small: "too small",
     keys: &[
@@ -185,7 +182,7 @@ const ENGLISH: ScreenWords = ScreenWords {
 const CHINESE: ScreenWords = ScreenWords {
     you: "你",
     partner: "对方",
-    waiting: "还没人来。按 Ctrl-C 结束。",
+    waiting: "Ctrl-C 结束。还没人来。",
     verified: "配对码已核对",
     unverified: "还没核对",
     connected: "线路正常",
@@ -196,7 +193,7 @@ const CHINESE: ScreenWords = ScreenWords {
     leave: "再按一次就离开房间。",
     full: "一条最多 65536 字节。",
     chord: "Ctrl-X 之后：c 清空这边的屏幕，p 全部抹掉并离开",
-    over: "房间没有了。按回车关掉这个界面。",
+    over: "结束了。按回车关闭。",
     read_out: "把你这一半念给对方听（打电话，或用任何能听出是 ta 的方式）：",
     type_in: "输入对方念给你的那一半：",
     right: "对了。等对方输入你的那一半。",
@@ -218,7 +215,6 @@ const CHINESE: ScreenWords = ScreenWords {
     passphrase: "口令：",
     locked: "屏幕已锁。",
     wrong: "不对。请等（秒）：",
-    alarm: "警报",
     close: "回车：关闭",
     small: "太小了",
     keys: &[

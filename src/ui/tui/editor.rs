@@ -8,7 +8,7 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use crate::ui::printable::{cells, is_writable};
+use crate::ui::printable::{cells, is_writable, may_break};
 
 /// Changes that can be taken back.
 const UNDO: usize = 200;
@@ -246,13 +246,13 @@ impl Editor {
         let (mut start, mut width) = (line.start, 0);
         // Where the row can be broken, and its width up to there.
         let mut fold = None;
-        let mut after_blank = false;
+        let mut before = "";
         for (place, cluster) in self.slice(line.clone()).grapheme_indices(true) {
             let (at, wide, blank) = (line.start + place, cells(cluster), cluster == " ");
-            if at > start && !blank && (after_blank || wide == 2) {
+            if at > start && may_break(before, cluster) {
                 fold = Some((at, width));
             }
-            after_blank = blank || wide == 2;
+            before = cluster;
             if width + wide > columns && !blank && at > start {
                 let (next, used) = fold.filter(|(at, _)| *at > start).unwrap_or((at, width));
                 self.push_row(start..next, line.end, columns, out);
@@ -519,6 +519,7 @@ mod tests {
         assert_eq!(rows("ab 你好吗", 5), ["ab 你", "好吗"]);
         assert_eq!(rows("abcdefg", 3), ["abc", "def", "g"]);
         assert_eq!(rows("a\n\nb", 3), ["a", "", "b"]);
+        assert_eq!(rows("你好吗？好", 6), ["你好", "吗？好", ""]);
         assert_eq!(rows("abc", 3), ["abc", ""]);
         assert_eq!(rows("", 3), [""]);
     }

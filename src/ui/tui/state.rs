@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind};
+use jiff::Zoned;
 use zeroize::Zeroizing;
 
 use super::editor::{Edit, Editor};
@@ -17,7 +18,6 @@ use crate::ui::commands::{Command, Typed, after_slash};
 use crate::ui::interface::{Action, Ask, Show};
 use crate::ui::messages::{Fault, Lang, ScreenWords, Standing, Status, compared};
 use crate::ui::printable::Printable;
-use crate::ui::time::then;
 
 /// Fewest columns that are drawn on.
 pub const COLUMNS: u16 = 20;
@@ -52,6 +52,15 @@ pub enum Notify {
     Bell,
     /// The desktop's notification (OSC 9), without what was said.
     Desktop,
+}
+
+/// What the user chose for the full screen.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// The screen locks itself after so long without a key.
+    pub lock: Option<Duration>,
+    /// How a user who looks elsewhere is told that something came.
+    pub notify: Notify,
 }
 
 /// What is to be done outside.
@@ -132,8 +141,8 @@ pub struct State {
     lang: Lang,
     size: (u16, u16),
     now: Duration,
-    notify: Notify,
-    lock_after: Option<Duration>,
+    options: Options,
+    wall: fn(Duration) -> Zoned,
     touched: Duration,
     focused: bool,
     question: u64,
@@ -166,9 +175,11 @@ pub struct State {
 }
 
 impl State {
-    /// An empty screen of so many columns and rows. With `lock_after` a passphrase is asked for first.
-    pub fn new(lang: Lang, size: (u16, u16), notify: Notify, lock_after: Option<Duration>, now: Duration) -> Self {
-        let overlay = match lock_after {
+    /// An empty screen of so many columns and rows. With [`Options::lock`] a passphrase is asked for first.
+    ///
+    /// `wall` is the clock on the wall, so long ago; `now` is on [`Clock`](crate::clock::Clock).
+    pub fn new(lang: Lang, size: (u16, u16), options: Options, wall: fn(Duration) -> Zoned, now: Duration) -> Self {
+        let overlay = match options.lock {
             Some(_) => Overlay::Passphrase { first: None, differ: false, then_lock: false },
             None => Overlay::None,
         };
@@ -176,8 +187,8 @@ impl State {
             lang,
             size,
             now,
-            notify,
-            lock_after,
+            options,
+            wall,
             touched: now,
             focused: true,
             question: 0,
@@ -230,7 +241,7 @@ impl State {
     /// Time passes.
     pub fn tick(&mut self, now: Duration) {
         self.now = now;
-        let idle = self.lock_after.is_some_and(|after| now >= self.touched + after);
+        let idle = self.options.lock.is_some_and(|after| now >= self.touched + after);
         if idle && self.lock.is_set() && !self.lock.is_locked() {
             self.lock();
         }
@@ -242,7 +253,7 @@ impl State {
 
     /// When [`tick`](Self::tick) is to be called at the latest.
     pub fn deadline(&self) -> Option<Duration> {
-        let idle = self.lock_after.filter(|_| self.lock.is_set() && !self.lock.is_locked());
+        let idle = self.options.lock.filter(|_| self.lock.is_set() && !self.lock.is_locked());
         let counts = self.standing.is_some_and(|standing| !standing.line.is_well());
         let second = (counts || self.lock.closed_until(self.now).is_some()).then(|| self.now + Duration::from_secs(1));
         let notice = self.notice.as_ref().map(|(_, until)| *until);
@@ -451,13 +462,13 @@ impl State {
     fn hear(&mut self, text: &Incoming) {
         let late = text.age >= LATE;
         let age = if late { text.age } else { Duration::ZERO };
-        let id = self.scrollback.push(Kind::Partner { late }, &then(age), Printable::text(&text.text));
+        let id = self.scrollback.push(Kind::Partner { late }, &(self.wall)(age), Printable::text(&text.text));
         if !self.focused || self.bottom.is_some() || self.lock.is_locked() {
             self.new_from.get_or_insert(id);
         }
         self.seen.push_back(text.id);
         if !self.focused || self.lock.is_locked() {
-            self.effects.extend(match self.notify {
+            self.effects.extend(match self.options.notify {
                 Notify::Off => None,
                 Notify::Bell => Some(Effect::Bell),
                 Notify::Desktop => Some(Effect::Notify),
@@ -491,7 +502,7 @@ impl State {
             self.effects.push_back(Effect::Bell);
             self.overlay = Overlay::Alarm(text.clone());
         }
-        self.scrollback.push(Kind::Status { alarm }, &then(Duration::ZERO), text);
+        self.scrollback.push(Kind::Status { alarm }, &(self.wall)(Duration::ZERO), text);
     }
 
     fn ask(&mut self, question: u64, what: Ask, about: Option<Status>) {
@@ -505,19 +516,21 @@ impl State {
                 let partner = Some((partner, emoji));
                 self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
             }
+            Some(status) if what == Ask::Chat => {
+                self.pairing = None;
+                self.status(&status);
+            }
             Some(status) => {
                 let wrong = matches!(status, Status::WrongHalf { .. });
                 let text = Printable::text(&status.text(self.lang, usize::from(self.size.0)));
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
-                    None => drop(self.scrollback.push(Kind::Status { alarm: wrong }, &then(Duration::ZERO), text)),
+                    None => {
+                        self.scrollback.push(Kind::Status { alarm: wrong }, &(self.wall)(Duration::ZERO), text);
+                    }
                 }
                 if wrong {
                     self.effects.push_back(Effect::Bell);
-                }
-                if what == Ask::Chat {
-                    self.pairing = None;
-                    self.status(&Status::RoomOpen);
                 }
             }
             None => {}
@@ -528,9 +541,10 @@ impl State {
         if let Some(fault) = fault {
             let (fact, advice) = fault.text(self.lang);
             let text = Printable::text(&format!("{fact}\n{advice}"));
-            self.scrollback.push(Kind::Status { alarm: true }, &then(Duration::ZERO), text);
+            self.scrollback.push(Kind::Status { alarm: true }, &(self.wall)(Duration::ZERO), text);
         }
         self.over = true;
+        (self.pairing, self.standing) = (None, None);
         self.ask = Ask::Nothing;
         self.overlay = Overlay::None;
         self.entry.take();
@@ -754,7 +768,11 @@ impl State {
         self.new_from = None;
         match Typed::read(&written, !pasted) {
             Typed::Text(text) => {
-                let id = self.scrollback.push(Kind::Own { shown: false }, &then(Duration::ZERO), Printable::text(text));
+                let id = self.scrollback.push(
+                    Kind::Own { shown: false },
+                    &(self.wall)(Duration::ZERO),
+                    Printable::text(text),
+                );
                 self.saying = Some((id, Zeroizing::new(text.to_owned())));
                 self.effects.push_back(Effect::Say(Zeroizing::new(text.to_owned())));
             }

@@ -309,8 +309,10 @@ impl Canvas<'_> {
         if state.unshown() > 0 && line.is_some() {
             parts.push((5, format!("◌ {} {}", state.unshown(), words.unshown)));
         }
-        if state.below() > 0 {
-            parts.push((7, format!("↓ {} {}", state.below(), words.below)));
+        match (state.bottom(), state.below()) {
+            (None, _) => {}
+            (_, 0) => parts.push((7, "↓ Ctrl-End".to_owned())),
+            (_, below) => parts.push((7, format!("↓ {below} {}", words.below))),
         }
         if parts.is_empty() {
             parts.push((0, "tete".to_owned()));
@@ -414,7 +416,6 @@ impl Canvas<'_> {
         for y in 0..self.rows() {
             self.fill(y, style);
         }
-        self.text(1, 0, state.words().alarm, style);
         let room = self.rows() - 1;
         for (y, row) in (1..room).zip(text.rows(usize::from(self.columns() - 2))) {
             self.text(1, y, row, style);
@@ -482,7 +483,11 @@ impl Canvas<'_> {
         if let Some((partner, emoji)) = &pairing.partner {
             self.text(x, y, &format!("{}  {}", words.yours, pairing.own), Self::bold());
             self.text(x, y + 1, &format!("{}  {partner}", words.theirs), Self::bold());
-            y = self.block(x, y + 2, &pictures_in(emoji, state.lang()), Style::new()) + blank;
+            y += 2;
+            if detail.texts {
+                y = self.block(x, y, &pictures_in(emoji, state.lang()), Style::new());
+            }
+            y += blank;
         } else {
             let large = large_rows(&pairing.own, usize::from(self.columns().saturating_sub(x)));
             if detail.large && !large.is_empty() {
