@@ -524,7 +524,7 @@ fn nothing_of_the_partner_leaves_its_own_place() {
     let hostile = [
         "\x1b[2J\x1b]0;title\x07\x1b[31mred".to_owned(),
         "\u{202e}gnp.exe\u{2066}".to_owned(),
-        "a\u{301}".repeat(1) + &"\u{301}".repeat(5_000),
+        "a\u{301}".to_owned() + &"\u{301}".repeat(5_000),
         "👨‍👩‍👧".repeat(2_000),
         "x".repeat(10_000),
         "宽".repeat(10_000),

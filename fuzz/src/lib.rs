@@ -3,6 +3,8 @@
 pub mod handshake;
 pub mod pair;
 pub mod peer;
+pub mod sitting;
+pub mod writing;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -253,7 +253,7 @@ impl Editor {
                 fold = Some((at, width));
             }
             before = cluster;
-            if width + wide > columns && !blank && at > start {
+            while width + wide > columns && !blank && at > start {
                 let (next, used) = fold.filter(|(at, _)| *at > start).unwrap_or((at, width));
                 self.push_row(start..next, line.end, columns, out);
                 (start, width, fold) = (next, width - used, None);
@@ -360,7 +360,7 @@ impl Editor {
         let change = Change { at: range.start, removed, inserted, cursor: self.cursor };
         self.apply(&change.inserted, range);
         match self.undo.last_mut() {
-            Some(last) if goes_on => {
+            Some(last) if goes_on && last.at + last.inserted.len() == change.at => {
                 let both = [last.inserted.as_str(), change.inserted.as_str()].concat();
                 last.inserted = Zeroizing::new(both);
             }
@@ -486,6 +486,19 @@ mod tests {
         editor.edit(Edit::CutHome);
         editor.edit(Edit::Undo);
         assert_eq!((editor.text(), editor.cursor()), ("one two", 7));
+    }
+
+    #[test]
+    fn what_is_typed_beyond_a_cluster_that_was_joined_is_undone_there() {
+        let mut editor = editor("👩");
+        editor.edit(Edit::Left);
+        for typed in ["👨", "\u{200d}", "b"] {
+            assert!(editor.insert(typed));
+        }
+        assert_eq!(editor.text(), "👨\u{200d}👩b");
+        editor.edit(Edit::Undo);
+        editor.edit(Edit::Undo);
+        assert_eq!(editor.text(), "👩");
     }
 
     #[test]

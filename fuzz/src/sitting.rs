@@ -1,0 +1,165 @@
+//! Somebody at the full screen: any keys, texts, states and sizes, drawn after each.
+
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tete::protocol::delivery::Incoming;
+use tete::protocol::pairing::Half;
+use tete::ui::interface::{Ask, Show};
+use tete::ui::messages::{Failure, Fault, Lang, LineState, PairingFault, Standing, Status};
+use tete::ui::printable::Printable;
+use tete::ui::tui::state::{Effect, Notify, Options, State};
+use tete::ui::tui::view::draw;
+use unicode_width::UnicodeWidthStr;
+use zeroize::Zeroizing;
+
+use crate::START;
+
+const CODES: [KeyCode; 14] = [
+    KeyCode::Enter,
+    KeyCode::Esc,
+    KeyCode::Tab,
+    KeyCode::Backspace,
+    KeyCode::Delete,
+    KeyCode::Left,
+    KeyCode::Right,
+    KeyCode::Up,
+    KeyCode::Down,
+    KeyCode::Home,
+    KeyCode::End,
+    KeyCode::PageUp,
+    KeyCode::PageDown,
+    KeyCode::F(1),
+];
+const MODIFIERS: [KeyModifiers; 4] =
+    [KeyModifiers::NONE, KeyModifiers::CONTROL, KeyModifiers::ALT, KeyModifiers::SHIFT];
+
+fn wall(ago: Duration) -> Zoned {
+    let then = 1_795_000_000 - i64::try_from(ago.as_secs()).unwrap_or(0);
+    Timestamp::from_second(then).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC)
+}
+
+/// Plays the steps; what is typed, pasted and said comes from `words`.
+pub fn play(words: &str, steps: &[u8]) {
+    let (mut now, mut size, mut id) = (START, (80, 24), 0);
+    let lang = if words.len() % 2 == 0 { Lang::En } else { Lang::Zh };
+    let mut state = State::new(lang, size, Options { lock: None, notify: Notify::Bell }, wall, now);
+    let mut words = words.split_inclusive('|').cycle();
+    for [what, which] in steps.as_chunks().0.iter().take(200) {
+        let word = words.next().unwrap_or("x");
+        let place = usize::from(*which);
+        match what % 16 {
+            0..=2 => {
+                let modifiers = MODIFIERS[place / 64];
+                state.input(Event::Key(KeyEvent::new(CODES[place % CODES.len()], modifiers)));
+            }
+            3 => {
+                for c in word.chars() {
+                    state.input(Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+                }
+            }
+            4 => {
+                let c = char::from(b'a' + which % 26);
+                state.input(Event::Key(KeyEvent::new(KeyCode::Char(c), MODIFIERS[1 + place / 128])));
+            }
+            5 => state.input(Event::Paste(word.repeat(1 + place / 8))),
+            6 => {
+                size = (u16::from(*which) % 130, u16::from(what / 16) * 4 + 1);
+                state.input(Event::Resize(size.0, size.1));
+            }
+            7 => {
+                let kind = if place % 2 == 0 { MouseEventKind::ScrollUp } else { MouseEventKind::ScrollDown };
+                state.input(Event::Mouse(MouseEvent { kind, column: 0, row: 0, modifiers: KeyModifiers::NONE }));
+            }
+            8 => state.input(if place % 2 == 0 { Event::FocusLost } else { Event::FocusGained }),
+            9 | 10 => {
+                let text = Zeroizing::new(word.repeat(1 + place / 4));
+                let age = Duration::from_millis(u64::from(u32::MAX) * u64::from(which % 2));
+                state.show(Show::Text(Incoming { id, age, text }));
+                id += 1;
+            }
+            11 => state.show(Show::Status(status(place, word))),
+            12 => state.show(ask(place)),
+            13 => state.show(Show::Standing(standing(place, now))),
+            14 => {
+                now += Duration::from_secs(place as u64 * 3);
+                state.tick(now);
+            }
+            _ if place == 0 => state.show(Show::End(Some(Fault::HostGone { waiting: 1 }))),
+            _ if place == 1 => state.show(Show::Wipe),
+            _ => {}
+        }
+        while let Some(effect) = state.effect() {
+            if let Effect::Say(_) = effect {
+                state.said(place % 3 > 0);
+            }
+        }
+        while state.seen().is_some() {}
+        draws(&state, size);
+        draws(&state, (size.1, size.0));
+    }
+}
+
+fn status(place: usize, word: &str) -> Status {
+    match place % 5 {
+        0 => Status::Shown { texts: place, waiting: 0 },
+        1 => Status::UnknownCommand(Printable::line(word)),
+        2 => Status::WaitingForPartner,
+        3 => {
+            let from = ([10, 0, 0, 9], 4000).into();
+            Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::ZERO }
+        }
+        _ => Status::Help,
+    }
+}
+
+fn ask(place: usize) -> Show {
+    let half = |digits| Half::parse(digits).unwrap();
+    let (what, about) = match place % 5 {
+        0 => (Ask::Half, Some(Status::Code { own: half("41242842"), can_skip: place > 100 })),
+        1 => {
+            let (own, partner) = (half("41242842"), half("90713355"));
+            (Ask::Compare, Some(Status::BothHalves { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }))
+        }
+        2 => (Ask::Nothing, None),
+        3 => (Ask::Half, Some(Status::WrongHalf { tries_left: 1 })),
+        _ => (Ask::Chat, Some(Status::RoomOpen)),
+    };
+    Show::Ask { question: 1, what, about }
+}
+
+fn standing(place: usize, now: Duration) -> Standing {
+    Standing {
+        partner: ([127, 0, 0, 1], 51423).into(),
+        verified: place % 2 == 0,
+        line: match place % 4 {
+            0 => LineState::Connected,
+            1 => LineState::Quiet(now),
+            2 => LineState::Redialing { number: 7, next: now + Duration::MAX / 4, failure: Some(Failure::Refused) },
+            _ => LineState::Awaiting(Duration::ZERO),
+        },
+        round_trip: Some(Duration::from_millis(place as u64)),
+        epoch: Some(u32::MAX),
+    }
+}
+
+/// No cell reaches beyond the right edge, none holds a control, and the cursor is on the screen.
+fn draws(state: &State, (columns, rows): (u16, u16)) {
+    let mut cells = Buffer::empty(Rect::new(0, 0, columns, rows));
+    if let Some(cursor) = draw(state, true, &mut cells) {
+        assert!(cursor.x < columns && cursor.y < rows);
+    }
+    for y in 0..rows {
+        let mut x = 0;
+        while x < columns {
+            let symbol = cells[(x, y)].symbol();
+            assert!(!symbol.contains(char::is_control));
+            x += u16::try_from(symbol.width().max(1)).unwrap();
+        }
+        assert!(x == columns, "row {y} is {x} of {columns} wide");
+    }
+}
