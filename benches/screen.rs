@@ -45,7 +45,7 @@ fn main() {
     command.args(["127.0.0.1", &port]);
     command.env("TERM", "xterm-256color");
     let mut guest = terminal.slave.spawn_command(command).unwrap();
-    let seen = Seen::default(); // 24 rows of 80 columns
+    let seen = Seen::default();
     let mut output = terminal.master.try_clone_reader().unwrap();
     let told = seen.clone();
     thread::spawn(move || {
@@ -59,8 +59,8 @@ fn main() {
 
     let mut input = host.stdin.take().unwrap();
     let own = until("code: ");
+    let half = wait(&seen, half);
     keys.write_all(format!("{own}\r").as_bytes()).unwrap();
-    let half = wait(&seen, |shown| half(shown));
     input.write_all(format!("{half}\n").as_bytes()).unwrap();
     wait(&seen, |shown| shown.contains("open").then_some(()));
 

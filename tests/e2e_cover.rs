@@ -16,7 +16,7 @@ const RATE: &str = "50";
 /// How long somebody types, and then does not.
 const PHASE: Duration = Duration::from_millis(750);
 /// How often each.
-const PHASES: usize = 10;
+const PHASES: usize = 7;
 /// How often somebody who types sends something.
 const KEYSTROKE: Duration = Duration::from_millis(130);
 
