@@ -4,6 +4,8 @@ mod process;
 mod relay;
 mod terminal;
 
+use std::os::unix::fs::FileExt as _;
+
 use process::{Process, host as piped_host};
 use relay::Relay;
 use rustix::process::Signal;
@@ -251,6 +253,40 @@ fn panic_leaves_nothing_on_the_terminal() {
     host.shows("Your partner left.");
     host.press("\r");
     assert_eq!(host.exit(), 0);
+}
+
+/// How often those bytes are in the writable memory of a process.
+fn finds(id: u32, bytes: &[u8]) -> usize {
+    let memory = std::fs::File::open(format!("/proc/{id}/mem")).unwrap();
+    let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
+    let mut found = 0;
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (range, _) = line.split_once(' ').unwrap();
+        let [start, end] = [0, 1].map(|place| u64::from_str_radix(range.split('-').nth(place).unwrap(), 16).unwrap());
+        let mut area = vec![0; usize::try_from(end - start).unwrap()];
+        if memory.read_exact_at(&mut area, start).is_ok() {
+            found += area.windows(bytes.len()).filter(|window| *window == bytes).count();
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_partner_said_is_not_in_memory_once_the_screen_is_cleared() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("left out: to look into the memory of another process needs root");
+    }
+    let (host, person, _relay) = room_with_script();
+    let texts: Vec<_> = (0..50).map(|number| format!("{number:02} is what nobody else shall ever know")).collect();
+    texts.iter().for_each(|text| host.say(text));
+    row(&person, texts.last().unwrap());
+    let needle = &texts[40].as_bytes()[..24];
+    assert!(finds(person.id(), needle) > 0, "the search finds what is there");
+    person.press("/clear\r");
+    person.until("an empty screen", |display| (!display.words().contains("nobody else")).then_some(()));
+    for text in texts.iter().rev().step_by(7) {
+        assert_eq!(finds(person.id(), &text.as_bytes()[..24]), 0, "{text}");
+    }
 }
 
 #[test]

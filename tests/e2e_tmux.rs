@@ -6,8 +6,11 @@ mod relay;
 use std::process::Command;
 use std::time::Duration;
 
-use process::{PATIENCE, TETE, now};
+use process::{TETE, now};
 use relay::Relay;
+
+/// How long anything may take that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server of its own, ended with the test.
 struct Tmux(String);

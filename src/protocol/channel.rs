@@ -1,7 +1,7 @@
 //! The encrypted channel after the handshake: seal, open, REKEY after each frame.
 
 use snow::TransportState;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::Error;
 use super::frame::{Frame, LARGE_FRAME, SMALL_FRAME};
@@ -15,6 +15,8 @@ const LAST_COUNTER: u64 = 1 << 48;
 pub struct Channel {
     noise: TransportState,
     incoming: Box<Zeroizing<[u8; LARGE_FRAME]>>,
+    /// How much of it holds the frame that was opened last.
+    opened: usize,
     outgoing: Box<Zeroizing<[u8; SMALL_FRAME]>>,
 }
 
@@ -24,6 +26,7 @@ impl Channel {
         let mut channel = Self {
             noise,
             incoming: Box::new(Zeroizing::new([0; LARGE_FRAME])),
+            opened: 0,
             outgoing: Box::new(Zeroizing::new([0; SMALL_FRAME])),
         };
         channel.switch_sending(keys);
@@ -60,7 +63,16 @@ impl Channel {
             _ => Err(Error::Primitive),
         })?;
         self.noise.rekey_outgoing();
+        self.outgoing.as_mut_slice().zeroize();
         Ok(record)
+    }
+
+    /// Wipes the frame that was opened last.
+    pub fn forget(&mut self) {
+        if let Some(frame) = self.incoming.get_mut(..self.opened) {
+            frame.zeroize();
+        }
+        self.opened = 0;
     }
 
     /// Opens the body of one record. After an error the channel must not be used again.
@@ -70,6 +82,7 @@ impl Channel {
         }
         let length = self.noise.read_message(body, self.incoming.as_mut_slice()).map_err(|_| Error::Forged)?;
         self.noise.rekey_incoming();
+        self.opened = length;
         Frame::decode(self.incoming.get(..length).ok_or(Error::Forged)?)
     }
 }

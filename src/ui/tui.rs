@@ -151,7 +151,10 @@ impl Desk {
                 // The room is done with the user. One who may still read leaves by a key.
                 Moved::Show(None) if !state.is_over() => return Ok(()),
                 Moved::Show(None) => return self.read_on(state).await,
-                Moved::Continued => self.terminal.take()?,
+                Moved::Continued => {
+                    self.terminal.take()?;
+                    due = true;
+                }
                 Moved::Time => {}
             }
             if !self.perform(&mut state).await? {

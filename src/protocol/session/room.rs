@@ -71,7 +71,7 @@ impl Room {
         link.received = link.received.saturating_add(1);
         let frame = link.channel.open(body)?;
         link.texts |= matches!(frame, Frame::Text { .. });
-        Ok(match frame {
+        let event = match frame {
             Frame::Pad | Frame::Extension(_) => None,
             Frame::Text { id, age_ms, more, part } => self.inbox.part(id, age_ms, more, part)?.map(Event::Text),
             Frame::Receipt { id } => match self.outbox.receipt(id)? {
@@ -126,7 +126,10 @@ impl Room {
             }
             Frame::Bye => Some(Event::Left),
             _ => return Err(Error::OutOfOrder),
-        })
+        };
+        // It may be the last for a while.
+        link.channel.forget();
+        Ok(event)
     }
 
     /// The next record but for heartbeats and BYE.
