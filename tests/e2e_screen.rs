@@ -307,6 +307,28 @@ fn a_locked_screen_shows_no_text_and_opens_by_the_passphrase() {
 }
 
 #[test]
+fn the_screen_writes_to_no_directory() {
+    let scratch = process::Scratch::new();
+    let (mut host, port) = piped_host();
+    let mut at_home = screen(&["127.0.0.1", &port.to_string()]);
+    at_home.cwd(scratch.path());
+    for name in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+        at_home.env(name, scratch.path());
+    }
+    let mut person = Terminal::start(at_home);
+    let half = host.until("code: ");
+    host.say(&person.half());
+    person.press(&format!("{half}\r"));
+    host.until("room open");
+    person.shows("The room is open");
+    person.press("a secret\r");
+    assert_eq!(host.text(), "a secret");
+    person.press("/quit\r");
+    assert_eq!(person.exit(), 0);
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_chinese_locale_makes_the_whole_screen_chinese() {
     let mut alone = screen(&["--port", "0", "--bind", "127.0.0.1"]);
     alone.env("LANG", "zh_CN.UTF-8");

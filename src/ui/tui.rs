@@ -25,6 +25,7 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use rustix::process::{Signal, getpid, kill_process};
+use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -34,7 +35,7 @@ use super::interface::{Action, Show, Shown, Ui};
 use super::messages::Lang;
 use super::time::then;
 use crate::clock::{Clock, Timer};
-use state::{Effect, Options, State};
+use state::{Effect, Options, State, bounded};
 
 /// Pause between two frames that no key has asked for.
 const FRAME: Duration = Duration::from_millis(33);
@@ -234,8 +235,8 @@ impl Terminal {
     }
 
     fn size(&self) -> (u16, u16) {
-        match crossterm::terminal::size() {
-            Ok((columns, rows)) if columns > 0 && rows > 0 => (columns.min(1_000), rows.min(500)),
+        match tcgetwinsize(&self.frame.file) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => bounded(size.ws_col, size.ws_row),
             _ => (80, 24),
         }
     }

@@ -300,7 +300,7 @@ impl State {
                 self.paste(Zeroizing::new(text));
             }
             Event::Resize(columns, rows) => {
-                self.size = (columns, rows);
+                self.size = bounded(columns, rows);
                 self.effects.push_back(Effect::Redraw);
             }
             Event::FocusGained => self.focused = true,
@@ -963,6 +963,11 @@ impl State {
         let lowest = layout.row.saturating_sub(rows.saturating_sub(1));
         self.input_top = self.input_top.clamp(lowest, layout.row).min(layout.rows.len().saturating_sub(rows));
     }
+}
+
+/// As many columns and rows of a terminal as are used.
+pub fn bounded(columns: u16, rows: u16) -> (u16, u16) {
+    (columns.min(1_000), rows.min(500))
 }
 
 /// Writes or edits as a key says. `false` if there is no room left.
