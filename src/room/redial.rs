@@ -153,15 +153,17 @@ impl Redial {
     fn failed(&mut self, failure: Failure) -> News {
         let changed = self.state.failure != Some(failure);
         self.state.failure = Some(failure);
-        let now = self.clock.now();
-        // Both speak for the end of the partner's program.
-        let gone = matches!(failure, Failure::Refused | Failure::NotThem);
-        self.gone_since = gone.then(|| self.gone_since.unwrap_or(now));
-        if self.gone_since.is_some_and(|since| now >= since + GONE) {
+        if is_gone(&mut self.gone_since, failure, self.clock.now()) {
             return News::HostGone;
         }
         if changed { News::RedialFailed } else { News::Nothing }
     }
+}
+
+/// Whether every attempt for long enough spoke for the end of the partner's program.
+fn is_gone(since: &mut Option<Duration>, failure: Failure, now: Duration) -> bool {
+    *since = matches!(failure, Failure::Refused | Failure::NotThem).then(|| since.unwrap_or(now));
+    since.is_some_and(|since| now >= since + GONE)
 }
 
 /// Before the attempt after so many.
@@ -201,4 +203,21 @@ async fn prove(mut line: Line, proving: &Semaphore) -> Result<Box<Line>, Failure
     // The host has followed this one; it must not see another.
     turn.forget();
     Ok(Box::new(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_gone_once_nothing_else_was_met_for_two_minutes() {
+        let mut since = None;
+        let mut meets = |failure, seconds| is_gone(&mut since, failure, Duration::from_secs(seconds));
+        assert!(!meets(Failure::Refused, 1_000));
+        assert!(!meets(Failure::NotThem, 1_119));
+        assert!(!meets(Failure::NoAnswer, 1_120), "a network that is down says nothing about the program");
+        assert!(!meets(Failure::Refused, 1_121));
+        assert!(!meets(Failure::Refused, 1_240));
+        assert!(meets(Failure::Refused, 1_241));
+    }
 }
