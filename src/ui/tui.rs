@@ -142,10 +142,13 @@ impl Desk {
                 }
                 // The terminal is gone, and the room is told by a signal.
                 Moved::Key(None) => return Ok(()),
-                Moved::Show(Some(show)) => {
-                    state.show(show);
-                    for _ in 0..BURST {
-                        let Ok(show) = self.show.try_recv() else { break };
+                Moved::Show(Some(first)) => {
+                    let more = std::iter::from_fn(|| self.show.try_recv().ok());
+                    for show in std::iter::once(first).chain(more).take(BURST) {
+                        if let Show::Ask { .. } = show {
+                            // The user waits for it.
+                            drawn_at = Duration::ZERO;
+                        }
                         state.show(show);
                     }
                 }
