@@ -66,6 +66,23 @@ fn typing_changes_neither_times_nor_sizes() {
 }
 
 #[test]
+fn a_round_trip_is_measured_when_asked_for_and_never_with_cover_traffic() {
+    for (mut pair, measured) in [(Pair::open(), Some(Duration::from_millis(80))), (room(), None)] {
+        pair.now += Duration::from_secs(3);
+        pair.i.session.measure();
+        pair.i.drain(pair.now);
+        let to_r = std::mem::take(&mut pair.i.sent);
+        pair.now += Duration::from_millis(80);
+        for record in to_r {
+            pair.r.take(&record, pair.now);
+        }
+        pair.run();
+        assert_eq!(pair.i.session.round_trip(), measured);
+        assert_eq!(pair.r.session.round_trip(), None);
+    }
+}
+
+#[test]
 fn after_a_stall_no_burst_makes_up_for_it() {
     let mut pair = room();
     capture(&mut pair, 20, |_, _| {});

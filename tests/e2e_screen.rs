@@ -84,6 +84,7 @@ fn two_people_pair_talk_and_leave() {
     for side in [&host, &guest] {
         side.until("no code", |display| (!display.words().contains("Read your half")).then_some(()));
         row(side, "verified by code · 127.0.0.1:");
+        row(side, " ms · epoch 0");
     }
     // Mid-line edits by cluster: 你好🙂 loses its last two, and gains others in between.
     host.press("你好🙂!");

@@ -218,7 +218,7 @@ impl Room {
         }
         let now = self.clock.now();
         let session = &mut talk.line.session;
-        if now >= talk.measure_at {
+        if session.stage() == Stage::Open && now >= talk.measure_at {
             talk.measure_at = now + MEASURE;
             session.measure();
         }
