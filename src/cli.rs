@@ -81,6 +81,9 @@ pub struct Common {
     /// Lines instead of the full screen.
     #[arg(long, global = true)]
     pub plain: bool,
+    /// For programs: events and commands as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
     /// The full screen locks itself after so many minutes without a key.
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u16).range(1..=1440), global = true)]
     pub lock: Option<u16>,
@@ -151,6 +154,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, lang: Lang) -> Result<Cli
         .mut_arg("close_after", |arg| arg.help(words.close_after))
         .mut_arg("quiet_line", |arg| arg.help(words.quiet_line))
         .mut_arg("plain", |arg| arg.help(words.plain))
+        .mut_arg("json", |arg| arg.help(words.json))
         .mut_arg("lock", |arg| arg.help(words.lock))
         .mut_arg("notify", |arg| arg.help(words.notify))
         .mut_arg("lang", |arg| arg.help(words.lang))

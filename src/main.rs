@@ -14,6 +14,7 @@ use tete::harden::harden;
 use tete::protocol::session::Settings;
 use tete::room::{self, Confirm, Options};
 use tete::ui::guard::TerminalGuard;
+use tete::ui::json;
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::messages::{Fault, Lang};
 use tete::ui::printable::Printable;
@@ -62,13 +63,14 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));
     }
-    let screen = screen(&cli.common);
+    let (screen, to_program) = (screen(&cli.common), cli.common.json);
     let what = what(cli, lang)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| system(&error.to_string()))?;
     let ui = match screen {
+        _ if to_program => json::start(),
         None => line::start(lang),
         Some(screen) => tui::start(lang, screen, terminal).map_err(|error| system(&error.to_string()))?,
     };

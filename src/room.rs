@@ -23,7 +23,7 @@ use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::{dial, listen};
-use crate::ui::interface::{Action, Ask, Show, Shown, Ui};
+use crate::ui::interface::{Action, Ask, Seat, Show, Shown, Ui};
 use crate::ui::messages::{Fault, PairingFault, Status};
 use crate::ui::printable::Printable;
 use line::{Ended, Line};
@@ -183,7 +183,7 @@ impl Room {
 
     /// Says something, unless the screen has stood still for so long that too much waits for it already.
     fn tell(&mut self, status: Status) {
-        if !self.ui.interactive && status.line().is_none() {
+        if !self.ui.seat.is_told_all() && status.line().is_none() {
             return;
         }
         let before = self.show.iter_mut().rev().find_map(|what| match what {
@@ -329,7 +329,7 @@ impl Room {
     fn gives_up(&self, why: PairingFault) -> bool {
         match why {
             PairingFault::Left | PairingFault::NoHalf => true,
-            PairingFault::WrongHalf => !self.ui.interactive,
+            PairingFault::WrongHalf => !self.ui.seat.is_person(),
             _ => false,
         }
     }
@@ -342,7 +342,7 @@ impl Room {
             let news = tokio::select! {
                 news = news(&mut self.lobby) => news,
                 () = self.signals.recv() => return None,
-                action = self.ui.actions.recv(), if self.ui.interactive => match action {
+                action = self.ui.actions.recv(), if self.ui.seat.is_told_all() => match action {
                     Some(Action::Interrupt | Action::End) | None => return None,
                     Some(action) => {
                         self.refuse(action);
@@ -373,7 +373,7 @@ impl Room {
                 () = tokio::time::sleep(left) => {}
                 news = news(&mut self.lobby) => self.hear(news),
                 () = self.signals.recv() => return false,
-                action = self.ui.actions.recv(), if self.ui.interactive => match action {
+                action = self.ui.actions.recv(), if self.ui.seat.is_told_all() => match action {
                     Some(Action::Interrupt | Action::End) | None => return false,
                     Some(action) => self.refuse(action),
                 },
@@ -396,6 +396,8 @@ impl Room {
         match action {
             Action::Half { .. } | Action::Compared { .. } | Action::Next { .. } => self.tell(Status::StaleEntry),
             Action::Say { taken, .. } => drop(taken.send(false)),
+            Action::Unsendable(status) => self.tell(status),
+            Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
             _ => {}
         }
     }
@@ -462,8 +464,8 @@ impl Room {
     /// The last words of the program, before the error that main prints.
     async fn finish_showing(&mut self, result: &Result<(), Fault>) {
         // A full screen would take the last texts with it.
-        let stay = self.ui.full_screen && self.opened && !self.input.ended;
-        if stay {
+        let stay = self.ui.seat == Seat::Screen && self.opened && !self.input.ended;
+        if stay || self.ui.seat == Seat::Json {
             self.show.push_back(Show::End(result.as_ref().err().cloned()));
         }
         // What is still typed is for nobody.
@@ -533,23 +535,23 @@ mod tests {
     use super::*;
     use crate::protocol::session::Settings;
 
-    fn room(interactive: bool) -> Room {
+    fn room(seat: Seat) -> Room {
         let (_, actions) = mpsc::channel(1);
         let (_, shown) = mpsc::channel(1);
         let (screen, _) = mpsc::channel(1);
-        let ui = Ui { actions, shown, screen, interactive, full_screen: false };
+        let ui = Ui { actions, shown, screen, seat };
         let options = Options { confirm: Confirm::Type, settings: Settings::default(), close_after: None };
         Room::new(ui, options).unwrap_or_else(|_| panic!("no room"))
     }
 
     #[tokio::test]
     async fn what_is_told_to_a_screen_that_stands_still_is_bounded() {
-        for interactive in [true, false] {
-            let mut room = room(interactive);
+        for seat in [Seat::Lines, Seat::Pipe] {
+            let mut room = room(seat);
             for waiting in 0..10_000 {
                 room.tell(Status::Shown { texts: 1, waiting });
             }
-            assert_eq!(room.show.len(), usize::from(interactive));
+            assert_eq!(room.show.len(), usize::from(seat.is_person()));
             for _ in 0..10_000 {
                 room.tell(Status::LineBack { after: Duration::ZERO, waiting: 0 });
                 room.tell(Status::Shown { texts: 1, waiting: 0 });

@@ -45,6 +45,22 @@ fn the_exit_codes_of_both_readmes_are_those_of_the_program() {
 }
 
 #[test]
+fn every_event_and_command_of_json_is_documented() {
+    let document = read("docs/SCRIPTING.md");
+    let source = read("src/ui/json.rs");
+    let code = source.split("mod tests").next().unwrap();
+    let quoted = |text: &str| text.split('"').next().unwrap().to_owned();
+    let events = code.split("\"event\": \"").skip(1).map(quoted);
+    let commands = code.split("Some(match name.as_str() {").nth(1).unwrap().split("other =>").next().unwrap();
+    let commands = commands.lines().filter_map(|line| line.trim().strip_prefix('"').map(quoted));
+    let names: BTreeSet<_> = events.chain(commands).filter(|name| !name.is_empty()).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn the_limits_of_the_protocol_document_are_those_of_the_program() {
     let document = read("docs/PROTOCOL.md");
     let seconds = |limit: std::time::Duration| format!("{} s", limit.as_secs());

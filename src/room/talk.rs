@@ -154,7 +154,7 @@ impl Room {
         if matches!(stage, Stage::Open | Stage::Resuming | Stage::Away) {
             self.observe_room(talk, stage);
         } else if self.input.ended && talk.seen == Stage::Confirming && !talk.checked && talk.failure.is_none() {
-            let why = if self.ui.interactive { PairingFault::Left } else { PairingFault::NoHalf };
+            let why = if self.ui.seat.is_person() { PairingFault::Left } else { PairingFault::NoHalf };
             self.fail(talk, why);
         }
     }
@@ -213,7 +213,7 @@ impl Room {
 
     /// Keeps a full screen up to date.
     fn show_standing(&mut self, talk: &mut Talk<'_>) {
-        if !self.ui.full_screen {
+        if !self.ui.seat.shows_standing() {
             return;
         }
         let now = self.clock.now();
@@ -287,7 +287,8 @@ impl Room {
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
         let Self { ui, lobby, road, signals, show, unshown, input, .. } = self;
         // In a pipe the next line is read only when it can be taken.
-        let listen = ui.interactive || !input.ended && (talk.seen != Stage::Open || talk.line.session.can_say());
+        let ready = ui.seat.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
+        let listen = ui.seat.is_person() || !input.ended && ready;
         tokio::select! {
             moved = talk.line.move_bytes(unshown.has_room()) => Moved::Io(moved),
             action = ui.actions.recv(), if listen => Moved::Action(action),
@@ -473,14 +474,14 @@ impl Room {
                 let (away, waiting) = (session.stage() != Stage::Open, session.waiting());
                 if said == Err(Refusal::Full) {
                     self.tell(Status::Full { waiting });
-                } else if away && self.ui.interactive {
+                } else if away && self.ui.seat.is_person() {
                     self.tell(Status::Waiting { waiting });
                 }
                 let _ = taken.send(said.is_ok());
             }
             Action::Unsendable(status) => {
                 self.tell(status);
-                self.input.unsent_lines += usize::from(!self.ui.interactive);
+                self.input.unsent_lines += usize::from(!self.ui.seat.is_person());
             }
             Action::Command(Command::Help) => self.tell(Status::Help),
             Action::Command(Command::Rekey) => {
@@ -529,7 +530,7 @@ impl Room {
             return;
         }
         self.input.ended = true;
-        if self.ui.interactive {
+        if self.ui.seat.is_person() {
             talk.leave_by = Some(self.clock.now() + FINISH);
             if talk.waiting > 0 {
                 self.tell(Status::Finishing { waiting: talk.waiting });

@@ -102,8 +102,36 @@ pub struct Ui {
     pub shown: mpsc::Receiver<Shown>,
     /// What to show them.
     pub screen: mpsc::Sender<Show>,
-    /// A person at a terminal, not a pipe.
-    pub interactive: bool,
-    /// The screen is the user's until they leave it, and shows how the room stands.
-    pub full_screen: bool,
+    /// Where they sit.
+    pub seat: Seat,
+}
+
+/// Where the user sits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seat {
+    /// Behind a pipe: lines are texts, and status is a few stable lines.
+    Pipe,
+    /// Behind a pipe: a program that reads every event and gives commands.
+    Json,
+    /// A person at a terminal, in lines.
+    Lines,
+    /// A person at a full screen, which is theirs until they leave it.
+    Screen,
+}
+
+impl Seat {
+    /// Whether a person sits there.
+    pub fn is_person(self) -> bool {
+        matches!(self, Self::Lines | Self::Screen)
+    }
+
+    /// Whether commands come from there at any time, and every status goes there.
+    pub fn is_told_all(self) -> bool {
+        self != Self::Pipe
+    }
+
+    /// Whether the standing of the room is shown there all the time.
+    pub fn shows_standing(self) -> bool {
+        matches!(self, Self::Json | Self::Screen)
+    }
 }

@@ -8,11 +8,12 @@ mod terminal;
 mod writer;
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::interface::{Ask, Ui};
+use super::asked::Asked;
+use super::interface::{Seat, Ui};
 use super::messages::{Fault, Lang, Words};
 use reader::Reader;
 pub use terminal::ask_address;
@@ -38,55 +39,11 @@ pub fn start(lang: Lang) -> Ui {
         Some(editor) => reader.terminal(editor, &watch),
         None => reader.pipe(),
     });
-    Ui { actions, shown, screen, interactive, full_screen: false }
+    Ui { actions, shown, screen, seat: if interactive { Seat::Lines } else { Seat::Pipe } }
 }
 
 /// Prints why the program ends, and what to do about it.
 pub fn print_fault(fault: &Fault, lang: Lang) {
     let (fact, advice) = fault.text(lang);
     let _ = writeln!(io::stderr(), "{}{fact}\n{advice}", Words::of(lang).error);
-}
-
-#[derive(Default)]
-struct Asked {
-    what: Mutex<Question>,
-    changed: Condvar,
-}
-
-struct Question {
-    number: u64,
-    what: Ask,
-}
-
-impl Default for Question {
-    fn default() -> Self {
-        Self { number: 0, what: Ask::Nothing }
-    }
-}
-
-impl Asked {
-    /// Puts a question. A script may answer before `show` returns, and its answer counts.
-    fn ask(&self, number: u64, what: Ask, show: impl FnOnce()) {
-        let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
-        show();
-        *asked = Question { number, what };
-        self.changed.notify_all();
-    }
-
-    fn now(&self) -> (u64, Ask) {
-        let asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
-        (asked.number, asked.what)
-    }
-
-    /// Waits for a question other than the last one answered. The chat is one that never ends.
-    fn next(&self, answered: u64) -> (u64, Ask) {
-        let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match asked.what {
-                Ask::Chat => return (asked.number, asked.what),
-                Ask::Half | Ask::Compare if asked.number != answered => return (asked.number, asked.what),
-                _ => asked = self.changed.wait(asked).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
 }

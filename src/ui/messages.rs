@@ -919,6 +919,8 @@ pub struct HelpTexts {
     pub quiet_line: &'static str,
     /// `--plain`.
     pub plain: &'static str,
+    /// `--json`.
+    pub json: &'static str,
     /// `--lock`.
     pub lock: &'static str,
     /// `--notify`.
@@ -951,6 +953,7 @@ impl HelpTexts {
                 close_after: "Close the room so long after it opened",
                 quiet_line: "Cover traffic: send exactly so many records a second, whether you type or not (0.25 to 50)",
                 plain: "Lines instead of the full screen: for screen readers, slow lines, and to keep the talk in the terminal",
+                json: "For programs: one JSON object a line, events on standard output, commands on standard input",
                 lock: "Lock the full screen after so many minutes without a key; asks for a passphrase at the start",
                 notify: "When a text comes while you look elsewhere: ring the bell, or notify the desktop without saying what",
                 lang: "Language of the interface, instead of the locale's",
@@ -972,6 +975,7 @@ impl HelpTexts {
                 close_after: "房间开了这么久以后自动关上",
                 quiet_line: "掩护流量：不管有没有打字，每秒都正好发这么多个数据包（0.25 到 50）",
                 plain: "不用全屏，一行一行地来：适合读屏软件、慢线路，或想把对话留在终端里",
+                json: "给程序用：每行一个 JSON 对象，事件在标准输出，命令在标准输入",
                 lock: "全屏界面这么多分钟没有按键就锁上；开始时会让你设口令",
                 notify: "你在看别处时来了消息：bell 响铃，desktop 桌面提醒（不含内容）",
                 lang: "界面语言，不按系统设置",

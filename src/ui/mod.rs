@@ -1,9 +1,12 @@
 //! What people see and type: a full screen, lines on a terminal or in a pipe, every word in two languages.
 
+mod asked;
 pub mod commands;
 pub mod emoji;
 pub mod guard;
+mod input;
 pub mod interface;
+pub mod json;
 pub mod line;
 pub mod messages;
 pub mod printable;

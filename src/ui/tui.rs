@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
-use super::interface::{Action, Show, Shown, Ui};
+use super::interface::{Action, Seat, Show, Shown, Ui};
 use super::messages::Lang;
 use super::time::then;
 use crate::clock::{Clock, Timer};
@@ -77,7 +77,7 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
             let _ = tell.blocking_send(Shown::Broken(error));
         }
     });
-    Ok(Ui { actions, shown, screen, interactive: true, full_screen: true })
+    Ok(Ui { actions, shown, screen, seat: Seat::Screen })
 }
 
 /// Where the user sits: what is typed, shown and told.

@@ -1,6 +1,6 @@
 //! What is typed, line by line.
 
-use std::io::{self, BufRead as _, Read as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,10 +12,11 @@ use rustyline::{
 use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Asked;
 use super::terminal::{LineEditor, Watch};
 use crate::protocol::delivery::TEXT;
+use crate::ui::asked::Asked;
 use crate::ui::commands::Typed;
+use crate::ui::input::{Line, read_line};
 use crate::ui::interface::{Action, Ask};
 use crate::ui::messages::{Status, Words, compared};
 use crate::ui::printable::Printable;
@@ -128,7 +129,7 @@ impl Reader {
         let mut answered = 0;
         loop {
             self.asked.next(answered);
-            let line = read_line(&mut input);
+            let line = read_line(&mut input, TEXT);
             // The answer is to the code that was shown last, however long ago the reading began.
             let (question, what) = self.asked.now();
             let action = match line {
@@ -155,78 +156,5 @@ fn answer(question: u64, what: Ask, typed: Zeroizing<String>) -> Action {
         "/next" | "／next" => Action::Next { question },
         typed if what == Ask::Compare => Action::Compared { question, same: compared(typed) },
         _ => Action::Half { question, typed },
-    }
-}
-
-enum Line {
-    Text(Zeroizing<String>),
-    Bad(Status),
-}
-
-/// One line without its end, at most [`TEXT`] bytes of it in memory; the rest of a longer one is skipped.
-fn read_line(input: &mut impl io::BufRead) -> io::Result<Option<Line>> {
-    let mut line = Zeroizing::new(Vec::with_capacity(256));
-    let read = input.by_ref().take(TEXT as u64 + 1).read_until(b'\n', &mut line)?;
-    if read == 0 {
-        return Ok(None);
-    }
-    let ended = line.last() == Some(&b'\n');
-    if ended {
-        line.pop();
-    } else if line.len() > TEXT {
-        skip_line(input)?;
-        return Ok(Some(Line::Bad(Status::TooLong { limit: TEXT })));
-    }
-    let text = String::from_utf8(std::mem::take(&mut *line)).map_err(|error| error.into_bytes().zeroize());
-    Ok(Some(match text {
-        Ok(text) => Line::Text(Zeroizing::new(text)),
-        Err(()) => Line::Bad(Status::NotUtf8),
-    }))
-}
-
-fn skip_line(input: &mut impl io::BufRead) -> io::Result<()> {
-    loop {
-        let buffer = input.fill_buf()?;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let length = end.map_or(buffer.len(), |place| place + 1);
-        input.consume(length);
-        if end.is_some() || length == 0 {
-            return Ok(());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(input: &[u8]) -> Vec<Option<String>> {
-        let mut input = input;
-        let mut out = Vec::new();
-        while let Some(line) = read_line(&mut input).unwrap() {
-            out.push(match line {
-                Line::Text(text) => Some(text.to_string()),
-                Line::Bad(_) => None,
-            });
-        }
-        out
-    }
-
-    #[test]
-    fn a_pipe_is_cut_into_lines_and_bad_ones_are_told_apart() {
-        assert_eq!(lines(b"a\n\nb"), [Some("a".into()), Some(String::new()), Some("b".into())]);
-        assert_eq!(lines(b"a\n\xff\nb\0\n"), [Some("a".into()), None, Some("b\0".into())]);
-        assert_eq!(lines(b""), []);
-    }
-
-    #[test]
-    fn a_line_of_one_byte_too_many_is_refused_whole() {
-        let exact = [vec![b'x'; TEXT], b"\nend\n".to_vec()].concat();
-        assert_eq!(lines(&exact), [Some("x".repeat(TEXT)), Some("end".into())]);
-        for extra in [1, 10_000, 200_000] {
-            let long = [vec![b'x'; TEXT + extra], b"\nend\n".to_vec()].concat();
-            assert_eq!(lines(&long), [None, Some("end".into())], "{extra}");
-        }
-        assert_eq!(lines(&vec![b'x'; TEXT]), [Some("x".repeat(TEXT))]);
     }
 }

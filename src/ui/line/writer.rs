@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use super::Asked;
 use super::terminal::{Screen, columns};
 use crate::protocol::delivery::Incoming;
+use crate::ui::asked::Asked;
 use crate::ui::interface::{Show, Shown};
 use crate::ui::messages::{Lang, Status, Words};
 use crate::ui::printable::Printable;

@@ -1,0 +1,84 @@
+//! Lines of a pipe, of bounded length.
+
+use std::io::{self, BufRead, Read as _};
+
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::messages::Status;
+
+/// A line of a pipe.
+pub enum Line {
+    /// Without its end.
+    Text(Zeroizing<String>),
+    /// One that cannot be taken, and why.
+    Bad(Status),
+}
+
+/// One line, at most `limit` bytes of it in memory; the rest of a longer one is skipped. `None` at the end.
+pub fn read_line(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(256));
+    let read = input.by_ref().take(limit as u64 + 1).read_until(b'\n', &mut line)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    let ended = line.last() == Some(&b'\n');
+    if ended {
+        line.pop();
+    } else if line.len() > limit {
+        skip_line(input)?;
+        return Ok(Some(Line::Bad(Status::TooLong { limit })));
+    }
+    let text = String::from_utf8(std::mem::take(&mut *line)).map_err(|error| error.into_bytes().zeroize());
+    Ok(Some(match text {
+        Ok(text) => Line::Text(Zeroizing::new(text)),
+        Err(()) => Line::Bad(Status::NotUtf8),
+    }))
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(buffer.len(), |place| place + 1);
+        input.consume(length);
+        if end.is_some() || length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::delivery::TEXT;
+
+    fn lines(input: &[u8]) -> Vec<Option<String>> {
+        let mut input = input;
+        let mut out = Vec::new();
+        while let Some(line) = read_line(&mut input, TEXT).unwrap() {
+            out.push(match line {
+                Line::Text(text) => Some(text.to_string()),
+                Line::Bad(_) => None,
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn a_pipe_is_cut_into_lines_and_bad_ones_are_told_apart() {
+        assert_eq!(lines(b"a\n\nb"), [Some("a".into()), Some(String::new()), Some("b".into())]);
+        assert_eq!(lines(b"a\n\xff\nb\0\n"), [Some("a".into()), None, Some("b\0".into())]);
+        assert_eq!(lines(b""), []);
+    }
+
+    #[test]
+    fn a_line_of_one_byte_too_many_is_refused_whole() {
+        let exact = [vec![b'x'; TEXT], b"\nend\n".to_vec()].concat();
+        assert_eq!(lines(&exact), [Some("x".repeat(TEXT)), Some("end".into())]);
+        for extra in [1, 10_000, 200_000] {
+            let long = [vec![b'x'; TEXT + extra], b"\nend\n".to_vec()].concat();
+            assert_eq!(lines(&long), [None, Some("end".into())], "{extra}");
+        }
+        assert_eq!(lines(&vec![b'x'; TEXT]), [Some("x".repeat(TEXT))]);
+    }
+}

@@ -1,0 +1,339 @@
+//! For programs: every event as one JSON object a line on standard output, commands the same way on standard input.
+//!
+//! `docs/SCRIPTING.md` is the contract. Names never change their meaning; readers skip what they do not know.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use super::asked::Asked;
+use super::commands::Command;
+use super::input::{Line, read_line};
+use super::interface::{Action, Seat, Show, Shown, Ui};
+use super::messages::{Failure, Fault, Lang, LineFault, LineState, Standing, Status, Who};
+use super::printable::{Printable, is_writable};
+use crate::address::Scope;
+use crate::clock::Clock;
+use crate::protocol::delivery::TEXT;
+
+/// Bytes of the longest command: a text of which each byte is written as `\u00xx`, and some more.
+const COMMAND: usize = 6 * TEXT + 1024;
+
+/// Starts both threads.
+pub fn start() -> Ui {
+    let (act, actions) = mpsc::channel(1);
+    let (tell, shown) = mpsc::channel(64);
+    let (screen, show) = mpsc::channel(64);
+    let asked = Arc::new(Asked::default());
+    let reader = Reader { asked: Arc::clone(&asked), act, said: 0 };
+    std::thread::spawn(move || reader.run());
+    std::thread::spawn(move || Writer { asked, shown: 0 }.run(show, &tell));
+    Ui { actions, shown, screen, seat: Seat::Json }
+}
+
+/// Writes one event whole.
+fn write(event: &Value) -> io::Result<()> {
+    let line = Zeroizing::new(escaped(&Zeroizing::new(event.to_string())));
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
+}
+
+/// The same JSON in characters that no terminal acts upon, hides or reorders.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + json.len() / 8);
+    for c in json.chars() {
+        if c.is_ascii() && !c.is_control() || is_writable(c) && !c.is_control() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+struct Writer {
+    asked: Arc<Asked>,
+    /// Our texts that were shown.
+    shown: usize,
+}
+
+impl Writer {
+    fn run(mut self, mut show: mpsc::Receiver<Show>, tell: &mpsc::Sender<Shown>) {
+        while let Some(what) = show.blocking_recv() {
+            let text = if let Show::Text(text) = &what { Some(text.id) } else { None };
+            let told = match (self.show(what), text) {
+                (Err(error), _) => Shown::Broken(error),
+                (Ok(()), Some(id)) => Shown::Text(id),
+                (Ok(()), None) => continue,
+            };
+            if tell.blocking_send(told).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn show(&mut self, what: Show) -> io::Result<()> {
+        match what {
+            Show::Text(text) => {
+                let age = u64::try_from(text.age.as_millis()).unwrap_or(u64::MAX);
+                write(&json!({"event": "text", "id": text.id, "age_ms": age, "text": text.text.as_str()}))
+            }
+            Show::Status(status) => {
+                if let Status::Shown { texts, .. } = &status {
+                    self.shown += texts;
+                }
+                write(&event(&status, self.shown))
+            }
+            Show::Ask { question, what, about } => {
+                let mut written = Ok(());
+                let asked = Arc::clone(&self.asked);
+                asked.ask(question, what, || {
+                    written = about.iter().try_for_each(|status| write(&event(status, self.shown)));
+                });
+                written
+            }
+            Show::Standing(now) => write(&standing(&now)),
+            Show::Wipe => Ok(()),
+            Show::End(None) => write(&json!({"event": "end", "exit": 0})),
+            Show::End(Some(fault)) => write(&end(&fault)),
+        }
+    }
+}
+
+fn end(fault: &Fault) -> Value {
+    let (error, advice) = fault.text(Lang::En);
+    json!({"event": "end", "exit": fault.code(), "error": error, "advice": advice})
+}
+
+fn standing(standing: &Standing) -> Value {
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "event": "standing",
+        "address": standing.partner,
+        "verified": standing.verified,
+        "line": line(&standing.line),
+        "round_trip_ms": standing.round_trip.map(millis),
+        "epoch": standing.epoch,
+    })
+}
+
+fn line(state: &LineState) -> Value {
+    let now = Clock.now();
+    let since = |then| now.saturating_sub(then).as_secs_f64();
+    match state {
+        LineState::Connected => json!({"state": "connected"}),
+        LineState::Quiet(then) => json!({"state": "quiet", "seconds": since(*then)}),
+        LineState::Awaiting(then) => json!({"state": "awaiting", "seconds": since(*then)}),
+        LineState::Redialing { number, next, failure } => json!({
+            "state": "redialing",
+            "attempt": number,
+            "next_in_seconds": next.saturating_sub(now).as_secs_f64(),
+            "last_failure": failure.map(name_of_failure),
+        }),
+    }
+}
+
+fn name_of_failure(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Lookup => "lookup",
+        Failure::NoAnswer => "no_answer",
+        Failure::Refused => "refused",
+        Failure::NotThem => "not_them",
+        Failure::Broke => "broke",
+    }
+}
+
+fn name_of_scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Global => "anywhere",
+        Scope::Local => "own_network",
+        Scope::Machine => "this_machine",
+    }
+}
+
+/// What a status says, where so many of our texts were shown.
+fn event(status: &Status, shown: usize) -> Value {
+    match status {
+        Status::Listening(address) => json!({"event": "listening", "address": address}),
+        Status::Reach { addresses, port } => {
+            let addresses: Vec<_> = addresses
+                .iter()
+                .map(|(scope, address)| json!({"address": address, "from": name_of_scope(*scope)}))
+                .collect();
+            json!({"event": "reach", "addresses": addresses, "port": port})
+        }
+        Status::LookingUp(host) => json!({"event": "looking_up", "host": host.as_str()}),
+        Status::Trying(address) => json!({"event": "trying", "address": address}),
+        Status::TryFailed(address, why) => json!({"event": "try_failed", "address": address, "why": why.as_str()}),
+        Status::Handshake(address) => json!({"event": "connected", "address": address}),
+        Status::Caller(address) => json!({"event": "caller", "address": address}),
+        Status::ToldBusy { from, times } => json!({"event": "told_busy", "address": from, "times": times}),
+        Status::Code { own, can_skip } => json!({"event": "code", "own": own.to_string(), "can_skip": can_skip}),
+        Status::BothHalves { own, partner, emoji, can_skip } => json!({
+            "event": "compare",
+            "own": own.to_string(),
+            "partner": partner.to_string(),
+            "pictures": emoji,
+            "can_skip": can_skip,
+        }),
+        Status::NotACode => json!({"event": "not_a_code"}),
+        Status::OwnHalf => json!({"event": "own_half"}),
+        Status::WrongHalf { tries_left } => json!({"event": "wrong_half", "tries_left": tries_left}),
+        Status::StaleEntry => json!({"event": "stale_entry"}),
+        Status::NeitherWord => json!({"event": "neither_word"}),
+        Status::WaitingForPartner => json!({"event": "confirmed"}),
+        Status::RoomOpen => json!({"event": "room_open"}),
+        Status::RunFailed { from, why, pause } => {
+            let (error, _) = Fault::Pairing(*why).text(Lang::En);
+            let alarm = why.is_alarm();
+            json!({"event": "run_failed", "address": from, "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
+        }
+        Status::Shown { waiting, .. } => {
+            json!({"event": "shown", "up_to": shown.saturating_sub(1), "waiting": waiting})
+        }
+        Status::TooLong { limit } => json!({"event": "refused", "why": "too_long", "limit": limit}),
+        Status::Full { waiting } => json!({"event": "refused", "why": "full", "waiting": waiting}),
+        Status::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
+        Status::UnknownCommand(name) => json!({"event": "refused", "why": "unknown_command", "command": name.as_str()}),
+        Status::CodeAgain { own, partner } => {
+            json!({"event": "code_again", "own": own.to_string(), "partner": partner.to_string()})
+        }
+        Status::Who(who) => who_event(who),
+        Status::OfferDeclined => json!({"event": "offer_declined"}),
+        Status::Finishing { waiting } => json!({"event": "finishing", "waiting": waiting}),
+        Status::PartnerLeft => json!({"event": "partner_left"}),
+        Status::CutOff => json!({"event": "cut_off"}),
+        Status::LineQuiet { seconds } => json!({"event": "line_quiet", "seconds": seconds}),
+        Status::LineCut { why, redialing } => {
+            let why = match why {
+                LineFault::Cut => "cut",
+                LineFault::Silent => "silent",
+                LineFault::Late => "late",
+                LineFault::Damaged { .. } => "damaged",
+            };
+            json!({"event": "line_cut", "why": why, "redialing": redialing})
+        }
+        Status::RedialFailed { number, failure } => {
+            json!({"event": "redial_failed", "attempt": number, "why": name_of_failure(*failure)})
+        }
+        Status::LineBack { after, waiting } => {
+            json!({"event": "line_back", "after_seconds": after.as_secs_f64(), "waiting": waiting})
+        }
+        Status::Waiting { waiting } => json!({"event": "waiting", "waiting": waiting}),
+        Status::Intruder { from, times } => json!({"event": "intruder", "address": from, "times": times}),
+        Status::Rekey => json!({"event": "rekey"}),
+        Status::NoLine => json!({"event": "no_line"}),
+        Status::TimeIsUp => json!({"event": "time_is_up"}),
+        Status::NeedsScreen | Status::Help => json!({"event": "refused", "why": "unknown_command"}),
+    }
+}
+
+fn who_event(who: &Who) -> Value {
+    json!({
+        "event": "who",
+        "address": who.partner,
+        "line": line(&who.line),
+        "suite": who.suite,
+        "own_key": who.local,
+        "partner_key": who.remote,
+        "since": who.since,
+        "epoch": who.epoch.as_ref().map(|(number, _)| number),
+        "waiting": who.waiting,
+    })
+}
+
+struct Reader {
+    asked: Arc<Asked>,
+    act: mpsc::Sender<Action>,
+    /// Texts that were taken.
+    said: u64,
+}
+
+impl Reader {
+    fn run(mut self) {
+        let mut input = io::stdin().lock();
+        loop {
+            let action = match read_line(&mut input, COMMAND) {
+                Ok(Some(Line::Text(line))) => self.command(&line),
+                Ok(Some(Line::Bad(_))) => Some(bad()),
+                Ok(None) | Err(_) => Some(Action::End),
+            };
+            let Some(action) = action else { continue };
+            let end = matches!(action, Action::End);
+            if self.act.blocking_send(action).is_err() || end {
+                return;
+            }
+        }
+    }
+
+    /// What a line asks for, unless it was done here.
+    fn command(&mut self, line: &str) -> Option<Action> {
+        let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return Some(bad()) };
+        let mut secret = |name: &str| match fields.remove(name) {
+            Some(Value::String(value)) => Some(Zeroizing::new(value)),
+            _ => None,
+        };
+        let name = secret("command").unwrap_or_default();
+        let (question, _) = self.asked.now();
+        Some(match name.as_str() {
+            "say" => match secret("text") {
+                Some(text) => return self.say(text),
+                None => bad(),
+            },
+            "half" => match secret("half") {
+                Some(typed) => Action::Half { question, typed },
+                None => bad(),
+            },
+            "compare" => Action::Compared { question, same: fields.get("same").and_then(Value::as_bool) },
+            "next" => Action::Next { question },
+            "who" => Action::Command(Command::Who),
+            "code" => Action::Command(Command::Code),
+            "rekey" => Action::Command(Command::Rekey),
+            "quit" => Action::Command(Command::Quit),
+            "panic" => Action::Command(Command::Panic),
+            "" => bad(),
+            other => Action::UnknownCommand(Printable::line(other)),
+        })
+    }
+
+    /// Waits until the text was taken or not, so that the answers come in order.
+    fn say(&mut self, text: Zeroizing<String>) -> Option<Action> {
+        if text.len() > TEXT {
+            return Some(Action::Unsendable(Status::TooLong { limit: TEXT }));
+        }
+        let (taken, answer) = oneshot::channel();
+        let _ = self.act.blocking_send(Action::Say { text, taken });
+        let said = answer.blocking_recv() == Ok(true);
+        // Where standard output is gone the other thread finds out.
+        let _ = write(&if said {
+            json!({"event": "said", "id": self.said})
+        } else {
+            json!({"event": "refused", "why": "not_taken", "command": "say"})
+        });
+        self.said += u64::from(said);
+        None
+    }
+}
+
+fn bad() -> Action {
+    Action::Unsendable(Status::NotUtf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_act_upon_is_escaped_and_still_the_same() {
+        let hostile = "\x1b]0;x\x07\u{9b}31m\u{202e}abc\u{200b}\u{e0041}\u{7f}\n\t\"\\ 你好 👨‍👩‍👧";
+        let line = escaped(&json!({"text": hostile}).to_string());
+        assert!(line.chars().all(|c| is_writable(c) && !c.is_control()), "{line}");
+        assert!(line.contains("你好"));
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["text"], hostile);
+    }
+}
