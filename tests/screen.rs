@@ -491,6 +491,39 @@ fn the_lock_command_asks_for_a_passphrase_first() {
 }
 
 #[test]
+fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
+    let options = Options { lock: Some(Duration::from_secs(600)), ..Options::default() };
+    let mut sitting = Sitting::with((80, 24), Lang::En, options);
+    sitting.types("correct ");
+    sitting.state.show(asks(code()));
+    let from = "10.0.0.9:4000".parse().unwrap();
+    sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+    assert!(sitting.shows("ALARM"));
+    sitting.press(KeyCode::Enter);
+    sitting.types("horse");
+    sitting.press(KeyCode::Enter);
+    sitting.types("correct horse");
+    sitting.press(KeyCode::Enter);
+    assert!(sitting.state.lock_state().is_set());
+}
+
+#[test]
+fn a_screen_on_which_nothing_happens_is_not_drawn_again() {
+    let mut quiet = locked();
+    let mut cut = Sitting::open();
+    cut.state.show(Show::Standing(standing(true, LineState::Awaiting(NOW))));
+    for (sitting, draws) in [(&mut quiet, 0), (&mut cut, 10)] {
+        sitting.state.take_changed();
+        let mut drawn = 0;
+        for _ in 0..1_000 {
+            sitting.passes(Duration::from_millis(10));
+            drawn += usize::from(sitting.state.take_changed());
+        }
+        assert_eq!(drawn, draws);
+    }
+}
+
+#[test]
 fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
     for (notify, effect) in [(Notify::Off, None), (Notify::Bell, Some("bell")), (Notify::Desktop, Some("notify"))] {
         let mut sitting = Sitting::with((80, 24), Lang::En, Options { notify, lock: None });

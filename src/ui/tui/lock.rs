@@ -62,6 +62,11 @@ impl Lock {
         Some(self.open_at).filter(|at| now < *at)
     }
 
+    /// Whether a wrong passphrase makes the next one wait at that time, or has until a moment ago.
+    pub fn waits(&self, then: Duration) -> bool {
+        then <= self.open_at && self.wrong > 0
+    }
+
     /// Opens the screen if the passphrase is the right one and enough time has passed since a wrong one.
     pub fn open(&mut self, typed: &str, now: Duration) {
         let Some(Passphrase { salt, hash }) = self.passphrase.as_ref().filter(|_| self.closed_until(now).is_none())

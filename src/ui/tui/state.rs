@@ -105,8 +105,6 @@ pub enum Overlay {
     None,
     /// The help, from that row on.
     Help(usize),
-    /// What must not be overlooked.
-    Alarm(Printable),
     /// A long paste, and its lines.
     Paste(Zeroizing<String>, usize),
     /// A search.
@@ -157,11 +155,14 @@ pub struct State {
     recall: VecDeque<Zeroizing<String>>,
     recalled: Option<(usize, Zeroizing<String>)>,
     overlay: Overlay,
+    alarm: Option<Printable>,
     lock: Lock,
     standing: Option<Standing>,
     notice: Option<(&'static str, Duration)>,
     chord: bool,
     leave_by: Option<Duration>,
+    /// When the seconds on the screen were counted last.
+    counted: Duration,
     leaving: bool,
     over: bool,
     /// Our texts that the partner was not shown yet, oldest first.
@@ -203,11 +204,13 @@ impl State {
             recall: VecDeque::new(),
             recalled: None,
             overlay,
+            alarm: None,
             lock: Lock::default(),
             standing: None,
             notice: None,
             chord: false,
             leave_by: None,
+            counted: now,
             leaving: false,
             over: false,
             unshown: VecDeque::new(),
@@ -247,15 +250,16 @@ impl State {
         }
         self.changed |= self.notice.take_if(|(_, until)| now >= *until).is_some();
         self.leave_by = self.leave_by.filter(|by| now < *by);
-        let counts = self.standing.is_some_and(|standing| !standing.line.is_well());
-        self.changed |= counts || self.lock.is_locked();
+        if self.counts() && now >= self.counted + Duration::from_secs(1) {
+            self.counted = now;
+            self.changed = true;
+        }
     }
 
     /// When [`tick`](Self::tick) is to be called at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         let idle = self.options.lock.filter(|_| self.lock.is_set() && !self.lock.is_locked());
-        let counts = self.standing.is_some_and(|standing| !standing.line.is_well());
-        let second = (counts || self.lock.closed_until(self.now).is_some()).then(|| self.now + Duration::from_secs(1));
+        let second = self.counts().then(|| self.counted + Duration::from_secs(1));
         let notice = self.notice.as_ref().map(|(_, until)| *until);
         [idle.map(|after| self.touched + after), notice, second].into_iter().flatten().min()
     }
@@ -348,6 +352,11 @@ impl State {
     /// What lies above the chat.
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
+    }
+
+    /// What must not be overlooked.
+    pub fn alarm(&self) -> Option<&Printable> {
+        self.alarm.as_ref()
     }
 
     /// The lock.
@@ -446,6 +455,12 @@ impl State {
         }
     }
 
+    /// Whether seconds are counted on the screen.
+    fn counts(&self) -> bool {
+        let line = self.standing.is_some_and(|standing| !standing.line.is_well());
+        line || self.lock.is_locked() && self.lock.waits(self.counted)
+    }
+
     fn height(&self) -> usize {
         usize::from(self.areas().messages)
     }
@@ -500,14 +515,17 @@ impl State {
         }
         if alarm {
             self.effects.push_back(Effect::Bell);
-            self.overlay = Overlay::Alarm(text.clone());
+            self.alarm = Some(text.clone());
         }
         self.scrollback.push(Kind::Status { alarm }, &(self.wall)(Duration::ZERO), text);
     }
 
     fn ask(&mut self, question: u64, what: Ask, about: Option<Status>) {
         (self.question, self.ask) = (question, what);
-        self.entry.take();
+        // What is written for something else goes on.
+        if matches!(self.overlay, Overlay::None) && !self.lock.is_locked() {
+            self.entry.take();
+        }
         match about {
             Some(Status::Code { own, can_skip }) => {
                 self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: false });
@@ -561,8 +579,7 @@ impl State {
         self.recall.clear();
         self.recalled = None;
         self.overlay = Overlay::None;
-        self.pairing = None;
-        self.standing = None;
+        (self.alarm, self.pairing, self.standing) = (None, None, None);
         (self.bottom, self.new_from) = (None, None);
         self.unshown.clear();
         self.seen.clear();
@@ -604,6 +621,10 @@ impl State {
             _ if self.lock.is_locked() => return self.key_locked(key),
             _ => {}
         }
+        if self.alarm.is_some() {
+            self.alarm.take_if(|_| matches!(key.code, KeyCode::Enter | KeyCode::Esc));
+            return;
+        }
         if std::mem::take(&mut self.chord) {
             match key.code {
                 KeyCode::Char('c') if !control => self.clear(),
@@ -621,12 +642,6 @@ impl State {
                     KeyCode::PageUp => *top = top.saturating_sub(10),
                     KeyCode::PageDown => *top += 10,
                     _ => self.overlay = Overlay::None,
-                }
-                return;
-            }
-            Overlay::Alarm(_) => {
-                if matches!(key.code, KeyCode::Enter | KeyCode::Esc) {
-                    self.overlay = Overlay::None;
                 }
                 return;
             }
@@ -853,6 +868,7 @@ impl State {
             _ => {
                 let line = text.lines().next().unwrap_or_default();
                 self.entry.paste(line);
+                self.find_from(None, true);
             }
         }
     }

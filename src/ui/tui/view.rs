@@ -30,10 +30,11 @@ pub fn draw(state: &State, color: bool, buffer: &mut Buffer) -> Option<Position>
     }
     if state.lock_state().is_locked() {
         canvas.locked(state);
+    } else if let Some(text) = state.alarm() {
+        canvas.alarm(state, text);
     } else {
         match (state.overlay(), state.pairing()) {
             (Overlay::Help(top), _) => canvas.help(state, *top),
-            (Overlay::Alarm(text), _) => canvas.alarm(state, text),
             (Overlay::Passphrase { first, differ, .. }, _) => {
                 let words = state.words();
                 let note = if *differ { words.differ } else { words.choose };
