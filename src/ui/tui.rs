@@ -43,6 +43,8 @@ const FRAME: Duration = Duration::from_millis(33);
 const FRAME_BYTES: usize = 64 * 1024;
 /// Keys, or shows, that are taken before a frame is drawn.
 const BURST: usize = 256;
+/// How long shows are taken before a key is looked at again.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// How long a stop may take to come, and the shell to continue the program.
 const STOP: Duration = Duration::from_millis(200);
 /// Alternate screen, bracketed paste, focus, buttons and wheel of the mouse.
@@ -143,7 +145,9 @@ impl Desk {
                 // The terminal is gone, and the room is told by a signal.
                 Moved::Key(None) => return Ok(()),
                 Moved::Show(Some(first)) => {
-                    let more = std::iter::from_fn(|| self.show.try_recv().ok());
+                    // A flood of the longest texts does not keep keys waiting.
+                    let until = Clock.now() + PATIENCE;
+                    let more = std::iter::from_fn(|| (Clock.now() < until).then(|| self.show.try_recv().ok())?);
                     for show in std::iter::once(first).chain(more).take(BURST) {
                         if let Show::Ask { .. } = show {
                             // The user waits for it.
