@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::ui::messages::{HelpTexts, Lang};
 
@@ -136,42 +136,80 @@ pub enum Stop {
     Wrong(String),
 }
 
-/// Reads the command line; help is in `lang`.
+/// Reads the command line; help and complaints are in `lang`.
 pub fn parse(args: impl IntoIterator<Item = OsString>, lang: Lang) -> Result<Cli, Stop> {
     let words = HelpTexts::of(lang);
-    let at = |command: clap::Command| {
-        command.mut_arg("port", |arg| arg.help(words.port)).mut_arg("bind", |arg| arg.help(words.bind))
-    };
-    let to = |command: clap::Command| {
-        command.mut_arg("host", |arg| arg.help(words.address)).mut_arg("peer_port", |arg| arg.help(words.peer_port))
-    };
-    let command = to(at(Cli::command()))
-        .about(words.about)
-        .after_help(words.after)
-        .mut_arg("confirm", |arg| arg.help(words.confirm))
-        .mut_arg("confirm_minutes", |arg| arg.help(words.confirm_minutes))
-        .mut_arg("linger", |arg| arg.help(words.linger))
-        .mut_arg("close_after", |arg| arg.help(words.close_after))
-        .mut_arg("quiet_line", |arg| arg.help(words.quiet_line))
-        .mut_arg("plain", |arg| arg.help(words.plain))
-        .mut_arg("json", |arg| arg.help(words.json))
-        .mut_arg("lock", |arg| arg.help(words.lock))
-        .mut_arg("notify", |arg| arg.help(words.notify))
-        .mut_arg("lang", |arg| arg.help(words.lang))
-        .mut_arg("help", |arg| arg.help(words.help))
-        .mut_arg("version", |arg| arg.help(words.version))
-        .mut_subcommand("host", |command| at(command).about(words.host))
-        .mut_subcommand("join", |command| to(command).about(words.join));
-    command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        let text = error.render().to_string();
+    command(&words).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(text),
-            _ => {
-                let first = text.lines().next().unwrap_or_default();
-                Stop::Wrong(first.strip_prefix("error: ").unwrap_or(first).to_owned())
-            }
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(error.render().to_string()),
+            _ => Stop::Wrong(complaint(&error, lang)),
         }
     })
+}
+
+/// The command with its help in one language.
+fn command(words: &HelpTexts) -> clap::Command {
+    let of = |command: clap::Command, names: &[&str]| {
+        names.iter().fold(command, |command, name| {
+            let (value, help) = words.argument(name);
+            command.mut_arg(name, |arg| {
+                let positional = arg.is_positional();
+                let arg = arg.help(help).help_heading(if positional { words.arguments } else { words.options });
+                // What it may be, and is by default, stands in the help.
+                let told = |arg: Arg| arg.value_name(value).hide_possible_values(true).hide_default_value(true);
+                if value.is_empty() { arg } else { told(arg) }
+            })
+        })
+    };
+    let (at, to) = (["port", "bind"], ["host", "peer_port"]);
+    let common = [
+        "confirm",
+        "confirm_minutes",
+        "linger",
+        "close_after",
+        "quiet_line",
+        "plain",
+        "json",
+        "lock",
+        "notify",
+        "lang",
+        "help",
+    ];
+    let command = of(of(of(Cli::command(), &to), &at), &common);
+    of(command, &["version"])
+        .about(words.about)
+        .after_help(words.after)
+        .override_usage(words.usage)
+        .help_template(words.template)
+        .subcommand_help_heading(words.commands)
+        .mut_subcommand("host", |command| {
+            of(command, &at).about(words.host).override_usage(words.usage_of_host).help_template(words.template)
+        })
+        .mut_subcommand("join", |command| {
+            of(command, &to).about(words.join).override_usage(words.usage_of_join).help_template(words.template)
+        })
+}
+
+/// What is wrong with the command line, in one line.
+fn complaint(error: &clap::Error, lang: Lang) -> String {
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let english = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(value)) => value.clone(),
+        _ => String::new(),
+    };
+    let (argument, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
+    match (lang, error.kind()) {
+        (Lang::En, ErrorKind::ArgumentConflict) => "these arguments do not go together".to_owned(),
+        (Lang::En, _) => english,
+        (Lang::Zh, ErrorKind::UnknownArgument) => format!("没有 {argument} 这个参数"),
+        (Lang::Zh, ErrorKind::InvalidValue) if value.is_empty() => format!("{argument} 后面少了值"),
+        (Lang::Zh, ErrorKind::InvalidValue | ErrorKind::ValueValidation) => format!("{argument} 的值不对：{value}"),
+        (Lang::Zh, ErrorKind::ArgumentConflict) => "这些参数不能一起用".to_owned(),
+        (Lang::Zh, ErrorKind::InvalidUtf8) => "不是 UTF-8".to_owned(),
+        (Lang::Zh, _) => english,
+    }
 }
 
 /// `90s`, `30m`, `24h`, `7d`; at most a year.
@@ -215,6 +253,19 @@ pub fn language(args: &[OsString]) -> Option<Lang> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_and_complaints_are_chinese_where_the_rest_is() {
+        let parse = |args: &[&str]| parse(["tete"].iter().chain(args).map(OsString::from), Lang::Zh).err();
+        let Some(Stop::Print(help)) = parse(&["--help"]) else { panic!("no help") };
+        for english in ["Usage", "Options", "Arguments", "Commands", "PORT", "default", "possible"] {
+            assert!(!help.contains(english), "{english}");
+        }
+        for wrong in [&["--bogus"][..], &["--port"], &["--port", "x"], &["--notify", "loud"], &["a", "b", "c"]] {
+            let Some(Stop::Wrong(why)) = parse(wrong) else { panic!("{wrong:?} is right") };
+            assert!(why.contains(|c| ('一'..='龥').contains(&c)), "{why}");
+        }
+    }
 
     #[test]
     fn times_and_rates_have_a_form_and_bounds() {

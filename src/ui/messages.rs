@@ -893,45 +893,28 @@ pub fn compared(word: &str) -> Option<bool> {
 
 /// What `--help` says.
 pub struct HelpTexts {
+    lang: Lang,
     /// What tete is.
     pub about: &'static str,
     /// `tete host`.
     pub host: &'static str,
     /// `tete join`.
     pub join: &'static str,
-    /// The argument HOST.
-    pub address: &'static str,
-    /// The argument PORT.
-    pub peer_port: &'static str,
-    /// `--port`.
-    pub port: &'static str,
-    /// `--bind`.
-    pub bind: &'static str,
-    /// `--confirm`.
-    pub confirm: &'static str,
-    /// `--confirm-minutes`.
-    pub confirm_minutes: &'static str,
-    /// `--linger`.
-    pub linger: &'static str,
-    /// `--close-after`.
-    pub close_after: &'static str,
-    /// `--quiet-line`.
-    pub quiet_line: &'static str,
-    /// `--plain`.
-    pub plain: &'static str,
-    /// `--json`.
-    pub json: &'static str,
-    /// `--lock`.
-    pub lock: &'static str,
-    /// `--notify`.
-    pub notify: &'static str,
-    /// `--lang`.
-    pub lang: &'static str,
-    /// `--help`.
-    pub help: &'static str,
-    /// `--version`.
-    pub version: &'static str,
-    /// Examples and exit codes.
+    /// How it is called.
+    pub usage: &'static str,
+    /// How `tete host` is called.
+    pub usage_of_host: &'static str,
+    /// How `tete join` is called.
+    pub usage_of_join: &'static str,
+    /// The parts of the help and their order, in clap's terms.
+    pub template: &'static str,
+    /// Heading of the subcommands.
+    pub commands: &'static str,
+    /// Heading of the arguments.
+    pub arguments: &'static str,
+    /// Heading of the options.
+    pub options: &'static str,
+    /// Exit codes.
     pub after: &'static str,
 }
 
@@ -940,48 +923,97 @@ impl HelpTexts {
     pub fn of(lang: Lang) -> Self {
         match lang {
             Lang::En => Self {
-                about: "An end-to-end encrypted private chat for exactly two people.\n\nOne runs `tete` and waits, the other runs `tete HOST`. Each reads half of a code to the other, then the room is open. Nothing is stored.",
+                lang,
+                about: "An end-to-end encrypted private chat for exactly two people, in the terminal.\n\nOne runs `tete` and waits, the other runs `tete HOST`. Each reads half of a code to the other, then the room is open. Nothing is stored.",
                 host: "Open a room and wait for the partner (what `tete` alone does)",
                 join: "Join the partner's room; asks for the address if none is given",
-                address: "Where the partner waits: a host name, IPV4, [IPV6], each also with :PORT",
-                peer_port: "The partner's port",
-                port: "Port to listen on; 0 picks a free one",
-                bind: "Address to listen on, instead of all of this machine's",
-                confirm: "How to check the code: type the half that the partner reads out, or compare both halves on both screens",
-                confirm_minutes: "Minutes the check of the code may take",
-                linger: "How long an open room waits when the line is cut, such as 90s, 30m, 24h; 0s: not at all",
-                close_after: "Close the room so long after it opened",
-                quiet_line: "Cover traffic: send exactly so many records a second, whether you type or not (0.25 to 50)",
-                plain: "Lines instead of the full screen: for screen readers, slow lines, and to keep the talk in the terminal",
-                json: "For programs: one JSON object a line, events on standard output, commands on standard input",
-                lock: "Lock the full screen after so many minutes without a key; asks for a passphrase at the start",
-                notify: "When a text comes while you look elsewhere: ring the bell, or notify the desktop without saying what",
-                lang: "Language of the interface, instead of the locale's",
-                help: "Print help",
-                version: "Print version",
+                usage: "tete [OPTIONS]               open a room and wait\n       tete [OPTIONS] HOST [PORT]   join one",
+                usage_of_host: "tete host [OPTIONS]",
+                usage_of_join: "tete join [OPTIONS] [HOST] [PORT]",
+                template: "{about-with-newline}\nUsage: {usage}\n\n{all-args}{after-help}\n",
+                commands: "Commands",
+                arguments: "Arguments",
+                options: "Options",
                 after: "Exit codes: 0 left in order, every text shown; 2 usage; 3 no connection; 4 the other side does not speak tete/1; 5 pairing failed; 6 cut off; 7 local fault.",
             },
             Lang::Zh => Self {
+                lang,
                 about: "只属于你和 ta 两个人的端到端加密聊天。\n\n一个人运行 `tete` 等着，另一个人运行 `tete 主机`。两人互相念出一半配对码，房间就开了。什么都不保存。",
                 host: "开一个房间等对方（只写 `tete` 也一样）",
                 join: "进入对方的房间；没写地址就会问你",
-                address: "对方在哪里：主机名、IPv4、[IPv6]，后面都可以加 :端口",
-                peer_port: "对方的端口",
-                port: "在哪个端口等；0 表示自动选一个",
-                bind: "只在这个地址上等，而不是本机所有地址",
-                confirm: "怎样核对配对码：type 输入对方念的一半，compare 两边屏幕对照",
-                confirm_minutes: "核对配对码最多几分钟",
-                linger: "掉线后房间保留多久，如 90s、30m、24h；0s 表示不保留",
-                close_after: "房间开了这么久以后自动关上",
-                quiet_line: "掩护流量：不管有没有打字，每秒都正好发这么多个数据包（0.25 到 50）",
-                plain: "不用全屏，一行一行地来：适合读屏软件、慢线路，或想把对话留在终端里",
-                json: "给程序用：每行一个 JSON 对象，事件在标准输出，命令在标准输入",
-                lock: "全屏界面这么多分钟没有按键就锁上；开始时会让你设口令",
-                notify: "你在看别处时来了消息：bell 响铃，desktop 桌面提醒（不含内容）",
-                lang: "界面语言，不按系统设置",
-                help: "显示帮助",
-                version: "显示版本",
+                usage: "tete [选项]               开一个房间等对方\n      tete [选项] 主机 [端口]   进入对方的房间",
+                usage_of_host: "tete host [选项]",
+                usage_of_join: "tete join [选项] [主机] [端口]",
+                template: "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}\n",
+                commands: "命令",
+                arguments: "参数",
+                options: "选项",
                 after: "退出代码：0 正常离开且对方都看到了；2 用法；3 没连上；4 那边不是 tete/1；5 配对失败；6 掉线；7 本机故障。",
+            },
+        }
+    }
+
+    /// What stands for an argument's value, empty where it takes none, and what the argument does.
+    pub fn argument(&self, name: &str) -> (&'static str, &'static str) {
+        match self.lang {
+            Lang::En => match name {
+                "host" => ("HOST", "Where the partner waits: a host name, IPV4, [IPV6], each also with :PORT"),
+                "peer_port" => ("PORT", "The partner's port, 51423 unless they say otherwise"),
+                "port" => ("PORT", "Port to listen on, 51423 unless told; 0 picks a free one"),
+                "bind" => ("ADDRESS", "Address to listen on, instead of all of this machine's"),
+                "confirm" => (
+                    "HOW",
+                    "How to check the code: type the half that the partner reads out (the default), or compare both halves on both screens",
+                ),
+                "confirm_minutes" => ("MINUTES", "How long the check of the code may take, 5 unless told, at most 30"),
+                "linger" => (
+                    "TIME",
+                    "How long an open room waits when the line is cut, such as 90s, 30m, 24h (the default); 0s: not at all",
+                ),
+                "close_after" => ("TIME", "Close the room so long after it opened"),
+                "quiet_line" => (
+                    "RATE",
+                    "Cover traffic: send exactly so many records a second, whether you type or not (0.25 to 50)",
+                ),
+                "plain" => (
+                    "",
+                    "Lines instead of the full screen: for screen readers, slow lines, and to keep the talk in the terminal",
+                ),
+                "json" => {
+                    ("", "For programs: one JSON object a line, events on standard output, commands on standard input")
+                }
+                "lock" => {
+                    ("MINUTES", "Lock the full screen after so long without a key; asks for a passphrase at the start")
+                }
+                "notify" => (
+                    "HOW",
+                    "When a text comes while you look elsewhere: bell, desktop (without saying what came), or off (the default)",
+                ),
+                "lang" => ("LANG", "Language of the interface, en or zh, instead of the locale's"),
+                "help" => ("", "Print help"),
+                "version" => ("", "Print version"),
+                _ => ("", ""),
+            },
+            Lang::Zh => match name {
+                "host" => ("主机", "对方在哪里：主机名、IPv4、[IPv6]，后面都可以加 :端口"),
+                "peer_port" => ("端口", "对方的端口，对方没说就是 51423"),
+                "port" => ("端口", "在哪个端口等，不写就是 51423；0 表示自动选一个"),
+                "bind" => ("地址", "只在这个地址上等，而不是本机所有地址"),
+                "confirm" => ("方式", "怎样核对配对码：type 输入对方念的一半（默认），compare 两边屏幕对照"),
+                "confirm_minutes" => ("分钟", "核对配对码最多几分钟，默认 5，最多 30"),
+                "linger" => ("时间", "掉线后房间保留多久，如 90s、30m、24h（默认）；0s 表示不保留"),
+                "close_after" => ("时间", "房间开了这么久以后自动关上"),
+                "quiet_line" => ("速率", "掩护流量：不管有没有打字，每秒都正好发这么多个数据包（0.25 到 50）"),
+                "plain" => ("", "不用全屏，一行一行地来：适合读屏软件、慢线路，或想把对话留在终端里"),
+                "json" => ("", "给程序用：每行一个 JSON 对象，事件在标准输出，命令在标准输入"),
+                "lock" => ("分钟", "全屏界面这么久没有按键就锁上；开始时会让你设口令"),
+                "notify" => {
+                    ("方式", "你在看别处时来了消息：bell 响铃，desktop 桌面提醒（不含内容），off 不提醒（默认）")
+                }
+                "lang" => ("语言", "界面语言，en 或 zh，不按系统设置"),
+                "help" => ("", "显示帮助"),
+                "version" => ("", "显示版本"),
+                _ => ("", ""),
             },
         }
     }
