@@ -9,7 +9,7 @@ fuzz_target!(|input: (u8, [u8; 4], &[u8])| {
     let (small_pieces, cuts, stream) = input;
     let (mut decoder, mut got, mut taken, mut small_only) = (Decoder::default(), Vec::new(), 0, stream.len());
     let failed = pieces(stream, &cuts).enumerate().any(|(turn, piece)| {
-        if turn == small_pieces.into() {
+        if turn == usize::from(small_pieces) {
             small_only = taken;
             decoder.allow_large();
         }

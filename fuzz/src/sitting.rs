@@ -46,7 +46,7 @@ fn wall(ago: Duration) -> Zoned {
 /// Plays the steps; what is typed, pasted and said comes from `words`.
 pub fn play(words: &str, steps: &[u8]) {
     let (mut now, mut size, mut id) = (START, (80, 24), 0);
-    let lang = if words.len() % 2 == 0 { Lang::En } else { Lang::Zh };
+    let lang = if words.len().is_multiple_of(2) { Lang::En } else { Lang::Zh };
     let mut state = State::new(lang, size, Options { lock: None, notify: Notify::Bell }, wall, now);
     let mut words = words.split_inclusive('|').cycle();
     for [what, which] in steps.as_chunks().0.iter().take(200) {
@@ -135,7 +135,7 @@ fn ask(place: usize) -> Show {
 fn standing(place: usize, now: Duration) -> Standing {
     Standing {
         partner: ([127, 0, 0, 1], 51423).into(),
-        verified: place % 2 == 0,
+        verified: place.is_multiple_of(2),
         line: match place % 4 {
             0 => LineState::Connected,
             1 => LineState::Quiet(now),
