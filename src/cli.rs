@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -35,6 +36,41 @@ pub enum Command {
     Host(At),
     /// Join one.
     Join(To),
+    /// Send files, and leave.
+    Send(Send),
+    /// Take files.
+    Receive(Receive),
+}
+
+/// What to send, and to whom.
+#[derive(Args)]
+pub struct Send {
+    /// Files and folders; standard input if none is given, or `-`.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Where the partner waits, if it is not this side that does.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["port", "bind"])]
+    pub to: Option<String>,
+    /// What standard input is called.
+    #[arg(long, value_name = "NAME", default_value = "stream")]
+    pub name: String,
+    /// Where to wait.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// From whom to take files, and where to.
+#[derive(Args)]
+pub struct Receive {
+    /// Where the partner waits, if it is not this side that does.
+    #[command(flatten)]
+    pub to: To,
+    /// Standard output instead of a folder.
+    #[arg(long, conflicts_with = "save_to")]
+    pub stdout: bool,
+    /// Where to wait.
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// Where the partner waits.
@@ -87,6 +123,15 @@ pub struct Common {
     /// The full screen locks itself after so many minutes without a key.
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u16).range(1..=1440), global = true)]
     pub lock: Option<u16>,
+    /// Where files are stored.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub save_to: Option<PathBuf>,
+    /// Files are taken without a question.
+    #[arg(long, global = true)]
+    pub auto_accept: bool,
+    /// Files that may be executed stay so.
+    #[arg(long, global = true)]
+    pub executable: bool,
     /// How to be told of a text while looking elsewhere.
     #[arg(long, value_enum, default_value_t = Notify::Off, global = true)]
     pub notify: Notify,
@@ -170,6 +215,9 @@ fn command(words: &HelpTexts) -> clap::Command {
         "quiet_line",
         "plain",
         "json",
+        "save_to",
+        "auto_accept",
+        "executable",
         "lock",
         "notify",
         "lang",
@@ -187,6 +235,14 @@ fn command(words: &HelpTexts) -> clap::Command {
         })
         .mut_subcommand("join", |command| {
             of(command, &to).about(words.join).override_usage(words.usage_of_join).help_template(words.template)
+        })
+        .mut_subcommand("send", |command| {
+            let command = of(of(command, &["paths", "to", "name"]), &at);
+            command.about(words.send).override_usage(words.usage_of_send).help_template(words.template)
+        })
+        .mut_subcommand("receive", |command| {
+            let command = of(of(of(command, &to), &["stdout"]), &at);
+            command.about(words.receive).override_usage(words.usage_of_receive).help_template(words.template)
         })
 }
 

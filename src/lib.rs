@@ -1,7 +1,7 @@
 //! tete: an end-to-end encrypted private chat for exactly two people, in the terminal.
 //!
 //! ```text
-//! main -> room -> { ui, transport } -> protocol::session -> the rest of protocol
+//! main -> room -> { ui, store, transport } -> protocol::session -> the rest of protocol
 //! ```
 //!
 //! Arrows only point down, and `tests/layering.rs` sees to it. [`protocol`] is
@@ -18,5 +18,6 @@ pub mod clock;
 pub mod harden;
 pub mod protocol;
 pub mod room;
+pub mod store;
 pub mod transport;
 pub mod ui;

@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tete::address::{Address, PORT};
-use tete::cli::{self, At, Cli, Command, Stop};
+use tete::cli::{self, At, Cli, Command, Stop, To};
 use tete::harden::harden;
 use tete::protocol::session::Settings;
-use tete::room::{self, Confirm, Options};
+use tete::room::files::FileOptions;
+use tete::room::{self, Confirm, Errand, Options};
+use tete::ui::counter;
 use tete::ui::guard::TerminalGuard;
 use tete::ui::json;
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
@@ -48,6 +50,9 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         }
         Err(Stop::Wrong(why)) => return Err(Fault::CommandLine(Printable::line(&why))),
     };
+    let (screen, to_program) = (screen(&cli.common), cli.common.json);
+    let (errand, to_stdout) = errand(&cli.command);
+    let errands = !matches!(errand, Errand::Talk);
     let options = Options {
         confirm: match cli.common.confirm {
             cli::Confirm::Type => Confirm::Type,
@@ -59,11 +64,18 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
             cover: cli.common.quiet_line,
         },
         close_after: cli.common.close_after,
+        files: FileOptions {
+            save_to: cli.common.save_to.clone(),
+            auto_accept: cli.common.auto_accept || matches!(errand, Errand::Receive),
+            executable: cli.common.executable,
+            nobody: errands || screen.is_none() && !std::io::stdin().is_terminal() && !cli.common.json,
+            to_stdout,
+        },
+        errand,
     };
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));
     }
-    let (screen, to_program) = (screen(&cli.common), cli.common.json);
     let what = what(cli, lang)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -71,6 +83,7 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         .map_err(|error| system(&error.to_string()))?;
     let ui = match screen {
         _ if to_program => json::start(),
+        _ if errands => counter::start(lang).map_err(|_| Fault::NoTerminal)?,
         None => line::start(lang),
         Some(screen) => tui::start(lang, screen, terminal).map_err(|error| system(&error.to_string()))?,
     };
@@ -104,14 +117,34 @@ enum What {
     Join(Address),
 }
 
+/// What a room is opened for, and whether what comes goes to standard output.
+fn errand(command: &Option<Command>) -> (Errand, bool) {
+    match command {
+        Some(Command::Send(send)) => {
+            let input = send.paths.is_empty() || send.paths.iter().any(|path| path.as_os_str() == "-");
+            (if input { Errand::SendInput(send.name.clone()) } else { Errand::Send(send.paths.clone()) }, false)
+        }
+        Some(Command::Receive(receive)) => (Errand::Receive, receive.stdout),
+        _ => (Errand::Talk, false),
+    }
+}
+
 fn what(cli: Cli, lang: Lang) -> Result<What, Fault> {
-    let to = match cli.command {
+    let (to, at) = match cli.command {
         Some(Command::Host(at)) => return Ok(What::Host(at)),
-        None if cli.to.host.is_none() => return Ok(What::Host(cli.at)),
-        None if cli.at.port.is_some() || cli.at.bind.is_some() => return Err(Fault::HostOptions),
-        Some(Command::Join(to)) => to,
-        None => cli.to,
+        Some(Command::Join(to)) => return join(to, lang),
+        Some(Command::Send(send)) => (To { host: send.to, peer_port: None }, send.at),
+        Some(Command::Receive(receive)) => (receive.to, receive.at),
+        None => (cli.to, cli.at),
     };
+    match to.host {
+        None => Ok(What::Host(at)),
+        Some(_) if at.port.is_some() || at.bind.is_some() => Err(Fault::HostOptions),
+        Some(_) => join(to, lang),
+    }
+}
+
+fn join(to: To, lang: Lang) -> Result<What, Fault> {
     let host = to.host.or_else(|| ask_address(lang)).ok_or(Fault::NoAddress)?;
     let (host, port) = match (host.split_whitespace().collect::<Vec<_>>().as_slice(), &to.peer_port) {
         ([host, port], None) => ((*host).to_owned(), Some((*port).to_owned())),

@@ -1,5 +1,6 @@
 //! The driver: joins one session to the user, the wire and the clock until the room ends.
 
+pub mod files;
 mod line;
 mod lobby;
 mod redial;
@@ -8,6 +9,7 @@ mod talk;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +26,9 @@ use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::{dial, listen};
 use crate::ui::interface::{Action, Ask, Seat, Show, Shown, Ui};
-use crate::ui::messages::{Fault, PairingFault, Status};
+use crate::ui::messages::{Fault, Invitation, PairingFault, Status};
 use crate::ui::printable::Printable;
+use files::{FileOptions, Files};
 use line::{Ended, Line};
 use lobby::{Lobby, News};
 use redial::Redial;
@@ -51,7 +54,7 @@ pub enum Confirm {
 }
 
 /// What the user chose for this run.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
     /// How the code is checked.
     pub confirm: Confirm,
@@ -59,6 +62,23 @@ pub struct Options {
     pub settings: Settings,
     /// The room closes by itself so long after it opened.
     pub close_after: Option<Duration>,
+    /// Files.
+    pub files: FileOptions,
+    /// What for.
+    pub errand: Errand,
+}
+
+/// What a room is opened for.
+#[derive(Clone)]
+pub enum Errand {
+    /// To talk.
+    Talk,
+    /// To send files and folders, and leave.
+    Send(Vec<PathBuf>),
+    /// To send standard input under that name, and leave.
+    SendInput(String),
+    /// To take files until the partner leaves.
+    Receive,
 }
 
 /// Waits for the partner and talks until the room ends.
@@ -97,6 +117,7 @@ struct Room {
     /// What the screen has not taken yet: texts, bounded by what the protocol lets wait, and [`STATUSES`].
     show: VecDeque<Show>,
     unshown: Unshown,
+    files: Files,
     input: Input,
     /// The room was open once.
     opened: bool,
@@ -166,6 +187,7 @@ impl Room {
         let system = |why: &str| Fault::System(Printable::line(why));
         let key = OsRandom.secret().and_then(StaticKey::new).map_err(|error| system(&error.to_string()))?;
         let signals = Signals::new().map_err(|error| system(&error.to_string()))?;
+        let files = Files::new(options.files.clone());
         Ok(Self {
             ui,
             options,
@@ -176,6 +198,7 @@ impl Room {
             road: None,
             show: VecDeque::new(),
             unshown: Unshown::default(),
+            files,
             input: Input::default(),
             opened: false,
         })
@@ -296,7 +319,12 @@ impl Room {
         if !bound.iter().any(IpAddr::is_unspecified) {
             addresses = bound.iter().map(|address| (scope(*address), *address)).collect();
         }
-        self.tell(Status::Reach { addresses, port });
+        let how = match self.options.errand {
+            Errand::Talk => Invitation::Join,
+            Errand::Send(_) | Errand::SendInput(_) => Invitation::Receive,
+            Errand::Receive => Invitation::Send,
+        };
+        self.tell(Status::Reach { addresses, port, how });
 
         let mut failed_runs = 0;
         let (callers, called) = mpsc::channel(1);
@@ -404,6 +432,11 @@ impl Room {
 
     /// What an open room, or one that was, comes to.
     fn end(&mut self, outcome: Outcome) -> Result<(), Fault> {
+        let empty_handed = matches!(self.options.errand, Errand::Receive) && self.files.done == 0;
+        let unfinished = self.files.close(self.ui.seat == Seat::Lines || self.ui.seat == Seat::Screen);
+        for status in self.files.take_told() {
+            self.tell(Status::File(status));
+        }
         match outcome {
             Outcome::Panic => {
                 self.show.clear();
@@ -411,6 +444,8 @@ impl Room {
                 self.show.push_back(Show::Wipe);
                 Ok(())
             }
+            Outcome::Left { waiting: 0 } if unfinished > 0 => Err(Fault::Files { unfinished }),
+            Outcome::Left { waiting: 0 } if empty_handed => Err(Fault::NothingCame),
             Outcome::Left { waiting: 0 } if self.input.unsent_lines == 0 => Ok(()),
             Outcome::Left { waiting: 0 } => Err(Fault::Input { lines: self.input.unsent_lines }),
             Outcome::Left { waiting } => Err(Fault::NotShown { waiting }),
@@ -540,7 +575,13 @@ mod tests {
         let (_, shown) = mpsc::channel(1);
         let (screen, _) = mpsc::channel(1);
         let ui = Ui { actions, shown, screen, seat };
-        let options = Options { confirm: Confirm::Type, settings: Settings::default(), close_after: None };
+        let options = Options {
+            confirm: Confirm::Type,
+            settings: Settings::default(),
+            close_after: None,
+            files: FileOptions::default(),
+            errand: Errand::Talk,
+        };
         Room::new(ui, options).unwrap_or_else(|_| panic!("no room"))
     }
 

@@ -48,7 +48,7 @@ fn the_exit_codes_of_both_readmes_are_those_of_the_program() {
 fn every_event_and_command_of_json_is_documented() {
     let document = read("docs/SCRIPTING.md");
     let source = read("src/ui/json.rs");
-    let code = source.split("mod tests").next().unwrap();
+    let code = [source.split("mod tests").next().unwrap(), &read("src/ui/json/files.rs")].concat();
     let quoted = |text: &str| text.split('"').next().unwrap().to_owned();
     let events = code.split("\"event\": \"").skip(1).map(quoted);
     let commands = code.split("Some(match name.as_str() {").nth(1).unwrap().split("other =>").next().unwrap();

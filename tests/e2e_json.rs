@@ -1,52 +1,18 @@
 //! The real program driven by another, as docs/SCRIPTING.md says.
 
+mod json;
 mod process;
 mod relay;
 
+use json::{confirm, guest, host_with, tell, until};
 use process::{Process, tete};
 use relay::Relay;
 use rustix::process::Signal;
-use serde_json::{Value, json};
-
-/// The next event of that name.
-#[track_caller]
-fn until(side: &mut Process, name: &str) -> Value {
-    loop {
-        let line = side.text();
-        assert!(!line.contains(char::is_control), "{line:?}");
-        let event: Value = serde_json::from_str(&line).unwrap();
-        if event["event"] == name {
-            return event;
-        }
-    }
-}
-
-fn tell(side: &Process, command: Value) {
-    side.say(&command.to_string());
-}
-
-fn host_with(args: &[&str]) -> (Process, u16) {
-    let mut host = Process::start(tete([&["--json", "--port", "0", "--bind", "127.0.0.1"], args].concat()));
-    let address = until(&mut host, "listening")["address"].as_str().unwrap().to_owned();
-    (host, address.rsplit(':').next().unwrap().parse().unwrap())
-}
-
-fn guest(port: u16) -> Process {
-    Process::start(tete(["--json", "127.0.0.1", &port.to_string()]))
-}
-
-#[track_caller]
-fn confirm(host: &mut Process, guest: &mut Process) {
-    let halves = [until(host, "code")["own"].clone(), until(guest, "code")["own"].clone()];
-    tell(host, json!({"command": "half", "half": halves[1]}));
-    tell(guest, json!({"command": "half", "half": halves[0]}));
-    until(host, "room_open");
-    until(guest, "room_open");
-}
+use serde_json::json;
 
 fn room() -> (Process, Process) {
     let (mut host, port) = host_with(&[]);
-    let mut guest = guest(port);
+    let mut guest = guest(port, &[]);
     confirm(&mut host, &mut guest);
     (host, guest)
 }
@@ -106,7 +72,7 @@ fn nothing_can_be_said_before_the_room_is_open() {
     let (mut host, port) = host_with(&[]);
     tell(&host, json!({"command": "say", "text": "too early"}));
     assert_eq!(until(&mut host, "refused")["why"], "not_taken");
-    let mut guest = guest(port);
+    let mut guest = guest(port, &[]);
     until(&mut guest, "code");
     tell(&guest, json!({"command": "say", "text": "too early"}));
     assert_eq!(until(&mut guest, "refused")["why"], "not_taken");
@@ -149,7 +115,7 @@ fn a_comparison_is_answered_by_true_or_false() {
 fn a_program_sees_the_line_break_and_heal() {
     let (mut host, port) = host_with(&[]);
     let relay = Relay::new(port);
-    let mut guest = guest(relay.port);
+    let mut guest = guest(relay.port, &[]);
     confirm(&mut host, &mut guest);
     relay.cut();
     assert_eq!(until(&mut guest, "line_cut"), json!({"event": "line_cut", "why": "cut", "redialing": true}));

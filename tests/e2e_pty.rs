@@ -409,8 +409,8 @@ fn commands_stay_on_this_side() {
     };
     let (ours, theirs) = (keys(&host), keys(&guest));
     assert_eq!((ours.0.len(), ours.0, ours.1), (44, theirs.1, theirs.0));
-    host.answer(CHAT, "/send file");
-    host.shows("There is no command /send.");
+    host.answer(CHAT, "/sent file");
+    host.shows("There is no command /sent.");
     host.answer(CHAT, "//quit");
     assert_eq!(text(&guest, "/quit", "/quit"), ["/quit"]);
     host.answer(CHAT, "see /quit");

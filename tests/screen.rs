@@ -12,7 +12,7 @@ use ratatui::layout::{Position, Rect};
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::ui::interface::{Action, Ask, Show};
-use tete::ui::messages::{Failure, Fault, Lang, LineFault, LineState, PairingFault, Standing, Status, Who};
+use tete::ui::messages::{Failure, Fault, Invitation, Lang, LineFault, LineState, PairingFault, Standing, Status, Who};
 use tete::ui::printable::Printable;
 use tete::ui::tui::state::{Effect, Notify, Options, State};
 use tete::ui::tui::view::draw;
@@ -165,6 +165,7 @@ fn standing(verified: bool, line: LineState) -> Standing {
         line,
         round_trip: verified.then_some(Duration::from_micros(12_300)),
         epoch: verified.then_some(2),
+        files: [None; 2],
     }
 }
 
@@ -630,7 +631,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
         (tete::address::Scope::Global, "2001:db8::7".parse().unwrap()),
         (tete::address::Scope::Local, "192.168.1.7".parse().unwrap()),
     ];
-    waiting.status(Status::Reach { addresses, port: 51423 });
+    waiting.status(Status::Reach { addresses, port: 51423, how: Invitation::Join });
     out.push(("waiting", waiting));
 
     let mut pairing = new();

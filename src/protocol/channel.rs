@@ -6,7 +6,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::error::Error;
 use super::frame::{Frame, LARGE_FRAME, SMALL_FRAME};
 use super::keys::TrafficKeys;
-use super::record::{self, Record, SMALL_BODY};
+use super::record::{self, LARGE_BODY, Record, SMALL_BODY};
 
 /// A counter at which a connection ends.
 const LAST_COUNTER: u64 = 1 << 48;
@@ -15,9 +15,11 @@ const LAST_COUNTER: u64 = 1 << 48;
 pub struct Channel {
     noise: TransportState,
     incoming: Box<Zeroizing<[u8; LARGE_FRAME]>>,
-    /// How much of it holds the frame that was opened last.
+    /// How much of it holds what was opened and is not wiped.
     opened: usize,
-    outgoing: Box<Zeroizing<[u8; SMALL_FRAME]>>,
+    outgoing: Box<Zeroizing<[u8; LARGE_FRAME]>>,
+    /// How much of it holds what was sealed and is not wiped.
+    sealed: usize,
 }
 
 impl Channel {
@@ -27,7 +29,8 @@ impl Channel {
             noise,
             incoming: Box::new(Zeroizing::new([0; LARGE_FRAME])),
             opened: 0,
-            outgoing: Box::new(Zeroizing::new([0; SMALL_FRAME])),
+            outgoing: Box::new(Zeroizing::new([0; LARGE_FRAME])),
+            sealed: 0,
         };
         channel.switch_sending(keys);
         channel.switch_receiving(keys);
@@ -54,20 +57,40 @@ impl Channel {
 
     /// Seals one frame into the record that carries it.
     pub fn seal(&mut self, frame: &Frame<'_>) -> Result<Record, Error> {
-        if self.noise.sending_nonce() >= LAST_COUNTER {
-            return Err(Error::Exhausted);
-        }
-        frame.encode(&mut self.outgoing)?;
-        let record = record::small(|body| match self.noise.write_message(self.outgoing.as_slice(), body) {
+        self.check_counter()?;
+        let plaintext = self.outgoing.get_mut(..SMALL_FRAME).ok_or(Error::Primitive)?;
+        frame.encode(plaintext)?;
+        let record = record::small(|body| match self.noise.write_message(plaintext, body) {
             Ok(SMALL_BODY) => Ok(()),
             _ => Err(Error::Primitive),
         })?;
         self.noise.rekey_outgoing();
-        self.outgoing.as_mut_slice().zeroize();
+        let dirty = self.sealed.max(SMALL_FRAME);
+        self.outgoing.get_mut(..dirty).unwrap_or_default().zeroize();
+        self.sealed = 0;
         Ok(record)
     }
 
-    /// Wipes the frame that was opened last.
+    /// Seals one frame of file data at the end of `out`. What it says is wiped with the next frame of another kind.
+    pub fn seal_data(&mut self, frame: &Frame<'_>, large: bool, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.check_counter()?;
+        let (length, sealed) = if large { (LARGE_FRAME, LARGE_BODY) } else { (SMALL_FRAME, SMALL_BODY) };
+        let plaintext = self.outgoing.get_mut(..length).ok_or(Error::Primitive)?;
+        frame.encode(plaintext)?;
+        self.sealed = self.sealed.max(length);
+        record::append(out, sealed, |body| match self.noise.write_message(plaintext, body) {
+            Ok(written) if written == sealed => Ok(()),
+            _ => Err(Error::Primitive),
+        })?;
+        self.noise.rekey_outgoing();
+        Ok(())
+    }
+
+    fn check_counter(&self) -> Result<(), Error> {
+        if self.noise.sending_nonce() < LAST_COUNTER { Ok(()) } else { Err(Error::Exhausted) }
+    }
+
+    /// Wipes what was opened.
     pub fn forget(&mut self) {
         if let Some(frame) = self.incoming.get_mut(..self.opened) {
             frame.zeroize();
@@ -82,7 +105,7 @@ impl Channel {
         }
         let length = self.noise.read_message(body, self.incoming.as_mut_slice()).map_err(|_| Error::Forged)?;
         self.noise.rekey_incoming();
-        self.opened = length;
+        self.opened = self.opened.max(length);
         Frame::decode(self.incoming.get(..length).ok_or(Error::Forged)?)
     }
 }

@@ -15,14 +15,23 @@ pub const TEXT_PART: usize = 1250;
 pub const RK1: usize = 32 + ENCAPSULATION_KEY + 16;
 /// Content of RK2, in bytes: e, an ML-KEM ciphertext, a tag.
 pub const RK2: usize = 32 + CIPHERTEXT + 16;
-/// Bytes of a file's or folder's name.
-pub const NAME: usize = 1024;
+/// Bytes of the longest name or path of a file, in UTF-8.
+pub const PATH: usize = 1024;
+/// Bytes of a file that fit a large record.
+pub const LARGE_PART: usize = LARGE_FRAME - HEADER - FILE_HEADER;
+/// Bytes of a file that fit a small record.
+pub const SMALL_PART: usize = SMALL_FRAME - HEADER - FILE_HEADER;
 
 const HEADER: usize = 3;
+/// Batch, index and offset before the bytes of a file.
+const FILE_HEADER: usize = 16;
 const FLAG_MORE: u8 = 1;
+const FLAG_EXECUTABLE: u8 = 1;
 
 /// What a PONG repeats of its PING.
 pub type Token = [u8; 8];
+/// A BLAKE3 hash.
+pub type Hash = [u8; 32];
 
 /// One frame, borrowed from the plaintext it was read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,20 +77,86 @@ pub enum Frame<'a> {
     Rk2(&'a [u8; RK2]),
     /// The initiator's last frame of the old epoch.
     Rk3,
-    /// An offer of files.
+    /// An offer of files: a batch.
     FileOffer {
-        /// Number of the offer in its direction.
+        /// Number of the batch in its direction.
         batch: u32,
+        /// How many files.
+        entries: u32,
+        /// Bytes of all of them; 2^64-1 for a stream of unknown length.
+        bytes: u64,
+        /// Name of the file, or of the folder they are in.
+        name: &'a str,
+    },
+    /// The receiver wants an entry.
+    FileAccept {
+        /// Number of the batch.
+        batch: u32,
+        /// Which of its entries.
+        index: u32,
+        /// Bytes of it that the receiver has.
+        offset: u64,
+        /// Hash of those.
+        prefix: &'a Hash,
+    },
+    /// An entry begins.
+    FileBegin {
+        /// Number of the batch.
+        batch: u32,
+        /// Which of its entries.
+        index: u32,
+        /// Its bytes; 2^64-1 if that is not known.
+        size: u64,
+        /// Whether it may be executed where it comes from.
+        executable: bool,
+        /// Where it lies, by names with `/` between them.
+        path: &'a str,
+    },
+    /// A piece of an entry.
+    FileData {
+        /// Number of the batch.
+        batch: u32,
+        /// Which of its entries.
+        index: u32,
+        /// Where in the entry the piece lies.
+        offset: u64,
+        /// The piece.
+        part: &'a [u8],
+    },
+    /// An entry is complete.
+    FileEnd {
+        /// Number of the batch.
+        batch: u32,
+        /// Which of its entries.
+        index: u32,
+        /// Hash of the whole entry.
+        hash: &'a Hash,
+    },
+    /// The receiver has dealt with an entry up to there.
+    FileSeen {
+        /// Number of the batch.
+        batch: u32,
+        /// Which of its entries.
+        index: u32,
+        /// Bytes from its beginning.
+        offset: u64,
+    },
+    /// The receiver is done with an entry.
+    FileDone {
+        /// Number of the batch.
+        batch: u32,
+        /// Which of its entries.
+        index: u32,
+        /// Whether it was stored whole under its name.
+        ok: bool,
     },
     /// Ends or declines a batch.
     FileCancel {
-        /// Number of the offer.
+        /// Number of the batch.
         batch: u32,
         /// Why, for the partner.
         reason: u8,
     },
-    /// A frame of the protocol that this program does not use.
-    Unused(u8),
     /// A type left for extensions, to be ignored.
     Extension(u8),
 }
@@ -120,13 +195,41 @@ impl<'a> Frame<'a> {
             }
             kind::PING => Self::Ping(*reader.chunk()?),
             kind::PONG => Self::Pong(*reader.chunk()?),
-            kind::FILE_OFFER => {
-                let batch = reader.u32()?;
-                reader.chunk::<12>()?;
-                if std::str::from_utf8(reader.rest()).map_err(|_| Error::Frame)?.len() > NAME {
+            kind::FILE_OFFER => Self::FileOffer {
+                batch: reader.u32()?,
+                entries: reader.u32()?,
+                bytes: reader.u64()?,
+                name: reader.path()?,
+            },
+            kind::FILE_ACCEPT => Self::FileAccept {
+                batch: reader.u32()?,
+                index: reader.u32()?,
+                offset: reader.u64()?,
+                prefix: reader.chunk()?,
+            },
+            kind::FILE_BEGIN => {
+                let (batch, index, size, [flags]) = (reader.u32()?, reader.u32()?, reader.u64()?, *reader.chunk()?);
+                if flags & !FLAG_EXECUTABLE != 0 {
                     return Err(Error::Frame);
                 }
-                Self::FileOffer { batch }
+                Self::FileBegin { batch, index, size, executable: flags & FLAG_EXECUTABLE != 0, path: reader.path()? }
+            }
+            kind::FILE_DATA => Self::FileData {
+                batch: reader.u32()?,
+                index: reader.u32()?,
+                offset: reader.u64()?,
+                part: reader.rest(),
+            },
+            kind::FILE_END => Self::FileEnd { batch: reader.u32()?, index: reader.u32()?, hash: reader.chunk()? },
+            kind::FILE_SEEN => Self::FileSeen { batch: reader.u32()?, index: reader.u32()?, offset: reader.u64()? },
+            kind::FILE_DONE => {
+                let (batch, index) = (reader.u32()?, reader.u32()?);
+                let ok = match reader.chunk()? {
+                    [0] => false,
+                    [1] => true,
+                    _ => return Err(Error::Frame),
+                };
+                Self::FileDone { batch, index, ok }
             }
             kind::FILE_CANCEL => {
                 let (batch, [reason]) = (reader.u32()?, *reader.chunk()?);
@@ -137,10 +240,6 @@ impl<'a> Frame<'a> {
             kind::RK1 => Self::Rk1(reader.chunk()?),
             kind::RK2 => Self::Rk2(reader.chunk()?),
             kind::RK3 => Self::Rk3,
-            kind::FILE_ACCEPT..=kind::FILE_DONE => {
-                reader.rest();
-                Self::Unused(kind)
-            }
             kind::EXTENSIONS.. => {
                 reader.rest();
                 Self::Extension(kind)
@@ -151,11 +250,14 @@ impl<'a> Frame<'a> {
         Ok(frame)
     }
 
-    /// Writes the frame and its padding over all of `out`.
+    /// Writes the frame and its padding over all of `out`, the plaintext of a small or a large record.
     ///
-    /// Fails on a part longer than [`TEXT_PART`] and on the kinds that are only read.
-    pub fn encode(&self, out: &mut [u8; SMALL_FRAME]) -> Result<(), Error> {
-        out.fill(0);
+    /// Fails on what does not fit there, and on extensions.
+    pub fn encode(&self, out: &mut [u8]) -> Result<(), Error> {
+        let large = out.len() == LARGE_FRAME;
+        if !(out.len() == SMALL_FRAME || large && matches!(self, Self::FileData { .. })) {
+            return Err(Error::Frame);
+        }
         match *self {
             Self::Pad => write(out, kind::PAD, &[]),
             Self::SasOpen(nonce) => write(out, kind::SAS_OPEN, &[nonce]),
@@ -173,10 +275,35 @@ impl<'a> Frame<'a> {
             Self::Rk1(message) => write(out, kind::RK1, &[message]),
             Self::Rk2(message) => write(out, kind::RK2, &[message]),
             Self::Rk3 => write(out, kind::RK3, &[]),
+            Self::FileOffer { batch, entries, bytes, name } if name.len() <= PATH => {
+                write(out, kind::FILE_OFFER, &[&entry(batch, entries), &bytes.to_be_bytes(), name.as_bytes()])
+            }
+            Self::FileAccept { batch, index, offset, prefix } => {
+                write(out, kind::FILE_ACCEPT, &[&entry(batch, index), &offset.to_be_bytes(), prefix])
+            }
+            Self::FileBegin { batch, index, size, executable, path } if path.len() <= PATH => {
+                let flags = if executable { FLAG_EXECUTABLE } else { 0 };
+                write(out, kind::FILE_BEGIN, &[&entry(batch, index), &size.to_be_bytes(), &[flags], path.as_bytes()])
+            }
+            Self::FileData { batch, index, offset, part } => {
+                write(out, kind::FILE_DATA, &[&entry(batch, index), &offset.to_be_bytes(), part])
+            }
+            Self::FileEnd { batch, index, hash } => write(out, kind::FILE_END, &[&entry(batch, index), hash]),
+            Self::FileSeen { batch, index, offset } => {
+                write(out, kind::FILE_SEEN, &[&entry(batch, index), &offset.to_be_bytes()])
+            }
+            Self::FileDone { batch, index, ok } => write(out, kind::FILE_DONE, &[&entry(batch, index), &[ok.into()]]),
             Self::FileCancel { batch, reason } => write(out, kind::FILE_CANCEL, &[&batch.to_be_bytes(), &[reason]]),
-            Self::Text { .. } | Self::FileOffer { .. } | Self::Unused(_) | Self::Extension(_) => Err(Error::Frame),
+            Self::Text { .. } | Self::FileOffer { .. } | Self::FileBegin { .. } | Self::Extension(_) => {
+                Err(Error::Frame)
+            }
         }
     }
+}
+
+/// Two numbers, with which all but one of the frames about files begin.
+fn entry(batch: u32, index: u32) -> [u8; 8] {
+    (u64::from(batch) << 32 | u64::from(index)).to_be_bytes()
 }
 
 mod kind {
@@ -195,19 +322,26 @@ mod kind {
     pub const RK3: u8 = 0x13;
     pub const FILE_OFFER: u8 = 0x20;
     pub const FILE_ACCEPT: u8 = 0x21;
+    pub const FILE_BEGIN: u8 = 0x22;
     pub const FILE_DATA: u8 = 0x23;
+    pub const FILE_END: u8 = 0x24;
+    pub const FILE_SEEN: u8 = 0x25;
     pub const FILE_DONE: u8 = 0x26;
     pub const FILE_CANCEL: u8 = 0x27;
     pub const EXTENSIONS: u8 = 0x80;
 }
 
-fn write(out: &mut [u8; SMALL_FRAME], kind: u8, parts: &[&[u8]]) -> Result<(), Error> {
+fn write(out: &mut [u8], kind: u8, parts: &[&[u8]]) -> Result<(), Error> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let [high, low] = u16::try_from(length).map_err(|_| Error::Frame)?.to_be_bytes();
-    let content = parts.iter().flat_map(|part| part.iter());
-    for (place, byte) in out.iter_mut().zip([kind, high, low].iter().chain(content)) {
-        *place = *byte;
+    let (header, mut rest) = out.split_first_chunk_mut::<HEADER>().ok_or(Error::Frame)?;
+    *header = [kind, high, low];
+    for part in parts {
+        let (place, after) = rest.split_at_mut_checked(part.len()).ok_or(Error::Frame)?;
+        place.copy_from_slice(part);
+        rest = after;
     }
+    rest.fill(0);
     Ok(())
 }
 
@@ -223,6 +357,14 @@ impl<'a> Reader<'a> {
 
     fn u32(&mut self) -> Result<u32, Error> {
         self.chunk().map(|chunk| u32::from_be_bytes(*chunk))
+    }
+
+    fn u64(&mut self) -> Result<u64, Error> {
+        self.chunk().map(|chunk| u64::from_be_bytes(*chunk))
+    }
+
+    fn path(&mut self) -> Result<&'a str, Error> {
+        str::from_utf8(self.rest()).ok().filter(|path| path.len() <= PATH).ok_or(Error::Frame)
     }
 
     fn rest(&mut self) -> &'a [u8] {
@@ -248,7 +390,19 @@ mod tests {
 
     #[test]
     fn each_type_takes_only_its_own_content_length() {
-        let fixed = [(0x00, 0), (0x01, 32), (0x02, 0), (0x04, 4), (0x05, 1), (0x06, 8), (0x07, 8), (0x27, 5)];
+        let fixed = [
+            (0x00, 0),
+            (0x01, 32),
+            (0x02, 0),
+            (0x04, 4),
+            (0x05, 1),
+            (0x06, 8),
+            (0x07, 8),
+            (0x21, 48),
+            (0x24, 40),
+            (0x25, 16),
+            (0x27, 5),
+        ];
         for (kind, right) in fixed {
             for length in 0..=64 {
                 let ok = Frame::decode(&raw(kind, &vec![7; length])).is_ok();
@@ -293,7 +447,36 @@ mod tests {
         let mut large = vec![0; LARGE_FRAME];
         assert_eq!(Frame::decode(&large), Err(Error::Frame));
         large[0] = kind::FILE_DATA;
-        assert_eq!(Frame::decode(&large), Ok(Frame::Unused(kind::FILE_DATA)));
+        assert_eq!(Frame::decode(&large), Err(Error::Frame), "without its header");
+        large[2] = FILE_HEADER as u8;
+        assert_eq!(Frame::decode(&large), Ok(Frame::FileData { batch: 0, index: 0, offset: 0, part: &[] }));
+        let whole = Frame::FileData { batch: 1, index: 2, offset: 3, part: &[4; LARGE_PART] };
+        whole.encode(&mut large).unwrap();
+        assert_eq!(Frame::decode(&large), Ok(whole));
+        assert_eq!(whole.encode(&mut [0; SMALL_FRAME]), Err(Error::Frame));
+        assert_eq!(Frame::Pad.encode(&mut large), Err(Error::Frame));
+    }
+
+    #[test]
+    fn undefined_flags_and_answers_about_files_are_refused() {
+        for flags in 2..=255 {
+            let mut content = [0; 18];
+            content[16] = flags;
+            assert_eq!(Frame::decode(&raw(kind::FILE_BEGIN, &content)), Err(Error::Frame));
+            content[8] = flags;
+            assert_eq!(Frame::decode(&raw(kind::FILE_DONE, &content[..9])), Err(Error::Frame));
+        }
+    }
+
+    #[test]
+    fn a_path_is_utf8_and_not_too_long() {
+        let path = "x".repeat(PATH);
+        let frame = |path: &str| [&[0; 16][..], path.as_bytes()].concat();
+        assert!(Frame::decode(&raw(kind::FILE_OFFER, &frame(&path))).is_ok());
+        assert_eq!(Frame::decode(&raw(kind::FILE_OFFER, &frame(&(path.clone() + "x")))), Err(Error::Frame));
+        assert_eq!(Frame::decode(&raw(kind::FILE_OFFER, &[0xff; 20])), Err(Error::Frame));
+        let long = Frame::FileOffer { batch: 0, entries: 1, bytes: 0, name: &(path + "x") };
+        assert_eq!(long.encode(&mut [0; SMALL_FRAME]), Err(Error::Frame));
     }
 
     #[test]
@@ -307,11 +490,18 @@ mod tests {
         #[test]
         fn what_is_written_is_what_is_read(
             id: u32, age_ms: u32, more: bool, token: Token, nonce: [u8; 32], reason: u8,
-            part in prop::collection::vec(any::<u8>(), 0..=TEXT_PART),
+            part in prop::collection::vec(any::<u8>(), 0..=TEXT_PART), bytes: u64, ok: bool, name in ".{0,200}",
         ) {
             let frames = [
                 Frame::Pad, Frame::SasOpen(&nonce), Frame::Verified, Frame::Text { id, age_ms, more, part: &part },
                 Frame::Receipt { id }, Frame::Bye, Frame::Ping(token), Frame::Pong(token),
+                Frame::FileOffer { batch: id, entries: age_ms, bytes, name: &name },
+                Frame::FileAccept { batch: id, index: age_ms, offset: bytes, prefix: &nonce },
+                Frame::FileBegin { batch: id, index: age_ms, size: bytes, executable: more, path: &name },
+                Frame::FileData { batch: id, index: age_ms, offset: bytes, part: part.get(..SMALL_PART).unwrap_or(&part) },
+                Frame::FileEnd { batch: id, index: age_ms, hash: &nonce },
+                Frame::FileSeen { batch: id, index: age_ms, offset: bytes },
+                Frame::FileDone { batch: id, index: age_ms, ok },
                 Frame::FileCancel { batch: id, reason },
             ];
             for frame in frames {

@@ -15,3 +15,4 @@ pub mod record;
 pub mod replays;
 pub mod resolver;
 pub mod session;
+pub mod transfer;

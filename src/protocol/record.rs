@@ -28,6 +28,19 @@ pub fn small(fill: impl FnOnce(&mut [u8; SMALL_BODY]) -> Result<(), Error>) -> R
     Ok(record)
 }
 
+/// Appends a record with such a body to `out`. Nothing is left behind if `fill` fails.
+pub fn append(out: &mut Vec<u8>, body: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Error>) -> Result<(), Error> {
+    let start = out.len();
+    out.extend_from_slice(&u16::try_from(body).map_err(|_| Error::Primitive)?.to_be_bytes());
+    let from = out.len();
+    out.resize(from + body, 0);
+    let filled = out.get_mut(from..).ok_or(Error::Primitive).and_then(fill);
+    if filled.is_err() {
+        out.truncate(start);
+    }
+    filled
+}
+
 /// Cuts a stream of bytes, in pieces of any size, into record bodies.
 pub struct Decoder {
     buffer: Box<[u8]>,
@@ -55,7 +68,19 @@ impl Decoder {
     /// Returns the body once it is complete; the rest of `input` is left for
     /// the next call. A length that is not allowed now is an error before any
     /// byte of the body is taken, and the decoder must not be used again.
-    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, Error> {
+    pub fn read<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, Error> {
+        if self.filled == 0
+            && let Some(header) = input.first_chunk()
+        {
+            // A record that is there as a whole needs no copy.
+            let length = self.allowed(*header).unwrap_or_default();
+            if length > 0
+                && let Some((record, rest)) = input.split_at_checked(HEADER + length)
+            {
+                *input = rest;
+                return Ok(record.get(HEADER..));
+            }
+        }
         if !self.fill(HEADER, input) {
             return Ok(None);
         }
@@ -73,7 +98,11 @@ impl Decoder {
     }
 
     fn announced(&self) -> Option<usize> {
-        let length = usize::from(u16::from_be_bytes(*self.buffer.first_chunk()?));
+        self.allowed(*self.buffer.first_chunk()?)
+    }
+
+    fn allowed(&self, header: [u8; HEADER]) -> Option<usize> {
+        let length = usize::from(u16::from_be_bytes(header));
         let allowed = length == SMALL_BODY || (length == LARGE_BODY && self.buffer.len() == LARGE);
         allowed.then_some(length)
     }

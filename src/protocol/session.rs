@@ -22,7 +22,8 @@ use super::keys::{Commitment, PairingNonce, Secret, scrub_stack};
 use super::pairing::{Entries, PairingCode, Verdict};
 use super::random::Randomness;
 use super::record::{Decoder, Record};
-pub use room::{EPOCH, EPOCH_CHANGE, EPOCH_FRAMES, EPOCH_WITH_TEXTS};
+use super::transfer::{Received, Receiving, Sending, Sent};
+pub use room::{EPOCH, EPOCH_BYTES, EPOCH_CHANGE, EPOCH_FRAMES, EPOCH_WITH_TEXTS};
 use room::{Link, Room};
 
 /// The whole handshake, from the first byte of the connection.
@@ -89,8 +90,17 @@ pub enum Event {
     Text(Incoming),
     /// So many more of our texts were shown to the partner.
     Shown(usize),
-    /// The partner offered files, which was declined.
-    OfferDeclined,
+    /// About a batch of ours.
+    Sent(Sent),
+    /// About a batch of the partner's.
+    Received(Received),
+    /// The partner ended a batch.
+    Cancelled {
+        /// One of ours.
+        sending: bool,
+        /// One of its own.
+        receiving: bool,
+    },
     /// The partner left in order.
     Left,
 }
@@ -208,7 +218,7 @@ impl Session {
             Ok(Some(body)) => {
                 self.last_received = now;
                 let phase = std::mem::replace(&mut self.phase, Phase::Closed);
-                step(phase, body, self.random.as_mut(), self.settings.cover.is_none(), now)
+                step(phase, body, self.random.as_mut(), self.settings.cover.is_some(), now)
             }
             Err(error) => Err(Failure { error, room: self.take_room() }),
         };
@@ -246,6 +256,51 @@ impl Session {
             self.settle(now);
         }
         Ok(record)
+    }
+
+    /// Whether [`transmit_data`](Self::transmit_data) has something.
+    pub fn has_data(&self) -> bool {
+        let Phase::Open { room, greeted: true, .. } = &self.phase else { return false };
+        !self.leaving && !self.is_paced() && room.sending.has_items()
+    }
+
+    /// Appends the next record of file data to `out`. `false` if there is none.
+    ///
+    /// To be called when [`transmit`](Self::transmit) has nothing to send and
+    /// the wire takes bytes at once: what is more urgent cannot overtake a
+    /// record that is sealed. With cover traffic files go by `transmit`, too.
+    pub fn transmit_data(&mut self, out: &mut Vec<u8>, now: Duration) -> Result<bool, Error> {
+        if !self.has_data() {
+            return Ok(false);
+        }
+        let Phase::Open { link, room, .. } = &mut self.phase else { return Ok(false) };
+        let sent = room.next_data(link, out);
+        match sent {
+            Ok(true) => self.last_sent = now,
+            Ok(false) => {}
+            Err(_) => self.close(),
+        }
+        sent
+    }
+
+    /// Whether more of our files is to be [fed](Sending::feed).
+    pub fn wants_items(&self) -> bool {
+        self.room().is_some_and(|room| room.sending.wants_items())
+    }
+
+    /// How often the room has lost its connection. What was under way of files then has to be begun again.
+    pub fn losses(&self) -> u64 {
+        self.room().map_or(0, |room| room.losses)
+    }
+
+    /// Our files, once there is a room.
+    pub fn sending(&mut self) -> Option<&mut Sending> {
+        if self.leaving { None } else { self.room_mut().map(|room| &mut room.sending) }
+    }
+
+    /// The partner's files, once there is a room.
+    pub fn receiving(&mut self) -> Option<&mut Receiving> {
+        if self.leaving { None } else { self.room_mut().map(|room| &mut room.receiving) }
     }
 
     /// When [`tick`](Self::tick) and [`transmit`](Self::transmit) are to be called at the latest.
@@ -623,8 +678,8 @@ impl Session {
         };
         let record = channel.seal(&Frame::SasOpen(nonce.0.expose()))?;
         let code = PairingCode::new(self.role, &nonce, &hash);
-        let pinging = self.settings.cover.is_none();
-        let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), pinging, now);
+        let paced = self.settings.cover.is_some();
+        let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), paced, now);
         self.phase = verifying(link, resumed);
         Ok(record)
     }
@@ -677,7 +732,7 @@ impl From<Error> for Failure {
     }
 }
 
-fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, pinging: bool, now: Duration) -> Result<Step, Failure> {
+fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now: Duration) -> Result<Step, Failure> {
     match phase {
         Phase::AwaitRecord1(mode) => {
             let (responder, record) = Responder::accept(mode, body, random)?;
@@ -691,7 +746,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, pinging: bool, n
         Phase::AwaitRecord3(responder) => {
             Step::to(Phase::Established { established: responder.finish(body)?, admitted: false })
         }
-        Phase::Established { established, .. } => first_frame(established, body, pinging, now),
+        Phase::Established { established, .. } => first_frame(established, body, paced, now),
         Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body)? {
             None => Step::to(Phase::Confirming(confirming)),
             Some(Unopened::Left) => left(),
@@ -725,7 +780,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, pinging: bool, n
 }
 
 /// The initiator checks the commitment before it knows, let alone shows, a code.
-fn first_frame(established: Established, body: &[u8], pinging: bool, now: Duration) -> Result<Step, Failure> {
+fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration) -> Result<Step, Failure> {
     let Established { mut channel, hash, chain, resume, opening, resumed } = established;
     let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder.into()) };
     let Frame::SasOpen(nonce) = channel.open(body)? else { return Err(Error::OutOfOrder.into()) };
@@ -738,7 +793,7 @@ fn first_frame(established: Established, body: &[u8], pinging: bool, now: Durati
         return Err(Error::Commitment.into());
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
-    let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), pinging, now);
+    let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), paced, now);
     Step::to(verifying(link, resumed))
 }
 

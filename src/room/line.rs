@@ -11,11 +11,17 @@ use crate::protocol::error::Error;
 use crate::protocol::session::{Event, SILENCE, Session, Stage};
 
 /// Bytes read at once.
-const READ: usize = 16 * 1024;
+const READ: usize = 128 * 1024;
 /// Sealed bytes that may wait for the socket.
 const OUT: usize = 16 * 1024;
-/// Unsent bytes in the kernel beyond which the socket is not writable.
+/// Unsent bytes in the kernel beyond which the socket is not writable, at first and at least.
 const UNSENT: u32 = 16 * 1024;
+/// The same at most.
+const MOST_UNSENT: u32 = 512 * 1024;
+/// What the kernel may keep unsent, in time at the rate that it sends: so long may a text wait behind a file.
+const UNSENT_TIME: f64 = 0.000_4;
+/// How long the rate is measured over.
+const MEASURE: Duration = Duration::from_millis(50);
 
 /// Why bytes stopped moving.
 pub enum Ended {
@@ -34,8 +40,9 @@ pub struct Line {
     stream: Option<TcpStream>,
     clock: Clock,
     timer: Timer,
-    incoming: Box<[u8; READ]>,
+    incoming: Box<[u8]>,
     outgoing: Vec<u8>,
+    pace: Pace,
     written: usize,
     /// With cover traffic: the timer of the tick has fired. What happens a moment earlier must not hurry a record.
     tick: bool,
@@ -56,8 +63,9 @@ impl Line {
             stream: Some(stream),
             clock,
             timer: Timer::new(),
-            incoming: Box::new([0; READ]),
+            incoming: vec![0; READ].into_boxed_slice(),
             outgoing: Vec::with_capacity(OUT),
+            pace: Pace { unsent: UNSENT, since: clock.now(), sent: 0 },
             written: 0,
             tick: false,
             moved_at: clock.now(),
@@ -92,11 +100,12 @@ impl Line {
     /// Safe to cancel: nothing is taken from the socket or the session that is not kept here.
     pub async fn move_bytes(&mut self, read: bool) -> Result<(), Ended> {
         self.seal()?;
-        let interest = match (read, self.is_flushed()) {
-            (true, true) => Some(Interest::READABLE),
-            (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
-            (false, false) => Some(Interest::WRITABLE),
-            (false, true) => None,
+        let write = !self.is_flushed() || self.session.has_data();
+        let interest = match (read, write) {
+            (true, false) => Some(Interest::READABLE),
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
         };
         let movable = self.stream.as_ref().zip(interest);
         let stalled = (!self.is_flushed()).then(|| self.moved_at + SILENCE);
@@ -111,6 +120,7 @@ impl Line {
             ready = ready => {
                 let ready = ready.map_err(|_| Ended::Cut)?;
                 if ready.is_writable() {
+                    self.seal_data()?;
                     self.write()?;
                 }
                 if ready.is_readable() && read {
@@ -155,7 +165,7 @@ impl Line {
             return;
         }
         while stream.readable().await.is_ok() {
-            match stream.try_read(self.incoming.as_mut_slice()) {
+            match stream.try_read(&mut self.incoming) {
                 Ok(0) => return,
                 Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
                 _ => {}
@@ -197,12 +207,28 @@ impl Line {
         Ok(())
     }
 
+    /// File data is sealed only when the socket takes it: what is more urgent cannot overtake it after that.
+    fn seal_data(&mut self) -> Result<(), Ended> {
+        let now = self.clock.now();
+        let flushed = self.is_flushed();
+        while self.outgoing.len() < self.pace.unsent as usize
+            && self.session.transmit_data(&mut self.outgoing, now).map_err(Ended::Error)?
+        {}
+        if flushed {
+            self.moved_at = now;
+        }
+        Ok(())
+    }
+
     fn write(&mut self) -> Result<(), Ended> {
         let Some(rest) = self.outgoing.get(self.written..).filter(|rest| !rest.is_empty()) else { return Ok(()) };
         let Some(stream) = &self.stream else { return Err(Ended::Cut) };
         match stream.try_write(rest) {
             Ok(count) => {
                 self.moved_at = self.clock.now();
+                if let Some(unsent) = self.pace.sent(count, self.moved_at) {
+                    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(unsent);
+                }
                 self.written += count;
                 if self.written >= self.outgoing.len() {
                     self.outgoing.clear();
@@ -217,7 +243,7 @@ impl Line {
 
     fn read(&mut self) -> Result<(), Ended> {
         let Some(stream) = &self.stream else { return Err(Ended::Cut) };
-        let count = match stream.try_read(self.incoming.as_mut_slice()) {
+        let count = match stream.try_read(&mut self.incoming) {
             Ok(0) => return Err(Ended::Cut),
             Ok(count) => count,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
@@ -225,6 +251,33 @@ impl Line {
         };
         let Self { session, incoming, events, clock, .. } = self;
         take(session, incoming.get(..count).unwrap_or_default(), events, clock.now())
+    }
+}
+
+/// How much the kernel may keep unsent: little, for a text not to wait; enough, for a fast line not to run dry.
+struct Pace {
+    unsent: u32,
+    since: Duration,
+    sent: usize,
+}
+
+impl Pace {
+    /// So many bytes were sent. Returns another limit where the rate asks for one.
+    fn sent(&mut self, count: usize, now: Duration) -> Option<u32> {
+        self.sent += count;
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed < MEASURE {
+            return None;
+        }
+        let rate = self.sent as f64 / elapsed.as_secs_f64();
+        (self.since, self.sent) = (now, 0);
+        let unsent = ((rate * UNSENT_TIME) as u32).clamp(UNSENT, MOST_UNSENT);
+        let other = unsent.abs_diff(self.unsent) > self.unsent / 4;
+        if !other {
+            return None;
+        }
+        self.unsent = unsent;
+        Some(unsent)
     }
 }
 

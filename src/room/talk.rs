@@ -6,10 +6,11 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::files;
 use super::line::{Ended, Line};
 use super::lobby::News;
 use super::redial::Redial;
-use super::{Confirm, Outcome, Road, Room, news, reason, search};
+use super::{Confirm, Errand, Outcome, Road, Room, news, reason, search};
 use crate::protocol::delivery::Refusal;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::handshake::SUITE;
@@ -38,6 +39,8 @@ const QUIET: Duration = Duration::from_secs(6);
 /// Silence, or a PING without an answer, after which the joiner connects anew beside the old connection: after
 /// a short break TCP may take longer to try again than the line takes to heal.
 const PROBE: Duration = Duration::from_secs(5);
+/// Pause between two reads while the disk is behind.
+const SLOWLY: Duration = Duration::from_millis(5);
 /// How often the joiner looks whether its connection's own address is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -61,6 +64,8 @@ struct Talk<'a> {
     quiet_told: bool,
     /// When to look for the own address again.
     look_at: Duration,
+    /// When to read again at the latest, although the disk is behind.
+    read_at: Duration,
     /// How the room stood when the screen was last told.
     standing: Option<Standing>,
     /// When to measure the round-trip time again.
@@ -88,6 +93,7 @@ enum Moved {
     /// The screen took the next of what there is to show, or is gone.
     Screen(bool),
     News(News),
+    File(files::News),
     Signal,
     Time,
 }
@@ -106,6 +112,7 @@ impl Room {
             damaged: 0,
             quiet_told: false,
             look_at: Duration::ZERO,
+            read_at: Duration::ZERO,
             standing: None,
             measure_at: Duration::ZERO,
             panic: false,
@@ -114,6 +121,7 @@ impl Room {
         };
         let outcome = loop {
             self.observe(&mut talk);
+            self.settle_files(&mut talk);
             self.show_standing(&mut talk);
             if let Some(outcome) = self.farewell(&mut talk).await {
                 break outcome;
@@ -150,6 +158,11 @@ impl Room {
                 lobby.close(resume);
             }
             self.ask(Ask::Chat, Some(Status::RoomOpen));
+            match &self.options.errand {
+                Errand::Talk | Errand::Receive => {}
+                Errand::Send(paths) => paths.iter().for_each(|path| self.files.send(path.clone())),
+                Errand::SendInput(name) => self.files.send_input(name.clone()),
+            }
         }
         if matches!(stage, Stage::Open | Stage::Resuming | Stage::Away) {
             self.observe_room(talk, stage);
@@ -179,6 +192,9 @@ impl Room {
             talk.close_at = None;
             self.tell(Status::TimeIsUp);
             self.quit(talk);
+        }
+        if matches!(self.options.errand, Errand::Send(_) | Errand::SendInput(_)) && self.files.is_idle() {
+            self.input.ended = true;
         }
         // The partner, too, wants to know that their last text was shown.
         let done = talk.waiting == 0 && self.unshown.is_empty();
@@ -218,7 +234,8 @@ impl Room {
         }
         let now = self.clock.now();
         let session = &mut talk.line.session;
-        if session.stage() == Stage::Open && now >= talk.measure_at {
+        let stage = session.stage();
+        if stage == Stage::Open && now >= talk.measure_at {
             talk.measure_at = now + MEASURE;
             session.measure();
         }
@@ -228,10 +245,21 @@ impl Room {
             round_trip: session.round_trip(),
             epoch: session.epoch().map(|(number, _)| number),
             line: self.line_state(talk, now),
+            files: self.files.progress(stage != Stage::Open),
         };
         if talk.standing.replace(standing) != Some(standing) {
             self.show.retain(|what| !matches!(what, Show::Standing(_)));
             self.show.push_back(Show::Standing(standing));
+        }
+    }
+
+    /// Goes on with files where something has become possible, and tells what happened.
+    fn settle_files(&mut self, talk: &mut Talk<'_>) {
+        if talk.seen == Stage::Open {
+            self.files.settle(&mut talk.line.session);
+        }
+        for status in self.files.take_told() {
+            self.tell(Status::File(status));
         }
     }
 
@@ -283,14 +311,19 @@ impl Room {
         let look = (open && self.road.is_some()).then_some(talk.look_at);
         let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none()))
             .then_some(talk.line.session.in_doubt_since() + PROBE);
-        let wake = [talk.leave_by, talk.close_at, quiet, look, probe].into_iter().flatten().min();
+        // A disk that stands still must not keep texts waiting: then reading goes on, slowly.
+        let behind = !self.files.keeps_up() && self.clock.now() < talk.read_at;
+        let slow = behind.then_some(talk.read_at);
+        let bars = self.files.look_at().filter(|_| open);
+        let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
-        let Self { ui, lobby, road, signals, show, unshown, input, .. } = self;
+        let items = talk.line.session.wants_items();
+        let Self { ui, lobby, road, signals, show, unshown, input, files, .. } = self;
         // In a pipe the next line is read only when it can be taken.
         let ready = ui.seat.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
         let listen = ui.seat.is_person() || !input.ended && ready;
         tokio::select! {
-            moved = talk.line.move_bytes(unshown.has_room()) => Moved::Io(moved),
+            moved = talk.line.move_bytes(unshown.has_room() && !behind) => Moved::Io(moved),
             action = ui.actions.recv(), if listen => Moved::Action(action),
             shown = ui.shown.recv() => Moved::Shown(shown),
             permit = ui.screen.reserve(), if !show.is_empty() => {
@@ -300,6 +333,7 @@ impl Room {
             }
             news = news(lobby) => Moved::News(news),
             news = search(road) => Moved::News(news),
+            news = files.next(items) => Moved::File(news),
             () = signals.recv() => Moved::Signal,
             () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
         }
@@ -309,6 +343,7 @@ impl Room {
     async fn handle(&mut self, moved: Moved, talk: &mut Talk<'_>) -> Option<Outcome> {
         match moved {
             Moved::Io(moved) => {
+                talk.read_at = self.clock.now() + SLOWLY;
                 for event in talk.line.take_events() {
                     if let Some(outcome) = self.hear_partner(event, talk) {
                         return Some(outcome);
@@ -329,6 +364,7 @@ impl Room {
             Moved::Action(None) | Moved::Shown(None) | Moved::Screen(false) => {
                 return Some(Outcome::Local(Fault::System(Printable::line("a thread of the interface ended"))));
             }
+            Moved::File(news) => self.files.hear(news, &mut talk.line.session),
             Moved::Screen(true) | Moved::Time => {}
             Moved::News(news) => return self.hear_of_partner(news, talk),
             Moved::Signal if talk.seen == Stage::Open => {
@@ -420,7 +456,9 @@ impl Room {
                 talk.waiting = talk.waiting.saturating_sub(texts);
                 self.tell(Status::Shown { texts, waiting: talk.waiting });
             }
-            Event::OfferDeclined => self.tell(Status::OfferDeclined),
+            Event::Sent(sent) => self.files.sent(sent),
+            Event::Received(received) => self.files.received(received, &mut talk.line.session),
+            Event::Cancelled { sending, receiving } => self.files.cancelled(sending, receiving),
             Event::Left if talk.seen == Stage::Open => {
                 self.tell(Status::PartnerLeft);
                 return Some(Outcome::Left { waiting: talk.waiting });
@@ -513,6 +551,11 @@ impl Room {
                 }
             }
             Action::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Status::NeedsScreen),
+            Action::Send(paths) => paths.into_iter().for_each(|path| self.files.send(path)),
+            Action::Command(Command::Send) => self.tell(Status::WhatToSend),
+            Action::Command(Command::Get) => self.files.get(session),
+            Action::Command(Command::Decline) => self.files.decline(session),
+            Action::Command(Command::Cancel) => self.files.cancel(session),
             Action::Command(Command::Panic) => {
                 talk.panic = true;
                 self.input.ended = true;

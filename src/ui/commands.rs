@@ -1,5 +1,7 @@
 //! What a line of the chat is: a text, or a command.
 
+use std::path::{Path, PathBuf};
+
 /// A command of the chat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -15,6 +17,14 @@ pub enum Command {
     Clear,
     /// Hides the screen until a passphrase is typed.
     Lock,
+    /// Offers files and folders.
+    Send,
+    /// Takes what the partner offers.
+    Get,
+    /// Does not.
+    Decline,
+    /// Ends what is under way.
+    Cancel,
     /// Fresh keys now.
     Rekey,
     /// Wipes everything and ends, at once.
@@ -25,8 +35,21 @@ pub enum Command {
 
 impl Command {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 9] =
-        [Self::Help, Self::Who, Self::Code, Self::Find, Self::Clear, Self::Lock, Self::Rekey, Self::Panic, Self::Quit];
+    pub const ALL: [Self; 13] = [
+        Self::Help,
+        Self::Send,
+        Self::Get,
+        Self::Decline,
+        Self::Cancel,
+        Self::Who,
+        Self::Code,
+        Self::Find,
+        Self::Clear,
+        Self::Lock,
+        Self::Rekey,
+        Self::Panic,
+        Self::Quit,
+    ];
 
     /// What is typed after the slash.
     pub fn name(self) -> &'static str {
@@ -37,9 +60,88 @@ impl Command {
             Self::Find => "find",
             Self::Clear => "clear",
             Self::Lock => "lock",
+            Self::Send => "send",
+            Self::Get => "get",
+            Self::Decline => "decline",
+            Self::Cancel => "cancel",
             Self::Rekey => "rekey",
             Self::Panic => "panic",
             Self::Quit => "quit",
+        }
+    }
+}
+
+impl Command {
+    fn takes_argument(self) -> bool {
+        matches!(self, Self::Find | Self::Send)
+    }
+}
+
+/// The paths of a `/send`: words, in quotes where there are blanks in them, `\` before what is meant as it stands,
+/// `~` for `home`. `None` where a quote has no end.
+pub fn paths(argument: &str, home: Option<&Path>) -> Option<Vec<PathBuf>> {
+    let mut words = Words::read(argument)?;
+    words.done.extend(words.last.take());
+    let whole = words.quote.is_none();
+    whole.then(|| words.done.into_iter().map(|word| word.path(home)).collect())
+}
+
+/// The path that is being typed, and the quote it stands in.
+pub fn unquoted_tail(argument: &str, home: Option<&Path>) -> Option<(String, Option<char>)> {
+    let words = Words::read(argument)?;
+    let path = words.last.unwrap_or_default().path(home);
+    Some((path.into_os_string().into_string().ok()?, words.quote))
+}
+
+#[derive(Default)]
+struct Words {
+    done: Vec<Word>,
+    /// The one that no blank has ended.
+    last: Option<Word>,
+    /// The quote it stands in.
+    quote: Option<char>,
+}
+
+#[derive(Default)]
+struct Word {
+    text: String,
+    /// It begins with a `~` that stands for a home.
+    home: bool,
+}
+
+impl Words {
+    /// `None` if a `\` ends it.
+    fn read(argument: &str) -> Option<Self> {
+        let mut words = Self::default();
+        let mut chars = argument.chars();
+        while let Some(c) = chars.next() {
+            match (c, words.quote) {
+                ('\\', None | Some('"')) => words.last.get_or_insert_default().text.push(chars.next()?),
+                (c, Some(end)) if c == end => words.quote = None,
+                (c, Some(_)) => words.last.get_or_insert_default().text.push(c),
+                ('"' | '\'', None) => {
+                    words.last.get_or_insert_default();
+                    words.quote = Some(c);
+                }
+                (c, None) if c.is_whitespace() => words.done.extend(words.last.take()),
+                (c, None) => {
+                    let home = c == '~' && words.last.is_none();
+                    let word = words.last.get_or_insert_default();
+                    word.home |= home;
+                    word.text.push(c);
+                }
+            }
+        }
+        Some(words)
+    }
+}
+
+impl Word {
+    fn path(self, home: Option<&Path>) -> PathBuf {
+        match (self.text.strip_prefix('~').filter(|_| self.home), home) {
+            (Some(""), Some(home)) => home.to_owned(),
+            (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+            _ => self.text.into(),
         }
     }
 }
@@ -66,7 +168,7 @@ impl<'a> Typed<'a> {
         let argument = argument.trim();
         let name = if name == "?" { "help" } else { name };
         match Command::ALL.into_iter().find(|command| command.name() == name) {
-            Some(command) if argument.is_empty() || command == Command::Find => Self::Command(command, argument),
+            Some(command) if argument.is_empty() || command.takes_argument() => Self::Command(command, argument),
             _ => Self::Unknown(line.split_whitespace().next().unwrap_or_default()),
         }
     }
@@ -90,9 +192,34 @@ mod tests {
         assert_eq!(Typed::read("/quit", false), Typed::Text("/quit"));
         assert_eq!(Typed::read("//quit", true), Typed::Text("/quit"));
         assert_eq!(Typed::read("／／quit", true), Typed::Text("／quit"));
-        assert_eq!(Typed::read("/send x", true), Typed::Unknown("/send"));
+        assert_eq!(Typed::read("/sent x", true), Typed::Unknown("/sent"));
         assert_eq!(Typed::read("/quit now", true), Typed::Unknown("/quit"));
         assert_eq!(Typed::read("see /quit", true), Typed::Text("see /quit"));
+    }
+
+    #[test]
+    fn paths_are_words_with_quotes_and_a_home() {
+        let read = |argument: &str| {
+            let paths = paths(argument, Some(Path::new("/home/x")))?;
+            Some(paths.iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>().join("|"))
+        };
+        let cases = [
+            ("a b", "a|b"),
+            (" a  b ", "a|b"),
+            ("\"a b\" 'c \"d'", "a b|c \"d"),
+            ("a\\ b", "a b"),
+            ("~", "/home/x"),
+            ("~/a ~b '~'", "/home/x/a|~b|~"),
+            ("\\~/a", "~/a"),
+            ("你好\u{3000}/b", "你好|/b"),
+            ("", ""),
+            ("a''b", "ab"),
+        ];
+        for (argument, expected) in cases {
+            assert_eq!(read(argument).as_deref(), Some(expected), "{argument}");
+        }
+        assert_eq!(read("'a"), None);
+        assert_eq!(read("a\\"), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What the room and its user say to each other, whatever the user sits at.
 
 use std::io;
+use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::commands::Command;
+use super::commands::{Command, paths};
 use super::messages::{Fault, Standing, Status};
 use super::printable::Printable;
 use crate::protocol::delivery::Incoming;
@@ -55,12 +56,25 @@ pub enum Action {
     Unsendable(Status),
     /// A command.
     Command(Command),
+    /// Files and folders to send.
+    Send(Vec<PathBuf>),
     /// A command nobody knows.
     UnknownCommand(Printable),
     /// Ctrl-C at the prompt.
     Interrupt,
     /// Ctrl-D at the prompt, or the end of the pipe.
     End,
+}
+
+impl Action {
+    /// A command, and what was typed after it.
+    pub fn of(command: Command, argument: &str) -> Self {
+        let home = std::env::home_dir();
+        match paths(argument, home.as_deref()) {
+            Some(paths) if command == Command::Send && !paths.is_empty() => Self::Send(paths),
+            _ => Self::Command(command),
+        }
+    }
 }
 
 /// What is to be shown.
@@ -115,6 +129,8 @@ pub enum Seat {
     Json,
     /// A person at a terminal, in lines.
     Lines,
+    /// A person who hands over files, or takes them, and says nothing.
+    Counter,
     /// A person at a full screen, which is theirs until they leave it.
     Screen,
 }
@@ -122,7 +138,7 @@ pub enum Seat {
 impl Seat {
     /// Whether a person sits there.
     pub fn is_person(self) -> bool {
-        matches!(self, Self::Lines | Self::Screen)
+        matches!(self, Self::Lines | Self::Screen | Self::Counter)
     }
 
     /// Whether commands come from there at any time, and every status goes there.
@@ -132,6 +148,6 @@ impl Seat {
 
     /// Whether the standing of the room is shown there all the time.
     pub fn shows_standing(self) -> bool {
-        matches!(self, Self::Json | Self::Screen)
+        matches!(self, Self::Json | Self::Screen | Self::Counter)
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! `docs/SCRIPTING.md` is the contract. Names never change their meaning; readers skip what they do not know.
 
+mod files;
+
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -112,6 +115,7 @@ fn end(fault: &Fault) -> Value {
 
 fn standing(standing: &Standing) -> Value {
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let [sending, receiving] = standing.files;
     json!({
         "event": "standing",
         "address": standing.partner,
@@ -119,6 +123,8 @@ fn standing(standing: &Standing) -> Value {
         "line": line(&standing.line),
         "round_trip_ms": standing.round_trip.map(millis),
         "epoch": standing.epoch,
+        "sending": sending.map(files::progress),
+        "receiving": receiving.map(files::progress),
     })
 }
 
@@ -160,7 +166,7 @@ fn name_of_scope(scope: Scope) -> &'static str {
 fn event(status: &Status, shown: usize) -> Value {
     match status {
         Status::Listening(address) => json!({"event": "listening", "address": address}),
-        Status::Reach { addresses, port } => {
+        Status::Reach { addresses, port, .. } => {
             let addresses: Vec<_> = addresses
                 .iter()
                 .map(|(scope, address)| json!({"address": address, "from": name_of_scope(*scope)}))
@@ -204,7 +210,8 @@ fn event(status: &Status, shown: usize) -> Value {
             json!({"event": "code_again", "own": own.to_string(), "partner": partner.to_string()})
         }
         Status::Who(who) => who_event(who),
-        Status::OfferDeclined => json!({"event": "offer_declined"}),
+        Status::File(status) => files::event(status),
+        Status::WhatToSend => json!({"event": "refused", "why": "not_a_command", "command": "send"}),
         Status::Finishing { waiting } => json!({"event": "finishing", "waiting": waiting}),
         Status::PartnerLeft => json!({"event": "partner_left"}),
         Status::CutOff => json!({"event": "cut_off"}),
@@ -294,6 +301,15 @@ impl Reader {
             "who" => Action::Command(Command::Who),
             "code" => Action::Command(Command::Code),
             "rekey" => Action::Command(Command::Rekey),
+            "send" => match fields.remove("paths") {
+                Some(Value::Array(paths)) if !paths.is_empty() && paths.iter().all(Value::is_string) => {
+                    Action::Send(paths.iter().filter_map(Value::as_str).map(PathBuf::from).collect())
+                }
+                _ => bad(),
+            },
+            "get" => Action::Command(Command::Get),
+            "decline" => Action::Command(Command::Decline),
+            "cancel" => Action::Command(Command::Cancel),
             "quit" => Action::Command(Command::Quit),
             "panic" => Action::Command(Command::Panic),
             "" => bad(),

@@ -3,6 +3,7 @@
 //! A message is a variant; each language is one `match` over all of them, so the
 //! compiler sees to it that none is missing.
 
+mod files;
 mod screen;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +13,7 @@ use super::emoji;
 use super::printable::Printable;
 use crate::address::{BadAddress, Scope};
 use crate::protocol::pairing::{DIGITS, Half};
+pub use files::{FileFault, FileStatus, Progress, size};
 pub use screen::ScreenWords;
 
 /// A language of the interface.
@@ -37,7 +39,7 @@ pub enum Status {
     /// A socket listens.
     Listening(SocketAddr),
     /// What to tell the partner.
-    Reach { addresses: Vec<(Scope, IpAddr)>, port: u16 },
+    Reach { addresses: Vec<(Scope, IpAddr)>, port: u16, how: Invitation },
     /// A name is being looked up.
     LookingUp(Printable),
     /// An attempt to connect begins.
@@ -86,8 +88,8 @@ pub enum Status {
     CodeAgain { own: Half, partner: Half },
     /// With whom, how.
     Who(Who),
-    /// The partner offered files.
-    OfferDeclined,
+    /// About files.
+    File(FileStatus),
     /// Leaving, but texts are not shown yet.
     Finishing { waiting: usize },
     /// The partner left in order.
@@ -114,6 +116,19 @@ pub enum Status {
     TimeIsUp,
     /// A command that only the full screen has.
     NeedsScreen,
+    /// `/send` without a path.
+    WhatToSend,
+}
+
+/// What the partner is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invitation {
+    /// Join a room.
+    Join,
+    /// Take what is sent.
+    Receive,
+    /// Send.
+    Send,
 }
 
 /// Why a line broke.
@@ -180,6 +195,8 @@ pub struct Standing {
     pub round_trip: Option<Duration>,
     /// Number of the epoch, while there is a line.
     pub epoch: Option<u32>,
+    /// How far what is sent and what is received are.
+    pub files: [Option<Progress>; 2],
 }
 
 /// What `/who` tells.
@@ -269,6 +286,12 @@ pub enum Fault {
     HostGone { waiting: usize },
     /// Left in order, but not every text was shown to the partner.
     NotShown { waiting: usize },
+    /// Left in order, but not every file is whole where it was to go.
+    Files { unfinished: usize },
+    /// The partner left without sending anything.
+    NothingCame,
+    /// Nobody can check the code.
+    NoTerminal,
     /// The port is taken.
     PortInUse(u16),
     /// The address cannot be listened on.
@@ -289,6 +312,8 @@ impl Fault {
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) => 5,
+            Self::NoTerminal => 2,
+            Self::Files { .. } | Self::NothingCame => 6,
             Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
             Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
         }
@@ -361,6 +386,18 @@ impl Fault {
                 &format!("cut off: the line broke, and {} not shown to your partner", texts(*waiting)),
                 "Start again on both sides, and say it again.",
             ),
+            Self::Files { unfinished } => two(
+                &format!(
+                    "{unfinished} {} not complete",
+                    if *unfinished == 1 { "transfer is" } else { "transfers are" }
+                ),
+                "What was said above tells why. Send it again; a single file goes on where it ended.",
+            ),
+            Self::NothingCame => two("nothing came", "Your partner left without sending anything. Try again."),
+            Self::NoTerminal => two(
+                "there is no terminal on which the code could be checked",
+                "Run it in a terminal; or drive it by a program: `tete --json`.",
+            ),
             Self::HostGone { waiting } => two(
                 &format!("the program at the other end is gone, {} not shown to your partner", texts(*waiting)),
                 "The room went with it. Let your partner start tete again, and pair anew.",
@@ -431,6 +468,11 @@ impl Fault {
             Self::CutOff { waiting } => {
                 two(&format!("掉线了，还有 {waiting} 条对方没看到"), "两边重新开始，再说一遍。")
             }
+            Self::Files { unfinished } => {
+                two(&format!("有 {unfinished} 批文件没有传完"), "原因见上面。再发一次；单个文件会接着上次传。")
+            }
+            Self::NothingCame => two("什么都没有收到", "对方没有发就离开了。请再试一次。"),
+            Self::NoTerminal => two("没有可以核对配对码的终端", "请在终端里运行；或者由程序控制：`tete --json`。"),
             Self::HostGone { waiting } => two(
                 &format!("那边的程序已经不在了，还有 {waiting} 条对方没看到"),
                 "房间也跟着没有了。让对方重新打开 tete，再配对一次。",
@@ -541,6 +583,7 @@ impl Status {
             Self::LineBack { .. } => "line back".into(),
             Self::LineQuiet { .. } => "line quiet".into(),
             Self::RedialFailed { .. } | Self::Waiting { .. } => return None,
+            Self::File(status) if !status.is_vital() => return None,
             Self::Reach { .. } | Self::Shown { .. } | Self::Help => return None,
             other => other.english(80),
         })
@@ -549,14 +592,14 @@ impl Status {
     fn english(&self, columns: usize) -> String {
         match self {
             Self::Listening(address) => format!("listening: {address}"),
-            Self::Reach { addresses, port } => {
+            Self::Reach { addresses, port, how } => {
                 let row = |(scope, address): &(Scope, IpAddr)| {
                     let place = match scope {
                         Scope::Global => "from anywhere",
                         Scope::Local => "from your own network",
                         Scope::Machine => "from this machine",
                     };
-                    format!("  {:<44}  {place}", invocation(*address, *port))
+                    format!("  {:<44}  {place}", invocation(*address, *port, *how))
                 };
                 let rows: Vec<_> = addresses.iter().map(row).collect();
                 format!(
@@ -624,7 +667,7 @@ impl Status {
                 who.remote,
                 who.waiting
             ),
-            Self::OfferDeclined => "Your partner offered files; this version of tete declines them.".into(),
+            Self::File(status) => status.text(Lang::En),
             Self::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
             Self::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
             Self::CutOff => "cut off".into(),
@@ -650,20 +693,21 @@ impl Status {
             Self::NoLine => "Not while the line is cut.".into(),
             Self::TimeIsUp => "The time that was set for this room is over.".into(),
             Self::NeedsScreen => "That needs the full screen: start without --plain.".into(),
+            Self::WhatToSend => "Write what to send: /send FILE, or /send \"A FOLDER\".".into(),
         }
     }
 
     fn chinese(&self, columns: usize) -> String {
         match self {
             Self::Listening(address) => format!("正在等待：{address}"),
-            Self::Reach { addresses, port } => {
+            Self::Reach { addresses, port, how } => {
                 let row = |(scope, address): &(Scope, IpAddr)| {
                     let place = match scope {
                         Scope::Global => "从任何地方",
                         Scope::Local => "在同一个局域网里",
                         Scope::Machine => "在这台电脑上",
                     };
-                    format!("  {:<44}  {place}", invocation(*address, *port))
+                    format!("  {:<44}  {place}", invocation(*address, *port, *how))
                 };
                 let rows: Vec<_> = addresses.iter().map(row).collect();
                 format!(
@@ -721,7 +765,7 @@ impl Status {
                 who.remote,
                 who.waiting
             ),
-            Self::OfferDeclined => "对方想发文件，这个版本的 tete 谢绝了。".into(),
+            Self::File(status) => status.text(Lang::Zh),
             Self::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
             Self::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
             Self::CutOff => "掉线了".into(),
@@ -744,6 +788,7 @@ impl Status {
             Self::NoLine => "线路断着，现在不行。".into(),
             Self::TimeIsUp => "这个房间定好的时间到了。".into(),
             Self::NeedsScreen => "这要在全屏界面里才行：启动时不加 --plain。".into(),
+            Self::WhatToSend => "请写上要发什么：/send 文件，或 /send \"文件夹\"。".into(),
         }
     }
 }
@@ -900,12 +945,20 @@ pub struct HelpTexts {
     pub host: &'static str,
     /// `tete join`.
     pub join: &'static str,
+    /// `tete send`.
+    pub send: &'static str,
+    /// `tete receive`.
+    pub receive: &'static str,
     /// How it is called.
     pub usage: &'static str,
     /// How `tete host` is called.
     pub usage_of_host: &'static str,
     /// How `tete join` is called.
     pub usage_of_join: &'static str,
+    /// How `tete send` is called.
+    pub usage_of_send: &'static str,
+    /// How `tete receive` is called.
+    pub usage_of_receive: &'static str,
     /// The parts of the help and their order, in clap's terms.
     pub template: &'static str,
     /// Heading of the subcommands.
@@ -927,9 +980,13 @@ impl HelpTexts {
                 about: "An end-to-end encrypted private chat for exactly two people, in the terminal.\n\nOne runs `tete` and waits, the other runs `tete HOST`. Each reads half of a code to the other, then the room is open. Nothing is stored.",
                 host: "Open a room and wait for the partner (what `tete` alone does)",
                 join: "Join the partner's room; asks for the address if none is given",
+                send: "Send files, folders or standard input, and leave once all is stored",
+                receive: "Take what the partner sends until they leave",
                 usage: "tete [OPTIONS]               open a room and wait\n       tete [OPTIONS] HOST [PORT]   join one",
                 usage_of_host: "tete host [OPTIONS]",
                 usage_of_join: "tete join [OPTIONS] [HOST] [PORT]",
+                usage_of_send: "tete send [OPTIONS] [PATH]...             wait for the partner\n       tete send [OPTIONS] [PATH]... --to HOST   join one who waits",
+                usage_of_receive: "tete receive [OPTIONS]               wait for the partner\n       tete receive [OPTIONS] HOST [PORT]   join one who waits",
                 template: "{about-with-newline}\nUsage: {usage}\n\n{all-args}{after-help}\n",
                 commands: "Commands",
                 arguments: "Arguments",
@@ -941,9 +998,13 @@ impl HelpTexts {
                 about: "只属于你和 ta 两个人的端到端加密聊天。\n\n一个人运行 `tete` 等着，另一个人运行 `tete 主机`。两人互相念出一半配对码，房间就开了。什么都不保存。",
                 host: "开一个房间等对方（只写 `tete` 也一样）",
                 join: "进入对方的房间；没写地址就会问你",
+                send: "发文件、文件夹或标准输入，对方都存好后离开",
+                receive: "接收对方发的，直到对方离开",
                 usage: "tete [选项]               开一个房间等对方\n      tete [选项] 主机 [端口]   进入对方的房间",
                 usage_of_host: "tete host [选项]",
                 usage_of_join: "tete join [选项] [主机] [端口]",
+                usage_of_send: "tete send [选项] [路径]...            等对方来\n      tete send [选项] [路径]... --to 主机   去连正在等的对方",
+                usage_of_receive: "tete receive [选项]               等对方来\n      tete receive [选项] 主机 [端口]   去连正在等的对方",
                 template: "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}\n",
                 commands: "命令",
                 arguments: "参数",
@@ -985,6 +1046,13 @@ impl HelpTexts {
                 "lock" => {
                     ("MINUTES", "Lock the full screen after so long without a key; asks for a passphrase at the start")
                 }
+                "save_to" => ("FOLDER", "Where files are stored: the folder for downloads unless told, else this one"),
+                "auto_accept" => ("", "Take files without a question"),
+                "executable" => ("", "Let files that may be executed stay so"),
+                "paths" => ("PATH", "Files and folders to send; - or nothing for standard input"),
+                "to" => ("HOST", "Join a partner who waits there, instead of waiting; also HOST:PORT"),
+                "name" => ("NAME", "What standard input is called, `stream` unless told"),
+                "stdout" => ("", "Write what comes to standard output"),
                 "notify" => (
                     "HOW",
                     "When a text comes while you look elsewhere: bell, desktop (without saying what came), or off (the default)",
@@ -1007,6 +1075,13 @@ impl HelpTexts {
                 "plain" => ("", "不用全屏，一行一行地来：适合读屏软件、慢线路，或想把对话留在终端里"),
                 "json" => ("", "给程序用：每行一个 JSON 对象，事件在标准输出，命令在标准输入"),
                 "lock" => ("分钟", "全屏界面这么久没有按键就锁上；开始时会让你设口令"),
+                "save_to" => ("文件夹", "收到的文件存到哪里，不写就是下载文件夹，没有就是当前文件夹"),
+                "auto_accept" => ("", "不问就接收文件"),
+                "executable" => ("", "可执行的文件保持可执行"),
+                "paths" => ("路径", "要发的文件和文件夹；写 - 或不写就是标准输入"),
+                "to" => ("主机", "不等对方，而是去连正在那里等的对方；也可以写 主机:端口"),
+                "name" => ("名字", "标准输入叫什么，不写就是 stream"),
+                "stdout" => ("", "收到的写到标准输出"),
                 "notify" => {
                     ("方式", "你在看别处时来了消息：bell 响铃，desktop 桌面提醒（不含内容），off 不提醒（默认）")
                 }
@@ -1032,8 +1107,15 @@ fn several(count: usize) -> String {
 }
 
 /// What the partner types to get here.
-fn invocation(address: IpAddr, port: u16) -> String {
-    if port == crate::address::PORT { format!("tete {address}") } else { format!("tete {address} {port}") }
+fn invocation(address: IpAddr, port: u16, how: Invitation) -> String {
+    let to = SocketAddr::new(address, port);
+    match how {
+        Invitation::Join if port == crate::address::PORT => format!("tete {address}"),
+        Invitation::Join => format!("tete {address} {port}"),
+        Invitation::Receive if port == crate::address::PORT => format!("tete receive {address}"),
+        Invitation::Receive => format!("tete receive {address} {port}"),
+        Invitation::Send => format!("tete send FILE --to {to}"),
+    }
 }
 
 /// Seven pictures and their names.

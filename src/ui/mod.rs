@@ -2,6 +2,8 @@
 
 mod asked;
 pub mod commands;
+pub mod complete;
+pub mod counter;
 pub mod emoji;
 pub mod guard;
 mod input;

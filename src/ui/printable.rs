@@ -391,6 +391,17 @@ pub fn is_writable(c: char) -> bool {
     matches!(fate(c), Fate::Keep | Fate::LineBreak | Fate::Tab | Fate::Joiner | Fate::Selector)
 }
 
+/// A name with `_` in place of what no terminal should be given: what comes out is printable as it is.
+pub fn plain_name(name: &str) -> String {
+    let only = |fits: fn(char) -> bool| name.chars().map(|c| if fits(c) { c } else { '_' }).collect::<String>();
+    // Each does away with more, the last with all that depends on what stands beside it.
+    let plain: [fn(char) -> bool; 3] =
+        [|_| true, |c| matches!(fate(c), Fate::Keep), |c| matches!(fate(c), Fate::Keep) && c.is_alphanumeric()];
+    let mut tries = plain.into_iter().map(only);
+    let printable = tries.find(|name| Printable::line(name).as_str() == name);
+    printable.unwrap_or_else(|| only(|c| c.is_ascii_graphic()))
+}
+
 /// The most cells that a terminal may take for a grapheme cluster or a scalar.
 pub fn cells(unit: &str) -> usize {
     unit.chars()

@@ -135,10 +135,10 @@ impl RawPeer {
         record
     }
 
-    /// The plaintext of a small record.
+    /// The plaintext of a record.
     pub fn open(&mut self, record: &[u8]) -> Vec<u8> {
-        let mut plaintext = vec![0; SMALL_FRAME];
-        assert_eq!(self.noise.read_message(&record[HEADER..], &mut plaintext).unwrap(), SMALL_FRAME);
+        let mut plaintext = vec![0; record.len() - HEADER - TAG];
+        assert_eq!(self.noise.read_message(&record[HEADER..], &mut plaintext).unwrap(), plaintext.len());
         self.noise.rekey_incoming();
         plaintext
     }

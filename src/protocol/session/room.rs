@@ -8,12 +8,13 @@ use crate::protocol::channel::Channel;
 use crate::protocol::delivery::{Inbox, Outbox};
 use crate::protocol::epoch::{Begun, Chain};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{Frame, RK1, RK2, Token};
+use crate::protocol::frame::{Frame, LARGE_PART, RK1, RK2, SMALL_PART, Token};
 use crate::protocol::handshake::ResumeKey;
 use crate::protocol::keys::TrafficKeys;
 use crate::protocol::pairing::PairingCode;
 use crate::protocol::random::Randomness;
-use crate::protocol::record::Record;
+use crate::protocol::record::{LARGE_BODY, Record, SMALL_BODY};
+use crate::protocol::transfer::{Offer, Receiving, Sending};
 
 /// An epoch change is given up, and its connection with it, after so long.
 pub const EPOCH_CHANGE: Duration = Duration::from_secs(30);
@@ -23,14 +24,13 @@ pub const EPOCH_WITH_TEXTS: Duration = Duration::from_secs(120);
 pub const EPOCH: Duration = Duration::from_secs(15 * 60);
 /// Small frames that go one way in an epoch.
 pub const EPOCH_FRAMES: u32 = 1024;
+/// Bytes of large frames that go one way in an epoch.
+pub const EPOCH_BYTES: u64 = 1 << 30;
 
 /// A text without a receipt for so long is worth a PING: the line, or the partner's screen, stands still.
 const UNRECEIPTED: Duration = Duration::from_secs(1);
 /// Pause between two PINGs.
 const PING: Duration = Duration::from_secs(2);
-
-/// Reason of the FILE_CANCEL that declines an offer.
-const DECLINED: u8 = 0;
 
 /// What outlives a connection: the texts that wait, and what proves the partner.
 pub struct Room {
@@ -40,14 +40,25 @@ pub struct Room {
     pub outbox: Outbox,
     /// The partner's.
     pub inbox: Inbox,
-    next_batch: u32,
-    declined: Option<u32>,
+    /// Our files.
+    pub sending: Sending,
+    /// The partner's.
+    pub receiving: Receiving,
+    /// How often the connection was lost.
+    pub losses: u64,
 }
 
 impl Room {
     /// An empty room.
     pub fn new(resume: Arc<ResumeKey>) -> Self {
-        Self { resume, outbox: Outbox::default(), inbox: Inbox::default(), next_batch: 0, declined: None }
+        Self {
+            resume,
+            outbox: Outbox::default(),
+            inbox: Inbox::default(),
+            sending: Sending::default(),
+            receiving: Receiving::default(),
+            losses: 0,
+        }
     }
 
     /// The first frame after VERIFIED on a connection that was resumed.
@@ -57,7 +68,10 @@ impl Room {
 
     /// The connection is gone, and what was under way with it.
     pub fn lost(&mut self) {
+        self.losses += 1;
         self.inbox.lost();
+        self.sending.lost();
+        self.receiving.lost();
     }
 
     /// Takes one frame; `link` is the connection it came by.
@@ -68,8 +82,11 @@ impl Room {
         random: &mut dyn Randomness,
         now: Duration,
     ) -> Result<Option<Event>, Error> {
-        link.received = link.received.saturating_add(1);
+        link.received.count(body.len());
         let frame = link.channel.open(body)?;
+        if let Frame::FileData { batch, index, offset, part } = frame {
+            return Ok(self.receiving.data(batch, index, offset, part)?.map(Event::Received));
+        }
         link.texts |= matches!(frame, Frame::Text { .. });
         let event = match frame {
             Frame::Pad | Frame::Extension(_) => None,
@@ -91,12 +108,20 @@ impl Room {
                 link.pong = Some(token);
                 None
             }
-            Frame::FileOffer { batch } if batch == self.next_batch && self.declined.is_none() => {
-                self.next_batch = batch.checked_add(1).ok_or(Error::Exhausted)?;
-                self.declined = Some(batch);
-                Some(Event::OfferDeclined)
+            Frame::FileOffer { batch, entries, bytes, name } => {
+                let offer = Offer { batch, entries, bytes, name: name.to_owned() };
+                self.receiving.offer(offer)?.map(Event::Received)
             }
-            Frame::FileCancel { batch, .. } if batch < self.next_batch => None,
+            Frame::FileAccept { batch, index, offset, prefix } => {
+                self.sending.accept(batch, index, offset, prefix)?.map(Event::Sent)
+            }
+            Frame::FileBegin { batch, index, size, executable, path } => {
+                self.receiving.begin(batch, index, size, executable, path)?.map(Event::Received)
+            }
+            Frame::FileEnd { batch, index, hash } => self.receiving.end(batch, index, hash)?.map(Event::Received),
+            Frame::FileSeen { batch, index, offset } => self.sending.seen(batch, index, offset)?.map(Event::Sent),
+            Frame::FileDone { batch, index, ok } => self.sending.done(batch, index, ok)?.map(Event::Sent),
+            Frame::FileCancel { batch, .. } => self.cancelled(batch)?,
             Frame::RkAsk if link.role == Role::Initiator => {
                 link.wanted |= matches!(link.change, Change::None);
                 None
@@ -132,7 +157,17 @@ impl Room {
         Ok(event)
     }
 
-    /// The next record but for heartbeats and BYE.
+    /// A number names a batch in each direction, and FILE_CANCEL does not say which: it ends both, on both sides.
+    fn cancelled(&mut self, batch: u32) -> Result<Option<Event>, Error> {
+        if !self.sending.knows(batch) && !self.receiving.knows(batch) {
+            return Err(Error::OutOfOrder);
+        }
+        let sending = self.sending.cancelled(batch, self.receiving.knows(batch));
+        let receiving = self.receiving.cancelled(batch);
+        Ok((sending || receiving).then_some(Event::Cancelled { sending, receiving }))
+    }
+
+    /// The next record but for file data, heartbeats and BYE.
     pub fn next_record(
         &mut self,
         link: &mut Link,
@@ -149,15 +184,34 @@ impl Room {
         if let Some(token) = link.next_ping(now) {
             return link.seal(&Frame::Ping(token)).map(Some);
         }
-        let declined = self.declined.take().map(|batch| Frame::FileCancel { batch, reason: DECLINED });
-        match declined.or_else(|| self.outbox.next_part(now)) {
-            Some(frame) => {
-                if let Frame::Text { .. } = frame {
-                    link.unreceipted.get_or_insert(now);
-                }
-                link.seal(&frame).map(Some)
+        if let Some(frame) = self.outbox.next_part(now) {
+            link.unreceipted.get_or_insert(now);
+            return link.seal(&frame).map(Some);
+        }
+        if let Some(frame) = self.receiving.next_control() {
+            if let Frame::FileCancel { batch, .. } = frame {
+                self.sending.cancelling(batch);
             }
-            None => Ok(None),
+            return link.seal(&frame).map(Some);
+        }
+        if let Some(frame) = self.sending.next_control() {
+            if let Frame::FileCancel { batch, .. } = frame {
+                self.receiving.cancelling(batch);
+            }
+            return link.seal(&frame).map(Some);
+        }
+        if !link.paced {
+            return Ok(None);
+        }
+        // With cover traffic every record is small, and has its tick.
+        self.sending.next_item(SMALL_PART).map(|frame| link.seal(&frame)).transpose()
+    }
+
+    /// Seals the next frame of a file at the end of `out`. `false` if there is none.
+    pub fn next_data(&mut self, link: &mut Link, out: &mut Vec<u8>) -> Result<bool, Error> {
+        match self.sending.next_item(LARGE_PART) {
+            Some(frame) => link.seal_data(&frame, out).map(|()| true),
+            None => Ok(false),
         }
     }
 }
@@ -176,8 +230,8 @@ pub struct Link {
     since: Duration,
     /// A text went either way in it.
     texts: bool,
-    sent: u32,
-    received: u32,
+    sent: Traffic,
+    received: Traffic,
     /// A change is wanted now.
     wanted: bool,
     pong: Option<Token>,
@@ -186,12 +240,33 @@ pub struct Link {
     /// The PING that is not answered, and when it went out.
     ping: Option<(Token, Duration)>,
     pings: u64,
-    /// Whether this side sends PINGs: not where each record has its tick.
-    pinging: bool,
+    /// With cover traffic: each record has its tick, and there are no PINGs.
+    paced: bool,
     last_ping: Duration,
     /// A PING is wanted now, to learn the round-trip time.
     measuring: bool,
     round_trip: Option<Duration>,
+}
+
+/// What went one way in an epoch.
+#[derive(Default)]
+struct Traffic {
+    small: u32,
+    large: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, body: usize) {
+        if body == SMALL_BODY {
+            self.small = self.small.saturating_add(1);
+        } else {
+            self.large = self.large.saturating_add(body as u64);
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.small >= EPOCH_FRAMES || self.large >= EPOCH_BYTES
+    }
 }
 
 /// How far an epoch change is. Those that wait for the partner do so until a limit of time.
@@ -224,7 +299,7 @@ impl Link {
         code: PairingCode,
         resume: Arc<ResumeKey>,
         chain: Chain,
-        pinging: bool,
+        paced: bool,
         now: Duration,
     ) -> Self {
         Self {
@@ -236,14 +311,14 @@ impl Link {
             change: Change::None,
             since: now,
             texts: false,
-            sent: 0,
-            received: 0,
+            sent: Traffic::default(),
+            received: Traffic::default(),
             wanted: false,
             pong: None,
             unreceipted: None,
             ping: None,
             pings: 0,
-            pinging,
+            paced,
             last_ping: now,
             measuring: false,
             round_trip: None,
@@ -257,9 +332,16 @@ impl Link {
 
     /// Seals a frame.
     pub fn seal(&mut self, frame: &Frame<'_>) -> Result<Record, Error> {
-        self.sent = self.sent.saturating_add(1);
+        self.sent.count(SMALL_BODY);
         self.texts |= matches!(frame, Frame::Text { .. });
         self.channel.seal(frame)
+    }
+
+    /// Seals a frame of a file at the end of `out`, in a large record if it does not fit a small one.
+    fn seal_data(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let large = matches!(frame, Frame::FileData { part, .. } if part.len() > SMALL_PART);
+        self.sent.count(if large { LARGE_BODY } else { SMALL_BODY });
+        self.channel.seal_data(frame, large, out)
     }
 
     /// Number of the epoch, and when it began.
@@ -293,7 +375,7 @@ impl Link {
     }
 
     fn ping_at(&self) -> Option<Duration> {
-        if !self.pinging || self.ping.is_some() {
+        if self.paced || self.ping.is_some() {
             return None;
         }
         let since =
@@ -366,12 +448,15 @@ impl Link {
     }
 
     fn is_due(&self, now: Duration) -> bool {
-        self.wanted || self.sent.max(self.received) >= EPOCH_FRAMES || self.change_at().is_some_and(|at| now >= at)
+        self.wanted
+            || self.sent.is_enough()
+            || self.received.is_enough()
+            || self.change_at().is_some_and(|at| now >= at)
     }
 
     fn begin_epoch(&mut self, chain: Chain, now: Duration) {
         self.chain = chain;
         self.since = now;
-        (self.texts, self.sent, self.received) = (false, 0, 0);
+        (self.texts, self.sent, self.received) = (false, Traffic::default(), Traffic::default());
     }
 }

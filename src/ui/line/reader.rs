@@ -112,8 +112,8 @@ impl Reader {
                     Some(line)
                 }
             }
-            Typed::Command(command, _) => {
-                let _ = self.act.blocking_send(Action::Command(command));
+            Typed::Command(command, argument) => {
+                let _ = self.act.blocking_send(Action::of(command, argument));
                 None
             }
             Typed::Unknown(name) => {

@@ -15,6 +15,7 @@ use crate::protocol::delivery::{Incoming, TEXT};
 use crate::protocol::pairing::Half;
 use crate::protocol::random::OsRandom;
 use crate::ui::commands::{Command, Typed, after_slash};
+use crate::ui::complete::rest_of_path;
 use crate::ui::interface::{Action, Ask, Show};
 use crate::ui::messages::{Fault, Lang, ScreenWords, Standing, Status, compared};
 use crate::ui::printable::Printable;
@@ -654,6 +655,8 @@ impl State {
         }
         match key.code {
             KeyCode::F(1) => self.overlay = Overlay::Help(0),
+            KeyCode::F(2) if self.ask == Ask::Chat => self.command(Command::Get, ""),
+            KeyCode::F(3) if self.ask == Ask::Chat => self.command(Command::Decline, ""),
             KeyCode::Char('x') if control => self.chord = true,
             _ if self.key_scrolls(key) => {}
             _ => match self.ask {
@@ -808,13 +811,21 @@ impl State {
             }
             Command::Panic => self.panic(),
             Command::Quit => self.leave(Action::Command(command)),
-            Command::Who | Command::Code | Command::Rekey => {
-                self.effects.push_back(Effect::Act(Action::Command(command)));
-            }
+            _ => self.effects.push_back(Effect::Act(Action::of(command, argument))),
         }
     }
 
     fn complete(&mut self) {
+        let typed = Typed::read(self.editor.text(), self.editor.is_typed());
+        if let Typed::Command(Command::Send, _) = typed
+            && let Some((_, argument)) = self.editor.text().split_once(char::is_whitespace)
+        {
+            if let Some(rest) = rest_of_path(argument, std::env::home_dir().as_deref()) {
+                self.editor.edit(Edit::Last);
+                self.write(&rest);
+            }
+            return;
+        }
         let candidates = self.candidates();
         let Some(first) = candidates.first().map(|command| command.name()) else { return };
         let shared = |other: &str| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();

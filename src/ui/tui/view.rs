@@ -307,6 +307,11 @@ impl Canvas<'_> {
                 parts.push((1, format!("{} {epoch}", words.epoch)));
             }
         }
+        for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.standing().map_or([None; 2], |now| now.files)) {
+            if let Some(progress) = progress {
+                parts.push((6, format!("{arrow} {}", progress.bar(state.lang()))));
+            }
+        }
         if state.unshown() > 0 && line.is_some() {
             parts.push((5, format!("◌ {} {}", state.unshown(), words.unshown)));
         }

@@ -1,0 +1,698 @@
+//! Files under way, between the session, the disk and the user.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::protocol::frame::Hash;
+use crate::protocol::session::Session;
+use crate::protocol::transfer::{Content, ENTRIES, NOTHING, Offer, Received, Sent, UNKNOWN};
+use crate::store::downloads::downloads;
+use crate::store::folder::Folder;
+use crate::store::path::SafePath;
+use crate::store::reader::{Failure, Read, Reader, Wanted};
+use crate::store::source::{NoSource, Source, Unsendable};
+use crate::store::writer::{Job, Refused, Report, Target, Writer};
+use crate::ui::messages::{FileFault, FileStatus, Progress};
+use crate::ui::printable::{Printable, plain_name};
+
+/// Files and folders that may wait to be offered.
+const QUEUE: usize = 64;
+/// How often it is looked how far a transfer is.
+const LOOK: Duration = Duration::from_millis(250);
+/// Bytes that wait for the disk, beyond which reading from the line slows down.
+const BEHIND: usize = 2 << 20;
+/// How long the rate is measured over, about.
+const RATE: f64 = 3.0;
+
+/// What the user chose for files.
+#[derive(Clone, Default)]
+pub struct FileOptions {
+    /// Where they are stored; the folder for downloads, or the current one, by default.
+    pub save_to: Option<PathBuf>,
+    /// Nobody is asked.
+    pub auto_accept: bool,
+    /// What may be executed where it comes from may be executed here.
+    pub executable: bool,
+    /// Nobody can be asked.
+    pub nobody: bool,
+    /// They go to standard output.
+    pub to_stdout: bool,
+}
+
+/// Both directions.
+pub struct Files {
+    options: FileOptions,
+    /// What is to be sent is looked at on a thread, for a folder may be large.
+    looked: (mpsc::Sender<Looked>, mpsc::Receiver<Looked>),
+    looking: usize,
+    queue: VecDeque<Source>,
+    sending: Option<Outgoing>,
+    receiving: Option<Incoming>,
+    /// Breaks of the line that were dealt with.
+    losses: u64,
+    /// What is to be told.
+    told: VecDeque<FileStatus>,
+    /// What did not arrive whole, either way.
+    pub failed: usize,
+    /// What did.
+    pub done: usize,
+}
+
+type Looked = (PathBuf, Result<Source, NoSource>);
+
+struct Outgoing {
+    source: Arc<Source>,
+    name: Printable,
+    reader: Reader,
+    read: mpsc::Receiver<(u64, Read)>,
+    /// The partner takes it.
+    taken: bool,
+    failed: u32,
+    meter: Meter,
+}
+
+struct Incoming {
+    offer: Offer,
+    name: Printable,
+    path: SafePath,
+    writer: Option<(Writer, mpsc::Receiver<Report>)>,
+    /// What came and was not handed to the writer yet.
+    pieces: Vec<(u64, Content)>,
+    /// What is there is asked for, and nothing accepted before it is known.
+    asking: bool,
+    /// What is there of an entry.
+    have: Option<(u32, u64, Hash)>,
+    failed: u32,
+    /// The name that the only file, or the first file's folder, was given.
+    stored: String,
+    meter: Meter,
+}
+
+impl Incoming {
+    fn give(&mut self, job: Job) {
+        if !self.pieces.is_empty() {
+            self.give_pieces();
+        }
+        if let Some((writer, _)) = &self.writer {
+            writer.give(job);
+        }
+    }
+
+    fn give_pieces(&mut self) {
+        let pieces = std::mem::take(&mut self.pieces);
+        if let Some((writer, _)) = &self.writer {
+            writer.give(Job::Data(pieces));
+        }
+    }
+}
+
+/// How far a transfer is, and how fast.
+struct Meter {
+    clock: Clock,
+    began: Duration,
+    files: u32,
+    of_files: u32,
+    /// Bytes of the files that are done.
+    before: u64,
+    /// Bytes of the one that is under way.
+    current: u64,
+    /// What was there already and did not have to come.
+    skipped: u64,
+    of_bytes: u64,
+    rate: f64,
+    looked: (Duration, u64),
+    waits: bool,
+    shown: Option<Progress>,
+}
+
+impl Meter {
+    fn new(of_files: u32, of_bytes: u64) -> Self {
+        let now = Clock.now();
+        Self {
+            clock: Clock,
+            began: now,
+            files: 0,
+            of_files,
+            before: 0,
+            current: 0,
+            skipped: 0,
+            of_bytes,
+            rate: 0.0,
+            looked: (now, 0),
+            waits: true,
+            shown: None,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.began = self.clock.now();
+        self.looked = (self.began, self.bytes());
+        self.waits = false;
+    }
+
+    fn bytes(&self) -> u64 {
+        self.before.saturating_add(self.current)
+    }
+
+    fn done(&mut self, size: u64) {
+        self.files += 1;
+        self.before = self.before.saturating_add(size);
+        self.current = 0;
+    }
+
+    fn took(&self) -> Duration {
+        self.clock.now().saturating_sub(self.began)
+    }
+
+    /// How far it is, anew at most every [`LOOK`].
+    fn progress(&mut self, stopped: bool) -> Progress {
+        let now = self.clock.now();
+        let (then, bytes) = self.looked;
+        let elapsed = now.saturating_sub(then);
+        if let Some(shown) = self.shown.filter(|_| elapsed < LOOK) {
+            return shown;
+        }
+        let came = self.bytes().saturating_sub(bytes) as f64;
+        let seconds = elapsed.as_secs_f64().max(0.001);
+        let weight = (seconds / RATE).min(1.0);
+        let first = self.rate == 0.0;
+        self.rate = if first { came / seconds } else { self.rate + weight * (came / seconds - self.rate) };
+        self.looked = (now, self.bytes());
+        *self.shown.insert(Progress {
+            files: self.files,
+            of_files: self.of_files,
+            bytes: self.bytes(),
+            of_bytes: (self.of_bytes != UNKNOWN).then_some(self.of_bytes),
+            rate: self.rate as u64,
+            waits: self.waits || stopped,
+        })
+    }
+}
+
+/// What moved.
+pub enum News {
+    /// A file or folder was looked at.
+    Looked(PathBuf, Result<Source, NoSource>),
+    /// Something was read.
+    Read(u64, Read),
+    /// Something was stored.
+    Stored(Report),
+    /// A thread ended that should not have.
+    Ended,
+}
+
+impl Files {
+    /// Nothing under way.
+    pub fn new(options: FileOptions) -> Self {
+        Self {
+            options,
+            looked: mpsc::channel(1),
+            looking: 0,
+            queue: VecDeque::new(),
+            sending: None,
+            receiving: None,
+            losses: 0,
+            told: VecDeque::new(),
+            failed: 0,
+            done: 0,
+        }
+    }
+
+    /// Whether nothing is under way or waits to be.
+    pub fn is_idle(&self) -> bool {
+        self.looking == 0 && self.queue.is_empty() && self.sending.is_none() && self.receiving.is_none()
+    }
+
+    /// When to look again how far it is.
+    pub fn look_at(&self) -> Option<Duration> {
+        let moving =
+            [self.sending.as_ref().map(|out| &out.meter), self.receiving.as_ref().map(|incoming| &incoming.meter)];
+        moving.into_iter().flatten().filter(|meter| !meter.waits).map(|meter| meter.looked.0 + LOOK).min()
+    }
+
+    /// How far both directions are. `stopped` while the line is broken.
+    pub fn progress(&mut self, stopped: bool) -> [Option<Progress>; 2] {
+        [
+            self.sending.as_mut().map(|out| out.meter.progress(stopped)),
+            self.receiving.as_mut().map(|incoming| incoming.meter.progress(stopped)),
+        ]
+    }
+
+    /// What is to be told, in order.
+    pub fn take_told(&mut self) -> VecDeque<FileStatus> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// The user wants to send something.
+    pub fn send(&mut self, path: PathBuf) {
+        let shown = Printable::line(&path.to_string_lossy());
+        if self.looking + self.queue.len() >= QUEUE {
+            return self.told.push_back(FileStatus::CannotSend { path: shown, why: FileFault::TooManyWait });
+        }
+        self.looking += 1;
+        let tell = self.looked.0.clone();
+        std::thread::spawn(move || {
+            let found = Source::find(&path);
+            let _ = tell.blocking_send((path, found));
+        });
+    }
+
+    /// The user wants to send standard input.
+    pub fn send_input(&mut self, name: String) {
+        self.queue.push_back(Source::standard_input(name));
+    }
+
+    /// The user wants what is offered.
+    pub fn get(&mut self, session: &mut Session) {
+        let Some(incoming) = self.receiving.as_mut().filter(|incoming| incoming.writer.is_none()) else {
+            return self.told.push_back(FileStatus::NothingOffered);
+        };
+        let name = incoming.name.clone();
+        let target = if self.options.to_stdout {
+            Target::Stdout
+        } else {
+            let place = self.options.save_to.clone().unwrap_or_else(downloads);
+            let folder = Folder::open(&place).and_then(|folder| folder.room().map(|room| (folder, room)));
+            let (folder, free) = match folder {
+                Ok(found) => found,
+                Err(error) => {
+                    let why = FileFault::System(Printable::line(&super::reason(&error)));
+                    let path = Printable::line(&place.to_string_lossy());
+                    return self.told.push_back(FileStatus::NotStored { path, why });
+                }
+            };
+            let needed = incoming.offer.bytes;
+            if needed != UNKNOWN && needed > free {
+                return self.told.push_back(FileStatus::NoSpace { name, needed, free });
+            }
+            self.told.push_back(FileStatus::Taking { name, folder: Printable::line(&place.to_string_lossy()) });
+            Target::Folder {
+                folder,
+                name: incoming.path.clone(),
+                single: incoming.offer.entries == 1,
+                executable: self.options.executable,
+                plain: plain_name,
+            }
+        };
+        let (writer, reports) = Writer::start(target);
+        if incoming.offer.entries == 1 && !self.options.to_stdout {
+            writer.give(Job::Look);
+            incoming.asking = true;
+        }
+        incoming.writer = Some((writer, reports));
+        incoming.meter.begin();
+        if let Some(receiving) = session.receiving() {
+            receiving.want();
+        }
+    }
+
+    /// The user does not want what is offered.
+    pub fn decline(&mut self, session: &mut Session) {
+        match self.receiving.take_if(|incoming| incoming.writer.is_none()) {
+            Some(incoming) => {
+                if let Some(receiving) = session.receiving() {
+                    receiving.cancel();
+                }
+                self.told.push_back(FileStatus::Declined { name: incoming.name });
+            }
+            None => self.told.push_back(FileStatus::NothingOffered),
+        }
+    }
+
+    /// The user wants nothing more of what is under way, and nothing of what waits.
+    pub fn cancel(&mut self, session: &mut Session) {
+        if self.sending.is_none() && self.receiving.is_none() && self.queue.is_empty() {
+            return self.told.push_back(FileStatus::NothingUnderWay);
+        }
+        if self.sending.is_some()
+            && let Some(sending) = session.sending()
+        {
+            sending.cancel();
+        }
+        if self.receiving.is_some()
+            && let Some(receiving) = session.receiving()
+        {
+            receiving.cancel();
+        }
+        self.queue.clear();
+        self.ended(true, true, false);
+    }
+
+    /// What is under way ends incomplete.
+    fn ended(&mut self, sending: bool, receiving: bool, by_partner: bool) {
+        if let Some(out) = self.sending.take_if(|_| sending) {
+            self.failed += 1;
+            self.told.push_back(if by_partner && !out.taken {
+                FileStatus::NotWanted { name: out.name }
+            } else {
+                FileStatus::Ended { name: out.name, sending: true, by_partner }
+            });
+        }
+        if let Some(incoming) = self.receiving.take_if(|_| receiving) {
+            self.failed += usize::from(incoming.writer.is_some());
+            self.told.push_back(FileStatus::Ended { name: incoming.name, sending: false, by_partner });
+        }
+    }
+
+    /// The room is over. Returns how many batches are not complete, of those at the end only if `told` of the others.
+    pub fn close(&mut self, told: bool) -> usize {
+        let before = std::mem::take(&mut self.failed);
+        let queued = self.queue.len() + self.looking;
+        self.queue.clear();
+        self.ended(true, true, true);
+        self.failed + queued + if told { 0 } else { before }
+    }
+
+    /// Waits for the disk. With `items` only is there room for more of what is read.
+    pub async fn next(&mut self, items: bool) -> News {
+        let Self { looked, sending, receiving, .. } = self;
+        let read = async {
+            match sending {
+                Some(out) if items => out.read.recv().await,
+                _ => std::future::pending().await,
+            }
+        };
+        let stored = async {
+            match receiving {
+                Some(Incoming { writer: Some((_, reports)), .. }) => reports.recv().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some((path, found)) = looked.1.recv() => News::Looked(path, found),
+            read = read => read.map_or(News::Ended, |(run, read)| News::Read(run, read)),
+            report = stored => report.map_or(News::Ended, News::Stored),
+        }
+    }
+
+    /// Acts on what the disk has to say.
+    pub fn hear(&mut self, news: News, session: &mut Session) {
+        match news {
+            News::Looked(path, found) => {
+                self.looking -= 1;
+                self.looked_at(&path, found);
+            }
+            News::Read(run, read) => self.read(run, read, session),
+            News::Stored(report) => self.stored(report, session),
+            News::Ended => self.ended(true, true, false),
+        }
+    }
+
+    fn looked_at(&mut self, path: &Path, found: Result<Source, NoSource>) {
+        let shown = Printable::line(&path.to_string_lossy());
+        match found {
+            Ok(source) => {
+                if source.left_out.count > 0 {
+                    let fault = |(path, why): &(String, Unsendable)| (Printable::line(path), unsendable(*why));
+                    self.told.push_back(FileStatus::LeftOut {
+                        name: Printable::line(&source.name),
+                        paths: source.left_out.paths.iter().map(fault).collect(),
+                        count: source.left_out.count,
+                    });
+                }
+                let before = self.queue.len() + usize::from(self.sending.is_some());
+                if before > 0 {
+                    self.told.push_back(FileStatus::Queued { name: Printable::line(&source.name), before });
+                }
+                self.queue.push_back(source);
+            }
+            Err(why) => {
+                let why = match why {
+                    NoSource::Unreadable(error) => FileFault::System(Printable::line(&super::reason(&error))),
+                    NoSource::Nothing => FileFault::Nothing,
+                    NoSource::TooMany => FileFault::TooMany(ENTRIES),
+                };
+                self.failed += 1;
+                self.told.push_back(FileStatus::CannotSend { path: shown, why });
+            }
+        }
+    }
+
+    fn read(&mut self, run: u64, read: Read, session: &mut Session) {
+        let Some(out) = self.sending.as_mut().filter(|out| out.reader.is_current(run)) else { return };
+        let path = |index: u32| {
+            let entry = out.source.entries.get(index as usize);
+            Printable::line(&entry.map(|entry| out.source.path(entry)).unwrap_or_default())
+        };
+        match read {
+            Read::Item(item) => {
+                if let Some(sending) = session.sending() {
+                    sending.feed(item);
+                }
+            }
+            Read::Anew(index) => self.told.push_back(FileStatus::Anew { path: path(index), sending: true }),
+            Read::Failed(index, why) => {
+                let why = match why {
+                    Failure::Disk(error) => FileFault::System(Printable::line(&super::reason(&error))),
+                    Failure::Changed => FileFault::Changed,
+                    Failure::Stream => FileFault::Stream,
+                };
+                self.told.push_back(FileStatus::NotSent { path: path(index), why });
+            }
+        }
+    }
+
+    fn stored(&mut self, report: Report, session: &mut Session) {
+        let Some(incoming) = &mut self.receiving else { return };
+        let Some(receiving) = session.receiving() else { return };
+        match report {
+            Report::Have { index, offset, prefix } => {
+                incoming.asking = false;
+                incoming.have = index.map(|index| (index, offset, prefix));
+                if index.is_some() && incoming.meter.bytes() == 0 {
+                    incoming.meter.current = offset;
+                    incoming.meter.skipped = offset;
+                    incoming.meter.begin();
+                }
+            }
+            Report::Seen(index, offset) => {
+                incoming.meter.current = offset;
+                receiving.seen(index, offset);
+            }
+            Report::Anew => {
+                (incoming.meter.current, incoming.meter.skipped) = (0, 0);
+                self.told.push_back(FileStatus::Anew { path: incoming.name.clone(), sending: false });
+            }
+            Report::Full => {
+                incoming.meter.waits = true;
+                self.told.push_back(FileStatus::Full { name: incoming.name.clone() });
+            }
+            Report::GoesOn => {
+                incoming.meter.waits = false;
+                self.told.push_back(FileStatus::GoesOn { name: incoming.name.clone() });
+            }
+            Report::Done(index, outcome) => {
+                let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
+                match outcome {
+                    Ok((name, size)) => {
+                        incoming.meter.done(size);
+                        incoming.stored = name;
+                    }
+                    Err(why) => {
+                        incoming.meter.done(0);
+                        incoming.failed += 1;
+                        let (path, why) = refused(why);
+                        self.told.push_back(FileStatus::NotStored { path: Printable::line(&path), why });
+                    }
+                }
+                if last {
+                    self.all_stored();
+                }
+            }
+        }
+    }
+
+    fn all_stored(&mut self) {
+        let Some(incoming) = self.receiving.take() else { return };
+        let Incoming { offer, failed, stored, meter, name, .. } = incoming;
+        self.failed += usize::from(failed > 0);
+        self.done += usize::from(failed == 0);
+        // The name it was given, which may be another than the one that was offered.
+        let place = stored.split('/').next().filter(|first| !first.is_empty()).map_or(name, Printable::line);
+        let (files, bytes, took) = (offer.entries, meter.bytes() - meter.skipped, meter.took());
+        self.told.push_back(FileStatus::Stored { name: place, files, bytes, took, failed });
+    }
+
+    /// About a batch of ours.
+    pub fn sent(&mut self, sent: Sent) {
+        let Some(out) = &mut self.sending else { return };
+        match sent {
+            Sent::Wanted { index, offset, prefix } => {
+                if !std::mem::replace(&mut out.taken, true) {
+                    out.meter.begin();
+                    self.told.push_back(FileStatus::Taken { name: out.name.clone() });
+                }
+                out.reader.want(Wanted { index, offset, prefix });
+            }
+            Sent::Seen { offset, .. } => {
+                out.meter.current = offset;
+                out.reader.seen(offset);
+            }
+            Sent::Done { index, ok, last } => {
+                let entry = out.source.entries.get(index as usize);
+                let size = entry.map_or(0, |entry| entry.state.size);
+                if ok {
+                    out.meter.done(if size == UNKNOWN { out.meter.current } else { size });
+                } else {
+                    out.meter.done(0);
+                    out.failed += 1;
+                    out.reader.refused(index);
+                    let path = Printable::line(&entry.map(|entry| out.source.path(entry)).unwrap_or_default());
+                    self.told.push_back(FileStatus::NotSent { path, why: FileFault::Partner });
+                }
+                if last && let Some(out) = self.sending.take() {
+                    self.failed += usize::from(out.failed > 0);
+                    self.done += usize::from(out.failed == 0);
+                    self.told.push_back(FileStatus::Sent {
+                        name: out.name,
+                        files: out.meter.of_files,
+                        bytes: out.meter.bytes(),
+                        took: out.meter.took(),
+                        failed: out.failed,
+                    });
+                }
+            }
+        }
+    }
+
+    /// About a batch of the partner's.
+    pub fn received(&mut self, received: Received, session: &mut Session) {
+        if let Received::Offered(offer) = received {
+            return self.offered(offer, session);
+        }
+        let Some(incoming) = &mut self.receiving else { return };
+        let job = match received {
+            Received::Begun { index, executable, path, .. } => Job::Begin { index, executable, path },
+            Received::Data { offset, bytes } => return incoming.pieces.push((offset, bytes)),
+            Received::Ended { hash, size } => Job::End { hash, size },
+            Received::Offered(_) => return,
+        };
+        incoming.give(job);
+    }
+
+    /// Whether the disk keeps up, so that more should be read.
+    pub fn keeps_up(&self) -> bool {
+        let writer = self.receiving.as_ref().and_then(|incoming| incoming.writer.as_ref());
+        writer.is_none_or(|(writer, _)| writer.waiting() < BEHIND)
+    }
+
+    fn offered(&mut self, offer: Offer, session: &mut Session) {
+        let name = Printable::line(&offer.name);
+        let path = SafePath::new(&offer.name, plain_name).ok().filter(|path| path.folders().is_empty());
+        let why = match &path {
+            None => Some(FileFault::Path),
+            Some(_) if self.options.nobody && !self.options.auto_accept => Some(FileFault::Nobody),
+            Some(_) => None,
+        };
+        let (Some(path), None) = (path, &why) else {
+            if let Some(receiving) = session.receiving() {
+                receiving.cancel();
+            }
+            return self.told.push_back(FileStatus::OfferRefused { name, why: why.unwrap_or(FileFault::Path) });
+        };
+        let place = self.options.save_to.clone().unwrap_or_else(downloads);
+        let stored = Printable::line(path.name());
+        let bytes = (offer.bytes != UNKNOWN).then_some(offer.bytes);
+        let meter = Meter::new(offer.entries, offer.bytes);
+        let files = offer.entries;
+        self.receiving = Some(Incoming {
+            offer,
+            name: stored.clone(),
+            path,
+            writer: None,
+            pieces: Vec::new(),
+            asking: false,
+            have: None,
+            failed: 0,
+            stored: String::new(),
+            meter,
+        });
+        if self.options.auto_accept {
+            self.get(session);
+        } else {
+            let folder = Printable::line(&place.to_string_lossy());
+            self.told.push_back(FileStatus::Offered { name: stored, files, bytes, folder });
+        }
+    }
+
+    /// The partner ended a batch.
+    pub fn cancelled(&mut self, sending: bool, receiving: bool) {
+        self.ended(sending, receiving, true);
+    }
+
+    /// Does what has become possible: after every event.
+    pub fn settle(&mut self, session: &mut Session) {
+        if let Some(incoming) = self.receiving.as_mut().filter(|incoming| !incoming.pieces.is_empty()) {
+            incoming.give_pieces();
+        }
+        let losses = session.losses();
+        if std::mem::replace(&mut self.losses, losses) != losses {
+            if let Some(out) = &mut self.sending {
+                out.reader.set_run(losses);
+            }
+            if let Some(incoming) = self.receiving.as_mut().filter(|incoming| incoming.writer.is_some()) {
+                incoming.give(Job::Lost);
+                (incoming.asking, incoming.have) = (true, None);
+            }
+        }
+        if let Some(incoming) = self.receiving.as_mut().filter(|incoming| !incoming.asking)
+            && let Some(receiving) = session.receiving()
+        {
+            while let Some(index) = receiving.next_entry() {
+                match incoming.have.take_if(|(have, ..)| *have == index) {
+                    Some((_, offset, prefix)) => receiving.accept(offset, prefix),
+                    None => receiving.accept(0, NOTHING),
+                }
+            }
+        }
+        // What ends a batch may end another of the same number that comes the other way.
+        let over = |open: Option<bool>| open == Some(false);
+        let sending = self.sending.is_some() && over(session.sending().map(|sending| sending.is_open()));
+        let receiving = self.receiving.is_some() && over(session.receiving().map(|receiving| receiving.is_open()));
+        self.ended(sending, receiving, false);
+        if self.sending.is_none()
+            && let Some(sending) = session.sending().filter(|sending| !sending.is_open())
+            && let Some(source) = self.queue.pop_front()
+        {
+            let files = u32::try_from(source.entries.len()).unwrap_or(u32::MAX);
+            let bytes = source.bytes;
+            if sending.offer(files, bytes, source.name.clone()).is_none() {
+                return self.queue.push_front(source);
+            }
+            let name = Printable::line(&source.name);
+            let shown = (bytes != UNKNOWN).then_some(bytes);
+            self.told.push_back(FileStatus::Offering { name: name.clone(), files, bytes: shown });
+            let source = Arc::new(source);
+            let (mut reader, read) = Reader::start(Arc::clone(&source));
+            reader.set_run(losses);
+            let meter = Meter::new(files, bytes);
+            self.sending = Some(Outgoing { source, name, reader, read, taken: false, failed: 0, meter });
+        }
+    }
+}
+
+fn unsendable(why: Unsendable) -> FileFault {
+    match why {
+        Unsendable::Link => FileFault::Link,
+        Unsendable::Special => FileFault::Special,
+        Unsendable::Unreadable => FileFault::Unreadable,
+        Unsendable::Name => FileFault::Name,
+        Unsendable::Empty => FileFault::Empty,
+    }
+}
+
+fn refused(why: Refused) -> (String, FileFault) {
+    match why {
+        Refused::Path(path, _) => (path, FileFault::Path),
+        Refused::OtherName(path) => (path, FileFault::OtherName),
+        Refused::Hash(path) => (path, FileFault::Hash),
+        Refused::Broken(path) => (path, FileFault::Broken),
+        Refused::Stream(path) => (path, FileFault::Stream),
+        Refused::Disk(path, error) => (path, FileFault::System(Printable::line(&super::reason(&error)))),
+    }
+}

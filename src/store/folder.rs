@@ -1,0 +1,151 @@
+//! A folder by its handle: every step is relative to it, follows no link and replaces nothing.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fchmod, flock, fstat, fstatvfs, fsync, linkat, mkdirat,
+    openat, openat2, renameat_with, unlinkat,
+};
+use rustix::fs::{Dir, FileType, FlockOperation};
+use rustix::io::Errno;
+use rustix::process::getuid;
+
+use super::path::{collision_key, numbered};
+
+/// How many names are tried before a folder is taken to be hopeless.
+const TRIES: u32 = 10_000;
+
+/// An open folder.
+pub struct Folder(File);
+
+impl Folder {
+    /// Opens the folder that the user named; links on the way to it are the user's.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(Self(openat(rustix::fs::CWD, path, flags, Mode::empty())?.into()))
+    }
+
+    /// Opens a folder in this one.
+    pub fn folder(&self, name: &str) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(Self(self.open_at(name, flags, Mode::empty())?))
+    }
+
+    /// Opens a file in this folder to be read, and waits for nobody.
+    pub fn read(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        self.open_at(name, flags, Mode::empty())
+    }
+
+    fn open_at(&self, name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+        // A name is no path: without a separator in it there is nothing else to resolve.
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(&self.0, name, flags, mode, beneath) {
+            Err(Errno::NOSYS | Errno::PERM) => Ok(openat(&self.0, name, flags, mode)?.into()),
+            opened => Ok(opened?.into()),
+        }
+    }
+
+    /// Creates a folder by that name, or by the next that is free, and returns the name.
+    pub fn create_folder(&self, name: &str, taken: impl Fn(&str) -> bool) -> io::Result<String> {
+        first_free(name, taken, |name| mkdirat(&self.0, name, Mode::from_raw_mode(0o777)))
+    }
+
+    /// Creates the partial file of that name, locked, or opens the `old` one. `None` if something else is there, or
+    /// another program has it.
+    ///
+    /// An old one is opened only if nobody else can have written to it.
+    pub fn part(&self, name: &str, old: bool) -> io::Result<Option<File>> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = match self.open_at(name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !old => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.open_at(name, flags, Mode::empty()) {
+                    Ok(file) if is_ours(&fstat(&file)?) => file,
+                    // A link, a pipe, a device, somebody else's.
+                    _ => return Ok(None),
+                }
+            }
+            file => file?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a complete partial file its mode and its name, or the next name that is free, and returns that.
+    pub fn finish(
+        &self,
+        part: &str,
+        file: &File,
+        mode: u32,
+        name: &str,
+        taken: impl Fn(&str) -> bool,
+    ) -> io::Result<String> {
+        fchmod(file, Mode::from_raw_mode(mode))?;
+        fsync(file)?;
+        first_free(name, taken, |name| match renameat_with(&self.0, part, &self.0, name, RenameFlags::NOREPLACE) {
+            // Not every file system can.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                linkat(&self.0, part, &self.0, name, AtFlags::empty())?;
+                unlinkat(&self.0, part, AtFlags::empty())
+            }
+            renamed => renamed,
+        })
+    }
+
+    /// [`collision_key`]s of the names here.
+    pub fn keys(&self) -> io::Result<HashSet<String>> {
+        let mut keys = HashSet::new();
+        for entry in Dir::read_from(&self.0)? {
+            keys.insert(collision_key(&entry?.file_name().to_string_lossy()));
+        }
+        Ok(keys)
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// What was created or renamed here survives a power cut.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(fsync(&self.0)?)
+    }
+
+    /// Bytes that may be stored here, with a twentieth of them left over.
+    pub fn room(&self) -> io::Result<u64> {
+        let system = fstatvfs(&self.0)?;
+        let free = system.f_bavail.saturating_mul(system.f_frsize);
+        Ok(free - free / 20)
+    }
+}
+
+/// Tries names until one is taken neither by what `taken` knows nor by anything on the disk.
+fn first_free(
+    name: &str,
+    taken: impl Fn(&str) -> bool,
+    mut create: impl FnMut(&str) -> Result<(), Errno>,
+) -> io::Result<String> {
+    for name in (1..TRIES).map(|number| numbered(name, number)).filter(|name| !taken(name)) {
+        match create(&name) {
+            Ok(()) => return Ok(name),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn is_ours(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && stat.st_uid == getuid().as_raw()
+        && stat.st_nlink == 1
+        && stat.st_mode & 0o777 == 0o600
+}

@@ -1,0 +1,202 @@
+//! What the user wants to send: a file, or a folder with all that is in it.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use super::folder::Folder;
+use super::path::DEPTH;
+use crate::protocol::frame::PATH;
+use crate::protocol::transfer::{ENTRIES, UNKNOWN};
+
+/// Left-out names that are remembered; the rest is counted.
+const NAMED: usize = 20;
+
+/// A file or folder, as it was when it was looked at.
+pub struct Source {
+    /// Its own name.
+    pub name: String,
+    /// Bytes of all its files; [`UNKNOWN`] for a stream.
+    pub bytes: u64,
+    /// Its files.
+    pub entries: Vec<Entry>,
+    /// What is in it and cannot be sent.
+    pub left_out: LeftOut,
+    /// Where it lies; nowhere for standard input.
+    pub root: Option<PathBuf>,
+}
+
+/// One file.
+#[derive(Clone)]
+pub struct Entry {
+    /// Names below the root; none if the root is the file.
+    pub below: Vec<String>,
+    /// What tells whether it is still the same.
+    pub state: State,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// What tells whether a file is still the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct State {
+    /// Bytes.
+    pub size: u64,
+    modified: (i64, i64),
+    inode: (u64, u64),
+}
+
+impl State {
+    /// Of an open file.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            inode: (metadata.dev(), metadata.ino()),
+        }
+    }
+}
+
+/// What cannot be sent.
+#[derive(Default, Clone)]
+pub struct LeftOut {
+    /// The first of them, by their paths, as they are on the disk.
+    pub paths: Vec<(String, Unsendable)>,
+    /// How many in all.
+    pub count: usize,
+}
+
+/// Why something cannot be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsendable {
+    /// A link, which could lead out of the folder.
+    Link,
+    /// Neither a file nor a folder.
+    Special,
+    /// Not allowed to be read, or gone.
+    Unreadable,
+    /// Its name is not UTF-8, or too long, or too deep.
+    Name,
+    /// A folder without a file.
+    Empty,
+}
+
+/// Why nothing can be sent.
+#[derive(Debug)]
+pub enum NoSource {
+    /// The system says no.
+    Unreadable(io::Error),
+    /// Neither a file nor a folder, or no file in it.
+    Nothing,
+    /// More than [`ENTRIES`].
+    TooMany,
+}
+
+impl Source {
+    /// Looks at a file or folder. A link is followed here, for the user named it, and nowhere below.
+    pub fn find(path: &Path) -> Result<Self, NoSource> {
+        let root = fs::canonicalize(path).map_err(NoSource::Unreadable)?;
+        let metadata = fs::metadata(&root).map_err(NoSource::Unreadable)?;
+        // By the name the user knows it by, if it has one.
+        let named = path.file_name().or(root.file_name());
+        let name = named.and_then(|name| name.to_str()).filter(|name| name.len() <= PATH).map(str::to_owned);
+        let name = name.ok_or(NoSource::Nothing)?;
+        let mut source = Self { name, bytes: 0, entries: Vec::new(), left_out: LeftOut::default(), root: Some(root) };
+        if metadata.is_dir() {
+            let root = source.root.clone().unwrap_or_default();
+            source.search(&root, &mut Vec::new())?;
+        } else if metadata.is_file() {
+            readable(path).map_err(NoSource::Unreadable)?;
+            source.add(Vec::new(), &metadata)?;
+        }
+        if source.entries.is_empty() { Err(NoSource::Nothing) } else { Ok(source) }
+    }
+
+    /// Standard input, under that name.
+    pub fn standard_input(name: String) -> Self {
+        let state = State { size: UNKNOWN, modified: (0, 0), inode: (0, 0) };
+        let entries = vec![Entry { below: Vec::new(), state, executable: false }];
+        Self { name, bytes: UNKNOWN, entries, left_out: LeftOut::default(), root: None }
+    }
+
+    /// Path of an entry below the batch's name, that name first.
+    pub fn path(&self, entry: &Entry) -> String {
+        [&self.name].into_iter().chain(&entry.below).map(String::as_str).collect::<Vec<_>>().join("/")
+    }
+
+    fn search(&mut self, folder: &Path, below: &mut Vec<String>) -> Result<(), NoSource> {
+        let mut found: Vec<_> = match fs::read_dir(folder) {
+            Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+            Err(error) if below.is_empty() => return Err(NoSource::Unreadable(error)),
+            Err(_) => return self.leave_out(folder, Unsendable::Unreadable),
+        };
+        if found.is_empty() && !below.is_empty() {
+            return self.leave_out(folder, Unsendable::Empty);
+        }
+        found.sort();
+        for path in found {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                self.leave_out(&path, Unsendable::Name)?;
+                continue;
+            };
+            below.push(name.to_owned());
+            let length = self.name.len() + below.iter().map(|name| name.len() + 1).sum::<usize>();
+            match fs::symlink_metadata(&path) {
+                _ if length > PATH || below.len() >= DEPTH => self.leave_out(&path, Unsendable::Name)?,
+                Ok(metadata) if metadata.is_symlink() => self.leave_out(&path, Unsendable::Link)?,
+                Ok(metadata) if metadata.is_dir() => self.search(&path, below)?,
+                Ok(metadata) if !metadata.is_file() => self.leave_out(&path, Unsendable::Special)?,
+                Ok(metadata) if readable(&path).is_ok() => self.add(below.clone(), &metadata)?,
+                _ => self.leave_out(&path, Unsendable::Unreadable)?,
+            }
+            below.pop();
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, below: Vec<String>, metadata: &Metadata) -> Result<(), NoSource> {
+        if self.entries.len() >= ENTRIES as usize {
+            return Err(NoSource::TooMany);
+        }
+        self.bytes = self.bytes.saturating_add(metadata.len());
+        let executable = metadata.permissions().mode() & 0o100 != 0;
+        self.entries.push(Entry { below, state: State::of(metadata), executable });
+        Ok(())
+    }
+
+    fn leave_out(&mut self, path: &Path, why: Unsendable) -> Result<(), NoSource> {
+        self.left_out.count += 1;
+        if self.left_out.paths.len() < NAMED {
+            let root = self.root.as_deref().unwrap_or(Path::new(""));
+            let shown = path.strip_prefix(root).unwrap_or(path);
+            self.left_out.paths.push((shown.to_string_lossy().into_owned(), why));
+        }
+        Ok(())
+    }
+}
+
+fn readable(path: &Path) -> io::Result<()> {
+    Ok(accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS)?)
+}
+
+/// Opens an entry without following a link below the root.
+pub fn open(root: &Path, entry: &Entry) -> io::Result<File> {
+    let Some((name, folders)) = entry.below.split_last() else {
+        let (Some(above), Some(name)) = (root.parent(), root.file_name().and_then(|name| name.to_str())) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        return regular(Folder::open(above)?.read(name)?);
+    };
+    let mut folder = Folder::open(root)?;
+    for name in folders {
+        folder = folder.folder(name)?;
+    }
+    regular(folder.read(name)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}

@@ -1,0 +1,644 @@
+//! Stores one batch of the partner's: partial files first, the final name only after the hash was right.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use rustix::process::umask;
+use tokio::sync::mpsc;
+
+use super::folder::Folder;
+use super::path::{BadPath, SafePath, collision_key};
+use crate::clock::Clock;
+use crate::protocol::frame::Hash;
+use crate::protocol::transfer::{BROKEN, Content};
+
+/// The partner is told after so many bytes, or after [`REPORT`].
+const REPORT_BYTES: u64 = 512 << 10;
+/// The partner is told after so long.
+const REPORT: Duration = Duration::from_millis(500);
+/// Bytes written and hashed at once.
+const BLOCK: usize = 256 << 10;
+/// How often a full disk is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many names a partial file may have.
+const PARTS: u32 = 100;
+
+/// What to do next.
+pub enum Job {
+    /// Look what there is of the only file of the batch. Answered by [`Report::Have`].
+    Look,
+    /// An entry begins, or goes on after a break.
+    Begin {
+        /// Which one.
+        index: u32,
+        /// Whether it may be executed where it comes from.
+        executable: bool,
+        /// Its path, the peer's.
+        path: String,
+    },
+    /// Bytes of it, piece by piece, each with the place where it lies.
+    Data(Vec<(u64, Content)>),
+    /// It is complete.
+    End {
+        /// The hash of the whole.
+        hash: Hash,
+        /// Where its bytes end.
+        size: u64,
+    },
+    /// The connection is gone. Answered by [`Report::Have`].
+    Lost,
+}
+
+/// What was done.
+pub enum Report {
+    /// So much of an entry is there.
+    Have {
+        /// Which one; `None` for none.
+        index: Option<u32>,
+        /// Its bytes.
+        offset: u64,
+        /// Their hash.
+        prefix: Hash,
+    },
+    /// An entry is dealt with up to there.
+    Seen(u32, u64),
+    /// The entry that comes is not what there was of it: it starts anew.
+    Anew,
+    /// No space is left. It is tried again, and nothing lost.
+    Full,
+    /// There is space again.
+    GoesOn,
+    /// An entry of so many bytes was stored under that name below the folder, or was not.
+    Done(u32, Result<(String, u64), Refused>),
+}
+
+/// Why an entry was not stored.
+#[derive(Debug)]
+pub enum Refused {
+    /// Its path cannot be stored.
+    Path(String, BadPath),
+    /// Its path is not of what was offered.
+    OtherName(String),
+    /// What came is not what was sent.
+    Hash(String),
+    /// The sender could not read it whole.
+    Broken(String),
+    /// A stream cannot start anew.
+    Stream(String),
+    /// The disk refused.
+    Disk(String, io::Error),
+}
+
+/// What a batch is stored as.
+pub enum Target {
+    /// Files below a folder.
+    Folder {
+        /// The folder.
+        folder: Folder,
+        /// What was offered: its only name is the file's, or the top folder's.
+        name: SafePath,
+        /// Whether it has one entry.
+        single: bool,
+        /// Whether what may be executed stays so.
+        executable: bool,
+        /// Replaces what must not be shown in a name.
+        plain: fn(&str) -> String,
+    },
+    /// Standard output.
+    Stdout,
+}
+
+/// The thread's end on the driver's side. Dropping it ends the thread once it has done what it was told.
+pub struct Writer {
+    jobs: Sender<Job>,
+    given_up: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub fn start(target: Target) -> (Self, mpsc::Receiver<Report>) {
+        let (jobs, todo) = channel();
+        let (report, reports) = mpsc::channel(64);
+        let given_up = Arc::new(AtomicBool::new(false));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let storing = Storing {
+            target: Storage::new(target),
+            current: None,
+            report,
+            given_up: Arc::clone(&given_up),
+            waiting: Arc::clone(&waiting),
+        };
+        std::thread::spawn(move || storing.run(&todo));
+        (Self { jobs, given_up, waiting }, reports)
+    }
+
+    /// Hands over a job. The window of the protocol bounds what may wait.
+    pub fn give(&self, job: Job) {
+        if let Job::Data(pieces) = &job {
+            self.waiting.fetch_add(size(pieces), Ordering::Relaxed);
+        }
+        let _ = self.jobs.send(job);
+    }
+
+    /// Bytes that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Storing {
+    target: Storage,
+    current: Option<Current>,
+    report: mpsc::Sender<Report>,
+    given_up: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The entry that comes.
+struct Current {
+    index: u32,
+    foreign: String,
+    place: Place,
+    /// It goes on from a file that was there before.
+    found: bool,
+    hasher: blake3::Hasher,
+    /// How much of it has come.
+    at: u64,
+    /// The end of that, not written yet.
+    block: Content,
+    executable: bool,
+    reported: (u64, Duration),
+}
+
+enum Place {
+    Part { file: File, folder: Vec<String>, part: String, name: String },
+    Stdout,
+}
+
+enum Storage {
+    Folder(Box<Tree>),
+    Stdout,
+}
+
+struct Tree {
+    root: Folder,
+    name: SafePath,
+    single: bool,
+    executable: bool,
+    plain: fn(&str) -> String,
+    mode: u32,
+    /// Where the peer's folders lie, by the hash of their path.
+    folders: HashMap<Key, String>,
+    /// Names that are taken in this batch, by the hash of their path.
+    taken: HashSet<Key>,
+    /// The folder that was used last.
+    open: Option<(Vec<String>, Folder)>,
+}
+
+type Key = [u8; 16];
+
+impl Storing {
+    fn run(mut self, todo: &Receiver<Job>) {
+        while let Ok(job) = todo.recv() {
+            if self.given_up.load(Ordering::Relaxed) || self.act(job).is_none() {
+                break;
+            }
+        }
+        self.flush();
+        self.target.leave(self.current.take());
+    }
+
+    /// `None` once nobody listens any more.
+    fn act(&mut self, job: Job) -> Option<()> {
+        match job {
+            Job::Look => {
+                // If it cannot be, the beginning of the entry tells why.
+                self.current = self.target.begin(0, self.target.only_name(), false).ok();
+                self.say_what_there_is()
+            }
+            Job::Lost => {
+                self.flush()?;
+                self.say_what_there_is()
+            }
+            Job::Begin { index, executable, path } => self.begin(index, executable, path),
+            Job::Data(pieces) => {
+                let bytes = size(&pieces);
+                let written = pieces.into_iter().try_for_each(|(offset, bytes)| self.data(offset, &bytes.0));
+                self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+                written?;
+                self.tell_how_far()
+            }
+            Job::End { hash, size } => self.end(&hash, size),
+        }
+    }
+
+    fn say(&self, report: Report) -> Option<()> {
+        self.report.blocking_send(report).ok()
+    }
+
+    fn say_what_there_is(&mut self) -> Option<()> {
+        self.say(match &self.current {
+            Some(Current { index, hasher, at, .. }) => {
+                Report::Have { index: Some(*index), offset: *at, prefix: *hasher.finalize().as_bytes() }
+            }
+            None => Report::Have { index: None, offset: 0, prefix: *blake3::hash(&[]).as_bytes() },
+        })
+    }
+
+    fn begin(&mut self, index: u32, executable: bool, path: String) -> Option<()> {
+        match &mut self.current {
+            Some(current) if current.index == index && current.foreign == path => {
+                current.executable = executable;
+                current.reported = (current.at, Clock.now());
+                return Some(());
+            }
+            _ => self.target.leave(self.current.take()),
+        }
+        match self.target.begin(index, path, executable) {
+            Ok(current) => self.current = Some(current),
+            Err(why) => return self.say(Report::Done(index, Err(why))),
+        }
+        Some(())
+    }
+
+    fn data(&mut self, offset: u64, bytes: &[u8]) -> Option<()> {
+        // What still comes of an entry that was refused.
+        let Some(current) = &mut self.current else { return Some(()) };
+        if offset != current.at {
+            match &current.place {
+                Place::Part { .. } if offset == 0 => {
+                    if let Err(why) = self.target.restart(current) {
+                        return self.refuse(|path| Refused::Disk(path, why));
+                    }
+                    self.say(Report::Anew)?;
+                }
+                _ => return self.refuse(Refused::Stream),
+            }
+        }
+        let current = self.current.as_mut()?;
+        current.block.0.extend_from_slice(bytes);
+        current.at += bytes.len() as u64;
+        if current.block.0.len() >= BLOCK { self.flush() } else { Some(()) }
+    }
+
+    /// Writes and hashes what has come, in blocks large enough for both to be fast.
+    fn flush(&mut self) -> Option<()> {
+        let mut full = false;
+        let mut done = 0;
+        while let Some(current) = &mut self.current {
+            let Some(rest) = current.block.0.get(done..).filter(|rest| !rest.is_empty()) else {
+                current.hasher.update(&current.block.0);
+                current.block.0.clear();
+                break;
+            };
+            match current.place.write(rest) {
+                Ok(count) => {
+                    done += count;
+                    if std::mem::take(&mut full) {
+                        self.say(Report::GoesOn)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_full(&error) => {
+                    if !std::mem::replace(&mut full, true) {
+                        self.say(Report::Full)?;
+                    }
+                    std::thread::sleep(RETRY);
+                    if self.given_up.load(Ordering::Relaxed) {
+                        return None;
+                    }
+                }
+                Err(error) => return self.refuse(|path| Refused::Disk(path, error)),
+            }
+        }
+        Some(())
+    }
+
+    fn tell_how_far(&mut self) -> Option<()> {
+        let Some(current) = &mut self.current else { return Some(()) };
+        let (bytes, at) = current.reported;
+        let due = Clock.now() >= at + REPORT;
+        if due {
+            self.flush()?;
+        }
+        let Some(current) = &mut self.current else { return Some(()) };
+        let written = current.at - current.block.0.len() as u64;
+        if due || written >= bytes + REPORT_BYTES {
+            current.reported = (written, Clock.now());
+            let seen = Report::Seen(current.index, written);
+            self.say(seen)?;
+        }
+        Some(())
+    }
+
+    fn end(&mut self, hash: &Hash, size: u64) -> Option<()> {
+        self.flush()?;
+        let Some(current) = &mut self.current else { return Some(()) };
+        if size == 0 && current.at > 0 && self.target.restart(current).is_err() {
+            return self.refuse(Refused::Stream);
+        }
+        if *hash == BROKEN {
+            return self.refuse(Refused::Broken);
+        }
+        if current.at != size || current.hasher.finalize() != blake3::Hash::from_bytes(*hash) {
+            return self.refuse(Refused::Hash);
+        }
+        let current = self.current.take()?;
+        let index = current.index;
+        let foreign = current.foreign.clone();
+        let mut told = false;
+        loop {
+            match self.target.finish(&current) {
+                Ok(name) => {
+                    if told {
+                        self.say(Report::GoesOn)?;
+                    }
+                    return self.say(Report::Done(index, Ok((name, size))));
+                }
+                Err(error) if is_full(&error) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.say(Report::Full)?;
+                    }
+                    std::thread::sleep(RETRY);
+                    if self.given_up.load(Ordering::Relaxed) {
+                        self.current = Some(current);
+                        return None;
+                    }
+                }
+                Err(error) => {
+                    self.target.leave(Some(current));
+                    return self.say(Report::Done(index, Err(Refused::Disk(foreign, error))));
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, why: impl FnOnce(String) -> Refused) -> Option<()> {
+        let current = self.current.take()?;
+        let (index, path) = (current.index, current.foreign.clone());
+        self.target.remove(current);
+        self.say(Report::Done(index, Err(why(path))))
+    }
+}
+
+impl Current {
+    fn new(index: u32, foreign: String, place: Place, executable: bool) -> Self {
+        let hasher = blake3::Hasher::new();
+        Self {
+            index,
+            foreign,
+            place,
+            found: false,
+            hasher,
+            at: 0,
+            block: Content::default(),
+            executable,
+            reported: (0, Clock.now()),
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.found = false;
+        self.block.0.clear();
+        self.hasher.reset();
+        self.at = 0;
+        self.reported = (0, Clock.now());
+    }
+}
+
+impl Place {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Part { file, .. } => file.write(bytes),
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes).and_then(|()| out.flush()).map(|()| bytes.len())
+            }
+        }
+    }
+}
+
+impl Storage {
+    fn new(target: Target) -> Self {
+        match target {
+            Target::Stdout => Self::Stdout,
+            Target::Folder { folder, name, single, executable, plain } => Self::Folder(Box::new(Tree {
+                root: folder,
+                name,
+                single,
+                executable,
+                plain,
+                mode: 0o666 & !mask(),
+                folders: HashMap::new(),
+                taken: HashSet::new(),
+                open: None,
+            })),
+        }
+    }
+
+    fn only_name(&self) -> String {
+        match self {
+            Self::Folder(tree) => tree.name.name().to_owned(),
+            Self::Stdout => String::new(),
+        }
+    }
+
+    fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, Refused> {
+        match self {
+            Self::Stdout => Ok(Current::new(index, path, Place::Stdout, false)),
+            Self::Folder(tree) => tree.begin(index, path, executable),
+        }
+    }
+
+    fn finish(&mut self, current: &Current) -> io::Result<String> {
+        match self {
+            Self::Stdout => Ok(String::new()),
+            Self::Folder(tree) => tree.finish(current),
+        }
+    }
+
+    /// Drops what there is of an entry.
+    fn restart(&mut self, current: &mut Current) -> io::Result<()> {
+        match (self, &mut current.place) {
+            (Self::Folder(tree), _) if current.found => tree.renew(current),
+            (_, Place::Part { file, .. }) => {
+                file.set_len(0)?;
+                file.rewind()?;
+                current.begin_anew();
+                Ok(())
+            }
+            (_, Place::Stdout) => Err(io::ErrorKind::NotSeekable.into()),
+        }
+    }
+
+    /// The entry is not finished. Of a single file what there is stays, for another try.
+    fn leave(&mut self, current: Option<Current>) {
+        let Some(current) = current else { return };
+        if current.at == 0 || matches!(&current.place, Place::Part { folder, .. } if !folder.is_empty()) {
+            self.remove(current);
+        }
+    }
+
+    fn remove(&mut self, current: Current) {
+        if let (Self::Folder(tree), Place::Part { folder, part, .. }) = (self, current.place) {
+            let _ = tree.folder(&folder).and_then(|folder| folder.remove(&part));
+        }
+    }
+}
+
+impl Tree {
+    fn begin(&mut self, index: u32, foreign: String, executable: bool) -> Result<Current, Refused> {
+        let path = match SafePath::new(&foreign, self.plain) {
+            Ok(path) => path,
+            Err(why) => return Err(Refused::Path(foreign, why)),
+        };
+        // One entry is a file, or the only one of a folder.
+        if path.first() != self.name.name() || path.folders().is_empty() && !self.single {
+            return Err(Refused::OtherName(foreign));
+        }
+        match self.open_part(&path, path.folders().is_empty()) {
+            Ok(place) => {
+                let mut current = Current::new(index, foreign, place, executable);
+                match self.read_part(&mut current) {
+                    Ok(()) => Ok(current),
+                    Err(error) => Err(Refused::Disk(current.foreign, error)),
+                }
+            }
+            Err(error) => Err(Refused::Disk(foreign, error)),
+        }
+    }
+
+    /// A file that was there, and is not what comes, is not touched: it may be the user's own.
+    fn renew(&mut self, current: &mut Current) -> io::Result<()> {
+        let path = SafePath::new(&current.foreign, self.plain).map_err(|_| io::ErrorKind::InvalidInput)?;
+        current.place = self.open_part(&path, false)?;
+        current.begin_anew();
+        Ok(())
+    }
+
+    fn open_part(&mut self, path: &SafePath, old: bool) -> io::Result<Place> {
+        let folder = self.place(path.folders())?;
+        let inside = self.folder(&folder)?;
+        for number in 1..PARTS {
+            let part = format!("{}.part", super::path::numbered(path.name(), number));
+            if let Some(file) = inside.part(&part, old)? {
+                return Ok(Place::Part { file, folder, part, name: path.name().to_owned() });
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Hashes what there is of it already.
+    fn read_part(&self, current: &mut Current) -> io::Result<()> {
+        let Place::Part { file, .. } = &mut current.place else { return Ok(()) };
+        file.seek(SeekFrom::Start(0))?;
+        current.hasher.update_reader(&mut *file)?;
+        current.at = file.stream_position()?;
+        current.found = current.at > 0;
+        current.reported = (current.at, Clock.now());
+        Ok(())
+    }
+
+    fn finish(&mut self, current: &Current) -> io::Result<String> {
+        let Place::Part { file, folder, part, name } = &current.place else { return Ok(String::new()) };
+        let execute = if self.executable && current.executable { self.mode >> 2 & 0o111 } else { 0 };
+        let mode = self.mode | execute;
+        let keys = if folder.is_empty() { self.root.keys()? } else { HashSet::new() };
+        let taken = std::mem::take(&mut self.taken);
+        let stored = self.folder(folder).and_then(|inside| {
+            let is_taken =
+                |name: &str| keys.contains(&collision_key(name)) || taken.contains(&key(folder, &collision_key(name)));
+            inside.finish(part, file, mode, name, is_taken)
+        });
+        self.taken = taken;
+        let stored = stored?;
+        self.taken.insert(key(folder, &collision_key(&stored)));
+        self.folder(folder)?.sync()?;
+        Ok(folder.iter().chain([&stored]).map(String::as_str).collect::<Vec<_>>().join("/"))
+    }
+
+    /// Where the peer's folders lie, created where they are missing.
+    fn place(&mut self, folders: &[String]) -> io::Result<Vec<String>> {
+        let mut place = Vec::new();
+        for depth in 1..=folders.len() {
+            let foreign = folders.get(..depth).unwrap_or_default();
+            let (name, above) = foreign.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+            let known = key(above, name);
+            let name = match self.folders.get(&known) {
+                Some(name) => name.clone(),
+                None => {
+                    let keys = if depth == 1 { self.root.keys()? } else { HashSet::new() };
+                    let taken = std::mem::take(&mut self.taken);
+                    let created = self.folder(&place).and_then(|inside| {
+                        inside.create_folder(name, |name| {
+                            keys.contains(&collision_key(name)) || taken.contains(&key(&place, &collision_key(name)))
+                        })
+                    });
+                    self.taken = taken;
+                    let created = created?;
+                    self.taken.insert(key(&place, &collision_key(&created)));
+                    self.folders.insert(known, created.clone());
+                    created
+                }
+            };
+            place.push(name);
+        }
+        Ok(place)
+    }
+
+    fn folder(&mut self, place: &[String]) -> io::Result<&Folder> {
+        if place.is_empty() {
+            return Ok(&self.root);
+        }
+        if self.open.as_ref().is_none_or(|(open, _)| open != place) {
+            let mut folder: Option<Folder> = None;
+            for name in place {
+                folder = Some(folder.as_ref().unwrap_or(&self.root).folder(name)?);
+            }
+            self.open = folder.map(|folder| (place.to_vec(), folder));
+        }
+        self.open.as_ref().map(|(_, folder)| folder).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// The umask, which can only be read by being set: once, for all threads.
+fn mask() -> u32 {
+    static MASK: OnceLock<u32> = OnceLock::new();
+    *MASK.get_or_init(|| {
+        let mask = umask(Mode::from_raw_mode(0o077));
+        umask(mask);
+        mask.as_raw_mode()
+    })
+}
+
+/// Stands for a path without keeping it.
+fn key(folders: &[String], name: &str) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    for folder in folders {
+        hasher.update(folder.as_bytes()).update(b"/");
+    }
+    let mut key = Key::default();
+    hasher.update(name.as_bytes()).finalize_xof().fill(&mut key);
+    key
+}
+
+fn size(pieces: &[(u64, Content)]) -> usize {
+    pieces.iter().map(|(_, bytes)| bytes.0.len()).sum()
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,98 @@
+//! `tete send` and `tete receive`: files and streams without a talk, the code at the terminal.
+
+mod process;
+mod terminal;
+
+use std::fs;
+
+use portable_pty::CommandBuilder;
+use process::{Process, Scratch, TETE};
+use terminal::Terminal;
+
+const HALF: &str = "partner's half: ";
+
+/// A shell on a terminal of its own that runs tete in a pipe.
+fn shell(script: &str, folder: &Scratch) -> Terminal {
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", &script.replace("tete", TETE)]);
+    command.cwd(folder.path());
+    command.env("LC_ALL", "C.UTF-8");
+    command.env("TERM", "xterm");
+    Terminal::start(command)
+}
+
+fn port_of(host: &Terminal) -> u16 {
+    host.until("a port", |display| {
+        let words = display.words();
+        let (_, rest) = words.split_once("listening: 127.0.0.1:")?;
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        rest[..end].parse().ok()
+    })
+}
+
+fn confirm(host: &Terminal, guest: &Terminal) {
+    let halves = [host.half(), guest.half()];
+    host.answer(HALF, &halves[1]);
+    guest.answer(HALF, &halves[0]);
+}
+
+const LISTEN: &str = "--port 0 --bind 127.0.0.1";
+
+#[test]
+fn a_file_and_a_folder_are_sent_and_both_exit_with_zero() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    fs::write(from.path().join("a"), "one").unwrap();
+    fs::create_dir(from.path().join("b")).unwrap();
+    fs::write(from.path().join("b/c"), vec![7; 3_000_000]).unwrap();
+    let mut host = shell(&format!("tete send a b {LISTEN}; echo exit $?"), &from);
+    let port = port_of(&host);
+    host.shows(&format!("tete receive 127.0.0.1 {port}"));
+    let mut guest = shell(&format!("tete receive 127.0.0.1 {port} --save-to .; echo exit $?"), &to);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("✓ a");
+        side.shows("✓ b");
+        side.shows("exit 0");
+    }
+    assert_eq!(fs::read(to.path().join("a")).unwrap(), b"one");
+    assert_eq!(fs::read(to.path().join("b/c")).unwrap(), [7; 3_000_000]);
+    assert_eq!([host.exit(), guest.exit()], [0, 0]);
+}
+
+#[test]
+fn a_stream_goes_from_a_pipe_into_a_pipe() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    let content: Vec<u8> = (0..5_000_000_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(from.path().join("source"), &content).unwrap();
+    let host = shell(&format!("tete receive --stdout {LISTEN} >target; echo exit $?"), &to);
+    let port = port_of(&host);
+    host.shows(&format!("tete send FILE --to 127.0.0.1:{port}"));
+    let guest = shell(&format!("cat source | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("exit 0");
+    }
+    assert!(fs::read(to.path().join("target")).unwrap() == content);
+}
+
+#[test]
+fn what_was_not_stored_is_told_by_both_exits() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    fs::write(from.path().join("CON"), "x").unwrap();
+    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
+    let guest = shell(&format!("tete send CON --to 127.0.0.1:{}; echo exit $?", port_of(&host)), &from);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("exit 6");
+    }
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn without_a_terminal_nobody_could_check_the_code() {
+    let mut command = std::process::Command::new("setsid");
+    command.args(["-w", TETE, "send", "x"]);
+    let mut alone = Process::start(process::bare(command));
+    alone.until("tete: there is no terminal");
+    assert_eq!(alone.exit(), 2);
+}

@@ -1,0 +1,251 @@
+//! What a malicious partner, or another program of this machine, can do to the folder that files are stored in.
+
+mod process;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use process::Scratch;
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
+use tete::protocol::transfer::{BROKEN, Content};
+use tete::store::folder::Folder;
+use tete::store::path::SafePath;
+use tete::store::writer::{Job, Refused, Report, Target, Writer};
+use tete::ui::printable::plain_name;
+use tokio::sync::mpsc;
+
+/// A batch that is stored, and the folder it goes to.
+struct Storing {
+    scratch: Scratch,
+    writer: Writer,
+    reports: mpsc::Receiver<Report>,
+    next: u32,
+}
+
+impl Storing {
+    fn new(name: &str, single: bool) -> Self {
+        Self::into(Scratch::new(), name, single)
+    }
+
+    fn into(scratch: Scratch, name: &str, single: bool) -> Self {
+        let folder = Folder::open(scratch.path()).unwrap();
+        let name = SafePath::new(name, plain_name).unwrap();
+        let target = Target::Folder { folder, name, single, executable: true, plain: plain_name };
+        let (writer, reports) = Writer::start(target);
+        Self { scratch, writer, reports, next: 0 }
+    }
+
+    /// What becomes of an entry whose hash is right.
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<String, Refused> {
+        self.store_as(path, content, *blake3::hash(content).as_bytes(), content.len() as u64)
+    }
+
+    fn store_as(&mut self, path: &str, content: &[u8], hash: [u8; 32], size: u64) -> Result<String, Refused> {
+        let index = self.next;
+        self.next += 1;
+        self.writer.give(Job::Begin { index, executable: false, path: path.to_owned() });
+        if !content.is_empty() {
+            self.writer.give(Job::Data(vec![(0, Content(content.to_vec()))]));
+        }
+        self.writer.give(Job::End { hash, size });
+        loop {
+            if let Report::Done(done, outcome) = self.reports.blocking_recv().unwrap() {
+                assert_eq!(done, index);
+                return outcome.map(|(name, _)| name);
+            }
+        }
+    }
+
+    /// Every file below the folder, by its path.
+    fn files(&self) -> Vec<String> {
+        fn search(folder: &Path, root: &Path, out: &mut Vec<String>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if fs::symlink_metadata(&path).unwrap().is_dir() {
+                    search(&path, root, out);
+                } else {
+                    out.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        let mut out = Vec::new();
+        search(self.scratch.path(), self.scratch.path(), &mut out);
+        out.sort();
+        out
+    }
+}
+
+#[test]
+fn no_path_leaves_the_folder_that_was_offered() {
+    let mut storing = Storing::new("photos", false);
+    let long = format!("photos/{}", "x".repeat(251));
+    let deep = format!("photos/{}x", "d/".repeat(40));
+    for bad in [
+        "",
+        ".",
+        "..",
+        "/etc/x",
+        "../x",
+        "photos/../../x",
+        "photos//x",
+        "photos/..\\x",
+        "photos/\0",
+        "photos/CON",
+        "photos/com1.txt",
+        "photos/LPT9 ",
+        "photos/COM¹",
+        &long,
+        &deep,
+    ] {
+        assert!(matches!(storing.store(bad, b"x"), Err(Refused::Path(..))), "{bad:?}");
+    }
+    for other in ["photos", "x", "photo/x", "Photos/x", "photos2/x", "/photos/x", "~/x", "C:/x"] {
+        let refused = storing.store(other, b"x");
+        assert!(matches!(refused, Err(Refused::OtherName(_) | Refused::Path(..))), "{other:?}");
+    }
+    assert_eq!(storing.files(), Vec::<String>::new());
+    for (path, stored) in [
+        ("photos/.bashrc", "photos/_bashrc"),
+        ("photos/.ssh/authorized_keys", "photos/_ssh/authorized_keys"),
+        ("photos/-rf", "photos/_rf"),
+        ("photos/evil\u{202e}gnp.exe", "photos/evil_gnp.exe"),
+        ("photos/a\u{1b}[2J\nb", "photos/a_[2J_b"),
+        ("photos/~", "photos/_"),
+        ("photos/a\u{200b}", "photos/a_"),
+    ] {
+        assert_eq!(storing.store(path, b"x").unwrap(), stored);
+    }
+    assert_eq!(storing.files().len(), 7);
+}
+
+#[test]
+fn a_single_file_is_the_one_that_was_offered() {
+    let mut storing = Storing::new("a.txt", true);
+    for other in ["b.txt", "x/a.txt", "a.txt2/b"] {
+        assert!(matches!(storing.store(other, b"x"), Err(Refused::OtherName(_))), "{other}");
+    }
+    assert_eq!(storing.store("a.txt", b"x").unwrap(), "a.txt");
+    assert_eq!(storing.files(), ["a.txt"]);
+    // A folder with one file is offered the same way.
+    assert_eq!(Storing::new("d", true).store("d/e/f", b"x").unwrap(), "d/e/f");
+}
+
+#[test]
+fn names_that_some_file_system_takes_for_the_same_become_different() {
+    let mut storing = Storing::new("d", false);
+    let names = ["A.txt", "a.txt", "café", "cafe\u{301}", "x.part", "x", "a:b", "a?b", "ß", "SS"];
+    for name in names {
+        storing.store(&format!("d/{name}"), name.as_bytes()).unwrap();
+        storing.store(&format!("d/Sub{}/{name}", name.len() % 2), name.as_bytes()).unwrap();
+    }
+    let files = storing.files();
+    assert_eq!(files.len(), 2 * names.len(), "{files:?}");
+    let mut folders = Storing::new("d", false);
+    for name in ["Foo", "foo", "FOO"] {
+        folders.store(&format!("d/{name}/x"), name.as_bytes()).unwrap();
+        folders.store(&format!("d/{name}/y"), name.as_bytes()).unwrap();
+    }
+    assert_eq!(folders.files(), ["d/FOO (3)/x", "d/FOO (3)/y", "d/Foo/x", "d/Foo/y", "d/foo (2)/x", "d/foo (2)/y"]);
+}
+
+#[test]
+fn what_waits_at_the_place_is_neither_opened_nor_replaced() {
+    for plant in 0..5 {
+        for name in ["x", "x.part"] {
+            let mut storing = Storing::new("x", true);
+            let outside = Scratch::new();
+            fs::write(outside.path().join("secret"), "secret").unwrap();
+            let place = storing.scratch.path().join(name);
+            match plant {
+                0 => fs::write(&place, "mine").unwrap(),
+                1 => fs::create_dir(&place).unwrap(),
+                2 => symlink(outside.path().join("secret"), &place).unwrap(),
+                3 => symlink("/nowhere/at/all", &place).unwrap(),
+                _ => mknodat(CWD, &place, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+            }
+            let before = fs::symlink_metadata(&place).unwrap();
+            let stored = storing.store("x", b"theirs").unwrap();
+            assert_eq!(fs::read(storing.scratch.path().join(&stored)).unwrap(), b"theirs");
+            let after = fs::symlink_metadata(&place).unwrap();
+            assert_eq!((before.ino(), before.len(), before.mode()), (after.ino(), after.len(), after.mode()));
+            assert_eq!(stored, if name == "x" { "x (2)" } else { "x" });
+            assert_eq!(fs::read(outside.path().join("secret")).unwrap(), b"secret");
+        }
+    }
+}
+
+#[test]
+fn without_the_right_hash_there_is_no_file() {
+    for (content, hash, size) in [
+        (&b"abc"[..], [7; 32], 3),
+        (b"abc", *blake3::hash(b"abc").as_bytes(), 4),
+        (b"", [7; 32], 0),
+        (b"abc", BROKEN, 3),
+    ] {
+        let mut storing = Storing::new("x", true);
+        let refused = storing.store_as("x", content, hash, size);
+        assert!(matches!(refused, Err(Refused::Hash(_) | Refused::Broken(_))), "{content:?}");
+        assert_eq!(storing.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_partial_file_is_nobody_elses_until_it_is_whole() {
+    let mut storing = Storing::new("x", true);
+    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+    storing.writer.give(Job::Lost);
+    let Some(Report::Have { index: Some(0), offset: 3, .. }) = storing.reports.blocking_recv() else { panic!() };
+    let part = fs::metadata(storing.scratch.path().join("x.part")).unwrap();
+    assert_eq!((part.permissions().mode() & 0o777, part.len()), (0o600, 3));
+    // Another program that takes a file of the same name at the same time has a partial file of its own.
+    let folder = Folder::open(storing.scratch.path()).unwrap();
+    assert!(folder.part("x.part", true).unwrap().is_none());
+    storing.writer.give(Job::End { hash: *blake3::hash(b"abc").as_bytes(), size: 3 });
+    assert!(matches!(storing.reports.blocking_recv(), Some(Report::Done(0, Ok(_)))));
+    assert_eq!(storing.files(), ["x"]);
+}
+
+#[test]
+fn of_a_batch_that_ends_early_only_a_single_file_is_kept_for_another_try() {
+    for (name, path, kept) in [("x", "x", &["x.part"][..]), ("d", "d/x", &[])] {
+        let mut storing = Storing::new(name, name == "x");
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: path.into() });
+        storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+        storing.writer.give(Job::Lost);
+        storing.reports.blocking_recv();
+        let Storing { scratch, writer, mut reports, .. } = storing;
+        drop(writer);
+        assert!(reports.blocking_recv().is_none());
+        let left = Storing::into(scratch, "other", true).files();
+        assert_eq!(left, kept);
+    }
+}
+
+#[test]
+fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
+    let mut storing = Storing::new("d", false);
+    let outside = Scratch::new();
+    storing.store("d/sub/first", b"x").unwrap();
+    let (folder, link) = (storing.scratch.path().join("d/sub"), storing.scratch.path().join("link"));
+    symlink(outside.path(), &link).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut stored = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for place in 0..1_000 {
+            // Away and back, so that the folder is opened anew each time.
+            let _ = storing.store(&format!("d/other/{place}"), b"x");
+            stored += usize::from(storing.store(&format!("d/sub/{place}"), b"x").is_ok());
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert!(stored > 0);
+}
