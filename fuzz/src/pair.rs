@@ -244,7 +244,7 @@ impl Pair {
                 self.sides[at].receipts += count;
             }
             Event::Left => assert!(other.leaving),
-            Event::OfferDeclined => panic!("nobody offered files"),
+            _ => panic!("nobody offered files"),
         }
     }
 

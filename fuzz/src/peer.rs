@@ -14,6 +14,7 @@ use tete::protocol::resolver::Resolver;
 use tete::protocol::session::{Event, Role, Session, Stage};
 use zeroize::Zeroizing;
 
+use crate::files::Files;
 use crate::{START, is_over, keeps_time, key, other_half, private, secret, session};
 
 const PREFACE: &[u8; 8] = b"TETE\x01\0\0\0";
@@ -32,6 +33,12 @@ const PING: u8 = 0x06;
 const PONG: u8 = 0x07;
 const RK_ASK: u8 = 0x10;
 const FILE_OFFER: u8 = 0x20;
+const FILE_ACCEPT: u8 = 0x21;
+const FILE_BEGIN: u8 = 0x22;
+const FILE_DATA: u8 = 0x23;
+const FILE_END: u8 = 0x24;
+const FILE_SEEN: u8 = 0x25;
+const FILE_DONE: u8 = 0x26;
 const FILE_CANCEL: u8 = 0x27;
 const EXTENSIONS: u8 = 0x80;
 
@@ -48,6 +55,7 @@ pub struct Peer {
     told: Told,
     user: User,
     heard: Heard,
+    files: Files,
 }
 
 /// What the session was told by its peer.
@@ -59,7 +67,6 @@ struct Told {
     midway: bool,
     receipts: usize,
     pings: Vec<Token>,
-    offers: usize,
 }
 
 /// What the session's user did.
@@ -148,7 +155,8 @@ impl Peer {
         noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
         let (last, told, user) = (vec![0; SMALL_FRAME], Told::default(), User::default());
         let heard = Heard { opened: role == Role::Initiator, ..Heard::default() };
-        let mut peer = Self { session, role, noise, hash, now: START, last, told, user, heard };
+        let mut peer =
+            Self { session, role, noise, hash, now: START, last, told, user, heard, files: Files::default() };
         if stage != Stage::Established {
             peer.session.admit();
             peer.listen();
@@ -163,6 +171,32 @@ impl Peer {
         }
         assert_eq!(peer.session.stage(), stage);
         peer
+    }
+
+    /// Every two bytes are a frame about files, or something that the user does with them.
+    pub fn play_files(mut self, bytes: &[u8]) {
+        let mut bytes = bytes.iter().copied();
+        while let (Some(step), Some(size)) = (bytes.next(), bytes.next()) {
+            let (kind, mut number) = (FILE_OFFER + step % 8, || u32::from(bytes.next().unwrap_or_default()) % 4);
+            let entry = [number().to_be_bytes(), number().to_be_bytes()].concat();
+            let mut long = || u64::from(number() + 4 * number()).to_be_bytes();
+            let content = match kind {
+                FILE_OFFER => [&entry[..], &long(), &b"name"[..usize::from(size) % 5]].concat(),
+                FILE_ACCEPT => [&entry[..], &long(), &[size; 32]].concat(),
+                FILE_BEGIN => [&entry[..], &long(), &[size % 2], b"n"].concat(),
+                FILE_DATA => [&entry[..], &long(), &vec![size; usize::from(size % 8)]].concat(),
+                FILE_END => [&entry[..], &[size; 32]].concat(),
+                FILE_SEEN => [&entry[..], &long()].concat(),
+                FILE_DONE => [&entry[..], &[size % 2]].concat(),
+                _ => [&entry[..4], &[size]].concat(),
+            };
+            match step / 8 % 4 {
+                0 => self.files.act(size, &mut self.session),
+                1 => self.listen(),
+                _ => self.tell([&[kind, 0, content.len() as u8], &content[..]].concat()),
+            }
+        }
+        self.listen();
     }
 
     /// Every two bytes are something that the peer, the user or the clock does.
@@ -245,7 +279,7 @@ impl Peer {
     fn fate(&self, stage: Stage, plaintext: &[u8]) -> Fate {
         let (kind, end) = (plaintext[0], HEAD + announced(plaintext));
         let padded = plaintext.get(end..).is_some_and(|padding| padding.iter().all(|byte| *byte == 0));
-        if !padded || plaintext.len() == LARGE_FRAME {
+        if !padded || plaintext.len() == LARGE_FRAME && kind != FILE_DATA {
             return Fate::Ends;
         }
         let content = &plaintext[HEAD..end];
@@ -259,11 +293,11 @@ impl Peer {
             (_, BYE, _) => Fate::Ends,
             (Stage::Open, RK_ASK, 0) if self.role == Role::Initiator => Fate::Passes,
             (Stage::Open, RECEIPT, 4) if number + 1 >= self.told.receipts && number < self.heard.texts => Fate::Passes,
-            (Stage::Open, FILE_CANCEL, 5) if number < self.told.offers => Fate::Passes,
+            (Stage::Open, FILE_CANCEL, 5) if number < self.files.offers as usize => Fate::Passes,
+            (Stage::Open, FILE_OFFER..=FILE_CANCEL, _) => Fate::Depends,
             (Stage::Open, TEXT, 10..) if number == self.told.texts => Fate::Depends,
             (Stage::Open, TEXT, 9) if number == self.told.texts && content[8] == 0 => Fate::Depends,
             (Stage::Open, TEXT, 9..) if number < self.told.texts && !self.told.midway && content[8] < 2 => Fate::Passes,
-            (Stage::Open, FILE_OFFER, 16..) if number == self.told.offers => Fate::Depends,
             _ => Fate::Ends,
         }
     }
@@ -280,9 +314,9 @@ impl Peer {
                 self.told.receipts += count;
                 assert!(kind == RECEIPT && self.session.waiting() == self.user.said.len() - self.told.receipts);
             }
-            Event::OfferDeclined => {
-                assert!(before == Stage::Open && kind == FILE_OFFER);
-                self.told.offers += 1;
+            event @ (Event::Sent(_) | Event::Received(_) | Event::Cancelled { .. }) => {
+                assert!(before == Stage::Open && (FILE_OFFER..=FILE_CANCEL).contains(&kind));
+                self.files.judge_event(event, &mut self.session);
             }
             Event::Left => assert!(kind == BYE && self.session.stage() == Stage::Closed),
         }
@@ -304,7 +338,10 @@ impl Peer {
                 self.session.shown(size.into());
                 self.user.shown = self.user.shown.max(self.told.texts.min(usize::from(size) + 1));
             }
-            _ => self.session.admit(),
+            _ => {
+                self.session.admit();
+                self.files.act(size, &mut self.session);
+            }
         }
         self.user.confirmed |= what == 2 && self.session.is_confirmed();
         self.user.leaving |= what == 3 || what == 4;
@@ -337,6 +374,15 @@ impl Peer {
             self.noise.rekey_incoming();
             self.judge_frame(Frame::decode(&plaintext).unwrap());
         }
+        let mut record = Vec::new();
+        while self.session.transmit_data(&mut record, self.now).unwrap() {
+            let mut plaintext = [0; SMALL_FRAME];
+            assert_eq!(self.noise.read_message(&record[HEADER..], &mut plaintext), Ok(SMALL_FRAME));
+            self.noise.rekey_incoming();
+            self.judge_frame(Frame::decode(&plaintext).unwrap());
+            record.clear();
+        }
+        self.files.notice_ends(&mut self.session);
         assert!(keeps_time(&mut self.session, self.now));
     }
 
@@ -367,7 +413,6 @@ impl Peer {
                 heard.receipts = id as usize + 1;
             }
             Frame::Pong(token) => assert!(open && told.pings.contains(&token)),
-            Frame::FileCancel { batch, .. } => assert!(open && (batch as usize) < told.offers),
             Frame::Bye => {
                 assert!(user.leaving);
                 heard.bye = true;
@@ -375,7 +420,10 @@ impl Peer {
             Frame::Ping(_) => assert!(open),
             Frame::RkAsk => assert!(open && *role == Role::Responder),
             Frame::Rk1(_) => assert!(open && *role == Role::Initiator),
-            frame => panic!("{frame:?}"),
+            frame => {
+                assert!(open);
+                self.files.judge_frame(frame);
+            }
         }
     }
 }

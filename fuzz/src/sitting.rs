@@ -144,6 +144,7 @@ fn standing(place: usize, now: Duration) -> Standing {
         },
         round_trip: Some(Duration::from_millis(place as u64)),
         epoch: Some(u32::MAX),
+        files: [None; 2],
     }
 }
 
