@@ -12,7 +12,9 @@ use ratatui::layout::{Position, Rect};
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::ui::interface::{Action, Ask, Show};
-use tete::ui::messages::{Failure, Fault, Invitation, Lang, LineFault, LineState, PairingFault, Standing, Status, Who};
+use tete::ui::messages::{
+    Failure, Fault, FileStatus, Invitation, Lang, LineFault, LineState, PairingFault, Progress, Standing, Status, Who,
+};
 use tete::ui::printable::Printable;
 use tete::ui::tui::state::{Effect, Notify, Options, State};
 use tete::ui::tui::view::draw;
@@ -146,6 +148,7 @@ fn name(effect: &Effect) -> String {
         Effect::Act(Action::Next { question }) => format!("next {question}"),
         Effect::Act(Action::Command(command)) => format!("/{}", command.name()),
         Effect::Act(Action::Interrupt) => "leave".into(),
+        Effect::Act(Action::Send(paths)) => format!("send {paths:?}"),
         Effect::Act(_) => "another action".into(),
         Effect::Say(text) => format!("say {}", text.as_str()),
         Effect::Interrupt => "interrupt".into(),
@@ -709,6 +712,24 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     commands.types("／");
     out.push(("commands", commands));
 
+    let mut files = talk();
+    let name = || Printable::line("照片 2026");
+    let folder = Printable::line("/home/me/Downloads");
+    files.status(Status::File(FileStatus::Offered { name: name(), files: 212, bytes: Some(1_400_000_000), folder }));
+    let moving = Progress {
+        files: 87,
+        of_files: 212,
+        bytes: 574_000_000,
+        of_bytes: Some(1_400_000_000),
+        rate: 98_200_000,
+        waits: false,
+    };
+    let mut now = standing(true, LineState::Connected);
+    now.files = [None, Some(moving)];
+    files.state.show(Show::Standing(now));
+    files.types("/send ~/a");
+    out.push(("files", files));
+
     let mut find = talk();
     find.control('r');
     find.types("the");
@@ -779,6 +800,46 @@ fn every_screen_is_as_it_was_agreed_on() {
             );
         }
     }
+}
+
+#[test]
+fn files_are_sent_taken_and_declined_by_commands_and_keys() {
+    let mut sitting = Sitting::open();
+    sitting.types("/send a \"b c\"");
+    sitting.press(KeyCode::Enter);
+    sitting.press(KeyCode::F(2));
+    sitting.press(KeyCode::F(3));
+    for command in ["/get", "/decline", "/cancel", "/send"] {
+        sitting.types(command);
+        sitting.press(KeyCode::Enter);
+    }
+    let expected = ["send [\"a\", \"b c\"]", "/get", "/decline", "/get", "/decline", "/cancel", "/send"];
+    assert_eq!(sitting.effects(), expected);
+    sitting.paste("/send a");
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["say /send a"], "what is pasted is no command");
+}
+
+#[test]
+fn a_path_is_completed_as_far_as_it_is_clear() {
+    let folder = std::env::temp_dir().join(format!("tete-complete-{}", std::process::id()));
+    for name in ["one file.txt", "one film.mkv", ".hidden"] {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), "").unwrap();
+    }
+    std::fs::create_dir_all(folder.join("sub")).unwrap();
+    let completed = |typed: &str| {
+        let mut sitting = Sitting::open();
+        sitting.types(&format!("/send {}/{typed}", folder.display()));
+        sitting.press(KeyCode::Tab);
+        sitting.state.editor().text().rsplit('/').next().unwrap().to_owned()
+    };
+    assert_eq!(completed("on"), "one\\ fil");
+    assert_eq!(completed("one\\ film"), "one\\ film.mkv ");
+    assert_eq!(completed("s"), "");
+    assert_eq!(completed("x"), "x");
+    assert_eq!(completed(".h"), ".hidden ");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

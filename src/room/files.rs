@@ -243,6 +243,17 @@ impl Files {
         ]
     }
 
+    /// Tells how far both directions are, where nothing else shows it.
+    pub fn tell_progress(&mut self, stopped: bool) {
+        let [sending, receiving] = self.progress(stopped);
+        let names = [self.sending.as_ref().map(|out| &out.name), self.receiving.as_ref().map(|coming| &coming.name)];
+        for ((name, progress), sending) in names.into_iter().zip([sending, receiving]).zip([true, false]) {
+            if let (Some(name), Some(progress)) = (name, progress.filter(|progress| !progress.waits)) {
+                self.told.push_back(FileStatus::Progress { name: name.clone(), sending, progress });
+            }
+        }
+    }
+
     /// What is to be told, in order.
     pub fn take_told(&mut self) -> VecDeque<FileStatus> {
         std::mem::take(&mut self.told)
@@ -288,7 +299,13 @@ impl Files {
             };
             let needed = incoming.offer.bytes;
             if needed != UNKNOWN && needed > free {
-                return self.told.push_back(FileStatus::NoSpace { name, needed, free });
+                self.told.push_back(FileStatus::NoSpace { name, needed, free });
+                // Somebody can make room and ask again.
+                if self.options.nobody {
+                    self.failed += 1;
+                    self.decline(session);
+                }
+                return;
             }
             self.told.push_back(FileStatus::Taking { name, folder: Printable::line(&place.to_string_lossy()) });
             Target::Folder {

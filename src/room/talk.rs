@@ -19,7 +19,7 @@ use crate::protocol::pairing::Verdict;
 use crate::protocol::session::{Event, Stage};
 use crate::transport::dial;
 use crate::ui::commands::Command;
-use crate::ui::interface::{Action, Ask, Show, Shown};
+use crate::ui::interface::{Action, Ask, Seat, Show, Shown};
 use crate::ui::messages::{Fault, LineFault, LineState, PairingFault, Standing, Status, Who};
 use crate::ui::printable::Printable;
 use crate::ui::time::local_time;
@@ -41,6 +41,8 @@ const QUIET: Duration = Duration::from_secs(6);
 const PROBE: Duration = Duration::from_secs(5);
 /// Pause between two reads while the disk is behind.
 const SLOWLY: Duration = Duration::from_millis(5);
+/// How often a person in lines is told how far a transfer is.
+const PROGRESS: Duration = Duration::from_secs(10);
 /// How often the joiner looks whether its connection's own address is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -64,6 +66,8 @@ struct Talk<'a> {
     quiet_told: bool,
     /// When to look for the own address again.
     look_at: Duration,
+    /// When to tell again how far transfers are, where no bar shows it.
+    progress_at: Duration,
     /// When to read again at the latest, although the disk is behind.
     read_at: Duration,
     /// How the room stood when the screen was last told.
@@ -113,6 +117,7 @@ impl Room {
             quiet_told: false,
             look_at: Duration::ZERO,
             read_at: Duration::ZERO,
+            progress_at: Duration::ZERO,
             standing: None,
             measure_at: Duration::ZERO,
             panic: false,
@@ -257,6 +262,11 @@ impl Room {
     fn settle_files(&mut self, talk: &mut Talk<'_>) {
         if talk.seen == Stage::Open {
             self.files.settle(&mut talk.line.session);
+        }
+        let now = self.clock.now();
+        if self.ui.seat == Seat::Lines && now >= talk.progress_at {
+            talk.progress_at = now + PROGRESS;
+            self.files.tell_progress(talk.line.session.stage() != Stage::Open);
         }
         for status in self.files.take_told() {
             self.tell(Status::File(status));

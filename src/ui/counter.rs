@@ -143,7 +143,7 @@ impl Writer {
             return;
         }
         let [sending, receiving] = files;
-        let shown = sending.or(receiving).map(|progress| progress.bar(self.lang));
+        let shown = sending.or(receiving).map(|now| format!("{}  {}", now.bar(), now.rest(self.lang)));
         let clear = if self.drawn { "\r\x1b[K" } else { "" };
         let text = shown.as_deref().map_or("", |text| {
             let fits = Printable::line(text).rows(self.columns()).count() <= 1;

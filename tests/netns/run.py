@@ -4,6 +4,7 @@
 Needs root, iproute2 and nftables. TETE names the binary (default target/release/tete).
 """
 
+import json
 import os
 import queue
 import re
@@ -75,6 +76,19 @@ class Tete:
 
     def text(self) -> str:
         return self.texts.get(timeout=DEADLINE)[1]
+
+    def event(self, name: str) -> dict:
+        """With --json: the next event of that name."""
+        end = time.monotonic() + DEADLINE
+        while True:
+            line = self.texts.get(timeout=max(0.01, end - time.monotonic()))[1]
+            if line is None:
+                raise AssertionError(f"ended before {name!r}")
+            if (event := json.loads(line))["event"] == name:
+                return event
+
+    def tell(self, **command) -> None:
+        self.say(json.dumps(command))
 
     def end(self) -> int:
         self.process.stdin.close()
@@ -160,10 +174,48 @@ def a_pulled_cable_is_noticed_and_healed() -> str:
     return f"{seconds[0]:.1f} s and {seconds[1]:.1f} s; back after {max(back):.1f} s"
 
 
+def a_full_disk_holds_the_file_back_and_not_the_chat() -> str:
+    """Over a line of 40 Mbit/s, onto a file system of 16 MB that something else fills meanwhile."""
+    disk = f"/tmp/tete-disk-{os.getpid()}"
+    link = f"v{B[-6:]}"
+    sh(f"mkdir {disk} && mount -t tmpfs -o size=16m tmpfs {disk}")
+    sh(f"ip netns exec {B} tc qdisc add dev {link} root tbf rate 40mbit burst 32kb latency 50ms")
+    try:
+        sh(f"head -c 12000000 /dev/urandom > {disk}.source")
+        host = Tete(A, "--json", "--port", "0", "--save-to", disk, "--auto-accept")
+        port = host.event("listening")["address"].rsplit(":", 1)[1]
+        joiner = Tete(B, "--json", V4, port)
+        halves = [side.event("code")["own"] for side in (host, joiner)]
+        host.tell(command="half", half=halves[1])
+        joiner.tell(command="half", half=halves[0])
+        joiner.event("room_open")
+        joiner.tell(command="send", paths=[f"{disk}.source"])
+        host.event("taking")
+        sh(f"cat /dev/zero > {disk}/filler", check=False)
+        host.event("disk_full")
+        for text in ("still", "here"):
+            joiner.tell(command="say", text=text)
+            assert host.event("text")["text"] == text
+        sh(f"rm {disk}/filler")
+        host.event("goes_on")
+        assert host.event("stored")["failed"] == 0 and joiner.event("sent")["failed"] == 0
+        sh(f"cmp {disk}.source {disk}/{os.path.basename(disk)}.source")
+        joiner.tell(command="send", paths=["/usr/lib"])
+        assert host.event("no_space")["free"] < 17_000_000
+        host.tell(command="decline")
+        joiner.event("not_wanted")
+        joiner.tell(command="quit")
+        assert [joiner.exit_code(), host.exit_code()] == [6, 0]
+        return "and what is too large is not begun"
+    finally:
+        sh(f"ip netns exec {B} tc qdisc del dev {link} root; umount -l {disk}; rm -rf {disk} {disk}.source", check=False)
+
+
 def main() -> int:
     cases = [
         a_room_opens_over_ipv4, a_room_opens_over_ipv6, a_dead_ipv6_route_does_not_keep_the_partner_waiting,
         a_filtered_port_is_no_connection_after_ten_seconds, a_pulled_cable_is_noticed_and_healed,
+        a_full_disk_holds_the_file_back_and_not_the_chat,
     ]
     failed = 0
     try:

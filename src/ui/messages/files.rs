@@ -181,7 +181,7 @@ impl FileStatus {
                 if *by_partner { "your partner" } else { "you" }
             ),
             Self::Progress { name, sending, progress } => {
-                format!("{} {name}  {}", if *sending { "↑" } else { "↓" }, progress.text(Lang::En))
+                format!("{} {name}  {}, {}", arrow(*sending), progress.bar(), progress.rest(Lang::En))
             }
         }
     }
@@ -241,7 +241,7 @@ impl FileStatus {
                 if *by_partner { "对方" } else { "你" }
             ),
             Self::Progress { name, sending, progress } => {
-                format!("{} {name}  {}", if *sending { "↑" } else { "↓" }, progress.text(Lang::Zh))
+                format!("{} {name}  {}, {}", arrow(*sending), progress.bar(), progress.rest(Lang::Zh))
             }
         }
     }
@@ -306,27 +306,21 @@ impl Progress {
         self.of_bytes?.saturating_sub(self.bytes).checked_div(self.rate)
     }
 
-    /// A bar, and `12 %, 12.0 MB/s, 1:52 left`.
-    pub fn bar(&self, lang: Lang) -> String {
-        const CELLS: u64 = 10;
-        let text = self.text(lang);
+    /// A bar, and how much of a hundred; what has come where the end is not known.
+    pub fn bar(&self) -> String {
+        const CELLS: usize = 10;
         match self.percent() {
             Some(percent) => {
-                let full = (percent.min(100) * CELLS / 100) as usize;
-                format!("{}{} {text}", "█".repeat(full), "░".repeat(CELLS as usize - full))
+                let full = usize::try_from(percent).unwrap_or(CELLS).min(100) * CELLS / 100;
+                format!("{}{} {percent} %", "█".repeat(full), "░".repeat(CELLS - full))
             }
-            None => text,
+            None => size(self.bytes),
         }
     }
 
-    /// `12 % of 1.5 GB, 12.0 MB/s, 1:52 left`.
-    pub fn text(&self, lang: Lang) -> String {
-        let mut parts = Vec::new();
-        match (self.percent(), self.of_bytes, lang) {
-            (Some(percent), Some(of), Lang::En) => parts.push(format!("{percent} % of {}", size(of))),
-            (Some(percent), Some(of), Lang::Zh) => parts.push(format!("{} 的 {percent} %", size(of))),
-            _ => parts.push(size(self.bytes)),
-        }
+    /// `1.5 GB, 2/7, 12.0 MB/s, 1:52 left`.
+    pub fn rest(&self, lang: Lang) -> String {
+        let mut parts: Vec<_> = self.of_bytes.map(size).into_iter().collect();
         if self.of_files > 1 {
             parts.push(format!("{}/{}", self.files, self.of_files));
         }
@@ -341,6 +335,10 @@ impl Progress {
         }
         parts.join(", ")
     }
+}
+
+fn arrow(sending: bool) -> &'static str {
+    if sending { "↑" } else { "↓" }
 }
 
 /// `, 3 files, 4.2 MB`.

@@ -289,17 +289,17 @@ impl Canvas<'_> {
         let line = state.standing().map(|standing| standing.line);
         match state.overlay() {
             Overlay::Find { nothing, .. } => {
-                parts.push((9, if *nothing { words.nothing } else { words.find_keys }.to_owned()));
+                parts.push((10, if *nothing { words.nothing } else { words.find_keys }.to_owned()));
             }
-            Overlay::Paste(..) => parts.push((9, words.paste_keys.to_owned())),
+            Overlay::Paste(..) => parts.push((10, words.paste_keys.to_owned())),
             _ => {}
         }
         if let Some(standing) = state.standing() {
-            parts.push((6, if standing.verified { words.verified } else { words.unverified }.to_owned()));
+            parts.push((7, if standing.verified { words.verified } else { words.unverified }.to_owned()));
             parts.push((2, standing.partner.to_string()));
             let well = standing.line.is_well();
             let line = if well { words.connected.to_owned() } else { standing.line.text(state.lang(), state.now()) };
-            parts.push(if well { (4, line) } else { (8, line) });
+            parts.push(if well { (4, line) } else { (9, line) });
             if let Some(time) = standing.round_trip.filter(|_| line_is_well(state)) {
                 parts.push((3, format!("{} ms", time.as_micros().div_ceil(1000))));
             }
@@ -309,16 +309,17 @@ impl Canvas<'_> {
         }
         for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.standing().map_or([None; 2], |now| now.files)) {
             if let Some(progress) = progress {
-                parts.push((6, format!("{arrow} {}", progress.bar(state.lang()))));
+                parts.push((8, format!("{arrow} {}", progress.bar())));
+                parts.push((5, progress.rest(state.lang())));
             }
         }
         if state.unshown() > 0 && line.is_some() {
-            parts.push((5, format!("◌ {} {}", state.unshown(), words.unshown)));
+            parts.push((6, format!("◌ {} {}", state.unshown(), words.unshown)));
         }
         match (state.bottom(), state.below()) {
             (None, _) => {}
-            (_, 0) => parts.push((7, "↓ Ctrl-End".to_owned())),
-            (_, below) => parts.push((7, format!("↓ {below} {}", words.below))),
+            (_, 0) => parts.push((8, "↓ Ctrl-End".to_owned())),
+            (_, below) => parts.push((8, format!("↓ {below} {}", words.below))),
         }
         if parts.is_empty() {
             parts.push((0, "tete".to_owned()));
