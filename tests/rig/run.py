@@ -9,17 +9,21 @@ and target/release/tete; repeatable by its seed but for the time of day.
     python3 tests/rig/run.py --seconds 120          # what .ci/run does
     python3 tests/rig/run.py --faults 2000 --longest 60
     python3 tests/rig/run.py --soak 30              # minutes over a line that is merely bad
+    python3 tests/rig/run.py --folder               # 5,000 files of 200 MB meanwhile
 """
 
 import argparse
 import collections
 import fcntl
+import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -85,6 +89,18 @@ class Side:
         found = self.until(lambda: next((m for _, l in self.status if (m := re.match(pattern, l))), None), seconds)
         if not found:
             raise Failed(f"no line {pattern!r}: {self.status}")
+        return found
+
+    def has(self, name: str, times: int = 1) -> bool:
+        """With --json: whether there were so many events of that name."""
+        return sum(json.loads(line)["event"] == name for line in list(self.heard)) >= times
+
+    def event(self, name: str) -> dict:
+        """With --json: the first event of that name."""
+        events = lambda: (json.loads(line) for line in self.heard)
+        found = self.until(lambda: next((event for event in events() if event["event"] == name), None), 20)
+        if not found:
+            raise Failed(f"no event {name}: {self.heard}")
         return found
 
     def first(self, line: str, since: float) -> float | None:
@@ -184,6 +200,44 @@ class Pair(threading.Thread):
         vars(self.wire.faults).update(vars(Faults()))
         self.finish(killed=False)
         return memory
+
+    def folder(self, files: int, size: int) -> tuple[float, int]:
+        """A folder is sent while faults go on. Returns the seconds it took and the largest memory of both sides."""
+        work = Path(tempfile.mkdtemp(dir="/dev/shm"))
+        source, target = work / "folder", work / "target"
+        target.mkdir()
+        for number in range(files):
+            path = source / f"{number % 50}" / f"{number % 7}" / f"文件 {number}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.random.randbytes(self.random.randrange(2 * size // files)))
+        try:
+            host = Side(self.names[0], "--json", "--save-to", str(target), "--auto-accept")
+            host.event("listening")
+            joiner = Side(self.names[1], "--json", f"{self.net}.1")
+            self.sides = [host, joiner]
+            halves = [side.event("code")["own"] for side in self.sides]
+            for side, half in zip(self.sides, reversed(halves)):
+                side.write(json.dumps({"command": "half", "half": half}))
+            joiner.event("room_open")
+            begin = time.monotonic()
+            joiner.write(json.dumps({"command": "send", "paths": [str(source)]}))
+            host.event("taking")
+            while not host.has("stored") or not joiner.has("sent"):
+                name = self.random.choice([name for name in FAULTS if name != "stalled reader"])
+                FAULTS[name](self)
+                self.faults[name] += 1
+                time.sleep(self.random.uniform(0.5, 3.0))
+                if time.monotonic() > begin + 900:
+                    raise Failed(f"not sent in 900 s: {[side.heard[-3:] for side in self.sides]}")
+            took, memory = time.monotonic() - begin, max(side.resident() for side in self.sides)
+            joiner.write(json.dumps({"command": "quit"}))
+            codes = [side.process.wait(30) for side in (joiner, host)]
+            subprocess.run(["diff", "-r", str(source), str(target / "folder")], check=True)
+            if codes != [0, 0] or any(side.has("code", 2) for side in self.sides):
+                raise Failed(f"exits {codes}, or a second code check")
+            return took, memory
+        finally:
+            shutil.rmtree(work)
 
     def chat(self, side: Side) -> None:
         rnd = random.Random(f"{self.number}/{id(side)}")
@@ -368,6 +422,21 @@ def soak(minutes: int, seed: int) -> int:
     return int(max(growth) > 0.05)
 
 
+def folder(seed: int, longest: float) -> int:
+    pair, stop = Pair(0, seed, longest), threading.Event()
+    threading.Thread(target=carry, args=([pair.wire], stop), daemon=True).start()
+    try:
+        took, memory = pair.folder(5_000, 200_000_000)
+    finally:
+        stop.set()
+        for side in pair.sides:
+            side.process.kill()
+        pair.close()
+    print(f"{sum(pair.faults.values())} faults in {took:.0f} s: {dict(pair.faults)}; wire: {pair.wire.counts}")
+    print(f"5,000 files are the same; largest resident memory: {memory} KiB")
+    return 0
+
+
 def distribution(measured: list[tuple[float, str]]) -> str:
     values = [value for value, _ in measured]
     if not values:
@@ -384,10 +453,14 @@ def main() -> int:
     parser.add_argument("--faults", type=float, default=float("inf"))
     parser.add_argument("--longest", type=float, default=15.0, help="longest fault, in seconds")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--folder", action="store_true")
     parser.add_argument("--soak", type=int, metavar="MINUTES")
     options = parser.parse_args()
     if options.soak:
         return soak(options.soak, options.seed)
+    if options.folder:
+        print(f"seed {options.seed}", flush=True)
+        return folder(options.seed, options.longest)
     if options.seconds == options.faults == float("inf"):
         options.seconds = 120.0
     print(f"seed {options.seed}", flush=True)
