@@ -422,6 +422,26 @@ fn commands_stay_on_this_side() {
 }
 
 #[test]
+fn a_file_is_offered_by_a_completed_path_and_taken_by_a_command() {
+    let folder = Scratch::new();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    for place in [&from, &to] {
+        std::fs::create_dir(place).unwrap();
+    }
+    std::fs::write(from.join("a file.txt"), "what it says").unwrap();
+    let (host, port) = host_with(&["--save-to", to.to_str().unwrap()]);
+    let guest = guest_with(port, &[]);
+    confirm(&host, &guest);
+    guest.press(&format!("/send {}/a\t\r", from.display()));
+    guest.shows("Offered to your partner: a file.txt, 12 B.");
+    host.shows("Your partner offers a file.txt, 12 B.");
+    host.answer(CHAT, "/get");
+    host.shows("✓ a file.txt, 12 B stored");
+    guest.shows("✓ a file.txt, 12 B sent and stored");
+    assert_eq!(std::fs::read(to.join("a file.txt")).unwrap(), b"what it says");
+}
+
+#[test]
 fn the_interface_is_chinese_in_a_chinese_locale() {
     let chinese = |args: &[&str]| {
         let mut command = tete(args);

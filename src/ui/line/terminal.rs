@@ -12,9 +12,11 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::{Editor, ExternalPrinter, Helper, Prompt};
+use rustyline::{Context, Editor, ExternalPrinter, Helper, Prompt};
 use zeroize::Zeroizing;
 
+use crate::ui::commands::{Command, Typed};
+use crate::ui::complete::rest_of_path;
 use crate::ui::messages::{Lang, Words};
 
 /// Columns where nobody says how many there are.
@@ -215,6 +217,17 @@ impl Highlighter for Painting {
 
 impl Completer for Painting {
     type Candidate = String;
+
+    /// Paths after `/send`, at the end of the line.
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let rest = match Typed::read(line, at == line.len()) {
+            Typed::Command(Command::Send, _) => line
+                .split_once(char::is_whitespace)
+                .and_then(|(_, argument)| rest_of_path(argument, std::env::home_dir().as_deref())),
+            _ => None,
+        };
+        Ok((at, rest.into_iter().collect()))
+    }
 }
 
 impl Hinter for Painting {
