@@ -331,3 +331,31 @@ fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
     host.end_input();
     assert_eq!(host.exit(), 0);
 }
+
+#[test]
+fn a_file_that_was_changed_meanwhile_is_not_stored_and_said_so() {
+    let from = Scratch::new();
+    let folder = from.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for name in ["gone", "grown", "shrunk", "same"] {
+        fs::write(folder.join(name), content(1_000)).unwrap();
+    }
+    let mut room = room(&[]);
+    room.send(&folder);
+    until(&mut room.taker, "offered");
+    fs::remove_file(folder.join("gone")).unwrap();
+    fs::write(folder.join("grown"), content(2_000)).unwrap();
+    fs::write(folder.join("shrunk"), content(500)).unwrap();
+    tell(&room.taker, json!({"command": "get"}));
+    let mut why = ["gone", "grown"].map(|name| {
+        let told = until(&mut room.giver, "not_sent");
+        assert_eq!(told["path"], format!("folder/{name}"));
+        told["why"].as_str().unwrap().to_owned()
+    });
+    why.sort();
+    assert_eq!(why, ["changed", "system"]);
+    assert_eq!(until(&mut room.taker, "stored")["failed"], 2);
+    assert_eq!(until(&mut room.giver, "sent")["failed"], 2);
+    assert_eq!(names(&room.stored.path().join("folder")), ["same", "shrunk"]);
+    assert_eq!(fs::read(room.stored.path().join("folder/shrunk")).unwrap(), content(500));
+}

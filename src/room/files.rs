@@ -72,6 +72,8 @@ struct Outgoing {
     read: mpsc::Receiver<(u64, Read)>,
     /// The partner takes it.
     taken: bool,
+    /// The entry that could not be read whole, and was told of.
+    broken: Option<u32>,
     failed: u32,
     meter: Meter,
 }
@@ -416,7 +418,7 @@ impl Files {
             }
             News::Read(run, read) => self.read(run, read, session),
             News::Stored(report) => self.stored(report, session),
-            News::Ended => self.ended(true, true, false),
+            News::Ended => self.cancel(session),
         }
     }
 
@@ -470,6 +472,7 @@ impl Files {
                     Failure::Stream => FileFault::Stream,
                 };
                 self.told.push_back(FileStatus::NotSent { path: path(index), why });
+                out.broken = Some(index);
             }
         }
     }
@@ -560,7 +563,9 @@ impl Files {
                     out.failed += 1;
                     out.reader.refused(index);
                     let path = Printable::line(&entry.map(|entry| out.source.path(entry)).unwrap_or_default());
-                    self.told.push_back(FileStatus::NotSent { path, why: FileFault::Partner });
+                    if out.broken.take_if(|broken| *broken == index).is_none() {
+                        self.told.push_back(FileStatus::NotSent { path, why: FileFault::Partner });
+                    }
                 }
                 if last && let Some(out) = self.sending.take() {
                     self.failed += usize::from(out.failed > 0);
@@ -688,7 +693,7 @@ impl Files {
             let (mut reader, read) = Reader::start(Arc::clone(&source));
             reader.set_run(losses);
             let meter = Meter::new(files, bytes);
-            self.sending = Some(Outgoing { source, name, reader, read, taken: false, failed: 0, meter });
+            self.sending = Some(Outgoing { source, name, reader, read, taken: false, broken: None, failed: 0, meter });
         }
     }
 }
