@@ -1,5 +1,6 @@
 //! Limits of time that take 3 to 15 seconds to run out, all at once.
 
+mod json;
 mod process;
 mod terminal;
 
@@ -17,7 +18,7 @@ use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::session::{Session, Settings, Stage};
 
 /// Each a fact that takes its time.
-const FACTS: [(&str, fn()); 13] = [
+const FACTS: [(&str, fn()); 14] = [
     ("a server that never answers is given up after 15 s", a_server_that_never_answers),
     ("a server that sends one byte a second is given up after 15 s", a_server_that_drips),
     ("a host that does not open its nonce is given up after 5 s", a_host_that_does_not_open_its_nonce),
@@ -27,6 +28,7 @@ const FACTS: [(&str, fn()); 13] = [
     ("a partner who is silent for 10 s is cut off", a_silent_partner),
     ("a silent partner keeps a script from leaving for 10 s only", a_script_that_leaves_a_silent_partner),
     ("a partner who does not read for longer than 10 s stays a partner", a_partner_who_does_not_read),
+    ("a partner who stops in the middle of a file keeps nobody busy", a_partner_who_stops_in_a_file),
     ("strangers are shut out after 5 s without record 1 and 15 s without record 3", silent_strangers),
     ("an interactive host listens again 5 s after /next", a_host_asks_for_the_next),
     ("an interactive host listens again 5 s after its own three wrong halves", a_host_with_wrong_halves),
@@ -188,6 +190,39 @@ fn a_script_that_leaves_a_silent_partner() {
         "{}",
         end.err
     );
+}
+
+fn a_partner_who_stops_in_a_file() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    let large = from.path().join("large");
+    std::fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
+    let (mut taker, port) = json::host_with(&["--auto-accept", "--save-to", to.path().to_str().unwrap()]);
+    let mut giver = json::guest(port, &[]);
+    json::confirm(&mut taker, &mut giver);
+    json::tell(&giver, serde_json::json!({"command": "send", "paths": [large.to_str().unwrap()]}));
+    json::until(&mut giver, "taken");
+    taker.signal(Signal::STOP);
+    let before = ticks(&giver);
+    json::until(&mut giver, "line_quiet");
+    let spent = ticks(&giver) - before;
+    assert!(spent < 100, "{spent} ticks");
+    taker.signal(Signal::CONT);
+    json::until(&mut giver, "sent");
+    json::tell(&giver, serde_json::json!({"command": "quit"}));
+    assert_eq!([giver.exit(), taker.exit()], [0, 0]);
+}
+
+/// Processor time that it has used, in hundredths of a second.
+fn ticks(of: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", of.id())).unwrap();
+    stat.rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum()
 }
 
 fn a_partner_who_does_not_read() {

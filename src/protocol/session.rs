@@ -305,22 +305,31 @@ impl Session {
 
     /// When [`tick`](Self::tick) and [`transmit`](Self::transmit) are to be called at the latest.
     pub fn deadline(&self) -> Option<Duration> {
-        let wait = self.deadline.map(|(at, _)| at);
         let heartbeat = self.beats().then(|| self.last_sent + HEARTBEAT);
-        let silence = self.hears().then(|| self.last_received + SILENCE);
         let (epoch, cover) = match &self.phase {
             Phase::Open { link, .. } => (link.deadline(), self.settings.cover.and(self.next_tick)),
             _ => (None, None),
         };
         // With cover traffic nothing goes out between two ticks, whatever is due.
         let due = cover.or_else(|| [heartbeat, epoch].into_iter().flatten().min());
-        [wait, silence, due].into_iter().flatten().min()
+        [self.limit(), due].into_iter().flatten().min()
+    }
+
+    /// When [`tick`](Self::tick) is to be called at the latest while the wire takes nothing.
+    pub fn limit(&self) -> Option<Duration> {
+        let wait = self.deadline.map(|(at, _)| at);
+        let silence = self.hears().then(|| self.last_received + SILENCE);
+        let late = match &self.phase {
+            Phase::Open { link, .. } => link.late_at(),
+            _ => None,
+        };
+        [wait, silence, late].into_iter().flatten().min()
     }
 
     /// Ends the connection if a limit of time has run out, and the room if it has waited long enough.
     pub fn tick(&mut self, now: Duration) -> Result<(), Error> {
         let silent = self.hears() && now >= self.last_received + SILENCE;
-        let late = matches!(&self.phase, Phase::Open { link, .. } if link.is_late(now));
+        let late = matches!(&self.phase, Phase::Open { link, .. } if link.late_at().is_some_and(|by| now >= by));
         let expired = match self.deadline {
             Some((at, wait)) if now >= at => Some(wait),
             _ if silent => Some(Wait::Silence),

@@ -109,7 +109,9 @@ impl Line {
         };
         let movable = self.stream.as_ref().zip(interest);
         let stalled = (!self.is_flushed()).then(|| self.moved_at + SILENCE);
-        let wake = [self.session.deadline(), stalled].into_iter().flatten().min();
+        // What is due cannot be sealed before the socket takes what was.
+        let due = if self.outgoing.len() < OUT { self.session.deadline() } else { self.session.limit() };
+        let wake = [due, stalled].into_iter().flatten().min();
         let ready = async {
             match movable {
                 Some((stream, interest)) => stream.ready(interest).await,

@@ -402,9 +402,9 @@ impl Link {
         }
     }
 
-    /// Whether the partner took too long over an epoch change.
-    pub fn is_late(&self, now: Duration) -> bool {
-        !matches!(self.change, Change::None) && self.change_at().is_some_and(|by| now >= by)
+    /// When the partner has taken too long over an epoch change.
+    pub fn late_at(&self) -> Option<Duration> {
+        self.change_at().filter(|_| !matches!(self.change, Change::None))
     }
 
     /// The frame of an epoch change that is due.
