@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -15,11 +16,11 @@ const READ: usize = 128 * 1024;
 /// Sealed bytes that may wait for the socket.
 const OUT: usize = 16 * 1024;
 /// Unsent bytes in the kernel beyond which the socket is not writable, at first and at least.
-const UNSENT: u32 = 16 * 1024;
+const UNSENT: u32 = 4 * 1024;
 /// The same at most.
 const MOST_UNSENT: u32 = 512 * 1024;
 /// What the kernel may keep unsent, in time at the rate that it sends: so long may a text wait behind a file.
-const UNSENT_TIME: f64 = 0.000_4;
+const UNSENT_TIME: f64 = 0.000_1;
 /// How long the rate is measured over.
 const MEASURE: Duration = Duration::from_millis(50);
 
@@ -122,7 +123,9 @@ impl Line {
             ready = ready => {
                 let ready = ready.map_err(|_| Ended::Cut)?;
                 if ready.is_writable() {
-                    self.seal_data()?;
+                    if self.is_flushed() && self.is_drained() {
+                        self.seal_data()?;
+                    }
                     self.write()?;
                 }
                 if ready.is_readable() && read {
@@ -209,16 +212,26 @@ impl Line {
         Ok(())
     }
 
+    /// Whether the kernel has little left to send.
+    ///
+    /// It goes on taking bytes beyond its limit as long as they fit into the packet it has begun, and says so only
+    /// when it is asked.
+    fn is_drained(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        let asked = stream.try_io(Interest::WRITABLE, || {
+            let mut asked = [PollFd::new(stream, PollFlags::OUT)];
+            poll(&mut asked, Some(&Timespec::default()))?;
+            if asked[0].revents().is_empty() { Err(std::io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        asked.is_ok()
+    }
+
     /// File data is sealed only when the socket takes it: what is more urgent cannot overtake it after that.
     fn seal_data(&mut self) -> Result<(), Ended> {
-        let now = self.clock.now();
-        let flushed = self.is_flushed();
+        self.moved_at = self.clock.now();
         while self.outgoing.len() < self.pace.unsent as usize
-            && self.session.transmit_data(&mut self.outgoing, now).map_err(Ended::Error)?
+            && self.session.transmit_data(&mut self.outgoing, self.moved_at).map_err(Ended::Error)?
         {}
-        if flushed {
-            self.moved_at = now;
-        }
         Ok(())
     }
 
