@@ -3,10 +3,10 @@
 
     benches/files.py                     1 GiB, seven rounds, on loopback in a network namespace of its own
     benches/files.py --rate 100mbit --size 64M
-    benches/files.py --size 10G --rounds 1 --tools tete
+    benches/files.py --size 10G --rounds 1 --tools tete --work /tmp
 
 Needs root, iproute2, openssh-server, ncat, socat, netcat-openbsd, openssl, GNU time, and the release build. Source and
-destination are on a memory file system. Rounds are interleaved; the first of two more than asked for warms up and
+destination are on a memory file system by default. Rounds are interleaved; the first of two more than asked for warms up and
 compares contents. Seconds run from the start of the sender to the end of both; quote the ratios.
 """
 
@@ -169,13 +169,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rate", help="shapes loopback, as tc writes it: 100mbit")
     parser.add_argument("--tools", default=",".join(TOOLS))
+    parser.add_argument("--work", default="/dev/shm", help="where source and destination are: twice the size")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.here:
         in_namespace(options.rate)
     unit = {"K": 10, "M": 20, "G": 30}[options.size[-1]]
     size = int(options.size[:-1]) << unit
-    work = tempfile.mkdtemp(dir="/dev/shm")
+    work = tempfile.mkdtemp(dir=options.work)
     try:
         keys, into = f"{work}/keys", f"{work}/into"
         os.mkdir(keys)

@@ -1,20 +1,25 @@
-//! Limits of time that take 3 to 15 seconds to run out, all at once.
+//! What takes long: limits of time of 3 to 15 seconds, all at once, and a door that is stormed beside them.
 
 mod json;
 mod process;
+mod relay;
 mod terminal;
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use process::*;
+use relay::Relay;
 use rustix::process::Signal;
 use terminal::Terminal;
 use tete::protocol::handshake::Mode;
 use tete::protocol::keys::StaticKey;
 use tete::protocol::random::{OsRandom, Randomness as _};
+use tete::protocol::record::SMALL;
 use tete::protocol::session::{Session, Settings, Stage};
 
 /// Each a fact that takes its time.
@@ -343,4 +348,135 @@ fn leaving_waits_for_receipts() {
     });
     host.shows("1 text was not shown to your partner");
     script.signal(Signal::CONT);
+}
+
+/// What a joiner sends first when it wants to come back, as somebody on the wire saw it.
+#[track_caller]
+fn recorded_returns(relay: &Relay) -> Vec<Vec<u8>> {
+    let seen = relay.seen();
+    let mut firsts = Vec::new();
+    for connection in 1..relay.connections() {
+        let bytes: Vec<u8> = seen
+            .iter()
+            .filter(|seen| seen.connection == connection && seen.from_joiner)
+            .flat_map(|seen| seen.bytes.iter().copied())
+            .take(SMALL)
+            .collect();
+        if bytes.len() == SMALL {
+            assert_eq!(bytes[2..10], *b"TETE\x01\x02\0\0");
+            firsts.push(bytes);
+        }
+    }
+    firsts
+}
+
+#[test]
+fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
+    let (mut host, port) = host();
+    let relay = Relay::new(port);
+    let mut partner = guest(relay.port);
+    pair(&mut host, &mut partner);
+    // A return that somebody recorded.
+    relay.cut();
+    host.until("line cut");
+    partner.until("line cut");
+    relay.mend();
+    host.until("line back");
+    partner.until("line back");
+    let recorded = recorded_returns(&relay).remove(0);
+    let mut random = recorded.clone();
+    random[10..]
+        .iter_mut()
+        .zip((1u8..=255).cycle())
+        .for_each(|(byte, noise)| *byte = byte.wrapping_mul(31).wrapping_add(noise));
+    let descriptors_before = descriptors(&host);
+
+    relay.cut();
+    host.until("line cut");
+    partner.until("line cut");
+    let stop = Arc::new(AtomicBool::new(false));
+    let silent = {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            let mut held = VecDeque::new();
+            let mut came = 0;
+            while !stop.load(Ordering::Relaxed) {
+                held.push_back(TcpStream::connect(("127.0.0.1", port)).unwrap());
+                came += 1;
+                if held.len() > 300 {
+                    held.pop_front();
+                }
+            }
+            came
+        })
+    };
+    let attempt = |count: usize| {
+        for number in 0..count {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let _ = stream.write_all(if number % 2 == 0 { &recorded } else { &random });
+        }
+    };
+    attempt(1_000);
+    let warm = memory(&host, RESIDENT);
+    let begun = now();
+    attempt(9_000);
+    let took = now() - begun;
+    let after = memory(&host, RESIDENT);
+    relay.mend();
+    let mended = now();
+    host.until("line back");
+    partner.until("line back");
+    let back = now() - mended;
+    stop.store(true, Ordering::Relaxed);
+    let silent = silent.join().unwrap();
+    partner.say("still you and me");
+    assert_eq!(host.text(), "still you and me");
+    println!(
+        "9,000 false returns in {took:?} beside {silent} silent strangers; back after {back:?}; {warm} KiB, then {after}"
+    );
+    assert!(back < Duration::from_secs(3), "{back:?}");
+    assert!(after < warm + 1024, "{warm} KiB, then {after}");
+    let given_up = now() + PATIENCE;
+    while descriptors(&host) > descriptors_before && now() < given_up {
+        partner.say("x");
+        host.text();
+    }
+    assert_eq!(descriptors(&host), descriptors_before);
+    let [_, end] = part(partner, host);
+    assert!(end.err.contains("tried to get into your room and was kept out"), "{}", end.err);
+}
+
+#[test]
+fn two_floods_and_two_readers_who_stall_need_little_memory() {
+    let [(host_reads, host_writes), (guest_reads, guest_writes)] = [0, 1].map(|_| std::io::pipe().unwrap());
+    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
+    command.stdout(host_writes);
+    let (mut host, port) = listening(command);
+    let relay = Relay::new(port);
+    let mut command = tete(["127.0.0.1", &relay.port.to_string()]);
+    command.stdout(guest_writes);
+    let mut guest = Process::start(command);
+    pair(&mut host, &mut guest);
+    let texts: Vec<_> = (0..5_000).map(|number| format!("{number} {}", "y".repeat(1_500))).collect();
+    let all = (texts.join("\n") + "\n").into_bytes();
+    host.send(all.clone());
+    guest.send(all);
+    // What they have to say of it waits for the readers, too.
+    for connections in 2..5 {
+        relay.cut();
+        relay.mend();
+        relay.wait_connections(connections);
+    }
+    for reader in [host_reads, guest_reads] {
+        let mut read = Stream::read(reader);
+        for text in &texts {
+            assert_eq!(read.line(), text.as_bytes());
+        }
+    }
+    let peaks = [&host, &guest].map(|side| memory(side, PEAK));
+    println!("most memory: {peaks:?} KiB");
+    assert!(peaks.iter().all(|peak| *peak < 16 * 1024), "{peaks:?}");
+    guest.end_input();
+    let ends = [guest.finish(), host.finish()];
+    assert_eq!(ends.each_ref().map(|end| end.code), [0, 0], "{}\n{}", ends[0].err, ends[1].err);
 }

@@ -17,7 +17,7 @@ use tete::protocol::session::{Event, Session, Stage};
 use tete::protocol::transfer::{BROKEN, Content, Item, NOTHING, Received, Sent, UNKNOWN};
 
 /// Schedules in an ordinary run.
-const SCHEDULES: u64 = 300;
+const SCHEDULES: u64 = 150;
 /// Steps of one.
 const STEPS: usize = 200;
 
