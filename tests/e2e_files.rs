@@ -239,6 +239,7 @@ fn what_is_there_of_a_file_need_not_come_again_unless_it_is_another() {
             assert_eq!(until(&mut room.giver, "anew")["direction"], "sending");
         }
         assert_eq!(until(&mut room.taker, "stored")["bytes"], came);
+        until(&mut room.giver, "sent");
         assert!(fs::read(room.stored.path().join("film.mkv")).unwrap() == content(2_000_000));
         // What is not of this file may be the user's own.
         let kept: &[&str] = if mode == 0o600 && !anew { &["film.mkv"] } else { &["film.mkv", "film.mkv.part"] };
