@@ -1,13 +1,17 @@
 //! Where the partner is, as a person writes it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use zeroize::Zeroizing;
 
 /// The port both sides use unless told otherwise.
 pub const PORT: u16 = 51_423;
 
 /// The longest host name (RFC 1035), in bytes.
 const HOST_NAME: usize = 253;
+/// What stands before `.onion` (v3), in letters and digits.
+const ONION: usize = 56;
 /// The longest label of a host name (RFC 1035), in bytes.
 const LABEL: usize = 63;
 
@@ -29,7 +33,7 @@ pub enum BadAddress {
     Port,
     /// Written in other letters than ASCII; DNS knows such names by their `xn--` form.
     NotAscii,
-    /// An onion address, which must never be asked of DNS (RFC 7686).
+    /// Ends in `.onion`, and is none.
     Onion,
     /// A port both in the address and after it.
     TwoPorts,
@@ -46,6 +50,15 @@ impl Address {
         let port = port.or(inner).map_or(Ok(PORT), parse_port)?;
         check_host(host)?;
         Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl Address {
+    /// The name of an onion service, without `.onion` and what is before it.
+    pub fn onion(&self) -> Option<&str> {
+        let name = self.host.strip_suffix('.').unwrap_or(&self.host);
+        let (before, last) = name.rsplit_once('.')?;
+        last.eq_ignore_ascii_case("onion").then(|| before.rsplit('.').next().unwrap_or(before))
     }
 }
 
@@ -99,7 +112,11 @@ fn check_host(host: &str) -> Result<(), BadAddress> {
         return if host.parse::<Ipv4Addr>().is_ok() { Ok(()) } else { Err(BadAddress::Host) };
     }
     if last.eq_ignore_ascii_case("onion") {
-        return Err(BadAddress::Onion);
+        let id = name.rsplit('.').nth(1).unwrap_or_default();
+        let letters = id.bytes().all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte));
+        if id.len() != ONION || !letters {
+            return Err(BadAddress::Onion);
+        }
     }
     let label_ok = |label: &str| {
         (1..=LABEL).contains(&label.len())
@@ -115,6 +132,91 @@ fn check_ipv6(host: &str) -> Result<(), BadAddress> {
     let zone_ok = (1..=16).contains(&zone.len())
         && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if address.parse::<Ipv6Addr>().is_ok() && zone_ok { Ok(()) } else { Err(BadAddress::Host) }
+}
+
+/// The longest user name and password (RFC 1929), in bytes.
+const PROXY_USER: usize = 255;
+
+/// A SOCKS5 proxy.
+pub struct Proxy {
+    /// Where it is.
+    pub address: Address,
+    /// User name and password.
+    pub user: Option<(String, Zeroizing<String>)>,
+}
+
+/// What is wrong with a proxy that was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadProxy {
+    /// It does not begin with `socks5://`.
+    Kind,
+    /// The user name or the password.
+    User,
+    /// The address.
+    Address(BadAddress),
+}
+
+impl Proxy {
+    /// Reads `socks5://[USER:PASSWORD@]HOST:PORT`.
+    pub fn parse(text: &str) -> Result<Self, BadProxy> {
+        let rest = text.strip_prefix("socks5://").or_else(|| text.strip_prefix("socks5h://")).ok_or(BadProxy::Kind)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (user, address) = match rest.rsplit_once('@') {
+            Some((user, address)) => {
+                let (name, password) = user.split_once(':').ok_or(BadProxy::User)?;
+                let fits = |part: &str| (1..=PROXY_USER).contains(&part.len());
+                if !fits(name) || !fits(password) {
+                    return Err(BadProxy::User);
+                }
+                (Some((name.to_owned(), Zeroizing::new(password.to_owned()))), address)
+            }
+            None => (None, rest),
+        };
+        let port = address.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        if port.is_none() {
+            return Err(BadProxy::Address(BadAddress::Port));
+        }
+        Ok(Self { address: Address::parse(address, None).map_err(BadProxy::Address)?, user })
+    }
+}
+
+/// Where the other end of a connection is, as far as it can be seen from here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// What the connection goes to.
+    pub at: SocketAddr,
+    /// What that is.
+    pub by: By,
+}
+
+/// What a connection goes to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum By {
+    /// The partner's machine, or a router's mapped port.
+    Direct,
+    /// A SOCKS proxy, and on to the partner from there.
+    Proxy,
+    /// A transit relay, where the two meet.
+    Relay,
+    /// The Tor network.
+    Tor,
+}
+
+impl From<SocketAddr> for Place {
+    fn from(at: SocketAddr) -> Self {
+        Self { at: SocketAddr::new(at.ip().to_canonical(), at.port()), by: By::Direct }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.by {
+            By::Direct => write!(out, "{}", self.at),
+            By::Proxy => write!(out, "proxy {}", self.at),
+            By::Relay => write!(out, "relay {}", self.at),
+            By::Tor => write!(out, "Tor"),
+        }
+    }
 }
 
 /// How far away a partner may be to reach one of this machine's addresses.
@@ -183,6 +285,7 @@ mod tests {
     fn what_is_no_address_is_refused() {
         let long = format!("{}.org", "a".repeat(300));
         let label = format!("{}.org", "a".repeat(64));
+        let onion = format!("a\0b.{}.onion", "a".repeat(ONION));
         for (text, why) in [
             ("", BadAddress::Host),
             ("-x", BadAddress::Host),
@@ -209,6 +312,7 @@ mod tests {
             ("x.onion", BadAddress::Onion),
             (&long, BadAddress::Host),
             (&label, BadAddress::Host),
+            (&onion, BadAddress::Host),
         ] {
             assert_eq!(Address::parse(text, None), Err(why), "{text:?}");
         }

@@ -40,6 +40,28 @@ pub enum Command {
     Send(Send),
     /// Take files.
     Receive(Receive),
+    /// See what works here.
+    Doctor(Doctor),
+}
+
+/// What to look at.
+#[derive(Args)]
+pub struct Doctor {
+    /// Where this side would go, instead of waiting.
+    #[command(flatten)]
+    pub to: To,
+    /// Where it would wait.
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["host", "invite_file"])]
+    pub port: Option<u16>,
+    /// One address instead of all.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["host", "invite_file"])]
+    pub bind: Option<IpAddr>,
+    /// Relays to try.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub relay: Vec<String>,
+    /// The router is asked for nothing.
+    #[arg(long)]
+    pub no_map: bool,
 }
 
 /// What to send, and to whom.
@@ -49,8 +71,11 @@ pub struct Send {
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Where the partner waits, if it is not this side that does.
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["port", "bind"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["port", "bind", "invite", "relay"])]
     pub to: Option<String>,
+    /// A file with an invite.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "port", "bind", "invite", "relay"])]
+    pub invite_file: Option<PathBuf>,
     /// What standard input is called.
     #[arg(long, value_name = "NAME", default_value = "stream")]
     pub name: String,
@@ -82,6 +107,9 @@ pub struct To {
     /// Port.
     #[arg(value_name = "PORT")]
     pub peer_port: Option<String>,
+    /// A file with an invite.
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    pub invite_file: Option<PathBuf>,
 }
 
 /// Where to listen.
@@ -93,6 +121,18 @@ pub struct At {
     /// One address instead of all.
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<IpAddr>,
+    /// Whoever has the invite, and nobody else.
+    #[arg(long)]
+    pub invite: bool,
+    /// Relays where the host waits, too.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub relay: Vec<String>,
+    /// An onion service leads here, too.
+    #[arg(long)]
+    pub onion: bool,
+    /// The router is asked for nothing.
+    #[arg(long)]
+    pub no_map: bool,
 }
 
 /// What hosts and joiners choose alike.
@@ -123,6 +163,21 @@ pub struct Common {
     /// The full screen locks itself after so many minutes without a key.
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u16).range(1..=1440), global = true)]
     pub lock: Option<u16>,
+    /// Through what this machine reaches others.
+    #[arg(long, value_name = "URL", global = true)]
+    pub proxy: Option<String>,
+    /// Nothing goes any other way than through Tor.
+    #[arg(long, global = true, conflicts_with = "proxy")]
+    pub tor: bool,
+    /// The partner is found on the local network, too.
+    #[arg(long, global = true, conflicts_with_all = ["proxy", "tor"])]
+    pub lan: bool,
+    /// A tor that runs.
+    #[arg(long, value_name = "WHERE", global = true)]
+    pub tor_control: Option<String>,
+    /// For the configuration of the tor that is started.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "tor_control")]
+    pub tor_config: Option<PathBuf>,
     /// Where files are stored.
     #[arg(long, value_name = "FOLDER", global = true)]
     pub save_to: Option<PathBuf>,
@@ -206,13 +261,18 @@ fn command(words: &HelpTexts) -> clap::Command {
             })
         })
     };
-    let (at, to) = (["port", "bind"], ["host", "peer_port"]);
+    let (at, to) = (["port", "bind", "invite", "relay", "onion", "no_map"], ["host", "peer_port", "invite_file"]);
     let common = [
         "confirm",
         "confirm_minutes",
         "linger",
         "close_after",
         "quiet_line",
+        "lan",
+        "proxy",
+        "tor",
+        "tor_control",
+        "tor_config",
         "plain",
         "json",
         "save_to",
@@ -237,8 +297,12 @@ fn command(words: &HelpTexts) -> clap::Command {
             of(command, &to).about(words.join).override_usage(words.usage_of_join).help_template(words.template)
         })
         .mut_subcommand("send", |command| {
-            let command = of(of(command, &["paths", "to", "name"]), &at);
+            let command = of(of(command, &["paths", "to", "name", "invite_file"]), &at);
             command.about(words.send).override_usage(words.usage_of_send).help_template(words.template)
+        })
+        .mut_subcommand("doctor", |command| {
+            let command = of(of(command, &to), &["port", "bind", "relay", "no_map"]);
+            command.about(words.doctor).override_usage(words.usage_of_doctor).help_template(words.template)
         })
         .mut_subcommand("receive", |command| {
             let command = of(of(of(command, &to), &["stdout"]), &at);

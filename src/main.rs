@@ -4,16 +4,22 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tete::address::{Address, PORT};
-use tete::cli::{self, At, Cli, Command, Stop, To};
+use tete::address::{Address, PORT, Proxy};
+use tete::cli::{self, At, Cli, Command, Doctor, Stop, To};
 use tete::harden::harden;
+use tete::protocol::invite::{Invite, LONGEST, MARK};
 use tete::protocol::session::Settings;
+use tete::room::doctor::{Case, doctor};
 use tete::room::files::FileOptions;
-use tete::room::{self, Confirm, Errand, Options};
+use tete::room::{self, Confirm, Errand, Hosting, Options, Target};
+use tete::transport::tor::Source;
+use tete::transport::way::{Gate, Outside};
 use tete::ui::counter;
 use tete::ui::guard::TerminalGuard;
 use tete::ui::json;
@@ -22,6 +28,7 @@ use tete::ui::messages::{Fault, Lang};
 use tete::ui::printable::Printable;
 use tete::ui::tui;
 use tete::ui::tui::state::{self, Notify};
+use zeroize::Zeroizing;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -62,6 +69,7 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
             confirmation: Duration::from_secs(60 * u64::from(cli.common.confirm_minutes)),
             linger: cli.common.linger,
             cover: cli.common.quiet_line,
+            tor: false,
         },
         close_after: cli.common.close_after,
         files: FileOptions {
@@ -76,21 +84,30 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));
     }
-    let what = what(cli, lang)?;
+    let outside = outside(&cli.common)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| system(&error.to_string()))?;
+    let side = match what(cli, lang)? {
+        What::Room(side) => side,
+        What::Doctor(case) => {
+            let print = if to_program { json::print_finding } else { line::print_finding };
+            let result = runtime.block_on(doctor(case, outside, |finding| drop(print(finding, lang))));
+            runtime.shutdown_background();
+            return result;
+        }
+    };
     let ui = match screen {
         _ if to_program => json::start(),
-        _ if errands => counter::start(lang).map_err(|_| Fault::NoTerminal)?,
+        _ if errands => counter::start(lang, side.is_by_code()).map_err(|_| Fault::NoTerminal)?,
         None => line::start(lang),
         Some(screen) => tui::start(lang, screen, terminal).map_err(|error| system(&error.to_string()))?,
     };
     let result = runtime.block_on(async {
-        match what {
-            What::Host(at) => room::host(ui, options, at.bind, at.port.unwrap_or(PORT)).await,
-            What::Join(address) => room::join(ui, options, address).await,
+        match side {
+            Side::Host(at) => room::host(ui, options, at, outside).await,
+            Side::Join(to) => room::join(ui, options, to, outside).await,
         }
     });
     // A lookup or a read of standard input may still block a thread.
@@ -113,8 +130,23 @@ fn screen(common: &cli::Common) -> Option<state::Options> {
 }
 
 enum What {
-    Host(At),
-    Join(Address),
+    Room(Side),
+    Doctor(Case),
+}
+
+enum Side {
+    Host(Hosting),
+    Join(Target),
+}
+
+impl Side {
+    /// Whether two people have to check a code.
+    fn is_by_code(&self) -> bool {
+        match self {
+            Self::Host(at) => !at.invite,
+            Self::Join(to) => matches!(to, Target::Address(_)),
+        }
+    }
 }
 
 /// What a room is opened for, and whether what comes goes to standard output.
@@ -129,28 +161,98 @@ fn errand(command: &Option<Command>) -> (Errand, bool) {
     }
 }
 
+/// How this machine reaches others.
+fn outside(common: &cli::Common) -> Result<Outside, Fault> {
+    let proxy = common.proxy.as_deref().map(Proxy::parse).transpose().map_err(Fault::Proxy)?;
+    let source = match &common.tor_control {
+        Some(at) => Source::Running(at.clone()),
+        None => Source::Own(common.tor_config.clone()),
+    };
+    let tor = Gate::new(source, common.tor);
+    Ok(Outside { proxy, tor, ..Outside::default() })
+}
+
 fn what(cli: Cli, lang: Lang) -> Result<What, Fault> {
+    let (tor, lan) = (cli.common.tor, cli.common.lan);
     let (to, at) = match cli.command {
-        Some(Command::Host(at)) => return Ok(What::Host(at)),
-        Some(Command::Join(to)) => return join(to, lang),
-        Some(Command::Send(send)) => (To { host: send.to, peer_port: None }, send.at),
+        Some(Command::Host(at)) => (To::default(), at),
+        Some(Command::Join(to)) => return join(to, lan, lang),
+        Some(Command::Send(send)) => (To { host: send.to, peer_port: None, invite_file: send.invite_file }, send.at),
         Some(Command::Receive(receive)) => (receive.to, receive.at),
+        Some(Command::Doctor(doctor)) => return examine(doctor, lan, lang),
         None => (cli.to, cli.at),
     };
-    match to.host {
-        None => Ok(What::Host(at)),
-        Some(_) if at.port.is_some() || at.bind.is_some() => Err(Fault::HostOptions),
-        Some(_) => join(to, lang),
+    let waits = at.port.is_some() || at.bind.is_some() || at.invite || at.onion || !at.relay.is_empty();
+    match (&to.host, &to.invite_file) {
+        (None, None) => host(at, tor, lan),
+        _ if waits => Err(Fault::HostOptions),
+        _ => join(to, lan, lang),
     }
 }
 
-fn join(to: To, lang: Lang) -> Result<What, Fault> {
-    let host = to.host.or_else(|| ask_address(lang)).ok_or(Fault::NoAddress)?;
+fn host(at: At, tor: bool, lan: bool) -> Result<What, Fault> {
+    let relays = relays(&at.relay)?;
+    let port = at.port.unwrap_or(PORT);
+    if !at.invite && !tor && (at.onion || lan || !at.relay.is_empty()) {
+        return Err(Fault::NeedsInvite);
+    }
+    let (invite, map) = (at.invite || tor, !at.no_map);
+    Ok(What::Room(Side::Host(Hosting { bind: at.bind, port, invite, relays, onion: at.onion, map, lan })))
+}
+
+fn examine(doctor: Doctor, lan: bool, lang: Lang) -> Result<What, Fault> {
+    let goes = doctor.to.host.is_some() || doctor.to.invite_file.is_some();
+    let to = if goes { Some(target(doctor.to, lan, lang)?) } else { None };
+    let (bind, port, map) = (doctor.bind, doctor.port.unwrap_or(PORT), !doctor.no_map);
+    Ok(What::Doctor(Case { bind, port, map, lan, relays: relays(&doctor.relay)?, to }))
+}
+
+fn relays(named: &[String]) -> Result<Vec<Address>, Fault> {
+    named.iter().map(|text| Address::parse(text, None).map_err(Fault::Address)).collect()
+}
+
+fn join(to: To, lan: bool, lang: Lang) -> Result<What, Fault> {
+    let joins_by_address = |to: &Target| matches!(to, Target::Address(_));
+    match target(to, lan, lang)? {
+        to if lan && joins_by_address(&to) => Err(Fault::NeedsInvite),
+        to => Ok(What::Room(Side::Join(to))),
+    }
+}
+
+/// Where somebody goes.
+fn target(to: To, lan: bool, lang: Lang) -> Result<Target, Fault> {
+    let invite = |line: &str| Ok(Target::Invite { invite: Invite::read(line).map_err(Fault::Invite)?, lan });
+    if let Some(file) = to.invite_file {
+        return invite(&invite_in(&file)?);
+    }
+    if to.host.as_deref().is_some_and(is_invite) {
+        return Err(Fault::InviteInArguments);
+    }
+    let host = to.host.map(Zeroizing::new).or_else(|| ask_address(lang)).ok_or(Fault::NoAddress)?;
+    if is_invite(&host) {
+        return invite(&host);
+    }
     let (host, port) = match (host.split_whitespace().collect::<Vec<_>>().as_slice(), &to.peer_port) {
         ([host, port], None) => ((*host).to_owned(), Some((*port).to_owned())),
-        _ => (host, to.peer_port),
+        _ => (host.as_str().to_owned(), to.peer_port),
     };
-    Address::parse(&host, port.as_deref()).map(What::Join).map_err(Fault::Address)
+    Address::parse(&host, port.as_deref()).map(Target::Address).map_err(Fault::Address)
+}
+
+/// Longer than a host name may be, and begins like an invite.
+fn is_invite(text: &str) -> bool {
+    text.trim_start().starts_with(MARK) && text.len() > 40 && !text.contains('.')
+}
+
+fn invite_in(file: &Path) -> Result<Zeroizing<String>, Fault> {
+    let mut line = Zeroizing::new(String::with_capacity(2 * LONGEST));
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().lock().take(LONGEST as u64).read_line(&mut line).map(|_| ())
+    } else {
+        File::open(file).and_then(|file| file.take(2 * LONGEST as u64).read_to_string(&mut line)).map(|_| ())
+    };
+    read.map_err(|error| Fault::InviteFile(Printable::line(&error.to_string())))?;
+    Ok(line)
 }
 
 /// A panic is a bug of ours; the terminal must not suffer from it, nor show what was in memory.

@@ -1,6 +1,9 @@
 //! The driver: joins one session to the user, the wire and the clock until the room ends.
 
+pub mod doctor;
 pub mod files;
+mod host;
+mod join;
 mod line;
 mod lobby;
 mod redial;
@@ -8,41 +11,43 @@ mod signals;
 mod talk;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::address::{Address, scope};
+use crate::address::Address;
 use crate::clock::Clock;
 use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
-use crate::protocol::error::{Error, Rejection};
-use crate::protocol::handshake::{Mode, ResumeKey};
+use crate::protocol::error::Error;
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
-use crate::protocol::session::{Session, Settings, Stage};
-use crate::transport::{dial, listen};
+use crate::protocol::session::Settings;
+use crate::transport::lan::Announcement;
+use crate::transport::portmap::Mapping;
+use crate::transport::tor::Step;
+use crate::transport::way::Outside;
+use crate::ui::commands::Command;
 use crate::ui::interface::{Action, Ask, Seat, Show, Shown, Ui};
-use crate::ui::messages::{Fault, Invitation, PairingFault, Status};
+use crate::ui::messages::{Fault, Finding, MapFault, PairingFault, Status};
 use crate::ui::printable::Printable;
 use files::{FileOptions, Files};
-use line::{Ended, Line};
-use lobby::{Lobby, News};
-use redial::Redial;
+pub use host::{Hosting, host};
+use join::Road;
+pub use join::{Target, join};
+use lobby::Lobby;
 use signals::Signals;
 
-/// Pauses after failed runs; the last one stays.
-const PAUSES: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
-/// A connection that lasts so long was a good one.
-const STEADY: Duration = Duration::from_secs(2);
 /// Words of the program that may wait for a screen that stands still.
 const STATUSES: usize = 256;
 /// How long the screen may take to show what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Ways that are tried of those that an invite names.
+const WAYS: usize = 16;
+/// Words about Tor that may wait.
+const STEPS: usize = 128;
 
 /// How the code is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,29 +86,6 @@ pub enum Errand {
     Receive,
 }
 
-/// Waits for the partner and talks until the room ends.
-pub async fn host(ui: Ui, options: Options, bind: Option<IpAddr>, port: u16) -> Result<(), Fault> {
-    let mut room = Room::new(ui, options)?;
-    let result = match listen::bind(bind, port) {
-        Ok(listeners) => room.host(listeners).await,
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::PortInUse(port)),
-        Err(error) => {
-            let address = bind.map_or(format!("port {port}"), |address| SocketAddr::new(address, port).to_string());
-            Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&reason(&error)) })
-        }
-    };
-    room.finish_showing(&result).await;
-    result
-}
-
-/// Joins the partner's room and talks until it ends.
-pub async fn join(ui: Ui, options: Options, address: Address) -> Result<(), Fault> {
-    let mut room = Room::new(ui, options)?;
-    let result = room.join(&address).await;
-    room.finish_showing(&result).await;
-    result
-}
-
 struct Room {
     ui: Ui,
     options: Options,
@@ -114,6 +96,20 @@ struct Room {
     lobby: Option<Lobby>,
     /// The joiner's way back.
     road: Option<Road>,
+    /// What the host's doors need as long as they are open.
+    outside: Option<Arc<Outside>>,
+    /// A port of the router that leads here.
+    mapping: Option<Mapping>,
+    /// What the local network is told.
+    announcement: Option<Announcement>,
+    /// The host's own addresses and ports.
+    listening: Vec<SocketAddr>,
+    /// What the router said, if it was asked.
+    mapped: Option<Result<SocketAddr, MapFault>>,
+    /// Where the host waits, too.
+    relays: Vec<Address>,
+    /// What the doctor finds, while it looks.
+    examined: Option<mpsc::Receiver<Finding>>,
     /// What the screen has not taken yet: texts, bounded by what the protocol lets wait, and [`STATUSES`].
     show: VecDeque<Show>,
     unshown: Unshown,
@@ -121,29 +117,6 @@ struct Room {
     input: Input,
     /// The room was open once.
     opened: bool,
-}
-
-/// Where the joiner found the host, and the search for it after a break.
-struct Road {
-    address: Address,
-    found: Vec<SocketAddr>,
-    redial: Option<Redial>,
-    /// Attempts that the last return took, and when that was.
-    returned: Option<(u32, Duration)>,
-}
-
-impl Road {
-    /// Begins at once, unless the last return did not last: then where the attempts before it had stopped.
-    fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) {
-        let tries = self.returned.filter(|(_, at)| clock.now() < *at + STEADY).map_or(0, |(tries, _)| tries);
-        let (address, found) = (self.address.clone(), self.found.clone());
-        self.redial = Some(Redial::new(address, found, resume, settings, clock, tries));
-    }
-
-    /// The partner was found.
-    fn arrived(&mut self, now: Duration) {
-        self.returned = self.redial.take().map(|redial| (redial.state().number, now));
-    }
 }
 
 /// Texts that came and were not shown yet.
@@ -184,9 +157,8 @@ enum Outcome {
 
 impl Room {
     fn new(ui: Ui, options: Options) -> Result<Self, Fault> {
-        let system = |why: &str| Fault::System(Printable::line(why));
-        let key = OsRandom.secret().and_then(StaticKey::new).map_err(|error| system(&error.to_string()))?;
-        let signals = Signals::new().map_err(|error| system(&error.to_string()))?;
+        let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
+        let signals = Signals::new().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
         let files = Files::new(options.files.clone());
         Ok(Self {
             ui,
@@ -196,6 +168,13 @@ impl Room {
             signals,
             lobby: None,
             road: None,
+            outside: None,
+            mapping: None,
+            announcement: None,
+            listening: Vec::new(),
+            mapped: None,
+            relays: Vec::new(),
+            examined: None,
             show: VecDeque::new(),
             unshown: Unshown::default(),
             files,
@@ -230,204 +209,31 @@ impl Room {
         self.show.push_back(Show::Ask { question: self.input.question, what, about });
     }
 
-    async fn join(&mut self, address: &Address) -> Result<(), Fault> {
-        let name = || Printable::line(&address.to_string());
-        let (stream, mut found) = self.dial(address).await?;
-        let from = stream.peer_addr().map_err(|_| Fault::Unreachable(name()))?;
-        self.tell(Status::Handshake(from));
-        let mode = Mode::Pair(self.key.clone());
-        let session = Session::initiate(mode, Box::new(OsRandom), self.options.settings, self.clock.now())
-            .map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
-        let mut line = Line::new(stream, from, session, self.clock);
-        self.shake_hands(&mut line, name).await?;
-        // The address that answered comes first.
-        found.sort_by_key(|known| *known != from);
-        self.road = Some(Road { address: address.clone(), found, redial: None, returned: None });
-        let outcome = self.converse(&mut line).await;
-        self.end(outcome)
-    }
-
-    /// Connects, telling what is tried and what failed where. Returns all that was found, too.
-    async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
-        if address.host.parse::<IpAddr>().is_err() {
-            self.tell(Status::LookingUp(Printable::line(&address.host)));
-        }
-        // Two for each address at most, and the channel holds them all.
-        let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
-        let dialing = async {
-            let found = dial::lookup(address).await.map_err(|error| Fault::Lookup {
-                host: Printable::line(&address.host),
-                why: Printable::line(&reason(&error)),
-            })?;
-            let stream = dial::dial(found.clone(), move |progress| drop(tell.try_send(progress))).await;
-            stream
-                .map(|stream| (stream, found))
-                .ok_or_else(|| Fault::Unreachable(Printable::line(&address.to_string())))
-        };
-        tokio::pin!(dialing);
-        let result = loop {
+    /// Tells how far tor is while it does something.
+    async fn while_tor_works<T>(
+        &mut self,
+        working: impl Future<Output = std::io::Result<T>>,
+        steps: &mut mpsc::Receiver<Step>,
+    ) -> Result<T, Fault> {
+        tokio::pin!(working);
+        loop {
             self.show_now().await;
             tokio::select! {
-                Some(progress) = told.recv() => self.tell_progress(progress),
-                result = &mut dialing => break result,
-                () = self.signals.recv() => return Err(Fault::NobodyCame),
+                done = &mut working => return done.map_err(|error| Fault::Tor(Printable::line(&reason(&error)))),
+                Some(step) = steps.recv() => self.tell(tor(step)),
+                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
             }
-        };
-        while let Ok(progress) = told.try_recv() {
-            self.tell_progress(progress);
         }
-        result
     }
 
-    fn tell_progress(&mut self, progress: dial::Progress) {
-        self.tell(match progress {
-            dial::Progress::Trying(to) => Status::Trying(to),
-            dial::Progress::Failed(to, error) => Status::TryFailed(to, Printable::line(&reason(&error))),
-        });
-    }
-
-    /// The joiner's handshake: what goes wrong here means that no tete answered.
-    async fn shake_hands(&mut self, line: &mut Line, name: impl Fn() -> Printable) -> Result<(), Fault> {
-        while line.session.stage() == Stage::Handshake {
-            self.show_now().await;
-            let moved = tokio::select! {
-                moved = line.move_bytes(true) => moved,
-                () = self.signals.recv() => return Err(Fault::NobodyCame),
-            };
-            moved.map_err(|ended| match ended {
-                Ended::Error(Error::Rejected(Rejection::Busy)) => Fault::Busy,
-                Ended::Error(Error::Rejected(Rejection::Version { min, max })) => Fault::Version { min, max },
-                Ended::Error(Error::Rejected(Rejection::Other(reason))) => Fault::Refused(reason),
-                Ended::Error(Error::Timeout(_)) => Fault::NoAnswer(name()),
-                Ended::Error(Error::Reflection) => Fault::Pairing(PairingFault::Reflection),
-                Ended::Error(Error::Primitive) => Fault::System(Printable::line("a cryptographic primitive failed")),
-                Ended::Error(_) | Ended::Cut => Fault::NotTete(name()),
-            })?;
+    /// What the user did before anybody was there. An error if they give up.
+    fn hear_early(&mut self, action: Option<Action>) -> Result<(), Fault> {
+        match action {
+            None => return Err(Fault::NobodyCame),
+            Some(Action::End) => self.input.ended = true,
+            Some(action) => self.refuse(action),
         }
         Ok(())
-    }
-
-    async fn host(&mut self, listeners: Vec<tokio::net::TcpListener>) -> Result<(), Fault> {
-        let mut port = 0;
-        let mut bound = Vec::new();
-        for local in listeners.iter().filter_map(|listener| listener.local_addr().ok()) {
-            port = local.port();
-            bound.push(local.ip());
-            self.tell(Status::Listening(local));
-        }
-        let mut addresses: Vec<_> = listen::own_addresses();
-        if !bound.iter().any(IpAddr::is_unspecified) {
-            addresses = bound.iter().map(|address| (scope(*address), *address)).collect();
-        }
-        let how = match self.options.errand {
-            Errand::Talk => Invitation::Join,
-            Errand::Send(_) | Errand::SendInput(_) => Invitation::Receive,
-            Errand::Receive => Invitation::Send,
-        };
-        self.tell(Status::Reach { addresses, port, how });
-
-        let mut failed_runs = 0;
-        let (callers, called) = mpsc::channel(1);
-        let accepting = tokio::spawn(listen::accept(listeners, callers));
-        self.lobby = Some(Lobby::new(called, self.key.clone(), self.options.settings, self.clock));
-        let result = loop {
-            let Some(mut line) = self.next_guest().await else { break Err(Fault::NobodyCame) };
-            self.tell(Status::Caller(line.from));
-            line.session.admit();
-            match self.converse(&mut line).await {
-                Outcome::Failed(why) if self.gives_up(why) => break Err(Fault::Pairing(why)),
-                Outcome::Failed(why) => {
-                    let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
-                    failed_runs += 1;
-                    self.tell(Status::RunFailed { from: line.from, why, pause });
-                    drop(line);
-                    if !self.pause(pause).await {
-                        break Err(Fault::NobodyCame);
-                    }
-                }
-                outcome => break self.end(outcome),
-            }
-        };
-        accepting.abort();
-        result
-    }
-
-    /// Whether a failed run ends the host. A stranger must not be able to; what
-    /// the host's own user or script did may.
-    fn gives_up(&self, why: PairingFault) -> bool {
-        match why {
-            PairingFault::Left | PairingFault::NoHalf => true,
-            PairingFault::WrongHalf => !self.ui.seat.is_person(),
-            _ => false,
-        }
-    }
-
-    /// Waits until somebody has finished the handshake. `None` if the user ended it.
-    async fn next_guest(&mut self) -> Option<Box<Line>> {
-        self.lobby.as_mut()?.open();
-        loop {
-            self.show_now().await;
-            let news = tokio::select! {
-                news = news(&mut self.lobby) => news,
-                () = self.signals.recv() => return None,
-                action = self.ui.actions.recv(), if self.ui.seat.is_told_all() => match action {
-                    Some(Action::Interrupt | Action::End) | None => return None,
-                    Some(action) => {
-                        self.refuse(action);
-                        continue;
-                    }
-                },
-            };
-            match news {
-                News::Guest(line) => {
-                    self.lobby.as_mut()?.take();
-                    return Some(line);
-                }
-                news => self.hear(news),
-            }
-        }
-    }
-
-    /// Keeps the door shut for a while. `false` if the user ended it.
-    async fn pause(&mut self, pause: Duration) -> bool {
-        let until = self.clock.now() + pause;
-        loop {
-            self.show_now().await;
-            let left = until.saturating_sub(self.clock.now());
-            if left.is_zero() {
-                return true;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                news = news(&mut self.lobby) => self.hear(news),
-                () = self.signals.recv() => return false,
-                action = self.ui.actions.recv(), if self.ui.seat.is_told_all() => match action {
-                    Some(Action::Interrupt | Action::End) | None => return false,
-                    Some(action) => self.refuse(action),
-                },
-            }
-        }
-    }
-
-    fn hear(&mut self, news: News) {
-        match news {
-            News::ToldBusy { from, times } => self.tell(Status::ToldBusy { from, times }),
-            News::Intruder { from, times } => self.tell(Status::Intruder { from, times }),
-            // Somebody who was quicker has the room, or it is not open.
-            News::Guest(line) | News::Returned(line) => drop(line),
-            News::RedialFailed | News::HostGone | News::Nothing => {}
-        }
-    }
-
-    /// What was typed with nobody there to hear it.
-    fn refuse(&mut self, action: Action) {
-        match action {
-            Action::Half { .. } | Action::Compared { .. } | Action::Next { .. } => self.tell(Status::StaleEntry),
-            Action::Say { taken, .. } => drop(taken.send(false)),
-            Action::Unsendable(status) => self.tell(status),
-            Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
-            _ => {}
-        }
     }
 
     /// What an open room, or one that was, comes to.
@@ -543,20 +349,29 @@ impl Unshown {
     }
 }
 
-/// What the lobby has to say; a joiner has none, and waits for ever.
-async fn news(lobby: &mut Option<Lobby>) -> News {
-    match lobby {
-        Some(lobby) => lobby.next().await,
-        None => std::future::pending().await,
+/// What the user does before anybody is there. `None` if they give up. Waits for ever if there is nothing to `listen` to.
+async fn user(ui: &mut Ui, signals: &mut Signals, listen: bool) -> Option<Action> {
+    tokio::select! {
+        () = signals.recv() => None,
+        action = ui.actions.recv(), if listen && ui.seat.is_told_all() => action.filter(|action| {
+            !matches!(action, Action::Interrupt | Action::Command(Command::Quit | Command::Panic))
+        }),
     }
 }
 
-/// What a search for the host has to say, while there is one.
-async fn search(road: &mut Option<Road>) -> News {
-    match road {
-        Some(Road { redial: Some(redial), .. }) => redial.next().await,
-        _ => std::future::pending().await,
-    }
+fn tor(step: Step) -> Status {
+    Status::Tor { percent: if let Step::Bootstrap(percent) = step { Some(percent) } else { None } }
+}
+
+/// What tells one side from the other at a relay.
+fn side() -> Result<[u8; 8], Error> {
+    let random = OsRandom.secret()?;
+    let (side, _) = random.expose().split_first_chunk().ok_or(Error::Primitive)?;
+    Ok(*side)
+}
+
+fn system(error: Error) -> Fault {
+    Fault::System(Printable::line(&error.to_string()))
 }
 
 /// An error of the system in its own words, without its number.

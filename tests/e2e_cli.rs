@@ -99,8 +99,8 @@ fn what_is_no_address_is_refused_before_anything_is_tried() {
         (vec!["join", "1.2.3.4", long.as_str()], port),
         (vec!["1.2.3.4:5", "6"], "two ports"),
         (vec!["münchen.example"], "letters that DNS does not know"),
-        (vec!["expyuzz4wqqyqhjn.onion"], "onion addresses are reached through Tor"),
-        (vec!["join", "x.ONION.", "1"], "onion addresses are reached through Tor"),
+        (vec!["expyuzz4wqqyqhjn.onion"], "this is not an onion address"),
+        (vec!["join", "x.ONION.", "1"], "this is not an onion address"),
         (vec!["join"], "no address was given"),
     ] {
         let end = fails(tete(&args), 2, fact);
@@ -260,13 +260,13 @@ fn errors_are_chinese_by_locale_and_by_option() {
         tete(["join", "--lang=zh", "x.onion"]),
         tete(["join", "x.onion", "--lang", "zh"]),
     ] {
-        let end = fails(command, 2, "onion 地址要经过 Tor，这个版本还不会");
-        assert_eq!(end.err, "tete：onion 地址要经过 Tor，这个版本还不会\n请让对方给一个 IP 地址或主机名。\n");
+        let end = fails(command, 2, "这不是洋葱地址");
+        assert_eq!(end.err, "tete：这不是洋葱地址\n在 .onion 前面应有 56 个字母和数字。\n");
     }
     let mut english = located("LANG", "zh_CN.UTF-8", &["x.onion"]);
     english.env("LC_ALL", "en_US.UTF-8");
-    fails(english, 2, "onion addresses are reached through Tor");
-    fails(located("LANG", "zh_CN.UTF-8", &["--lang", "en", "x.onion"]), 2, "onion addresses are reached through Tor");
+    fails(english, 2, "this is not an onion address");
+    fails(located("LANG", "zh_CN.UTF-8", &["--lang", "en", "x.onion"]), 2, "this is not an onion address");
     fails(located("LANG", "zh_CN.UTF-8", &["--port", "x"]), 2, "命令写得不对：");
 }
 

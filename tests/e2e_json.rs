@@ -134,3 +134,19 @@ fn a_program_sees_the_line_break_and_heal() {
     assert_eq!(until(&mut guest, "end")["exit"], 0);
     assert_eq!(guest.exit(), 0);
 }
+
+#[test]
+fn a_program_can_end_a_side_that_waits_or_still_looks_for_the_other() {
+    let mut host = Process::start(tete(["--json", "--port", "0", "--bind", "127.0.0.1"]));
+    until(&mut host, "listening");
+    tell(&host, json!({"command": "quit"}));
+    assert_eq!(host.exit(), 3);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = silent.local_addr().unwrap().to_string();
+    let mut guest = Process::start(tete(["--json", &at]));
+    until(&mut guest, "connected");
+    tell(&guest, json!({"command": "say", "text": "too early"}));
+    until(&mut guest, "refused");
+    tell(&guest, json!({"command": "quit"}));
+    assert_eq!(guest.exit(), 3);
+}

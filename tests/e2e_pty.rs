@@ -732,17 +732,58 @@ fn a_window_that_changes_its_size_goes_on() {
 fn join_without_an_address_asks_for_it() {
     let (host, port) = host_with(&[]);
     let guest = Terminal::start(tete(&["join"]));
-    guest.answer("address your partner told you: ", &format!("127.0.0.1 {port}"));
+    guest.answer("address or invite your partner gave you: ", &format!("127.0.0.1 {port}"));
     confirm(&host, &guest);
     let mut nobody = Terminal::start(tete(&["join"]));
-    nobody.answer("address your partner told you: ", "");
+    nobody.answer("address or invite your partner gave you: ", "");
     assert_eq!(nobody.exit(), 2);
     nobody.shows("no address was given");
     let mut wrong = Terminal::start(tete(&["join"]));
-    wrong.answer("address your partner told you: ", "127.0.0.1 0");
+    wrong.answer("address or invite your partner gave you: ", "127.0.0.1 0");
     assert_eq!(wrong.exit(), 2);
     wrong.shows("this is not a port");
     wrong.is_sane();
+}
+
+#[test]
+fn an_invite_that_is_pasted_is_not_on_the_screen() {
+    let mut guest = Terminal::start(tete(&["join"]));
+    guest.prompts("address or invite your partner gave you: ");
+    guest.press("tete1AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fAQTAAAIBHmHN9R");
+    guest.press("\r");
+    assert_eq!(guest.exit(), 2);
+    guest.shows("this invite is not whole");
+    guest.shows("tete1*****");
+    assert!(guest.look(|display| !display.raw().contains("AQABAgME")));
+}
+
+#[test]
+fn a_room_entered_by_invite_is_called_verified_by_voice_once_the_code_was_compared() {
+    let mut host = Process::start(process::tete(["--port", "0", "--bind", "127.0.0.1", "--invite"]));
+    let line = host.until("invite: ");
+    let guest = Terminal::start(tete(&["join"]));
+    guest.prompts("address or invite your partner gave you: ");
+    guest.press(&line);
+    guest.press("\r");
+    host.until("room open");
+    guest.answer(CHAT, "/who");
+    guest.shows("entered by invite, since ");
+    guest.answer(CHAT, "/code same");
+    guest.shows("verified: nobody else is in this room");
+    guest.answer(CHAT, "/who");
+    guest.shows("verified by voice, since ");
+}
+
+#[test]
+fn a_room_ends_with_the_alarm_when_its_codes_turn_out_to_differ() {
+    let (mut host, mut guest) = room();
+    host.answer(CHAT, "/code same");
+    host.shows("yours ");
+    host.answer(CHAT, "/code different");
+    host.shows("ALARM: the codes differ");
+    assert_eq!(host.exit(), 5);
+    guest.shows("Your partner left.");
+    assert_eq!(guest.exit(), 0);
 }
 
 #[test]

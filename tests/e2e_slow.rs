@@ -1,6 +1,7 @@
 //! What takes long: limits of time of 3 to 15 seconds, all at once, and a door that is stormed beside them.
 
 mod json;
+mod meeting;
 mod process;
 mod relay;
 mod terminal;
@@ -12,18 +13,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use meeting::Meeting;
 use process::*;
 use relay::Relay;
 use rustix::process::Signal;
 use terminal::Terminal;
 use tete::protocol::handshake::Mode;
+use tete::protocol::invite::{Hint, Invite};
 use tete::protocol::keys::StaticKey;
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::SMALL;
 use tete::protocol::session::{Session, Settings, Stage};
 
 /// Each a fact that takes its time.
-const FACTS: [(&str, fn()); 14] = [
+const FACTS: [(&str, fn()); 15] = [
     ("a server that never answers is given up after 15 s", a_server_that_never_answers),
     ("a server that sends one byte a second is given up after 15 s", a_server_that_drips),
     ("a host that does not open its nonce is given up after 5 s", a_host_that_does_not_open_its_nonce),
@@ -38,6 +41,7 @@ const FACTS: [(&str, fn()); 14] = [
     ("an interactive host listens again 5 s after /next", a_host_asks_for_the_next),
     ("an interactive host listens again 5 s after its own three wrong halves", a_host_with_wrong_halves),
     ("leaving waits 3 s for receipts", leaving_waits_for_receipts),
+    ("who met somebody dead at a relay tries again after 15 s, the host after 5 s", the_dead_at_a_relay),
 ];
 
 #[test]
@@ -47,6 +51,23 @@ fn every_limit_of_time_holds() {
         running.into_iter().filter_map(|(fact, check)| check.join().err().map(|_| fact)).collect()
     });
     assert!(failed.is_empty(), "these do not hold: {failed:#?}");
+}
+
+fn the_dead_at_a_relay() {
+    // First the host, then the guest.
+    let meeting = Meeting::with_dead(2);
+    let at = format!("127.0.0.1:{}", meeting.port);
+    let mut host = Process::start(tete(["--port", "0", "--bind", "127.0.0.1", "--invite", "--relay", &at]));
+    let line = host.until("invite: ");
+    let mut invite = Invite::read(&line).unwrap_or_else(|_| panic!("{line}"));
+    invite.hints.retain(|hint| matches!(hint, Hint::Relay(..)));
+    meeting.until_met(1);
+    let folder = Scratch::new();
+    let file = folder.path().join("invite");
+    std::fs::write(&file, invite.line().as_str()).unwrap();
+    let mut guest = Process::start(tete(["join", "--invite-file", file.to_str().unwrap()]));
+    takes(15, || guest.until("room open"));
+    part(guest, host);
 }
 
 /// Runs it, and checks that it took so long and at most 4 s more.
@@ -417,11 +438,11 @@ fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
         }
     };
     attempt(1_000);
-    let warm = memory(&host, RESIDENT);
+    let warm = memory(&host, OWN);
     let begun = now();
     attempt(9_000);
     let took = now() - begun;
-    let after = memory(&host, RESIDENT);
+    let after = memory(&host, OWN);
     relay.mend();
     let mended = now();
     host.until("line back");

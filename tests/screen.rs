@@ -13,7 +13,8 @@ use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::ui::interface::{Action, Ask, Show};
 use tete::ui::messages::{
-    Failure, Fault, FileStatus, Invitation, Lang, LineFault, LineState, PairingFault, Progress, Standing, Status, Who,
+    Failure, Fault, FileStatus, Invitation, Lang, LineFault, LineState, PairingFault, Progress, Standing, Status,
+    Trust, Who,
 };
 use tete::ui::printable::Printable;
 use tete::ui::tui::state::{Effect, Notify, Options, State};
@@ -163,8 +164,8 @@ fn name(effect: &Effect) -> String {
 
 fn standing(verified: bool, line: LineState) -> Standing {
     Standing {
-        partner: "192.168.1.7:51423".parse().unwrap(),
-        verified,
+        partner: "192.168.1.7:51423".parse::<std::net::SocketAddr>().unwrap().into(),
+        trust: if verified { Trust::Code } else { Trust::No },
         line,
         round_trip: verified.then_some(Duration::from_micros(12_300)),
         epoch: verified.then_some(2),
@@ -243,7 +244,7 @@ fn both_words_of_a_comparison_are_understood() {
 fn an_alarm_takes_the_whole_screen_until_it_was_seen() {
     let mut sitting = Sitting::new((80, 24), Lang::En);
     sitting.state.show(asks(code()));
-    let from = "10.0.0.9:4000".parse().unwrap();
+    let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
     sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
     assert_eq!(sitting.effects(), ["bell"]);
     assert!(sitting.shows("ALARM: an attack") && !sitting.shows("4124"));
@@ -500,7 +501,7 @@ fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
     let mut sitting = Sitting::with((80, 24), Lang::En, options);
     sitting.types("correct ");
     sitting.state.show(asks(code()));
-    let from = "10.0.0.9:4000".parse().unwrap();
+    let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
     sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
     assert!(sitting.shows("ALARM"));
     sitting.press(KeyCode::Enter);
@@ -663,7 +664,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("comparing", compare));
 
     let mut alarm = new();
-    let from = "10.0.0.9:4000".parse().unwrap();
+    let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
     alarm.status(Status::RunFailed { from, why: PairingFault::WrongHalf, pause: Duration::from_secs(5) });
     out.push(("alarm", alarm));
 
@@ -696,7 +697,8 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
 
     let mut who = talk();
     who.status(Status::Who(Who {
-        partner: "192.168.1.7:51423".parse().unwrap(),
+        trust: Trust::Code,
+        partner: std::net::SocketAddr::from(([192, 168, 1, 7], 51_423)).into(),
         line: LineState::Connected,
         suite: "Noise_XX_25519_AESGCM_SHA256",
         local: "/UMgWlEOTi8EQoxkjBucHVCF2dCj/bSDpD5rjN/e4Ew=".into(),

@@ -5,8 +5,9 @@
 //! I <- R   e, ee, s, es ML-KEM ciphertext, commitment to n_R
 //! I -> R   s, se        n_I
 //! ```
-//! Two strangers have no psk and pair by the code; the two of an open room have
-//! one, from its first handshake, and nobody else can finish with it.
+//! Two strangers have no psk and pair by the code; two who share an invite have
+//! one from it, the two of an open room have one from its first handshake, and
+//! nobody else can finish with them.
 //!
 //! A state that failed is dropped whole; nobody can feed it again, because every
 //! step takes it by value.
@@ -27,13 +28,14 @@ use super::resolver::Resolver;
 
 /// The Noise protocol of mode 0x00.
 pub const SUITE: &str = "Noise_XX_25519_AESGCM_SHA256";
-/// The Noise protocol of mode 0x02.
-pub const SUITE_RESUME: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
+/// The Noise protocol of modes 0x01 and 0x02.
+pub const SUITE_PSK: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
 /// The one version of the wire protocol.
 pub const VERSION: u8 = 1;
 
 const MAGIC: &[u8; 4] = b"TETE";
 const MODE_PAIR: u8 = 0;
+const MODE_SECRET: u8 = 1;
 const MODE_RESUME: u8 = 2;
 const PREFACE: usize = 8;
 const PROLOGUE_LABEL: &[u8] = b"tete/1 prologue\0";
@@ -56,8 +58,18 @@ const _: () = assert!(PAYLOAD_1 == 1238 && PAYLOAD_1_PSK == 1222 && PAYLOAD_2 ==
 pub enum Mode {
     /// Nothing: the pairing code follows. The key is this side's own.
     Pair(Arc<StaticKey>),
+    /// A secret that was handed over: no code needs to be checked.
+    Secret(Arc<SharedSecret>),
     /// The room that they share.
     Resume(Arc<ResumeKey>),
+}
+
+/// What it takes to enter a room by a secret: the psk that was derived from it, and this side's own key.
+pub struct SharedSecret {
+    /// The psk.
+    pub psk: Secret,
+    /// This side's own key.
+    pub local: Arc<StaticKey>,
 }
 
 /// What it takes to come back into an open room: its secret, and both static keys.
@@ -91,6 +103,7 @@ impl Mode {
     fn number(&self) -> u8 {
         match self {
             Self::Pair(_) => MODE_PAIR,
+            Self::Secret(_) => MODE_SECRET,
             Self::Resume(_) => MODE_RESUME,
         }
     }
@@ -103,6 +116,7 @@ impl Mode {
     fn key(&self) -> &Arc<StaticKey> {
         match self {
             Self::Pair(key) => key,
+            Self::Secret(shared) => &shared.local,
             Self::Resume(resume) => &resume.local,
         }
     }
@@ -122,6 +136,17 @@ pub enum Opening {
     Nonce(PairingNonce),
 }
 
+/// How the two sides of a handshake know each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// Not at all: a code is to be checked.
+    No,
+    /// By a secret that was handed over.
+    Secret,
+    /// From an open room.
+    Room,
+}
+
 /// A finished handshake. Nobody knows yet who is at the other end.
 pub struct Established {
     /// The encrypted channel.
@@ -134,8 +159,8 @@ pub struct Established {
     pub resume: Arc<ResumeKey>,
     /// The commitment or its opening.
     pub opening: Opening,
-    /// The two know each other from an open room: no code is to be checked.
-    pub resumed: bool,
+    /// How the two know each other.
+    pub known: Known,
 }
 
 /// The initiator between records 1 and 2.
@@ -157,7 +182,9 @@ impl Initiator {
             let content: [&[u8]; 2] = [&public, &CAPS];
             match mode {
                 Mode::Pair(_) => write(&mut noise, &Payload::<PAYLOAD_1>::of(&content), message),
-                Mode::Resume(_) => write(&mut noise, &Payload::<PAYLOAD_1_PSK>::of(&content), message),
+                Mode::Secret(_) | Mode::Resume(_) => {
+                    write(&mut noise, &Payload::<PAYLOAD_1_PSK>::of(&content), message)
+                }
             }
         })?;
         forget_psk(&mut noise)?;
@@ -205,7 +232,7 @@ impl Responder {
         let mut noise = noise(&mode, random.secret()?, |builder| builder.build_responder())?;
         let (ciphertext, shared) = match mode {
             Mode::Pair(_) => answer(&read::<PAYLOAD_1>(&mut noise, message)?, random)?,
-            Mode::Resume(_) => answer(&read::<PAYLOAD_1_PSK>(&mut noise, message)?, random)?,
+            Mode::Secret(_) | Mode::Resume(_) => answer(&read::<PAYLOAD_1_PSK>(&mut noise, message)?, random)?,
         };
         forget_psk(&mut noise)?;
 
@@ -270,7 +297,7 @@ fn check_preface(preface: &[u8; PREFACE], expected: &Mode) -> Result<(), Error> 
         // Only strangers are told which versions there are.
         (_, version, ..) if version != VERSION => Err(match expected {
             Mode::Pair(_) => Error::Version(version),
-            Mode::Resume(_) => Error::NotTete,
+            Mode::Secret(_) | Mode::Resume(_) => Error::NotTete,
         }),
         (_, _, mode, _) if mode != expected.number() => Err(Error::Mode(mode)),
         (.., [0, 0]) => Ok(()),
@@ -299,7 +326,8 @@ fn noise(
 ) -> Result<HandshakeState, Error> {
     let (suite, psk) = match mode {
         Mode::Pair(_) => (SUITE, None),
-        Mode::Resume(resume) => (SUITE_RESUME, Some(resume.psk.expose())),
+        Mode::Secret(shared) => (SUITE_PSK, Some(shared.psk.expose())),
+        Mode::Resume(resume) => (SUITE_PSK, Some(resume.psk.expose())),
     };
     let params = suite.parse().map_err(|_| Error::Primitive)?;
     let prologue = [PROLOGUE_LABEL, &mode.preface()].concat();
@@ -376,9 +404,14 @@ fn establish(
     }
     let split = split(&mut noise);
     let epoch = Epoch::new(0, &hash, &split, shared);
-    let resumed = matches!(mode, Mode::Resume(_));
+    let known = match mode {
+        Mode::Pair(_) => Known::No,
+        Mode::Secret(_) => Known::Secret,
+        Mode::Resume(_) => Known::Room,
+    };
     let resume = match mode {
         Mode::Pair(local) => Arc::new(ResumeKey { psk: epoch.resume_psk()?, local, remote }),
+        Mode::Secret(shared) => Arc::new(ResumeKey { psk: epoch.resume_psk()?, local: shared.local.clone(), remote }),
         Mode::Resume(resume) if resume.remote == remote => resume,
         Mode::Resume(_) => return Err(Error::OtherPartner),
     };
@@ -387,7 +420,7 @@ fn establish(
     let channel = Channel::new(noise, &epoch.keys()?);
     drop((split, epoch));
     scrub_stack();
-    Ok(Established { channel, hash, chain, resume, opening, resumed })
+    Ok(Established { channel, hash, chain, resume, opening, known })
 }
 
 /// The two keys of a finished handshake: the one place that takes them.

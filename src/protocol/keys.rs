@@ -13,6 +13,11 @@ use super::resolver::x25519_public;
 const LABEL_COMMIT: &[u8] = b"tete/1 sas commit\0";
 const LABEL_CODE: &[u8] = b"tete/1 sas\0";
 const LABEL_KEY: &[u8] = b"tete/1 ";
+const LABEL_INVITE: &[u8] = b"tete/1 invite\0";
+const LABEL_INVITE_PSK: &[u8] = b"tete/1 psk\0";
+const LABEL_INVITE_RELAY: &[u8] = b"tete/1 relay\0";
+const LABEL_INVITE_ONION: &[u8] = b"tete/1 onion\0";
+const LABEL_INVITE_LAN: &[u8] = b"tete/1 lan\0";
 
 /// 32 secret bytes.
 pub struct Secret(Box<Zeroizing<[u8; 32]>>);
@@ -57,7 +62,8 @@ impl StaticKey {
         self.public
     }
 
-    pub(super) fn private(&self) -> &Secret {
+    /// The private half; whoever copies it wipes the copy.
+    pub fn private(&self) -> &Secret {
         &self.private
     }
 }
@@ -166,14 +172,51 @@ impl Epoch {
     /// `HKDF-Expand(PRK, "tete/1 " || name || "\0" || epoch(4), 32)`
     fn expand(&self, name: &[u8]) -> Result<Secret, Error> {
         let number = self.number.to_be_bytes();
-        let info = [LABEL_KEY, name, b"\0", &number];
-        let mut out = Secret::default();
-        self.root
-            .expand(&info, Length)
-            .and_then(|okm: hkdf::Okm<'_, Length>| okm.fill(out.expose_mut()))
-            .map_err(|_| Error::Primitive)?;
-        Ok(out)
+        expand(&self.root, &[LABEL_KEY, name, b"\0", &number])
     }
+}
+
+/// The secret of an invite: whoever has it may enter the room.
+pub struct InviteSecret(pub Secret);
+
+impl InviteSecret {
+    /// The bytes; whoever copies them wipes the copy.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    /// What the handshake of mode 0x01 begins with.
+    pub fn psk(&self) -> Result<Secret, Error> {
+        self.expand(LABEL_INVITE_PSK)
+    }
+
+    /// By what a relay knows the two that belong together, and nobody the room.
+    pub fn relay_token(&self) -> Result<Secret, Error> {
+        self.expand(LABEL_INVITE_RELAY)
+    }
+
+    /// The private X25519 key with which an onion service can be found.
+    pub fn onion_key(&self) -> Result<Secret, Error> {
+        self.expand(LABEL_INVITE_ONION)
+    }
+
+    /// By what the two know each other's announcements on a local network.
+    pub fn lan_key(&self) -> Result<Secret, Error> {
+        self.expand(LABEL_INVITE_LAN)
+    }
+
+    /// `HKDF-Expand(HKDF-Extract("tete/1 invite\0", secret), label, 32)`
+    fn expand(&self, label: &[u8]) -> Result<Secret, Error> {
+        expand(&Salt::new(HKDF_SHA256, LABEL_INVITE).extract(self.expose()), &[label])
+    }
+}
+
+fn expand(root: &Prk, info: &[&[u8]]) -> Result<Secret, Error> {
+    let mut out = Secret::default();
+    root.expand(info, Length)
+        .and_then(|okm: hkdf::Okm<'_, Length>| okm.fill(out.expose_mut()))
+        .map_err(|_| Error::Primitive)?;
+    Ok(out)
 }
 
 #[derive(Clone, Copy)]
@@ -204,6 +247,8 @@ mod tests {
         let mut labels: Vec<Vec<u8>> = names.iter().map(|name| [LABEL_KEY, name].concat()).collect();
         labels.push(LABEL_COMMIT.to_vec());
         labels.push(LABEL_CODE.to_vec());
+        let invite = [LABEL_INVITE, LABEL_INVITE_PSK, LABEL_INVITE_RELAY, LABEL_INVITE_ONION, LABEL_INVITE_LAN];
+        labels.extend(invite.map(<[u8]>::to_vec));
         for (i, a) in labels.iter().enumerate() {
             for (j, b) in labels.iter().enumerate() {
                 assert!(i == j || !a.starts_with(b), "{a:?} {b:?}");

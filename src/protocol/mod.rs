@@ -8,6 +8,7 @@ pub mod epoch;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+pub mod invite;
 pub mod keys;
 pub mod pairing;
 pub mod random;

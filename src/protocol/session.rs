@@ -17,7 +17,7 @@ use super::delivery::{Incoming, Refusal};
 use super::epoch::Chain;
 use super::error::{Error, Rejection, Wait};
 use super::frame::Frame;
-use super::handshake::{self, Established, Initiator, Keys, Mode, Opening, Responder, ResumeKey, VERSION};
+use super::handshake::{self, Established, Initiator, Keys, Known, Mode, Opening, Responder, ResumeKey, VERSION};
 use super::keys::{Commitment, PairingNonce, Secret, scrub_stack};
 use super::pairing::{Entries, PairingCode, Verdict};
 use super::random::Randomness;
@@ -76,11 +76,40 @@ pub struct Settings {
     pub linger: Duration,
     /// Cover traffic: in an open room one record goes out in each of these intervals, and nothing else.
     pub cover: Option<Duration>,
+    /// The connection leads through Tor, where everything takes longer.
+    pub tor: bool,
+}
+
+/// Limits of time through Tor are so many times those of a plain connection.
+const TOR: u32 = 4;
+/// [`SILENCE`] through Tor.
+const SILENCE_TOR: Duration = Duration::from_secs(45);
+
+impl Settings {
+    /// The whole handshake, from the first byte of the connection.
+    pub fn handshake(&self) -> Duration {
+        self.stretch(HANDSHAKE)
+    }
+
+    /// A connection on which nothing moves for so long is given up.
+    pub fn silence(&self) -> Duration {
+        if self.tor { SILENCE_TOR } else { SILENCE }
+    }
+
+    /// A limit of time on this kind of connection.
+    pub fn stretch(&self, limit: Duration) -> Duration {
+        if self.tor { limit * TOR } else { limit }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { confirmation: Duration::from_secs(300), linger: Duration::from_secs(24 * 60 * 60), cover: None }
+        Self {
+            confirmation: Duration::from_secs(300),
+            linger: Duration::from_secs(24 * 60 * 60),
+            cover: None,
+            tor: false,
+        }
     }
 }
 
@@ -118,6 +147,8 @@ pub struct Session {
     /// A record of the handshake that goes out before any other.
     pending: Option<Record>,
     leaving: bool,
+    /// No code needs to be checked.
+    invited: bool,
     deadline: Option<(Duration, Wait)>,
     last_sent: Duration,
     last_received: Duration,
@@ -159,15 +190,18 @@ impl Session {
         settings: Settings,
         now: Duration,
     ) -> Result<Self, Error> {
+        let invited = matches!(mode, Mode::Secret(_));
         let (initiator, record) = Initiator::start(mode, random.as_mut())?;
         let mut session = Self::new(Role::Initiator, Phase::AwaitRecord2(initiator), random, settings, now);
+        session.invited = invited;
         session.pending = Some(record);
         Ok(session)
     }
 
     /// The responder of a connection that was accepted at `now`.
     pub fn respond(mode: Mode, random: Box<dyn Randomness>, settings: Settings, now: Duration) -> Self {
-        Self::new(Role::Responder, Phase::AwaitRecord1(mode), random, settings, now)
+        let invited = matches!(mode, Mode::Secret(_));
+        Self { invited, ..Self::new(Role::Responder, Phase::AwaitRecord1(mode), random, settings, now) }
     }
 
     fn new(role: Role, phase: Phase, random: Box<dyn Randomness>, settings: Settings, now: Duration) -> Self {
@@ -179,7 +213,8 @@ impl Session {
             phase,
             pending: None,
             leaving: false,
-            deadline: Some((now + HANDSHAKE, Wait::Handshake)),
+            invited: false,
+            deadline: Some((now + settings.handshake(), Wait::Handshake)),
             last_sent: now,
             last_received: now,
             next_tick: None,
@@ -318,7 +353,7 @@ impl Session {
     /// When [`tick`](Self::tick) is to be called at the latest while the wire takes nothing.
     pub fn limit(&self) -> Option<Duration> {
         let wait = self.deadline.map(|(at, _)| at);
-        let silence = self.hears().then(|| self.last_received + SILENCE);
+        let silence = self.hears().then(|| self.last_received + self.settings.silence());
         let late = match &self.phase {
             Phase::Open { link, .. } => link.late_at(),
             _ => None,
@@ -328,7 +363,7 @@ impl Session {
 
     /// Ends the connection if a limit of time has run out, and the room if it has waited long enough.
     pub fn tick(&mut self, now: Duration) -> Result<(), Error> {
-        let silent = self.hears() && now >= self.last_received + SILENCE;
+        let silent = self.hears() && now >= self.last_received + self.settings.silence();
         let late = matches!(&self.phase, Phase::Open { link, .. } if link.late_at().is_some_and(|by| now >= by));
         let expired = match self.deadline {
             Some((at, wait)) if now >= at => Some(wait),
@@ -382,7 +417,7 @@ impl Session {
         };
         room.lost();
         self.phase = Phase::Resuming { verifying, room, greeted: false };
-        self.deadline = Some((now + RESUMING, Wait::Opening));
+        self.deadline = Some((now + self.settings.stretch(RESUMING), Wait::Opening));
         self.leaving = before.leaving;
         before.close();
         true
@@ -439,6 +474,11 @@ impl Session {
         self.settings.cover.is_some() && matches!(self.phase, Phase::Open { .. })
     }
 
+    /// The settings.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// When something last came from the partner.
     pub fn last_received(&self) -> Duration {
         self.last_received
@@ -491,6 +531,11 @@ impl Session {
             confirming.confirmed = same;
             self.leaving |= !same;
         }
+    }
+
+    /// Whether the partner got in by a secret that was handed over. `false` as long as nobody is there.
+    pub fn is_invited(&self) -> bool {
+        self.invited
     }
 
     /// Whether this side's user has checked the code.
@@ -613,11 +658,13 @@ impl Session {
         }
         let limit = |wait| match (&self.deadline, wait) {
             (Some((at, same)), wait) if *same == wait => (*at, wait),
-            (_, Wait::Opening) => (now + OPENING, wait),
+            (_, Wait::Opening) => (now + self.settings.stretch(OPENING), wait),
             (_, wait) => (now + self.settings.confirmation, wait),
         };
         self.deadline = match self.phase {
             Phase::Established { .. } => Some(limit(Wait::Opening)),
+            // Nobody is waited for.
+            Phase::Confirming(_) if self.invited => Some(limit(Wait::Opening)),
             Phase::Confirming(_) => Some(limit(Wait::Confirmation)),
             Phase::Open { .. } | Phase::Closed => None,
             _ => self.deadline,
@@ -681,7 +728,7 @@ impl Session {
         let Phase::Established { established, .. } = std::mem::replace(&mut self.phase, Phase::Closed) else {
             return Err(Error::OutOfOrder);
         };
-        let Established { mut channel, hash, chain, resume, opening: Opening::Nonce(nonce), resumed } = established
+        let Established { mut channel, hash, chain, resume, opening: Opening::Nonce(nonce), known } = established
         else {
             return Err(Error::OutOfOrder);
         };
@@ -689,7 +736,7 @@ impl Session {
         let code = PairingCode::new(self.role, &nonce, &hash);
         let paced = self.settings.cover.is_some();
         let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), paced, now);
-        self.phase = verifying(link, resumed);
+        self.phase = verifying(link, known);
         Ok(record)
     }
 }
@@ -707,12 +754,13 @@ fn greet(link: &mut Link, room: &Room, greeted: &mut bool) -> Result<Option<Reco
 }
 
 /// What follows once both sides can know the code.
-fn verifying(link: Link, resumed: bool) -> Phase {
+fn verifying(link: Link, known: Known) -> Phase {
     let verifying = Box::new(Verifying { link, sent: false, received: false });
-    if resumed {
-        Phase::Returning(verifying)
-    } else {
-        Phase::Confirming(Confirming { verifying, entries: Entries::default(), confirmed: false })
+    match known {
+        Known::Room => Phase::Returning(verifying),
+        Known::No | Known::Secret => {
+            Phase::Confirming(Confirming { verifying, entries: Entries::default(), confirmed: known == Known::Secret })
+        }
     }
 }
 
@@ -790,7 +838,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
 
 /// The initiator checks the commitment before it knows, let alone shows, a code.
 fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration) -> Result<Step, Failure> {
-    let Established { mut channel, hash, chain, resume, opening, resumed } = established;
+    let Established { mut channel, hash, chain, resume, opening, known } = established;
     let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder.into()) };
     let Frame::SasOpen(nonce) = channel.open(body)? else { return Err(Error::OutOfOrder.into()) };
     let nonce = {
@@ -803,7 +851,7 @@ fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
     let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), paced, now);
-    Step::to(verifying(link, resumed))
+    Step::to(verifying(link, known))
 }
 
 /// What a frame before the room is open can say beyond VERIFIED.

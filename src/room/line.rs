@@ -1,15 +1,16 @@
 //! One connection and its session: moves bytes, keeps time.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::address::{By, Place};
 use crate::clock::{Clock, Timer};
 use crate::protocol::error::Error;
-use crate::protocol::session::{Event, SILENCE, Session, Stage};
+use crate::protocol::session::{Event, Session, Stage};
 
 /// Bytes read at once.
 const READ: usize = 128 * 1024;
@@ -37,7 +38,7 @@ pub struct Line {
     /// The session.
     pub session: Session,
     /// The other end.
-    pub from: SocketAddr,
+    pub from: Place,
     stream: Option<TcpStream>,
     clock: Clock,
     timer: Timer,
@@ -53,7 +54,7 @@ pub struct Line {
 
 impl Line {
     /// Takes over a fresh connection.
-    pub fn new(stream: TcpStream, from: SocketAddr, session: Session, clock: Clock) -> Self {
+    pub fn new(stream: TcpStream, from: Place, session: Session, clock: Clock) -> Self {
         // Without it the kernel would hold back small records for the receipt of larger ones.
         let _ = stream.set_nodelay(true);
         // What the kernel has not sent yet cannot be overtaken by what is more urgent.
@@ -109,7 +110,7 @@ impl Line {
             (false, false) => None,
         };
         let movable = self.stream.as_ref().zip(interest);
-        let stalled = (!self.is_flushed()).then(|| self.moved_at + SILENCE);
+        let stalled = (!self.is_flushed()).then(|| self.moved_at + self.session.settings().silence());
         // What is due cannot be sealed before the socket takes what was.
         let due = if self.outgoing.len() < OUT { self.session.deadline() } else { self.session.limit() };
         let wake = [due, stalled].into_iter().flatten().min();
@@ -135,7 +136,7 @@ impl Line {
             () = self.timer.until(wake.unwrap_or_default()), if wake.is_some() => self.tick = true,
         }
         let now = self.clock.now();
-        if !self.is_flushed() && now >= self.moved_at + SILENCE {
+        if !self.is_flushed() && now >= self.moved_at + self.session.settings().silence() {
             return Err(Ended::Cut);
         }
         self.session.tick(now).map_err(Ended::Error)
@@ -166,7 +167,9 @@ impl Line {
     /// end could lose the BYE that it has not read yet.
     pub async fn close(&mut self) {
         let Some(stream) = &self.stream else { return };
-        if socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
+        // What stands between might close both directions then, and ours with what it still has to pass on.
+        let whole = self.from.by == By::Direct;
+        if whole && socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
         while stream.readable().await.is_ok() {

@@ -14,13 +14,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::line::{Ended, Line};
+use crate::address::{By, Place};
 use crate::clock::Clock;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
-use crate::protocol::keys::StaticKey;
 use crate::protocol::random::OsRandom;
 use crate::protocol::replays::Replays;
-use crate::protocol::session::{HANDSHAKE, Session, Settings, Stage};
+use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::listen::Caller;
 
 /// Handshakes after a valid record 1.
@@ -52,7 +52,7 @@ pub enum News {
     /// Somebody was told busy, so many in all.
     ToldBusy {
         /// The latest of them.
-        from: SocketAddr,
+        from: Place,
         /// How many.
         times: u32,
     },
@@ -61,7 +61,7 @@ pub enum News {
     /// Somebody who is not the partner tried to resume the open room, so many times in all.
     Intruder {
         /// The latest of them.
-        from: SocketAddr,
+        from: Place,
         /// How many times.
         times: u32,
     },
@@ -69,6 +69,8 @@ pub enum News {
     RedialFailed,
     /// The host's program has ended, by all that can be seen from here.
     HostGone,
+    /// The host is on the local network, too.
+    Found(SocketAddr),
     /// Somebody came and went.
     Nothing,
 }
@@ -76,8 +78,8 @@ pub enum News {
 enum Greeting {
     Guest(Box<Line>),
     Returned(Box<Line>),
-    Intruder(SocketAddr),
-    Busy(SocketAddr),
+    Intruder(Place),
+    Busy(Place),
     Gone,
 }
 
@@ -109,7 +111,9 @@ impl Tally {
 /// All handshakes under way.
 pub struct Lobby {
     callers: mpsc::Receiver<Caller>,
-    key: Arc<StaticKey>,
+    /// By what strangers, or whoever has the invite, get in until the room is open.
+    entry: Option<Mode>,
+    replays: Replays,
     settings: Settings,
     clock: Clock,
     gate: watch::Sender<Gate>,
@@ -125,10 +129,11 @@ pub struct Lobby {
 
 impl Lobby {
     /// Greets everyone who comes through `callers`.
-    pub fn new(callers: mpsc::Receiver<Caller>, key: Arc<StaticKey>, settings: Settings, clock: Clock) -> Self {
+    pub fn new(callers: mpsc::Receiver<Caller>, entry: Mode, settings: Settings, clock: Clock) -> Self {
         Self {
             callers,
-            key,
+            entry: Some(entry),
+            replays: Replays::default(),
             settings,
             clock,
             gate: watch::channel(Gate::Open).0,
@@ -152,9 +157,10 @@ impl Lobby {
         self.gate.send_replace(Gate::Taken);
     }
 
-    /// The room is open: only its partner may come, and come back.
+    /// The room is open: only its partner may come, and come back. An invite is good for nothing more.
     pub fn close(&mut self, resume: Arc<ResumeKey>) {
         self.spare = None;
+        self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
         self.gate.send_replace(Gate::Closed);
         self.door = Some(Door { resume, replays: Replays::default() });
     }
@@ -197,7 +203,7 @@ impl Lobby {
         News::Nothing
     }
 
-    fn intruder(&mut self, from: SocketAddr) -> News {
+    fn intruder(&mut self, from: Place) -> News {
         match self.intruders.add(self.clock.now()) {
             Some(times) => News::Intruder { from, times },
             None => News::Nothing,
@@ -205,12 +211,22 @@ impl Lobby {
     }
 
     fn greet(&mut self, caller: Caller) -> News {
-        let session =
-            Session::respond(Mode::Pair(self.key.clone()), Box::new(OsRandom), self.settings, self.clock.now());
+        let Some(entry) = self.entry.clone() else { return News::Nothing };
+        let strangers = matches!(entry, Mode::Pair(_));
+        if !strangers && self.replays.knows(&caller.record) {
+            return News::Nothing;
+        }
+        let session = Session::respond(entry, Box::new(OsRandom), over(self.settings, caller.from), self.clock.now());
         let from = caller.from;
-        let line = Box::new(Line::new(caller.stream, from, session, self.clock));
+        let mut line = Box::new(Line::new(caller.stream, from, session, self.clock));
         let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
-        self.admit(from, async move { greeting(line, caller.record.as_slice(), gate, waiter).await });
+        if strangers {
+            self.admit(from, async move { greeting(line, caller.record.as_slice(), gate, waiter).await });
+        } else if line.receive(caller.record.as_slice()).is_ok() {
+            // Whoever has not the invite ends here, before any costly step, and without an answer.
+            self.replays.accepted(&caller.record);
+            self.admit(from, invited(line, gate, waiter));
+        }
         News::Nothing
     }
 
@@ -221,7 +237,7 @@ impl Lobby {
             return self.intruder(caller.from);
         }
         let mode = Mode::Resume(door.resume.clone());
-        let session = Session::respond(mode, Box::new(OsRandom), self.settings, self.clock.now());
+        let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), self.clock.now());
         let mut line = Box::new(Line::new(caller.stream, caller.from, session, self.clock));
         if line.receive(caller.record.as_slice()).is_err() {
             return self.intruder(caller.from);
@@ -232,8 +248,8 @@ impl Lobby {
     }
 
     /// Makes room for one more handshake, and lets it run.
-    fn admit(&mut self, from: SocketAddr, greeting: impl Future<Output = Greeting> + Send + 'static) {
-        let block = block(from.ip());
+    fn admit(&mut self, from: Place, greeting: impl Future<Output = Greeting> + Send + 'static) {
+        let block = block(from);
         let same = |entry: &(AbortHandle, Option<IpAddr>)| entry.1.is_some() && entry.1 == block;
         if self.entries.iter().filter(|entry| same(entry)).count() >= PER_ADDRESS {
             self.evict(self.entries.iter().position(same));
@@ -241,7 +257,8 @@ impl Lobby {
         if self.entries.len() >= HANDSHAKES {
             self.evict(Some(0));
         }
-        let greeting = async move { timeout(HANDSHAKE, greeting).await.unwrap_or(Greeting::Gone) };
+        let limit = over(self.settings, from).handshake();
+        let greeting = async move { timeout(limit, greeting).await.unwrap_or(Greeting::Gone) };
         self.entries.push_back((self.tasks.spawn(greeting), block));
     }
 
@@ -252,9 +269,15 @@ impl Lobby {
     }
 }
 
+/// The settings of a session with somebody there.
+pub fn over(settings: Settings, place: Place) -> Settings {
+    Settings { tor: place.by == By::Tor, ..settings }
+}
+
 /// What counts as one address. `None`: not limited.
-fn block(address: IpAddr) -> Option<IpAddr> {
-    match address.to_canonical() {
+fn block(from: Place) -> Option<IpAddr> {
+    match from.at.ip().to_canonical() {
+        _ if from.by != By::Direct => None,
         address if address.is_loopback() => None,
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -275,6 +298,19 @@ async fn greeting(mut line: Box<Line>, record: &[u8], gate: watch::Receiver<Gate
         line.session.refuse_busy();
         let _ = timeout(REFUSAL, line.flush()).await;
         return Greeting::Busy(from);
+    }
+    while line.session.stage() == Stage::Handshake {
+        if line.move_bytes(true).await.is_err() {
+            return Greeting::Gone;
+        }
+    }
+    Greeting::Guest(line)
+}
+
+/// The rest of the handshake with whoever has the invite. Nobody is told why they do not get in.
+async fn invited(mut line: Box<Line>, gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
+    if !admitted(gate, &waiter).await {
+        return Greeting::Gone;
     }
     while line.session.stage() == Stage::Handshake {
         if line.move_bytes(true).await.is_err() {
@@ -317,7 +353,7 @@ mod tests {
 
     #[test]
     fn ipv6_counts_by_its_64_bits_and_loopback_does_not_count() {
-        let block = |text: &str| block(text.parse().unwrap());
+        let block = |text: &str| block(SocketAddr::new(text.parse().unwrap(), 1).into());
         assert_eq!(block("2001:db8:0:1::1"), block("2001:db8:0:1:ffff::2"));
         assert_ne!(block("2001:db8:0:1::1"), block("2001:db8:0:2::1"));
         assert_ne!(block("192.0.2.1"), block("192.0.2.2"));

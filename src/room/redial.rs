@@ -1,27 +1,25 @@
-//! The joiner's way back into its room after a break.
+//! The search for the host, by every way there is: with an invite, and after a break.
 //!
 //! Attempts begin at fixed times and overlap: one that waits on a dead network
-//! must not keep the next from finding a live one. The first to prove the
-//! partner wins.
+//! must not keep the next from finding a live one. Each tries all ways, the best
+//! first, with head starts. The first to prove the partner wins.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::line::{Ended, Line};
-use super::lobby::News;
-use crate::address::Address;
+use super::lobby::{News, over};
 use crate::clock::Clock;
 use crate::protocol::error::Error;
-use crate::protocol::handshake::{Mode, ResumeKey};
+use crate::protocol::handshake::Mode;
 use crate::protocol::random::OsRandom;
-use crate::protocol::session::{HANDSHAKE, Session, Settings, Stage};
-use crate::transport::dial::{self, Progress};
+use crate::protocol::session::{Session, Settings, Stage};
+use crate::transport::dial::HEAD_START;
+use crate::transport::way::{Outside, Way};
 use crate::ui::messages::Failure;
 
 /// Pauses before the attempts; the last one stays.
@@ -48,47 +46,98 @@ pub struct Attempts {
     pub failure: Option<Failure>,
 }
 
+/// What is tried by an attempt, and how.
+#[derive(Clone)]
+pub struct Search {
+    /// The ways, the best first.
+    pub ways: Vec<Way>,
+    /// How they are taken.
+    pub outside: Arc<Outside>,
+    /// What the host will know this side by.
+    pub mode: Mode,
+    /// The session's.
+    pub settings: Settings,
+    /// Who is told of each way, while there is room.
+    pub tell: Option<mpsc::Sender<Progress>>,
+    /// Why ways led nowhere.
+    pub met: Met,
+}
+
+/// Why each way that led nowhere when it was tried last did so.
+#[derive(Clone, Default)]
+pub struct Met(Arc<Mutex<Vec<Miss>>>);
+
+type Miss = (Way, Failure);
+
+impl Met {
+    fn note(&self, way: &Way, failure: Option<Failure>) {
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        met.retain(|(known, _)| known != way);
+        met.extend(failure.map(|failure| (way.clone(), failure)));
+    }
+
+    /// Why that way led nowhere, if it was tried.
+    pub fn of(&self, way: &Way) -> Option<Failure> {
+        let met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        met.iter().find(|(known, _)| known == way).map(|(_, failure)| *failure)
+    }
+}
+
+/// What happens on a way.
+pub enum Progress {
+    /// It is tried.
+    Trying(Way),
+    /// It leads nowhere.
+    Failed(Way, Failure),
+}
+
 /// Redials until somebody stops it.
 pub struct Redial {
-    address: Address,
-    /// Where the host was found before.
-    known: Vec<SocketAddr>,
-    resume: Arc<ResumeKey>,
-    settings: Settings,
+    search: Search,
     clock: Clock,
     attempts: JoinSet<Result<Box<Line>, Failure>>,
-    /// Places for handshakes.
-    shaking: Arc<Semaphore>,
-    /// Only one attempt at a time proves itself, so that the host sees one partner come back.
-    proving: Arc<Semaphore>,
+    turns: Turns,
     next_at: Duration,
+    /// One attempt only.
+    once: bool,
     state: Attempts,
     gone_since: Option<Duration>,
 }
 
 impl Redial {
     /// Begins at once, or after the pause that follows so many attempts.
-    pub fn new(
-        address: Address,
-        known: Vec<SocketAddr>,
-        resume: Arc<ResumeKey>,
-        settings: Settings,
-        clock: Clock,
-        tries: u32,
-    ) -> Self {
+    pub fn new(search: Search, clock: Clock, tries: u32) -> Self {
         Self {
-            address,
-            known,
-            resume,
-            settings,
+            search,
             clock,
             attempts: JoinSet::new(),
-            shaking: Arc::new(Semaphore::new(SHAKING)),
-            proving: Arc::new(Semaphore::new(1)),
+            turns: Turns {
+                shaking: Arc::new(Semaphore::new(SHAKING)),
+                meeting: Arc::new(Semaphore::new(1)),
+                onion: Arc::new(Semaphore::new(1)),
+                proving: Arc::new(Semaphore::new(1)),
+            },
             next_at: clock.now() + pause(tries),
+            once: false,
             state: Attempts { number: tries, failure: None },
             gone_since: None,
         }
+    }
+
+    /// One attempt, and no other.
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// Whether it is one attempt that came to nothing.
+    pub fn is_over(&self) -> bool {
+        self.once && self.state.number > 0 && self.attempts.is_empty()
+    }
+
+    /// Whether it looks for a better way than the one there is.
+    pub fn is_once(&self) -> bool {
+        self.once
     }
 
     /// How far it is.
@@ -96,9 +145,23 @@ impl Redial {
         self.state
     }
 
+    /// Whether no attempt is under way.
+    pub fn is_idle(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
     /// Whether an attempt is so far that the host may go over to it at any moment.
     pub fn is_proving(&self) -> bool {
-        self.proving.available_permits() == 0
+        self.turns.proving.available_permits() == 0
+    }
+
+    /// One more way was found. It is tried at once.
+    pub fn add(&mut self, way: Way) {
+        self.search.ways.insert(0, way.clone());
+        if self.state.number > 0 && !self.once && self.attempts.len() < AT_ONCE {
+            let search = Search { ways: vec![way], ..self.search.clone() };
+            self.attempts.spawn(attempt(search, self.turns.clone(), self.clock));
+        }
     }
 
     /// When the next attempt begins.
@@ -109,15 +172,17 @@ impl Redial {
     /// Waits for the next thing to happen. Safe to cancel.
     pub async fn next(&mut self) -> News {
         tokio::select! {
-            () = sleep(self.next_at.saturating_sub(self.clock.now())) => {
+            () = sleep(self.next_at.saturating_sub(self.clock.now())), if !self.once || self.state.number == 0 => {
                 self.begin();
                 News::Nothing
             }
             Some(ended) = self.attempts.join_next() => match ended {
                 Ok(Ok(line)) => News::Returned(line),
+                Ok(Err(_)) if self.once => News::Nothing,
                 Ok(Err(failure)) => self.failed(failure),
                 Err(_) => News::Nothing,
             },
+            else => std::future::pending().await,
         }
     }
 
@@ -128,26 +193,12 @@ impl Redial {
             return;
         }
         // A host whose address changes is found by its name, one whose name is not found where it was.
-        let by_name = self.state.number.is_multiple_of(2) && self.address.host.parse::<IpAddr>().is_err();
-        let (address, known) = (by_name.then(|| self.address.clone()), self.known.clone());
-        let (resume, settings, clock) = (self.resume.clone(), self.settings, self.clock);
-        let (shaking, proving) = (self.shaking.clone(), self.proving.clone());
-        self.attempts.spawn(async move {
-            let addresses = match address {
-                Some(address) => dial::lookup(&address).await.map_err(|_| Failure::Lookup)?,
-                None => known,
-            };
-            let stream = connect(addresses).await?;
-            // One that waited would find its connection closed by the host, and take that for a refusal.
-            let _place = shaking.try_acquire().map_err(|_| Failure::NoAnswer)?;
-            let from = stream.peer_addr().map_err(|_| Failure::Broke)?;
-            let session = Session::initiate(Mode::Resume(resume), Box::new(OsRandom), settings, clock.now());
-            let line = Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
-            match timeout(HANDSHAKE, prove(line, &proving)).await {
-                Ok(proved) => proved,
-                Err(_) => Err(Failure::NoAnswer),
-            }
-        });
+        let named = |way: &Way| matches!(way, Way::Name(_));
+        let by_name = self.state.number.is_multiple_of(2) && self.search.ways.iter().any(named);
+        let both = self.search.ways.iter().any(|way| matches!(way, Way::Direct(_)));
+        let mut search = self.search.clone();
+        search.ways.retain(|way| !both || matches!(way, Way::Relay(_)) || named(way) == by_name);
+        self.attempts.spawn(attempt(search, self.turns.clone(), self.clock));
     }
 
     fn failed(&mut self, failure: Failure) -> News {
@@ -171,18 +222,91 @@ fn pause(tries: u32) -> Duration {
     PAUSES.get(tries as usize).or(PAUSES.last()).copied().unwrap_or_default()
 }
 
-async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
-    let refused = Arc::new(Mutex::new(true));
-    let note = refused.clone();
-    let dialing = dial::dial(addresses, move |progress| {
-        if let Progress::Failed(_, error) = progress {
-            let mut refused = note.lock().unwrap_or_else(PoisonError::into_inner);
-            *refused &= error.kind() == std::io::ErrorKind::ConnectionRefused;
+/// Whose turn it is among attempts that overlap.
+#[derive(Clone)]
+struct Turns {
+    /// Places for handshakes.
+    shaking: Arc<Semaphore>,
+    /// One place at a relay.
+    meeting: Arc<Semaphore>,
+    /// One on the way to an onion service.
+    onion: Arc<Semaphore>,
+    /// Only one attempt at a time proves itself, so that the host sees one partner come.
+    proving: Arc<Semaphore>,
+}
+
+/// Tries all ways, each with a head start over the next. Why it failed speaks for the end of the host's program only
+/// if every way does.
+async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Failure> {
+    let mut waiting = search.ways.clone().into_iter();
+    let mut tries = JoinSet::new();
+    let mut result = None;
+    loop {
+        let begun = waiting.next();
+        if let Some(way) = begun.clone() {
+            tries.spawn(one(way, search.clone(), turns.clone(), clock));
         }
-    });
-    let stream = dialing.await;
-    let refused = *refused.lock().unwrap_or_else(PoisonError::into_inner);
-    stream.ok_or(if refused { Failure::Refused } else { Failure::NoAnswer })
+        if tries.is_empty() {
+            return Err(result.unwrap_or(Failure::NoAnswer));
+        }
+        tokio::select! {
+            Some(done) = tries.join_next() => match done {
+                Ok(Ok(line)) => return Ok(line),
+                Ok(Err(failure)) => result = Some(worse(result, failure)),
+                Err(_) => {}
+            },
+            () = sleep(HEAD_START), if begun.is_some() => {}
+        }
+    }
+}
+
+/// What two failures come to: what says least about the host's program, and last that it is gone.
+fn worse(before: Option<Failure>, failure: Failure) -> Failure {
+    let weight = |failure| match failure {
+        Failure::Refused => 0,
+        Failure::NotThem => 1,
+        _ => 2,
+    };
+    before.filter(|before| weight(*before) > weight(failure)).unwrap_or(failure)
+}
+
+async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Failure> {
+    let tell = |progress| {
+        if let Some(tell) = &search.tell {
+            let _ = tell.try_send(progress);
+        }
+    };
+    tell(Progress::Trying(way.clone()));
+    let result = take(&way, &search, &turns, clock).await;
+    search.met.note(&way, result.as_ref().err().copied());
+    if let Err(failure) = &result {
+        tell(Progress::Failed(way, *failure));
+    }
+    result
+}
+
+async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Line>, Failure> {
+    let _turn = match way {
+        // Two of one side at a relay do not meet, but the partner could meet the one that is given up.
+        Way::Relay(_) => Some(turns.meeting.acquire().await),
+        Way::Onion(..) => Some(turns.onion.acquire().await),
+        Way::Direct(_) | Way::Name(_) => None,
+    };
+    let (stream, from) = way.take(&search.outside).await.map_err(|error| match (way, error.kind()) {
+        (Way::Onion(..), std::io::ErrorKind::NetworkUnreachable) => Failure::NoTor,
+        (_, std::io::ErrorKind::ConnectionRefused) => Failure::Refused,
+        (_, std::io::ErrorKind::NotFound) => Failure::Lookup,
+        _ => Failure::NoAnswer,
+    })?;
+    // One that waited would find its connection closed by the host, and take that for a refusal.
+    let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| Failure::NoAnswer)?) } else { None };
+    let settings = over(search.settings, from);
+    let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock.now());
+    let line = Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
+    match timeout(settings.handshake(), prove(line, &turns.proving)).await {
+        Ok(proved) => proved,
+        Err(_) => Err(Failure::NoAnswer),
+    }
 }
 
 /// The handshake. Record 3 goes out only when no other attempt is that far.

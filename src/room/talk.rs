@@ -5,12 +5,16 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::sync::mpsc;
 
 use super::files;
+use super::host::news;
+use super::join::{Road, search};
 use super::line::{Ended, Line};
 use super::lobby::News;
 use super::redial::Redial;
-use super::{Confirm, Errand, Outcome, Road, Room, news, reason, search};
+use super::{Confirm, Errand, Outcome, Room, reason};
+use crate::address::By;
 use crate::protocol::delivery::Refusal;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::handshake::SUITE;
@@ -20,7 +24,7 @@ use crate::protocol::session::{Event, Stage};
 use crate::transport::dial;
 use crate::ui::commands::Command;
 use crate::ui::interface::{Action, Ask, Seat, Show, Shown};
-use crate::ui::messages::{Fault, LineFault, LineState, PairingFault, Standing, Status, Who};
+use crate::ui::messages::{Fault, Finding, LineFault, LineState, PairingFault, Standing, Status, Trust, Who};
 use crate::ui::printable::Printable;
 use crate::ui::time::local_time;
 
@@ -51,6 +55,7 @@ struct Talk<'a> {
     line: &'a mut Line,
     seen: Stage,
     checked: bool,
+    trust: Trust,
     /// Why the pairing failed, by our own side.
     failure: Option<PairingFault>,
     opened_at: String,
@@ -98,6 +103,8 @@ enum Moved {
     Screen(bool),
     News(News),
     File(files::News),
+    /// The doctor's, or that it is done.
+    Finding(Option<Finding>),
     Signal,
     Time,
 }
@@ -108,6 +115,7 @@ impl Room {
             line,
             seen: Stage::Established,
             checked: false,
+            trust: Trust::No,
             failure: None,
             opened_at: String::new(),
             waiting: 0,
@@ -143,11 +151,12 @@ impl Room {
     /// Tells and asks the user what the session's own steps have brought about.
     fn observe(&mut self, talk: &mut Talk<'_>) {
         let stage = talk.line.session.stage();
-        if stage == Stage::Confirming && talk.seen == Stage::Established && talk.line.is_flushed() {
+        let invited = talk.line.session.is_invited();
+        if stage == Stage::Confirming && talk.seen == Stage::Established && talk.line.is_flushed() && !invited {
             talk.seen = stage;
             self.show_code(talk.line);
         }
-        if talk.line.session.is_confirmed() && !talk.checked {
+        if talk.line.session.is_confirmed() && !talk.checked && !invited {
             talk.checked = true;
             self.ask(Ask::Nothing, None);
             if stage == Stage::Confirming {
@@ -156,6 +165,8 @@ impl Room {
         }
         if stage == Stage::Open && talk.seen != Stage::Open {
             talk.seen = stage;
+            talk.checked = true;
+            talk.trust = if invited { Trust::Invite } else { Trust::Code };
             talk.opened_at = local_time(Duration::ZERO);
             self.opened = true;
             talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
@@ -185,13 +196,19 @@ impl Room {
         {
             self.tell(Status::LineBack { after: now.saturating_sub(broken_at), waiting: talk.waiting });
         }
-        let quiet = stage == Stage::Open && now >= talk.line.session.last_received() + QUIET;
+        let after = talk.line.session.settings().stretch(QUIET);
+        let quiet = stage == Stage::Open && now >= talk.line.session.last_received() + after;
         if quiet && !talk.quiet_told {
-            self.tell(Status::LineQuiet { seconds: QUIET.as_secs() });
+            self.tell(Status::LineQuiet { seconds: after.as_secs() });
         }
         talk.quiet_told = quiet;
         if stage == Stage::Open {
             self.probe(talk, now);
+        } else if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key())
+            && stage == Stage::Away
+            && road.redial.as_ref().is_some_and(Redial::is_over)
+        {
+            road.search(resume, self.options.settings, self.clock);
         }
         if talk.close_at.is_some_and(|at| now >= at) {
             talk.close_at = None;
@@ -217,9 +234,16 @@ impl Room {
     /// The joiner looks for a better connection when it has reason to doubt the one it has.
     fn probe(&mut self, talk: &mut Talk<'_>, now: Duration) {
         let Some(road) = &mut self.road else { return };
-        if now < talk.line.session.in_doubt_since() + PROBE {
+        if now < talk.line.session.in_doubt_since() + talk.line.session.settings().stretch(PROBE) {
             // Nobody needs the search any more, unless the partner is about to follow it.
-            road.redial = road.redial.take().filter(Redial::is_proving);
+            road.redial =
+                road.redial.take().filter(|redial| redial.is_proving() || redial.is_once() && !redial.is_over());
+            if talk.line.from.by != By::Direct
+                && now >= road.better_at
+                && let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key())
+            {
+                road.search_better(resume, self.options.settings, self.clock);
+            }
         } else if let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key()) {
             road.search(resume, self.options.settings, self.clock);
         }
@@ -246,7 +270,7 @@ impl Room {
         }
         let standing = Standing {
             partner: talk.line.from,
-            verified: talk.seen == Stage::Open,
+            trust: talk.trust,
             round_trip: session.round_trip(),
             epoch: session.epoch().map(|(number, _)| number),
             line: self.line_state(talk, now),
@@ -276,7 +300,7 @@ impl Room {
     fn line_state(&self, talk: &Talk<'_>, now: Duration) -> LineState {
         let heard = talk.line.session.last_received();
         match (talk.line.session.stage(), &self.road) {
-            (Stage::Open, _) if now >= heard + QUIET => LineState::Quiet(heard),
+            (Stage::Open, _) if now >= heard + talk.line.session.settings().stretch(QUIET) => LineState::Quiet(heard),
             (Stage::Away | Stage::Resuming, Some(Road { redial: Some(redial), .. })) => LineState::Redialing {
                 number: redial.state().number,
                 next: redial.next_at(),
@@ -317,10 +341,11 @@ impl Room {
     async fn wait(&mut self, talk: &mut Talk<'_>) -> Moved {
         let open = talk.line.session.stage() == Stage::Open;
         let heard = talk.line.session.last_received();
-        let quiet = (open && !talk.quiet_told).then_some(heard + QUIET);
+        let settings = talk.line.session.settings();
+        let quiet = (open && !talk.quiet_told).then_some(heard + settings.stretch(QUIET));
         let look = (open && self.road.is_some()).then_some(talk.look_at);
         let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none()))
-            .then_some(talk.line.session.in_doubt_since() + PROBE);
+            .then_some(talk.line.session.in_doubt_since() + settings.stretch(PROBE));
         // A disk that stands still must not keep texts waiting: then reading goes on, slowly.
         let behind = !self.files.keeps_up() && self.clock.now() < talk.read_at;
         let slow = behind.then_some(talk.read_at);
@@ -328,7 +353,7 @@ impl Room {
         let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
         let items = talk.line.session.wants_items();
-        let Self { ui, lobby, road, signals, show, unshown, input, files, .. } = self;
+        let Self { ui, lobby, road, signals, show, unshown, input, files, examined, .. } = self;
         // In a pipe the next line is read only when it can be taken.
         let ready = ui.seat.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
         let listen = ui.seat.is_person() || !input.ended && ready;
@@ -344,6 +369,7 @@ impl Room {
             news = news(lobby) => Moved::News(news),
             news = search(road) => Moved::News(news),
             news = files.next(items) => Moved::File(news),
+            finding = finding(examined) => Moved::Finding(finding),
             () = signals.recv() => Moved::Signal,
             () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
         }
@@ -375,6 +401,8 @@ impl Room {
                 return Some(Outcome::Local(Fault::System(Printable::line("a thread of the interface ended"))));
             }
             Moved::File(news) => self.files.hear(news, &mut talk.line.session),
+            Moved::Finding(Some(finding)) => self.tell(Status::Finding(finding)),
+            Moved::Finding(None) => self.examined = None,
             Moved::Screen(true) | Moved::Time => {}
             Moved::News(news) => return self.hear_of_partner(news, talk),
             Moved::Signal if talk.seen == Stage::Open => {
@@ -391,8 +419,14 @@ impl Room {
         match news {
             News::Returned(line) => {
                 let heard = talk.line.session.last_received();
+                let open = talk.line.session.stage() == Stage::Open;
+                let better = open && self.road.as_ref().is_some_and(Road::is_bettered);
                 if talk.line.replace(*line) {
-                    talk.broken_at.get_or_insert(heard);
+                    if better {
+                        self.tell(Status::BetterWay(talk.line.from));
+                    } else {
+                        talk.broken_at.get_or_insert(heard);
+                    }
                     if let Some(road) = &mut self.road {
                         road.arrived(self.clock.now());
                     }
@@ -404,6 +438,11 @@ impl Room {
                     && let Some(failure) = attempts.failure
                 {
                     self.tell(Status::RedialFailed { number: attempts.number, failure });
+                }
+            }
+            News::Found(at) => {
+                if let Some(road) = &mut self.road {
+                    road.found(at);
                 }
             }
             News::HostGone => return Some(Outcome::Gone { waiting: talk.waiting }),
@@ -447,7 +486,7 @@ impl Room {
         talk.broken_at.get_or_insert(talk.line.session.last_received());
         // It may be under way since the line was quiet.
         if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key())
-            && road.redial.is_none()
+            && road.redial.as_ref().is_none_or(|redial| redial.is_once() && !redial.is_proving())
         {
             road.search(resume, self.options.settings, self.clock);
         }
@@ -512,8 +551,17 @@ impl Room {
                 Some(Verdict::NotACode) => self.ask_code(Status::NotACode),
                 Some(Verdict::Right) | None => {}
             },
+            Action::Judged { same: false } | Action::Compared { same: Some(false), .. } => {
+                self.fail(talk, PairingFault::Different);
+            }
+            Action::Judged { same: true } | Action::Compared { same: Some(true), .. }
+                if talk.trust == Trust::Invite =>
+            {
+                talk.trust = Trust::Voice;
+                self.tell(Status::Compared);
+            }
+            Action::Judged { same: true } => self.act(Action::Command(Command::Code), talk),
             Action::Compared { same: Some(true), .. } => session.compared(true),
-            Action::Compared { same: Some(false), .. } => self.fail(talk, PairingFault::Different),
             Action::Compared { same: None, .. } => self.ask_code(Status::NeitherWord),
             Action::Next { .. } if self.lobby.is_some() => self.fail(talk, PairingFault::Skipped),
             Action::Next { .. } => self.ask_code(Status::NotACode),
@@ -538,7 +586,8 @@ impl Room {
             }
             Action::Command(Command::Code) => {
                 if let Some(code) = session.code() {
-                    self.tell(Status::CodeAgain { own: code.own.clone(), partner: code.partner.clone() });
+                    let (own, partner) = (code.own.clone(), code.partner.clone());
+                    self.tell(Status::CodeAgain { own, partner, trust: talk.trust });
                 } else {
                     self.tell(Status::NoLine);
                 }
@@ -548,6 +597,7 @@ impl Room {
                     let now = self.clock.now();
                     let epoch = session.epoch();
                     self.tell(Status::Who(Who {
+                        trust: talk.trust,
                         partner: talk.line.from,
                         line: self.line_state(talk, now),
                         now,
@@ -559,6 +609,10 @@ impl Room {
                         waiting: talk.waiting,
                     }));
                 }
+            }
+            Action::Command(Command::Doctor) => {
+                let broken = talk.line.session.stage() != Stage::Open;
+                self.examine(talk.line.from, broken);
             }
             Action::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Status::NeedsScreen),
             Action::Send(paths) => paths.into_iter().for_each(|path| self.files.send(path)),
@@ -592,12 +646,21 @@ impl Room {
     }
 }
 
+/// What the doctor has found, while it looks.
+async fn finding(examined: &mut Option<mpsc::Receiver<Finding>>) -> Option<Finding> {
+    match examined {
+        Some(examined) => examined.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Sends what is left, BYE last. `false` if it could not be sent in time.
 async fn say_bye(line: &mut Line, cover: Option<Duration>) -> bool {
+    let farewell = line.session.settings().stretch(FAREWELL);
     let sent =
-        tokio::time::timeout(FAREWELL + cover.unwrap_or_default(), line.flush()).await.is_ok_and(|sent| sent.is_ok());
+        tokio::time::timeout(farewell + cover.unwrap_or_default(), line.flush()).await.is_ok_and(|sent| sent.is_ok());
     if sent {
-        let _ = tokio::time::timeout(FAREWELL, line.close()).await;
+        let _ = tokio::time::timeout(farewell, line.close()).await;
     }
     sent
 }

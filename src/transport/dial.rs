@@ -13,7 +13,7 @@ use crate::address::Address;
 /// For a lookup, and for each attempt to connect.
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// Head start of one attempt over the next (RFC 8305, section 5).
-const HEAD_START: Duration = Duration::from_millis(250);
+pub const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses of one host that are tried.
 pub const ADDRESSES: usize = 16;
 
@@ -64,7 +64,21 @@ pub fn is_own(address: IpAddr) -> bool {
     own.is_empty() || own.iter().any(|interface| interface.ip() == address.to_canonical())
 }
 
-async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+/// Connects to the first address of a host that answers, one after the other.
+pub async fn reach(address: &Address) -> io::Result<(TcpStream, SocketAddr)> {
+    let found = lookup(address).await.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
+    let mut last = io::ErrorKind::NotFound.into();
+    for at in found {
+        match connect(at).await {
+            Ok(stream) => return Ok((stream, at)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Connects to one address, within [`CONNECT`].
+pub async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     let stream =
         timeout(CONNECT, TcpStream::connect(to)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     // On Linux a connection to a free local port can end up connected to itself.

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,7 +17,8 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::address::{Scope, scope};
+use super::way::{Outside, TOR, Way};
+use crate::address::{Address, By, Place, Scope, scope};
 use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
 
 /// Connections that have not sent a whole record yet.
@@ -24,6 +26,10 @@ pub const POOL: usize = 256;
 /// From the accept to the last byte of record 1.
 pub const RECORD_1: Duration = Duration::from_secs(5);
 const BACKLOG: i32 = 1024;
+/// Pause before the next wait at a relay where somebody came.
+const AGAIN: Duration = Duration::from_millis(250);
+/// Pause before the next wait at a relay that is not there.
+const LATER: Duration = Duration::from_secs(2);
 /// Pause when the system has no descriptor or memory for one more connection.
 const SHORTAGE: Duration = Duration::from_millis(100);
 /// Ports tried until both address families have the same free one.
@@ -34,7 +40,7 @@ pub struct Caller {
     /// The connection.
     pub stream: TcpStream,
     /// Where it comes from.
-    pub from: SocketAddr,
+    pub from: Place,
     /// Record 1, unchecked but for its length.
     pub record: Record,
 }
@@ -112,7 +118,9 @@ pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
 }
 
 /// Accepts for ever and passes on whoever has sent a whole record.
-pub async fn accept(listeners: Vec<TcpListener>, callers: mpsc::Sender<Caller>) {
+///
+/// `by` says what leads to these sockets.
+pub async fn accept(listeners: Vec<TcpListener>, by: By, callers: mpsc::Sender<Caller>) {
     let mut tasks = JoinSet::new();
     let mut pool: VecDeque<AbortHandle> = VecDeque::with_capacity(POOL);
     loop {
@@ -124,16 +132,13 @@ pub async fn accept(listeners: Vec<TcpListener>, callers: mpsc::Sender<Caller>) 
             }
         };
         match accepted {
-            Ok((mut stream, from)) => {
+            Ok((stream, from)) => {
                 if pool.len() >= POOL {
                     evict(&mut pool);
                 }
                 let callers = callers.clone();
-                pool.push_back(tasks.spawn(async move {
-                    if let Ok(Some(record)) = timeout(RECORD_1, first_record(&mut stream)).await {
-                        let _ = callers.send(Caller { stream, from, record }).await;
-                    }
-                }));
+                let from = Place { by, ..from.into() };
+                pool.push_back(tasks.spawn(receive(stream, from, callers)));
             }
             Err(error) if is_shortage(&error) => {
                 evict(&mut pool);
@@ -142,6 +147,33 @@ pub async fn accept(listeners: Vec<TcpListener>, callers: mpsc::Sender<Caller>) 
             // One connection that ended before it was accepted.
             Err(_) => {}
         }
+    }
+}
+
+/// Waits at a relay for ever, and passes on whoever comes there and has sent a whole record.
+pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, callers: mpsc::Sender<Caller>) {
+    let mut tasks = JoinSet::new();
+    let way = Way::Relay(relay);
+    loop {
+        let waited = tokio::select! {
+            waited = way.wait(&outside) => waited,
+            Some(_) = tasks.join_next() => continue,
+        };
+        match waited {
+            Ok((stream, from)) => {
+                tasks.spawn(receive(stream, from, callers.clone()));
+                sleep(AGAIN).await;
+            }
+            Err(_) => sleep(LATER).await,
+        }
+    }
+}
+
+/// Passes on whoever sends a whole record in time.
+async fn receive(mut stream: TcpStream, from: Place, callers: mpsc::Sender<Caller>) {
+    let limit = if from.by == By::Tor { RECORD_1 * TOR } else { RECORD_1 };
+    if let Ok(Some(record)) = timeout(limit, first_record(&mut stream)).await {
+        let _ = callers.send(Caller { stream, from, record }).await;
     }
 }
 

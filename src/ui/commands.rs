@@ -9,6 +9,8 @@ pub enum Command {
     Help,
     /// With whom, how.
     Who,
+    /// What the room stands on, and what can be done about it.
+    Doctor,
     /// The pairing code again.
     Code,
     /// Looks for a text on the screen.
@@ -35,13 +37,14 @@ pub enum Command {
 
 impl Command {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Help,
         Self::Send,
         Self::Get,
         Self::Decline,
         Self::Cancel,
         Self::Who,
+        Self::Doctor,
         Self::Code,
         Self::Find,
         Self::Clear,
@@ -56,6 +59,7 @@ impl Command {
         match self {
             Self::Help => "help",
             Self::Who => "who",
+            Self::Doctor => "doctor",
             Self::Code => "code",
             Self::Find => "find",
             Self::Clear => "clear",
@@ -73,7 +77,7 @@ impl Command {
 
 impl Command {
     fn takes_argument(self) -> bool {
-        matches!(self, Self::Find | Self::Send)
+        matches!(self, Self::Find | Self::Send | Self::Code)
     }
 }
 

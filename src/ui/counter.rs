@@ -18,15 +18,20 @@ const ANSWER: usize = 256;
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
 
-/// Starts both threads. Fails without a terminal: nobody could check the code.
-pub fn start(lang: Lang) -> io::Result<Ui> {
-    let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+/// Starts both threads. Fails without a terminal where somebody must check the code.
+pub fn start(lang: Lang, code: bool) -> io::Result<Ui> {
+    let terminal = match OpenOptions::new().read(true).write(true).open("/dev/tty") {
+        Err(_) if !code => rustix::io::dup(rustix::stdio::stderr())?.into(),
+        terminal => terminal?,
+    };
     let (act, actions) = mpsc::channel(1);
     let (tell, shown) = mpsc::channel(64);
     let (screen, show) = mpsc::channel(64);
     let asked = Arc::new(Asked::default());
-    let reader = Reader { asked: Arc::clone(&asked), act: act.clone(), terminal: terminal.try_clone()? };
-    std::thread::spawn(move || reader.run());
+    if code {
+        let reader = Reader { asked: Arc::clone(&asked), act: act.clone(), terminal: terminal.try_clone()? };
+        std::thread::spawn(move || reader.run());
+    }
     let writer = Writer { lang, asked, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
     std::thread::spawn(move || writer.run(show, &tell));
     Ok(Ui { actions, shown, screen, seat: Seat::Counter })

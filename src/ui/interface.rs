@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::commands::{Command, paths};
-use super::messages::{Fault, Standing, Status};
+use super::messages::{Fault, Standing, Status, compared};
 use super::printable::Printable;
 use crate::protocol::delivery::Incoming;
 
@@ -58,6 +58,11 @@ pub enum Action {
     Command(Command),
     /// Files and folders to send.
     Send(Vec<PathBuf>),
+    /// The code of an open room was compared.
+    Judged {
+        /// Whether it is the same on both screens.
+        same: bool,
+    },
     /// A command nobody knows.
     UnknownCommand(Printable),
     /// Ctrl-C at the prompt.
@@ -69,6 +74,9 @@ pub enum Action {
 impl Action {
     /// A command, and what was typed after it.
     pub fn of(command: Command, argument: &str) -> Self {
+        if let (Command::Code, Some(same)) = (command, compared(argument)) {
+            return Self::Judged { same };
+        }
         let home = std::env::home_dir();
         match paths(argument, home.as_deref()) {
             Some(paths) if command == Command::Send && !paths.is_empty() => Self::Send(paths),

@@ -16,7 +16,9 @@ use super::asked::Asked;
 use super::commands::Command;
 use super::input::{Line, read_line};
 use super::interface::{Action, Seat, Show, Shown, Ui};
-use super::messages::{Failure, Fault, Lang, LineFault, LineState, Standing, Status, Who};
+use super::messages::{
+    Failure, Fault, Finding, Lang, LineFault, LineState, MapFault, Standing, Status, Trust, Verdict, Who,
+};
 use super::printable::{Printable, is_writable};
 use crate::address::Scope;
 use crate::clock::Clock;
@@ -118,8 +120,9 @@ fn standing(standing: &Standing) -> Value {
     let [sending, receiving] = standing.files;
     json!({
         "event": "standing",
-        "address": standing.partner,
-        "verified": standing.verified,
+        "address": standing.partner.to_string(),
+        "verified": matches!(standing.trust, Trust::Code | Trust::Voice),
+        "invited": standing.trust == Trust::Invite,
         "line": line(&standing.line),
         "round_trip_ms": standing.round_trip.map(millis),
         "epoch": standing.epoch,
@@ -150,6 +153,7 @@ fn name_of_failure(failure: Failure) -> &'static str {
         Failure::NoAnswer => "no_answer",
         Failure::Refused => "refused",
         Failure::NotThem => "not_them",
+        Failure::NoTor => "no_tor",
         Failure::Broke => "broke",
     }
 }
@@ -160,6 +164,22 @@ fn name_of_scope(scope: Scope) -> &'static str {
         Scope::Local => "own_network",
         Scope::Machine => "this_machine",
     }
+}
+
+/// Writes what the doctor has found, in the words of programs.
+pub fn print_finding(found: &Finding, _: Lang) -> io::Result<()> {
+    write(&finding(found))
+}
+
+fn finding(finding: &Finding) -> Value {
+    let (why, next) = finding.words(Lang::En);
+    let verdict = match finding.verdict() {
+        Verdict::Works => "works",
+        Verdict::Not => "does_not_work",
+        Verdict::Unknown => "unknown",
+    };
+    let (name, of) = (finding.name(), finding.of().map(Printable::as_str));
+    json!({"event": "finding", "what": name, "name": of, "verdict": verdict, "why": why, "next": next})
 }
 
 /// What a status says, where so many of our texts were shown.
@@ -174,11 +194,34 @@ fn event(status: &Status, shown: usize) -> Value {
             json!({"event": "reach", "addresses": addresses, "port": port})
         }
         Status::LookingUp(host) => json!({"event": "looking_up", "host": host.as_str()}),
-        Status::Trying(address) => json!({"event": "trying", "address": address}),
-        Status::TryFailed(address, why) => json!({"event": "try_failed", "address": address, "why": why.as_str()}),
-        Status::Handshake(address) => json!({"event": "connected", "address": address}),
-        Status::Caller(address) => json!({"event": "caller", "address": address}),
-        Status::ToldBusy { from, times } => json!({"event": "told_busy", "address": from, "times": times}),
+        Status::Trying(address) => json!({"event": "trying", "address": address.as_str()}),
+        Status::TryFailed(address, why) => {
+            json!({"event": "try_failed", "address": address.as_str(), "why": why.as_str()})
+        }
+        Status::BetterWay(place) => json!({"event": "better_way", "address": place.to_string()}),
+        Status::Finding(found) => finding(found),
+        Status::Announced => json!({"event": "announced"}),
+        Status::NoLan(why) => json!({"event": "no_lan", "why": why.as_str()}),
+        Status::NoTor(why) => json!({"event": "no_tor", "why": why.as_str()}),
+        Status::Mapping => json!({"event": "mapping"}),
+        Status::Mapped(at) => json!({"event": "mapped", "address": at}),
+        Status::NotMapped(MapFault::Useless(ip)) => json!({"event": "not_mapped", "why": "useless", "address": ip}),
+        Status::NotMapped(why) => json!({"event": "not_mapped", "why": match why {
+            MapFault::NoRouter => "no_router",
+            MapFault::NoAnswer => "no_answer",
+            _ => "refused",
+        }}),
+        Status::Tor { percent } => json!({"event": "tor", "percent": percent}),
+        Status::WayFailed(way, failure) => {
+            json!({"event": "try_failed", "address": way.as_str(), "why": name_of_failure(*failure)})
+        }
+        Status::Invite { line, ways, .. } => {
+            let ways: Vec<_> = ways.iter().map(Printable::as_str).collect();
+            json!({"event": "invite", "invite": line.as_str(), "ways": ways})
+        }
+        Status::Handshake(address) => json!({"event": "connected", "address": address.to_string()}),
+        Status::Caller(address) => json!({"event": "caller", "address": address.to_string()}),
+        Status::ToldBusy { from, times } => json!({"event": "told_busy", "address": from.to_string(), "times": times}),
         Status::Code { own, can_skip } => json!({"event": "code", "own": own.to_string(), "can_skip": can_skip}),
         Status::BothHalves { own, partner, emoji, can_skip } => json!({
             "event": "compare",
@@ -197,7 +240,7 @@ fn event(status: &Status, shown: usize) -> Value {
         Status::RunFailed { from, why, pause } => {
             let (error, _) = Fault::Pairing(*why).text(Lang::En);
             let alarm = why.is_alarm();
-            json!({"event": "run_failed", "address": from, "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
+            json!({"event": "run_failed", "address": from.to_string(), "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
         }
         Status::Shown { waiting, .. } => {
             json!({"event": "shown", "up_to": shown.saturating_sub(1), "waiting": waiting})
@@ -206,7 +249,8 @@ fn event(status: &Status, shown: usize) -> Value {
         Status::Full { waiting } => json!({"event": "refused", "why": "full", "waiting": waiting}),
         Status::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
         Status::UnknownCommand(name) => json!({"event": "refused", "why": "unknown_command", "command": name.as_str()}),
-        Status::CodeAgain { own, partner } => {
+        Status::Compared => json!({"event": "compared"}),
+        Status::CodeAgain { own, partner, .. } => {
             json!({"event": "code_again", "own": own.to_string(), "partner": partner.to_string()})
         }
         Status::Who(who) => who_event(who),
@@ -232,7 +276,7 @@ fn event(status: &Status, shown: usize) -> Value {
             json!({"event": "line_back", "after_seconds": after.as_secs_f64(), "waiting": waiting})
         }
         Status::Waiting { waiting } => json!({"event": "waiting", "waiting": waiting}),
-        Status::Intruder { from, times } => json!({"event": "intruder", "address": from, "times": times}),
+        Status::Intruder { from, times } => json!({"event": "intruder", "address": from.to_string(), "times": times}),
         Status::Rekey => json!({"event": "rekey"}),
         Status::NoLine => json!({"event": "no_line"}),
         Status::TimeIsUp => json!({"event": "time_is_up"}),
@@ -243,7 +287,7 @@ fn event(status: &Status, shown: usize) -> Value {
 fn who_event(who: &Who) -> Value {
     json!({
         "event": "who",
-        "address": who.partner,
+        "address": who.partner.to_string(),
         "line": line(&who.line),
         "suite": who.suite,
         "own_key": who.local,
@@ -299,6 +343,7 @@ impl Reader {
             "compare" => Action::Compared { question, same: fields.get("same").and_then(Value::as_bool) },
             "next" => Action::Next { question },
             "who" => Action::Command(Command::Who),
+            "doctor" => Action::Command(Command::Doctor),
             "code" => Action::Command(Command::Code),
             "rekey" => Action::Command(Command::Rekey),
             "send" => match fields.remove("paths") {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::asked::Asked;
 use super::interface::{Seat, Ui};
-use super::messages::{Fault, Lang, Words};
+use super::messages::{Fault, Finding, Lang, Words};
 use reader::Reader;
 pub use terminal::ask_address;
 use terminal::{Screen, editor};
@@ -40,6 +40,11 @@ pub fn start(lang: Lang) -> Ui {
         None => reader.pipe(),
     });
     Ui { actions, shown, screen, seat: if interactive { Seat::Lines } else { Seat::Pipe } }
+}
+
+/// Prints what the doctor has found.
+pub fn print_finding(finding: &Finding, lang: Lang) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", finding.text(lang))
 }
 
 /// Prints why the program ends, and what to do about it.

@@ -3,16 +3,24 @@
 //! A message is a variant; each language is one `match` over all of them, so the
 //! compiler sees to it that none is missing.
 
+mod doctor;
 mod files;
 mod screen;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use zeroize::Zeroizing;
 
 use super::emoji;
 use super::printable::Printable;
-use crate::address::{BadAddress, Scope};
+use crate::address::{BadAddress, BadProxy, Place, Scope};
+use crate::protocol::invite::BadInvite;
 use crate::protocol::pairing::{DIGITS, Half};
+pub use doctor::{Finding, Met, Nat, Verdict};
 pub use files::{FileFault, FileStatus, Progress, size};
 pub use screen::ScreenWords;
 
@@ -43,15 +51,33 @@ pub enum Status {
     /// A name is being looked up.
     LookingUp(Printable),
     /// An attempt to connect begins.
-    Trying(SocketAddr),
+    Trying(Printable),
     /// An attempt to connect failed.
-    TryFailed(SocketAddr, Printable),
+    TryFailed(Printable, Printable),
+    /// The router is asked to pass a port on.
+    Mapping,
+    /// It does.
+    Mapped(SocketAddr),
+    /// It does not.
+    NotMapped(MapFault),
+    /// The local network is told.
+    Announced,
+    /// The local network cannot be told, or searched.
+    NoLan(Printable),
+    /// How far it is into the Tor network.
+    Tor { percent: Option<u8> },
+    /// The invite goes without a way through Tor.
+    NoTor(Printable),
+    /// A way of an invite leads nowhere.
+    WayFailed(Printable, Failure),
+    /// What to give the partner, and where it leads.
+    Invite { line: Arc<Zeroizing<String>>, ways: Vec<Printable>, how: Invitation },
     /// Connected; the handshake begins.
-    Handshake(SocketAddr),
+    Handshake(Place),
     /// Somebody reached us and the handshake is done.
-    Caller(SocketAddr),
+    Caller(Place),
     /// Somebody was told that the room is taken.
-    ToldBusy { from: SocketAddr, times: u32 },
+    ToldBusy { from: Place, times: u32 },
     /// Our half of the code, to read out.
     Code { own: Half, can_skip: bool },
     /// Both halves, to compare.
@@ -71,7 +97,7 @@ pub enum Status {
     /// Nothing can be said yet.
     RoomOpen,
     /// A run failed, on the listening side.
-    RunFailed { from: SocketAddr, why: PairingFault, pause: Duration },
+    RunFailed { from: Place, why: PairingFault, pause: Duration },
     /// So many texts were shown to the partner; so many still wait.
     Shown { texts: usize, waiting: usize },
     /// A text was not taken: too long.
@@ -85,9 +111,13 @@ pub enum Status {
     /// What can be typed.
     Help,
     /// Both halves again.
-    CodeAgain { own: Half, partner: Half },
+    CodeAgain { own: Half, partner: Half, trust: Trust },
+    /// The two have compared the code of a room that was entered by an invite.
+    Compared,
     /// With whom, how.
     Who(Who),
+    /// The doctor's.
+    Finding(Finding),
     /// About files.
     File(FileStatus),
     /// Leaving, but texts are not shown yet.
@@ -104,10 +134,12 @@ pub enum Status {
     RedialFailed { number: u32, failure: Failure },
     /// The line is back after so long.
     LineBack { after: Duration, waiting: usize },
+    /// A better way was found, and the room has moved to it.
+    BetterWay(Place),
     /// A text waits for the line.
     Waiting { waiting: usize },
     /// Somebody who is not the partner tried to get into the open room.
-    Intruder { from: SocketAddr, times: u32 },
+    Intruder { from: Place, times: u32 },
     /// Fresh keys are on their way.
     Rekey,
     /// Not possible while the line is broken.
@@ -147,6 +179,19 @@ pub enum LineFault {
     },
 }
 
+/// Why the router passes no port on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MapFault {
+    /// There is no router.
+    NoRouter,
+    /// It does not answer such questions.
+    NoAnswer,
+    /// It will not.
+    Refused,
+    /// It would, but its own address cannot be reached from outside.
+    Useless(IpAddr),
+}
+
 /// Why the host was not found again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
@@ -158,6 +203,8 @@ pub enum Failure {
     Refused,
     /// Somebody listens who does not know the room.
     NotThem,
+    /// There is no way into the Tor network.
+    NoTor,
     /// The line broke again.
     Broke,
 }
@@ -182,13 +229,26 @@ pub enum LineState {
     Awaiting(Duration),
 }
 
+/// How it is known who the partner is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// It is not known yet.
+    No,
+    /// Whoever it is has the invite.
+    Invite,
+    /// Both people have checked the code, before the room opened.
+    Code,
+    /// Whoever it is had the invite, and the code was compared afterwards.
+    Voice,
+}
+
 /// How the room stands, for a screen that always shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// The partner's address.
-    pub partner: SocketAddr,
-    /// Whether both have checked the code.
-    pub verified: bool,
+    /// Where the partner is.
+    pub partner: Place,
+    /// How it is known who the partner is.
+    pub trust: Trust,
     /// How the line is.
     pub line: LineState,
     /// The last round-trip time of this connection.
@@ -201,8 +261,10 @@ pub struct Standing {
 
 /// What `/who` tells.
 pub struct Who {
-    /// The partner's address.
-    pub partner: SocketAddr,
+    /// How it is known who the partner is.
+    pub trust: Trust,
+    /// Where the partner is.
+    pub partner: Place,
     /// How the line is.
     pub line: LineState,
     /// The Noise protocol's name.
@@ -264,6 +326,20 @@ pub enum Fault {
     Lookup { host: Printable, why: Printable },
     /// No address answered.
     Unreachable(Printable),
+    /// No way of an invite led to the host.
+    NoWay,
+    /// What was given as an invite.
+    Invite(BadInvite),
+    /// An invite on the command line.
+    InviteInArguments,
+    /// A way that only somebody with an invite can take.
+    NeedsInvite,
+    /// No invite could be read.
+    InviteFile(Printable),
+    /// Tor cannot be used.
+    Tor(Printable),
+    /// What was given as a proxy.
+    Proxy(BadProxy),
     /// The host talks with somebody else.
     Busy,
     /// Ended by the user before anybody came.
@@ -308,11 +384,12 @@ impl Fault {
     /// The exit code, as documented in the README.
     pub fn code(&self) -> u8 {
         match self {
-            Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress => 2,
-            Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame => 3,
+            Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,
+            Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
+            Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
+            Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) => 5,
-            Self::NoTerminal => 2,
             Self::Files { .. } | Self::NothingCame => 6,
             Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
             Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
@@ -332,7 +409,7 @@ impl Fault {
         match self {
             Self::CommandLine(why) => two(&format!("the command line is not right: {why}"), "See `tete --help`."),
             Self::HostOptions => two(
-                "the command line is not right: --port and --bind are for the side that waits",
+                "the command line is not right: --port, --bind, --invite, --relay and --onion are for the side that waits",
                 "To join another port write HOST PORT.",
             ),
             Self::Address(BadAddress::Host) => {
@@ -342,10 +419,9 @@ impl Fault {
             Self::Address(BadAddress::NotAscii) => {
                 two("this host name has letters that DNS does not know", "Write its xn-- form, or the IP address.")
             }
-            Self::Address(BadAddress::Onion) => two(
-                "onion addresses are reached through Tor, which this version cannot do",
-                "Ask for an IP address or a host name.",
-            ),
+            Self::Address(BadAddress::Onion) => {
+                two("this is not an onion address", "It has 56 letters and digits before .onion.")
+            }
             Self::Address(BadAddress::TwoPorts) => {
                 two("there are two ports", "Give the port once: HOST:PORT or HOST PORT.")
             }
@@ -357,8 +433,41 @@ impl Fault {
             }
             Self::Unreachable(address) => two(
                 &format!("no connection to {address}"),
-                "Is tete running there, on this port? A firewall or router in between may need the port opened.",
+                "Is tete running there, on this port? A firewall or router in between may need the port opened: `tete doctor` tells more.",
             ),
+            Self::NoWay => two(
+                "none of the invite's ways led to your partner",
+                "Is their tete still running, and the invite not used yet? Ask for a new one; one that names a relay gets through most routers. `tete doctor` tells more.",
+            ),
+            Self::Invite(BadInvite::Other) => {
+                two("this is not an invite", "An invite is one long line that begins with tete1.")
+            }
+            Self::Invite(BadInvite::Damaged) => {
+                two("this invite is not whole", "A part is missing or was changed on the way. Copy all of it.")
+            }
+            Self::Invite(BadInvite::Newer) => two("this invite was made by a newer tete", "Update this one."),
+            Self::NeedsInvite => two(
+                "the command line is not right: --relay, --onion and --lan need an invite",
+                "Make one with --invite; your partner joins with it.",
+            ),
+            Self::InviteInArguments => two(
+                "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
+                "It is good for nothing now: let your partner make a new one, and paste it when `tete join` asks.",
+            ),
+            Self::InviteFile(why) => {
+                two(&format!("cannot read an invite: {why}"), "Name a file that holds it, or - for standard input.")
+            }
+            Self::Tor(why) => two(
+                &format!("no way into the Tor network: {why}"),
+                "Install tor (Debian: apt install tor), or name one that runs with --tor-control. Where Tor is blocked, pass bridges on with --tor-config.",
+            ),
+            Self::Proxy(BadProxy::Kind) => two("this kind of proxy is not known", "Write socks5://HOST:PORT."),
+            Self::Proxy(BadProxy::User) => {
+                two("the proxy's user name or password is not right", "Write socks5://USER:PASSWORD@HOST:PORT.")
+            }
+            Self::Proxy(BadProxy::Address(_)) => {
+                two("the proxy's address is not right", "Write socks5://HOST:PORT, with [ ] around an IPv6 address.")
+            }
             Self::Busy => {
                 two("they are talking with somebody else", "If that is not you, tell them by phone; then try again.")
             }
@@ -431,9 +540,10 @@ impl Fault {
         let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
         match self {
             Self::CommandLine(why) => two(&format!("命令写得不对：{why}"), "用法见 `tete --help`。"),
-            Self::HostOptions => {
-                two("命令写得不对：--port 和 --bind 是等的那一边用的", "要连别的端口，写成 主机 端口。")
-            }
+            Self::HostOptions => two(
+                "命令写得不对：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
+                "要连别的端口，写成 主机 端口。",
+            ),
             Self::Address(BadAddress::Host) => {
                 two("这不是主机名，也不是 IP 地址", "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
             }
@@ -441,16 +551,36 @@ impl Fault {
             Self::Address(BadAddress::NotAscii) => {
                 two("主机名里有 DNS 不认识的字符", "请写它的 xn-- 形式，或直接写 IP 地址。")
             }
-            Self::Address(BadAddress::Onion) => {
-                two("onion 地址要经过 Tor，这个版本还不会", "请让对方给一个 IP 地址或主机名。")
-            }
+            Self::Address(BadAddress::Onion) => two("这不是洋葱地址", "在 .onion 前面应有 56 个字母和数字。"),
             Self::Address(BadAddress::TwoPorts) => two("写了两个端口", "端口只写一次：主机:端口 或 主机 端口。"),
             Self::NoAddress => two("没有写地址", "写上主机：`tete join 主机`；在终端里运行则会问你。"),
             Self::Lookup { host, why } => two(&format!("找不到 {host}：{why}"), "看看有没有写错，网络通不通。"),
             Self::Unreachable(address) => two(
                 &format!("连不上 {address}"),
-                "对方的 tete 开着吗？端口对吗？中间的防火墙或路由器可能要放行这个端口。",
+                "对方的 tete 开着吗？端口对吗？中间的防火墙或路由器可能要放行这个端口：`tete doctor` 会说清楚。",
             ),
+            Self::NoWay => two(
+                "邀请里的路都走不通",
+                "对方的 tete 还开着吗？邀请是不是已经用过？请对方再做一个；带中转的邀请大多数路由器都挡不住。`tete doctor` 会说清楚。",
+            ),
+            Self::Invite(BadInvite::Other) => two("这不是邀请", "邀请是以 tete1 开头的一长行。"),
+            Self::Invite(BadInvite::Damaged) => two("邀请不完整", "少了一段，或者路上被改了。请整行复制。"),
+            Self::Invite(BadInvite::Newer) => two("这个邀请是更新版的 tete 做的", "请更新这边的 tete。"),
+            Self::NeedsInvite => {
+                two("命令行不对：--relay、--onion 和 --lan 要有邀请才行", "用 --invite 做一个，对方用它进来。")
+            }
+            Self::InviteInArguments => two(
+                "命令行上的邀请这台机器上谁都能看到，还会留在命令历史里",
+                "它已经作废：请对方再做一个，等 `tete join` 问你时再粘贴。",
+            ),
+            Self::InviteFile(why) => two(&format!("读不到邀请：{why}"), "请写存着邀请的文件，或用 - 表示标准输入。"),
+            Self::Tor(why) => two(
+                &format!("进不了 Tor 网络：{why}"),
+                "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁的地方，用 --tor-config 给它网桥。",
+            ),
+            Self::Proxy(BadProxy::Kind) => two("不认识这种代理", "请写 socks5://主机:端口。"),
+            Self::Proxy(BadProxy::User) => two("代理的用户名或密码不对", "请写 socks5://用户:密码@主机:端口。"),
+            Self::Proxy(BadProxy::Address(_)) => two("代理的地址不对", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
             Self::Busy => two("对方正在和别人说话", "如果那不是你，打电话告诉对方，然后再试。"),
             Self::NobodyCame => two("没等到人就结束了", "什么都没有留下。"),
             Self::NotTete(address) => {
@@ -584,6 +714,7 @@ impl Status {
             Self::LineQuiet { .. } => "line quiet".into(),
             Self::RedialFailed { .. } | Self::Waiting { .. } => return None,
             Self::File(status) if !status.is_vital() => return None,
+            Self::Invite { line, .. } => format!("invite: {}", line.as_str()),
             Self::Reach { .. } | Self::Shown { .. } | Self::Help => return None,
             other => other.english(80),
         })
@@ -609,6 +740,36 @@ impl Status {
                     rows.join("\n")
                 )
             }
+            Self::Invite { line, ways, how } => {
+                let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+                let command = match how {
+                    Invitation::Join => "tete join",
+                    Invitation::Receive => "tete receive --invite-file -",
+                    Invitation::Send => "tete send FILE --invite-file -",
+                };
+                format!(
+                    "{}Send your partner this line, over a channel that only the two of you read; they paste it into \
+                     `{command}`. It is good for one room. Whoever has it first gets in, so compare the /code later.\n\n\
+                     {}\n\nIt leads to:\n{}\nWaiting; Ctrl-C ends.",
+                    picture(line, columns),
+                    line.as_str(),
+                    ways.join("\n")
+                )
+            }
+            Self::Mapping => "asking the router for a port".into(),
+            Self::Mapped(at) => format!("the router passes {at} on to this machine"),
+            Self::NotMapped(MapFault::NoRouter) => "there is no router to ask for a port".into(),
+            Self::NotMapped(MapFault::NoAnswer) => "the router does not answer when asked for a port".into(),
+            Self::NotMapped(MapFault::Refused) => "the router passes no port on".into(),
+            Self::NotMapped(MapFault::Useless(ip)) => {
+                format!("the router would pass a port on, but stands behind another itself: {ip} cannot be reached")
+            }
+            Self::Announced => "whoever has the invite can find this machine on the local network now".into(),
+            Self::NoLan(why) => format!("the local network cannot be used: {why}"),
+            Self::Tor { percent: Some(percent) } => format!("into the Tor network: {percent} %"),
+            Self::Tor { percent: None } => "making an onion service; this takes a few seconds".into(),
+            Self::NoTor(why) => format!("no way into the Tor network: {why}. The invite goes without it."),
+            Self::WayFailed(way, failure) => format!("no way by {way}: {}", failure.of_invite(Lang::En)),
             Self::LookingUp(host) => format!("looking up {host}"),
             Self::Trying(address) => format!("trying {address}"),
             Self::TryFailed(address, why) => format!("no connection to {address}: {why}"),
@@ -654,11 +815,17 @@ impl Status {
             Self::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
             Self::NotUtf8 => "input line not sent: not UTF-8".into(),
             Self::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
-            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
-            Self::CodeAgain { own, partner } => format!("yours {own}, theirs {partner}"),
+            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+            Self::CodeAgain { own, partner, trust: Trust::Invite } => format!(
+                "yours {own}, theirs {partner}\n\
+                 Read yours to your partner by phone and let them read theirs; then type `/code same` or `/code different`."
+            ),
+            Self::CodeAgain { own, partner, .. } => format!("yours {own}, theirs {partner}"),
+            Self::Compared => "verified: nobody else is in this room".into(),
             Self::Who(who) => format!(
-                "partner at {}, verified by code, since {}\n  line          {}\n  {} + ML-KEM-768\n  epoch         {}\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
+                "partner at {}, {}, since {}\n  line          {}\n  {} + ML-KEM-768\n  epoch         {}\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
                 who.partner,
+                ScreenWords::of(Lang::En).trust(who.trust),
                 who.since,
                 who.line.english(who.now),
                 who.suite,
@@ -667,6 +834,7 @@ impl Status {
                 who.remote,
                 who.waiting
             ),
+            Self::Finding(finding) => finding.text(Lang::En),
             Self::File(status) => status.text(Lang::En),
             Self::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
             Self::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
@@ -680,6 +848,7 @@ impl Status {
             Self::RedialFailed { number, failure } => {
                 format!("attempt {number} to connect again failed: {}. Trying on.", failure.english())
             }
+            Self::BetterWay(place) => format!("a better way was found: the line now leads to {place}"),
             Self::LineBack { after, waiting: 0 } => format!("The line is back after {} s.", after.as_secs()),
             Self::LineBack { after, waiting } => {
                 format!("The line is back after {} s; {} on the way.", after.as_secs(), are(*waiting))
@@ -716,6 +885,36 @@ impl Status {
                     rows.join("\n")
                 )
             }
+            Self::Invite { line, ways, how } => {
+                let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+                let command = match how {
+                    Invitation::Join => "tete join",
+                    Invitation::Receive => "tete receive --invite-file -",
+                    Invitation::Send => "tete send 文件 --invite-file -",
+                };
+                format!(
+                    "{}把这一行通过只有你们俩看得到的途径发给对方，对方运行 `{command}` 后粘贴。\n\
+                     它只能开一次房间。谁先拿到谁就能进来，所以之后请用 /code 核对。\n\n\
+                     {}\n\n它通向：\n{}\n正在等；按 Ctrl-C 结束。",
+                    picture(line, columns),
+                    line.as_str(),
+                    ways.join("\n")
+                )
+            }
+            Self::Mapping => "正在向路由器要一个端口".into(),
+            Self::Mapped(at) => format!("路由器把 {at} 转到这台机器"),
+            Self::NotMapped(MapFault::NoRouter) => "没有可以问的路由器".into(),
+            Self::NotMapped(MapFault::NoAnswer) => "路由器不回答端口请求".into(),
+            Self::NotMapped(MapFault::Refused) => "路由器不肯转发端口".into(),
+            Self::NotMapped(MapFault::Useless(ip)) => {
+                format!("路由器愿意转发端口，但它自己也在别的路由器后面：{ip} 从外面到不了")
+            }
+            Self::Announced => "局域网里有邀请的人现在能找到这台机器".into(),
+            Self::NoLan(why) => format!("用不了局域网：{why}"),
+            Self::Tor { percent: Some(percent) } => format!("正在进入 Tor 网络：{percent} %"),
+            Self::Tor { percent: None } => "正在建立洋葱服务，要几秒钟".into(),
+            Self::NoTor(why) => format!("进不了 Tor 网络：{why}。邀请里没有这条路。"),
+            Self::WayFailed(way, failure) => format!("{way} 走不通：{}", failure.of_invite(Lang::Zh)),
             Self::LookingUp(host) => format!("正在查找 {host}"),
             Self::Trying(address) => format!("正在连接 {address}"),
             Self::TryFailed(address, why) => format!("连不上 {address}：{why}"),
@@ -752,11 +951,17 @@ impl Status {
             Self::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
             Self::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
             Self::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
-            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
-            Self::CodeAgain { own, partner } => format!("你的 {own}，对方 {partner}"),
+            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+            Self::CodeAgain { own, partner, trust: Trust::Invite } => format!(
+                "你的 {own}，对方 {partner}\n\
+                 打电话把你的念给对方，让对方念 ta 的；然后输入 `/code 一样` 或 `/code 不一样`。"
+            ),
+            Self::CodeAgain { own, partner, .. } => format!("你的 {own}，对方 {partner}"),
+            Self::Compared => "已核对：房间里没有别人".into(),
             Self::Who(who) => format!(
-                "对方在 {}，配对码已核对，从 {} 起\n  线路       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
+                "对方在 {}，{}，从 {} 起\n  线路       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
                 who.partner,
+                ScreenWords::of(Lang::Zh).trust(who.trust),
                 who.since,
                 who.line.chinese(who.now),
                 who.suite,
@@ -765,6 +970,7 @@ impl Status {
                 who.remote,
                 who.waiting
             ),
+            Self::Finding(finding) => finding.text(Lang::Zh),
             Self::File(status) => status.text(Lang::Zh),
             Self::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
             Self::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
@@ -776,6 +982,7 @@ impl Status {
                 if *redialing { "正在重连。" } else { "等对方那边重连。" }
             ),
             Self::RedialFailed { number, failure } => format!("第 {number} 次重连没成：{}。接着试。", failure.chinese()),
+            Self::BetterWay(place) => format!("找到了更好的路：现在连着 {place}"),
             Self::LineBack { after, waiting: 0 } => format!("断了 {} 秒，又连上了。", after.as_secs()),
             Self::LineBack { after, waiting } => {
                 format!("断了 {} 秒，又连上了，{waiting} 条正在送过去。", after.as_secs())
@@ -820,7 +1027,20 @@ impl Failure {
             Self::NoAnswer => "no answer",
             Self::Refused => "nobody listens there any more. If their program has ended, the room is gone: /quit",
             Self::NotThem => "somebody else answers there. If their program has ended, the room is gone: /quit",
+            Self::NoTor => "there is no way into the Tor network",
             Self::Broke => "the line broke again",
+        }
+    }
+
+    /// What was met on a way that an invite names.
+    fn of_invite(self, lang: Lang) -> &'static str {
+        match (lang, self) {
+            (Lang::En, Self::Refused) => "nobody listens there",
+            (Lang::Zh, Self::Refused) => "那边没有程序在等",
+            (Lang::En, Self::NotThem) => "who answers there does not know this invite, or not any more",
+            (Lang::Zh, Self::NotThem) => "应答的不认识这个邀请，或已经作废",
+            (Lang::En, other) => other.english(),
+            (Lang::Zh, other) => other.chinese(),
         }
     }
 
@@ -830,6 +1050,7 @@ impl Failure {
             Self::NoAnswer => "没有回应",
             Self::Refused => "那边没有程序在等了。如果对方的程序已经关了，房间就没有了：/quit",
             Self::NotThem => "应答的不是对方。如果对方的程序已经关了，房间就没有了：/quit",
+            Self::NoTor => "进不了 Tor 网络",
             Self::Broke => "又断了",
         }
     }
@@ -912,7 +1133,7 @@ impl Words {
                 prompt: "you › ",
                 half: "partner's half: ",
                 compare: "same or different: ",
-                address: "address your partner told you: ",
+                address: "address or invite your partner gave you: ",
                 error: "tete: ",
             },
             Lang::Zh => Self {
@@ -920,7 +1141,7 @@ impl Words {
                 prompt: "你 › ",
                 half: "对方的一半：",
                 compare: "一样 还是 不一样：",
-                address: "对方告诉你的地址：",
+                address: "对方给你的地址或邀请：",
                 error: "tete：",
             },
         }
@@ -949,6 +1170,8 @@ pub struct HelpTexts {
     pub send: &'static str,
     /// `tete receive`.
     pub receive: &'static str,
+    /// `tete doctor`.
+    pub doctor: &'static str,
     /// How it is called.
     pub usage: &'static str,
     /// How `tete host` is called.
@@ -959,6 +1182,8 @@ pub struct HelpTexts {
     pub usage_of_send: &'static str,
     /// How `tete receive` is called.
     pub usage_of_receive: &'static str,
+    /// How `tete doctor` is called.
+    pub usage_of_doctor: &'static str,
     /// The parts of the help and their order, in clap's terms.
     pub template: &'static str,
     /// Heading of the subcommands.
@@ -982,11 +1207,13 @@ impl HelpTexts {
                 join: "Join the partner's room; asks for the address if none is given",
                 send: "Send files, folders or standard input, and leave once all is stored",
                 receive: "Take what the partner sends until they leave",
+                doctor: "See what works here and what does not, and what to try; asks nobody but the router and whom you name",
                 usage: "tete [OPTIONS]               open a room and wait\n       tete [OPTIONS] HOST [PORT]   join one",
                 usage_of_host: "tete host [OPTIONS]",
                 usage_of_join: "tete join [OPTIONS] [HOST] [PORT]",
                 usage_of_send: "tete send [OPTIONS] [PATH]...             wait for the partner\n       tete send [OPTIONS] [PATH]... --to HOST   join one who waits",
                 usage_of_receive: "tete receive [OPTIONS]               wait for the partner\n       tete receive [OPTIONS] HOST [PORT]   join one who waits",
+                usage_of_doctor: "tete doctor [OPTIONS]               would somebody get in here?\n       tete doctor [OPTIONS] HOST [PORT]   would I get in there?",
                 template: "{about-with-newline}\nUsage: {usage}\n\n{all-args}{after-help}\n",
                 commands: "Commands",
                 arguments: "Arguments",
@@ -1000,11 +1227,13 @@ impl HelpTexts {
                 join: "进入对方的房间；没写地址就会问你",
                 send: "发文件、文件夹或标准输入，对方都存好后离开",
                 receive: "接收对方发的，直到对方离开",
+                doctor: "看看这里什么行、什么不行、还能试什么；除了路由器和你写的，谁也不问",
                 usage: "tete [选项]               开一个房间等对方\n      tete [选项] 主机 [端口]   进入对方的房间",
                 usage_of_host: "tete host [选项]",
                 usage_of_join: "tete join [选项] [主机] [端口]",
                 usage_of_send: "tete send [选项] [路径]...            等对方来\n      tete send [选项] [路径]... --to 主机   去连正在等的对方",
                 usage_of_receive: "tete receive [选项]               等对方来\n      tete receive [选项] 主机 [端口]   去连正在等的对方",
+                usage_of_doctor: "tete doctor [选项]               别人能进来吗？\n      tete doctor [选项] 主机 [端口]   我能进去吗？",
                 template: "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}\n",
                 commands: "命令",
                 arguments: "参数",
@@ -1021,6 +1250,34 @@ impl HelpTexts {
                 "host" => ("HOST", "Where the partner waits: a host name, IPV4, [IPV6], each also with :PORT"),
                 "peer_port" => ("PORT", "The partner's port, 51423 unless they say otherwise"),
                 "port" => ("PORT", "Port to listen on, 51423 unless told; 0 picks a free one"),
+                "invite" => (
+                    "",
+                    "Let in only whoever has the invite: one line for the partner, with a secret and all ways here; no code needs to be typed",
+                ),
+                "relay" => (
+                    "HOST:PORT",
+                    "With --invite: meet at this transit relay too, if no other way is open; may be repeated",
+                ),
+                "no_map" => ("", "With --invite: do not ask the router to pass a port on to this machine"),
+                "lan" => (
+                    "",
+                    "With an invite: find each other on the local network, too, where others can see that a tete runs",
+                ),
+                "onion" => ("", "With --invite: also through the Tor network, if no other way is open"),
+                "tor" => (
+                    "",
+                    "Through the Tor network only: nobody learns where you are; starts a tor of its own. On the side that waits it implies --invite",
+                ),
+                "tor_control" => (
+                    "WHERE",
+                    "Use the tor that runs: its control port, as HOST:PORT, or the path of its control socket",
+                ),
+                "tor_config" => ("FILE", "Lines for the configuration of the tor that is started, such as bridges"),
+                "invite_file" => ("FILE", "Join with the invite in this file; - for standard input"),
+                "proxy" => (
+                    "URL",
+                    "Reach out through this SOCKS5 proxy only, which also looks up names: socks5://[USER:PASSWORD@]HOST:PORT",
+                ),
                 "bind" => ("ADDRESS", "Address to listen on, instead of all of this machine's"),
                 "confirm" => (
                     "HOW",
@@ -1066,6 +1323,16 @@ impl HelpTexts {
                 "host" => ("主机", "对方在哪里：主机名、IPv4、[IPv6]，后面都可以加 :端口"),
                 "peer_port" => ("端口", "对方的端口，对方没说就是 51423"),
                 "port" => ("端口", "在哪个端口等，不写就是 51423；0 表示自动选一个"),
+                "invite" => ("", "只让有邀请的人进来：给对方一行字，里面有密钥和到这里的所有路；不用输入配对码"),
+                "relay" => ("主机:端口", "和 --invite 一起用：别的路不通时在这个中转会合；可以写多个"),
+                "no_map" => ("", "和 --invite 一起用：不向路由器要端口"),
+                "lan" => ("", "有邀请时也在局域网里互相寻找；别人能看到有人在用 tete"),
+                "onion" => ("", "和 --invite 一起用：别的路不通时也走 Tor 网络"),
+                "tor" => ("", "只走 Tor 网络：谁也不知道你在哪里；会自己启动一个 tor。等人的一边自动用 --invite"),
+                "tor_control" => ("位置", "用正在运行的 tor：它的控制端口 主机:端口，或控制套接字的路径"),
+                "tor_config" => ("文件", "给所启动的 tor 的配置，例如网桥"),
+                "invite_file" => ("文件", "用这个文件里的邀请进房间；- 表示标准输入"),
+                "proxy" => ("网址", "只通过这个 SOCKS5 代理连出去，名字也由它查：socks5://[用户:密码@]主机:端口"),
                 "bind" => ("地址", "只在这个地址上等，而不是本机所有地址"),
                 "confirm" => ("方式", "怎样核对配对码：type 输入对方念的一半（默认），compare 两边屏幕对照"),
                 "confirm_minutes" => ("分钟", "核对配对码最多几分钟，默认 5，最多 30"),
@@ -1116,6 +1383,17 @@ fn invocation(address: IpAddr, port: u16, how: Invitation) -> String {
         Invitation::Receive => format!("tete receive {address} {port}"),
         Invitation::Send => format!("tete send FILE --to {to}"),
     }
+}
+
+/// A line as a QR code, light on dark, if so many columns hold it. Empty otherwise.
+fn picture(line: &str, columns: usize) -> String {
+    let Ok(code) = QrCode::with_error_correction_level(line, EcLevel::L) else { return String::new() };
+    // Half a cell each way, and the quiet zone that the standard asks for.
+    if code.width() + 8 > columns {
+        return String::new();
+    }
+    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    format!("{picture}\n\n")
 }
 
 /// Seven pictures and their names.

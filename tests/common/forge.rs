@@ -7,7 +7,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState, TransportState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tete::protocol::channel::Channel;
-use tete::protocol::handshake::{SUITE, SUITE_RESUME};
+use tete::protocol::handshake::{SUITE, SUITE_PSK};
 use tete::protocol::keys::{Epoch, HandshakeHash, KemSecret, SplitKeys};
 use tete::protocol::random::{CIPHERTEXT, OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, SMALL_BODY};
@@ -38,7 +38,7 @@ impl Forger {
     pub fn resuming(initiator: bool, private: &[u8; 32], psk: &[u8; 32]) -> Self {
         let prologue = [b"tete/1 prologue\0".as_slice(), &PREFACE_RESUME].concat();
         let resolver = Resolver::new(OsRandom.secret().unwrap());
-        let builder = Builder::with_resolver(SUITE_RESUME.parse().unwrap(), Box::new(resolver));
+        let builder = Builder::with_resolver(SUITE_PSK.parse().unwrap(), Box::new(resolver));
         let builder = builder.prologue(&prologue).and_then(|builder| builder.local_private_key(private)).unwrap();
         let builder = builder.psk(0, psk).unwrap();
         Self(if initiator { builder.build_initiator() } else { builder.build_responder() }.unwrap())

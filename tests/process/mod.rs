@@ -368,8 +368,9 @@ pub fn fragile_room() -> (Process, Process) {
     (host, guest)
 }
 
-/// Memory that a process uses now, as `/proc/PID/status` calls it.
-pub const RESIDENT: &str = "VmRSS:";
+/// Memory that a process has filled by itself, as `/proc/PID/status` calls it: not the program's own pages, which come
+/// as its parts are used.
+pub const OWN: &str = "RssAnon:";
 /// The most it ever used.
 pub const PEAK: &str = "VmHWM:";
 

@@ -1,5 +1,6 @@
 //! The terminal: its modes, its width, and the line editor that owns its last row.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Editor, ExternalPrinter, Helper, Prompt};
 use zeroize::Zeroizing;
 
+use crate::protocol::invite::MARK;
 use crate::ui::commands::{Command, Typed};
 use crate::ui::complete::rest_of_path;
 use crate::ui::messages::{Lang, Words};
@@ -35,12 +37,13 @@ type Printer = Box<dyn ExternalPrinter + Send>;
 /// Asks for the partner's address, so that the command line need not tell with whom one talks.
 ///
 /// `None` without a terminal, or when nothing was typed.
-pub fn ask_address(lang: Lang) -> Option<String> {
+pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
     if !io::stdin().is_terminal() {
         return None;
     }
     let (mut editor, _) = editor(&Arc::default())?;
-    editor.readline(Words::of(lang).address).ok().filter(|typed| !typed.trim().is_empty())
+    editor.set_helper(Some(Painting { watch: Arc::default(), hides: true }));
+    editor.readline(Words::of(lang).address).ok().map(Zeroizing::new).filter(|typed| !typed.trim().is_empty())
 }
 
 /// The editor, observed by `watch`, and what prints above its prompt. `None` where the terminal cannot do either.
@@ -53,7 +56,7 @@ pub fn editor(watch: &Arc<Watch>) -> Option<(LineEditor, Option<Printer>)> {
         .color_mode(ColorMode::Forced)
         .build();
     let mut editor = LineEditor::with_history(config, MemHistory::new()).ok()?;
-    editor.set_helper(Some(Painting(Arc::clone(watch))));
+    editor.set_helper(Some(Painting { watch: Arc::clone(watch), hides: false }));
     let printer = editor.create_external_printer().ok().map(|printer| Box::new(printer) as Printer);
     Some((editor, printer))
 }
@@ -205,13 +208,24 @@ impl Prompt for Watched<'_> {
 }
 
 /// Tells a [`Watch`] that a key is the reason of the next paint.
-pub struct Painting(Arc<Watch>);
+pub struct Painting {
+    watch: Arc<Watch>,
+    /// An invite is not to be seen.
+    hides: bool,
+}
 
 impl Highlighter for Painting {
     /// Called before each paint but the one after an external print. Saying true makes sure that one follows.
     fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        self.0.state().by_key = true;
+        self.watch.state().by_key = true;
         true
+    }
+
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        match line.split_at_checked(MARK.len()) {
+            Some((MARK, secret)) if self.hides => format!("{MARK}{}", "*".repeat(secret.chars().count())).into(),
+            _ => line.into(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The words of the full screen.
 
-use super::Lang;
+use super::{Lang, Trust};
 use crate::ui::commands::Command;
 
 /// What stands on the full screen beside texts and status.
@@ -13,6 +13,10 @@ pub struct ScreenWords {
     pub waiting: &'static str,
     /// Both have checked the code.
     pub verified: &'static str,
+    /// They have not, and whoever is there has the invite.
+    pub invited: &'static str,
+    /// The same, and the code was compared afterwards.
+    pub compared: &'static str,
     /// They have not.
     pub unverified: &'static str,
     /// The line is well.
@@ -91,6 +95,16 @@ impl ScreenWords {
             Lang::Zh => &CHINESE,
         }
     }
+
+    /// How it is known who the partner is.
+    pub fn trust(&self, trust: Trust) -> &'static str {
+        match trust {
+            Trust::No => self.unverified,
+            Trust::Invite => self.invited,
+            Trust::Code => self.verified,
+            Trust::Voice => self.compared,
+        }
+    }
 }
 
 impl Command {
@@ -99,6 +113,8 @@ impl Command {
         match (lang, self) {
             (Lang::En, Self::Help) => "keys and commands",
             (Lang::En, Self::Who) => "with whom, since when, over what cipher",
+            (Lang::En, Self::Doctor) => "what the line stands on, what to try",
+            (Lang::Zh, Self::Doctor) => "线路靠什么、还能试什么",
             (Lang::En, Self::Code) => "the pairing code again",
             (Lang::En, Self::Find) => "look for a text (Ctrl-R)",
             (Lang::En, Self::Clear) => "wipe this screen (Ctrl-X c)",
@@ -132,6 +148,8 @@ const ENGLISH: ScreenWords = ScreenWords {
     partner: "partner",
     waiting: "Ctrl-C ends. Nobody is here yet.",
     verified: "verified by code",
+    compared: "verified by voice",
+    invited: "entered by invite",
     unverified: "not verified yet",
     connected: "connected",
     epoch: "epoch",
@@ -193,6 +211,8 @@ const CHINESE: ScreenWords = ScreenWords {
     partner: "对方",
     waiting: "Ctrl-C 结束。还没人来。",
     verified: "配对码已核对",
+    compared: "已用语音核对",
+    invited: "凭邀请进入",
     unverified: "还没核对",
     connected: "线路正常",
     epoch: "密钥轮次",

@@ -295,7 +295,7 @@ impl Canvas<'_> {
             _ => {}
         }
         if let Some(standing) = state.standing() {
-            parts.push((7, if standing.verified { words.verified } else { words.unverified }.to_owned()));
+            parts.push((7, words.trust(standing.trust).to_owned()));
             parts.push((2, standing.partner.to_string()));
             let well = standing.line.is_well();
             let line = if well { words.connected.to_owned() } else { standing.line.text(state.lang(), state.now()) };

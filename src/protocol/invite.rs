@@ -1,0 +1,192 @@
+//! An invite: one line that lets exactly one other person into a room, and says where it is.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::keys::{InviteSecret, Secret};
+
+/// What every invite begins with.
+pub const MARK: &str = "tete1";
+/// Ways that an invite can name.
+pub const HINTS: usize = 255;
+/// The longest invite, in characters.
+pub const LONGEST: usize = MARK.len() + (OVERHEAD + HINTS * (1 + 1 + 255 + 2)).div_ceil(3) * 4;
+
+const VERSION: u8 = 1;
+const CHECKSUM: usize = 4;
+const CHECKSUM_LABEL: &[u8] = b"tete/1 invite\0";
+const OVERHEAD: usize = 1 + 32 + 1 + CHECKSUM;
+
+const KIND_IPV4: u8 = 0x04;
+const KIND_IPV6: u8 = 0x06;
+const KIND_NAME: u8 = 0x0d;
+const KIND_ONION: u8 = 0x0e;
+const KIND_RELAY: u8 = 0x0f;
+
+/// One way to the host, as it was written down. Ports are not 0.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hint {
+    /// An IPv4 address and a port.
+    Ipv4([u8; 4], u16),
+    /// An IPv6 address and a port.
+    Ipv6([u8; 16], u16),
+    /// A name in DNS, 1 to 255 letters, digits, hyphens, dots and underscores, and a port.
+    Name(String, u16),
+    /// The public key of a v3 onion service, and a port.
+    Onion([u8; 32], u16),
+    /// A transit relay's host, as a name or an address in its usual spelling, and its port.
+    Relay(String, u16),
+}
+
+/// Why a line is no invite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadInvite {
+    /// It does not begin like one.
+    Other,
+    /// A part is missing or was changed.
+    Damaged,
+    /// It is for a newer tete.
+    Newer,
+}
+
+/// A room's secret, and the ways to its host.
+pub struct Invite {
+    /// What only the two have.
+    pub secret: InviteSecret,
+    /// The ways, at most [`HINTS`].
+    pub hints: Vec<Hint>,
+}
+
+impl Invite {
+    /// As one line to paste.
+    pub fn line(&self) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
+        bytes.push(VERSION);
+        bytes.extend_from_slice(self.secret.expose());
+        let hints = self.hints.get(..HINTS).unwrap_or(&self.hints);
+        bytes.push(u8::try_from(hints.len()).unwrap_or(u8::MAX));
+        hints.iter().for_each(|hint| hint.write(&mut bytes));
+        let sum = checksum(&bytes);
+        bytes.extend_from_slice(&sum);
+        let mut line = Zeroizing::new(String::with_capacity(LONGEST));
+        line.push_str(MARK);
+        URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut line);
+        line
+    }
+
+    /// Reads a line. White space in it is ignored: some programs break long lines.
+    pub fn read(line: &str) -> Result<Self, BadInvite> {
+        let mut text = Zeroizing::new(String::with_capacity(line.len().min(LONGEST)));
+        for character in line.chars().filter(|character| !character.is_whitespace()) {
+            if text.len() >= LONGEST {
+                return Err(BadInvite::Damaged);
+            }
+            text.push(character);
+        }
+        let encoded = text.strip_prefix(MARK).ok_or(BadInvite::Other)?;
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| BadInvite::Damaged)?);
+        let (said, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(BadInvite::Damaged)?;
+        if checksum(said) != *sum {
+            return Err(BadInvite::Damaged);
+        }
+        let (version, rest) = said.split_first().ok_or(BadInvite::Damaged)?;
+        if *version != VERSION {
+            return Err(BadInvite::Newer);
+        }
+        let (secret, rest) = rest.split_first_chunk::<32>().ok_or(BadInvite::Damaged)?;
+        let mut kept = Secret::default();
+        kept.expose_mut().copy_from_slice(secret);
+        let (count, mut rest) = rest.split_first().ok_or(BadInvite::Damaged)?;
+        let hints = (0..*count).map(|_| Hint::read(&mut rest)).collect::<Result<_, _>>()?;
+        if !rest.is_empty() {
+            return Err(BadInvite::Damaged);
+        }
+        Ok(Self { secret: InviteSecret(kept), hints })
+    }
+}
+
+impl Hint {
+    fn write(&self, out: &mut Vec<u8>) {
+        let named = |out: &mut Vec<u8>, kind, name: &str| {
+            let name = name.as_bytes().get(..255).unwrap_or(name.as_bytes());
+            out.push(kind);
+            out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+            out.extend_from_slice(name);
+        };
+        let port = match self {
+            Self::Ipv4(address, port) => {
+                out.push(KIND_IPV4);
+                out.extend_from_slice(address);
+                port
+            }
+            Self::Ipv6(address, port) => {
+                out.push(KIND_IPV6);
+                out.extend_from_slice(address);
+                port
+            }
+            Self::Name(name, port) => {
+                named(out, KIND_NAME, name);
+                port
+            }
+            Self::Onion(key, port) => {
+                out.push(KIND_ONION);
+                out.extend_from_slice(key);
+                port
+            }
+            Self::Relay(host, port) => {
+                named(out, KIND_RELAY, host);
+                port
+            }
+        };
+        out.extend_from_slice(&port.to_be_bytes());
+    }
+
+    /// A kind that is not known has an unknown length: nothing after it can be read.
+    fn read(rest: &mut &[u8]) -> Result<Self, BadInvite> {
+        let [kind] = take(rest)?;
+        let hint = match kind {
+            KIND_IPV4 => Self::Ipv4(take(rest)?, port(rest)?),
+            KIND_IPV6 => Self::Ipv6(take(rest)?, port(rest)?),
+            KIND_NAME => Self::Name(name(rest, b"-._")?, port(rest)?),
+            KIND_ONION => Self::Onion(take(rest)?, port(rest)?),
+            KIND_RELAY => Self::Relay(name(rest, b"-._:")?, port(rest)?),
+            _ => return Err(BadInvite::Newer),
+        };
+        Ok(hint)
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], BadInvite> {
+    let (taken, left) = rest.split_first_chunk().ok_or(BadInvite::Damaged)?;
+    *rest = left;
+    Ok(*taken)
+}
+
+fn port(rest: &mut &[u8]) -> Result<u16, BadInvite> {
+    match u16::from_be_bytes(take(rest)?) {
+        0 => Err(BadInvite::Damaged),
+        port => Ok(port),
+    }
+}
+
+fn name(rest: &mut &[u8], marks: &[u8]) -> Result<String, BadInvite> {
+    let [length] = take(rest)?;
+    let (name, left) = rest.split_at_checked(length.into()).ok_or(BadInvite::Damaged)?;
+    *rest = left;
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || marks.contains(byte);
+    if name.is_empty() || !name.iter().all(fits) {
+        return Err(BadInvite::Damaged);
+    }
+    Ok(name.iter().copied().map(char::from).collect())
+}
+
+fn checksum(said: &[u8]) -> [u8; CHECKSUM] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(CHECKSUM_LABEL);
+    hash.update(said);
+    let mut sum = [0; CHECKSUM];
+    sum.iter_mut().zip(hash.finish().as_ref()).for_each(|(sum, byte)| *sum = *byte);
+    sum
+}

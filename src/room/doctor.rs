@@ -1,0 +1,380 @@
+//! What stands between this machine and a partner: all that tete needs is tried, and nobody is asked whom the user did
+//! not name, but for the router.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::host::map_fault;
+use super::join::{Target, open_invite};
+use super::line::{Ended, Line};
+use super::lobby::over;
+use super::signals::Signals;
+use super::{Room, reason, system};
+use crate::address::{Address, By, Place, Scope};
+use crate::clock::Clock;
+use crate::protocol::error::{Error, Rejection};
+use crate::protocol::handshake::Mode;
+use crate::protocol::keys::{Secret, StaticKey};
+use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::protocol::session::{Session, Settings, Stage};
+use crate::transport::lan::{Announcement, Browser, LanKey};
+use crate::transport::portmap::Mapping;
+use crate::transport::way::{Outside, Way, try_relay};
+use crate::transport::{dial, listen, local, tor};
+use crate::ui::messages::{Failure, Fault, Finding, MapFault, Met, Nat, Verdict};
+use crate::ui::printable::Printable;
+
+/// Findings that may wait for whoever reads them.
+const FINDINGS: usize = 8;
+/// Until what is announced on the local network is heard.
+const ECHO: Duration = Duration::from_secs(5);
+
+/// What is to be looked at.
+pub struct Case {
+    /// One address where this side would wait, instead of all.
+    pub bind: Option<IpAddr>,
+    /// The port where this side would wait.
+    pub port: u16,
+    /// The router may be asked.
+    pub map: bool,
+    /// The local network may be told, and asked.
+    pub lan: bool,
+    /// Relays to try.
+    pub relays: Vec<Address>,
+    /// Where this side would go, instead of waiting.
+    pub to: Option<Target>,
+}
+
+/// One thing to look at.
+type Check = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
+
+/// Looks at everything at once, and shows what is found, in an order that reads well. An error if there was somewhere to
+/// go, and no way leads there.
+pub async fn doctor(case: Case, outside: Outside, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
+    let mut signals = Signals::new().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
+    let goes = match &case.to {
+        Some(Target::Address(address)) => Some(Fault::Unreachable(Printable::line(&address.to_string()))),
+        Some(Target::Invite { .. }) => Some(Fault::NoWay),
+        None => None,
+    };
+    let mut found = examine(checks(case, outside)?);
+    let mut leads = false;
+    loop {
+        let finding = tokio::select! {
+            finding = found.recv() => finding,
+            () = signals.recv() => return Err(Fault::NobodyCame),
+        };
+        let Some(finding) = finding else { break };
+        leads |= matches!(finding, Finding::Way { .. }) && finding.verdict() == Verdict::Works;
+        show(&finding);
+    }
+    goes.filter(|_| !leads).map_or(Ok(()), Err)
+}
+
+/// Runs all checks at once. What they find comes in their order, for as long as somebody reads it.
+fn examine(checks: Vec<Check>) -> mpsc::Receiver<Finding> {
+    let (tell, told) = mpsc::channel(FINDINGS);
+    tokio::spawn(async move {
+        let mut running = JoinSet::new();
+        for (place, check) in checks.into_iter().enumerate() {
+            running.spawn(async move { (place, check.await) });
+        }
+        let (mut done, mut next) = (BTreeMap::new(), 0);
+        while let Some(ended) = running.join_next().await {
+            let Ok((place, findings)) = ended else { return };
+            done.insert(place, findings);
+            while let Some(findings) = done.remove(&next) {
+                next += 1;
+                for finding in findings {
+                    if tell.send(finding).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    told
+}
+
+/// What is looked at before there is a room.
+fn checks(case: Case, mut outside: Outside) -> Result<Vec<Check>, Fault> {
+    let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
+    let key = Arc::new(key);
+    let waits = case.to.is_none();
+    let (ways, mode) = match case.to {
+        Some(Target::Invite { invite, .. }) => open_invite(&invite, &mut outside, key)?,
+        Some(Target::Address(address)) => (vec![Way::to(&address)], Mode::Pair(key)),
+        None => (Vec::new(), Mode::Pair(key)),
+    };
+    let outside = Arc::new(outside);
+    // Whoever goes out through a proxy or Tor only does not speak to the network around.
+    let open = outside.is_open();
+    let mut checks: Vec<Check> = Vec::new();
+    if !outside.tor.only {
+        checks.push(Box::pin(async { vec![Finding::Addresses(listen::own_addresses())] }));
+    }
+    if waits && !outside.tor.only {
+        let (bind, port) = (case.bind, case.port);
+        checks.push(Box::pin(async move { vec![listens(bind, port)] }));
+        let needs = nat(None) == Nat::Unknown && bind.is_none();
+        checks.push(Box::pin(router(open && case.map && needs)));
+        checks.push(Box::pin(async move { vec![firewall(port)] }));
+    }
+    if open {
+        checks.push(Box::pin(ipv6(ways.clone(), case.relays.clone())));
+        checks.push(Box::pin(lan(case.lan, case.port)));
+    } else if outside.proxy.is_some() {
+        checks.push(Box::pin(proxy(outside.clone())));
+    }
+    checks.push(Box::pin(into_tor(outside.clone())));
+    if case.relays.is_empty() && waits {
+        checks.push(Box::pin(async { vec![Finding::NoRelay] }));
+    }
+    for name in case.relays {
+        checks.push(Box::pin(relay(name, outside.clone())));
+    }
+    for way in ways {
+        checks.push(Box::pin(probe(way, outside.clone(), mode.clone())));
+    }
+    Ok(checks)
+}
+
+impl Room {
+    /// Looks at what the open room stands on. What is known is told at once; nobody new is asked.
+    pub(super) fn examine(&mut self, place: Place, broken: bool) {
+        let mut known = vec![Finding::Line { place, broken }];
+        let outside = self.road.as_ref().map(|road| &road.outside).or(self.outside.as_ref());
+        let tor_only = outside.is_some_and(|outside| outside.tor.only);
+        if !tor_only {
+            known.push(Finding::Addresses(listen::own_addresses()));
+        }
+        match &self.road {
+            Some(road) => known.extend(road.ways.iter().map(|way| {
+                let met =
+                    if way.is_to(place) { Met::Partner } else { road.met.of(way).map_or(Met::NotTried, met_before) };
+                Finding::Way { name: Printable::line(&way.to_string()), met }
+            })),
+            None if tor_only => {}
+            None => {
+                let port = self.listening.first().map_or(0, SocketAddr::port);
+                known.push(Finding::Listens(self.listening.clone()));
+                known.push(Finding::Nat(nat(self.mapped)));
+                known.push(Finding::Mapping(self.mapped));
+                known.push(firewall(port));
+            }
+        }
+        let relays = self.relays.iter().map(|name| Finding::Way {
+            name: Printable::line(&Way::Relay(name.clone()).to_string()),
+            met: if place.by == By::Relay { Met::Partner } else { Met::NotTried },
+        });
+        known.extend(relays);
+        let mut checks: Vec<Check> = vec![Box::pin(async { known })];
+        if !tor_only {
+            checks.push(Box::pin(ipv6(Vec::new(), Vec::new())));
+            checks.push(Box::pin(async { vec![tor_installed()] }));
+        }
+        self.examined = Some(examine(checks));
+    }
+}
+
+/// Whether the port can be listened on, by doing it for a moment.
+fn listens(bind: Option<IpAddr>, port: u16) -> Finding {
+    match listen::bind(bind, port) {
+        Ok(sockets) => Finding::Listens(sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::PortInUse(port),
+        Err(error) => Finding::CannotListen { port, why: Printable::line(&reason(&error)) },
+    }
+}
+
+fn firewall(port: u16) -> Finding {
+    Finding::Firewall { name: local::firewall(), port }
+}
+
+/// Asks the router for a port, and gives it back. Not ours: another tete may have that.
+async fn router(ask: bool) -> Vec<Finding> {
+    let free = || Some(listen::bind(None, 0).ok()?.first()?.local_addr().ok()?.port());
+    let mapped = match free().filter(|_| ask) {
+        None => None,
+        Some(port) => Some(match Mapping::new(port).await {
+            Ok(mapping) => {
+                let external = mapping.external;
+                mapping.remove().await;
+                Ok(external)
+            }
+            Err(why) => Err(map_fault(why)),
+        }),
+    };
+    vec![Finding::Nat(nat(mapped)), Finding::Mapping(mapped)]
+}
+
+/// What stands between this machine and IPv4 outside, by its addresses and by what the router said.
+fn nat(mapped: Option<Result<SocketAddr, MapFault>>) -> Nat {
+    let own: Vec<_> = listen::own_addresses().into_iter().filter(|(_, ip)| ip.is_ipv4()).collect();
+    let near = own.iter().map(|(scope, ip)| (*scope, *ip)).find(|(scope, _)| *scope != Scope::Machine);
+    match (near, mapped) {
+        (None, _) => Nat::NoIpv4,
+        (Some((Scope::Global, ip)), _) => Nat::None(ip),
+        (Some(_), Some(Err(MapFault::Useless(ip)))) => Nat::Double(ip),
+        (Some((_, ip)), _) if local::is_of_a_carrier(ip) => Nat::Double(ip),
+        (Some(_), Some(Ok(at))) => Nat::Router(at.ip()),
+        (Some(_), _) => Nat::Unknown,
+    }
+}
+
+/// Whether there is IPv6, and whether it leads to something that the user has named.
+async fn ipv6(ways: Vec<Way>, relays: Vec<Address>) -> Vec<Finding> {
+    let named = ways.into_iter().filter_map(|way| match way {
+        Way::Direct(at) => Some(Address { host: at.ip().to_string(), port: at.port() }),
+        Way::Name(address) | Way::Relay(address) => Some(address),
+        Way::Onion(..) => None,
+    });
+    let mut found = Vec::new();
+    for address in named.chain(relays) {
+        found.extend(dial::lookup(&address).await.unwrap_or_default());
+    }
+    found.retain(|at| matches!(at.ip().to_canonical(), IpAddr::V6(v6) if !v6.is_loopback()));
+    found.truncate(dial::ADDRESSES);
+    let tried = !found.is_empty();
+    let mut refused = false;
+    let stream = dial::dial(found, |progress| {
+        refused |=
+            matches!(progress, dial::Progress::Failed(_, error) if error.kind() == io::ErrorKind::ConnectionRefused);
+    });
+    // Whoever refuses is there.
+    let reached = stream.await.is_some() || refused;
+    vec![Finding::Ipv6 { own: local::ipv6(), reached: tried.then_some(reached) }]
+}
+
+/// Announces something that nobody knows, and listens for it.
+async fn lan(asked: bool, port: u16) -> Vec<Finding> {
+    if !asked {
+        return vec![Finding::Lan(None)];
+    }
+    let heard = async {
+        let secret = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+        let mut again = Secret::default();
+        again.expose_mut().copy_from_slice(secret.expose());
+        let mut browser = Browser::new(LanKey(secret))?;
+        let announcement = Announcement::new(&LanKey(again), None, port)?;
+        let heard = timeout(ECHO, browser.next()).await;
+        announcement.remove().await;
+        heard.map(drop).map_err(|_| io::ErrorKind::TimedOut.into())
+    };
+    vec![Finding::Lan(Some(heard.await.map_err(words)))]
+}
+
+async fn proxy(outside: Arc<Outside>) -> Vec<Finding> {
+    let Some(proxy) = &outside.proxy else { return Vec::new() };
+    let address = Printable::line(&proxy.address.to_string());
+    vec![Finding::Proxy { address, result: dial::reach(&proxy.address).await.map(drop).map_err(words) }]
+}
+
+async fn into_tor(outside: Arc<Outside>) -> Vec<Finding> {
+    if !outside.tor.is_wanted() {
+        return vec![tor_installed()];
+    }
+    let begun = Clock.now();
+    let opened = outside.tor.open().await;
+    vec![Finding::Tor(Some(opened.map(|_| Clock.now().saturating_sub(begun)).map_err(words)))]
+}
+
+fn tor_installed() -> Finding {
+    Finding::Tor(if tor::is_installed() { None } else { Some(Err(Printable::line("tor is not installed"))) })
+}
+
+async fn relay(name: Address, outside: Arc<Outside>) -> Vec<Finding> {
+    let begun = Clock.now();
+    let tried = try_relay(&name, &outside).await;
+    let result = tried.map(|()| Clock.now().saturating_sub(begun)).map_err(words);
+    vec![Finding::Relay { name: Printable::line(&name.to_string()), result }]
+}
+
+/// Goes to where the host may be, as far as its first answer: it is not disturbed, and no invite is used.
+async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
+    let name = Printable::line(&way.to_string());
+    let ways = match &way {
+        Way::Name(address) if outside.is_open() => match dial::lookup(address).await {
+            Ok(found) => found.into_iter().map(Way::Direct).collect(),
+            Err(_) => return vec![Finding::Way { name, met: Met::Lookup }],
+        },
+        _ => vec![way],
+    };
+    let mut probing = JoinSet::new();
+    for (place, way) in ways.into_iter().enumerate() {
+        let (outside, mode) = (outside.clone(), mode.clone());
+        probing.spawn(async move {
+            let met = meet(&way, &outside, mode).await;
+            (place, Finding::Way { name: Printable::line(&way.to_string()), met })
+        });
+    }
+    let mut found = probing.join_all().await;
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+async fn meet(way: &Way, outside: &Outside, mode: Mode) -> Met {
+    let begun = Clock.now();
+    let invited = matches!(mode, Mode::Secret(_));
+    let (stream, from) = match way.take(outside).await {
+        Ok(taken) => taken,
+        Err(error) => return not_taken(way, &error),
+    };
+    let settings = over(Settings::default(), from);
+    let Ok(session) = Session::initiate(mode, Box::new(OsRandom), settings, Clock.now()) else { return Met::NotTete };
+    let mut line = Line::new(stream, from, session, Clock);
+    let answered = timeout(settings.handshake(), async {
+        // Record 3 stays here.
+        while line.session.stage() == Stage::Handshake {
+            line.move_bytes(true).await?;
+        }
+        Ok(())
+    });
+    match answered.await {
+        Ok(Ok(())) => Met::Tete(Clock.now().saturating_sub(begun)),
+        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => Met::Silent,
+        Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => Met::Busy,
+        Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => Met::Version { min, max },
+        Ok(Err(Ended::Error(Error::Rejected(Rejection::Other(reason))))) => Met::Refusal(reason),
+        Ok(Err(Ended::Error(_))) => Met::NotTete,
+        Ok(Err(Ended::Cut)) if invited => Met::Stranger,
+        Ok(Err(Ended::Cut)) => Met::Closed,
+    }
+}
+
+fn not_taken(way: &Way, error: &io::Error) -> Met {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut};
+    match (way, error.kind()) {
+        (Way::Onion(..), NetworkUnreachable) => Met::NoTor,
+        // The relay itself was there.
+        (Way::Relay(_), TimedOut) if error.get_ref().is_some() => Met::AloneAtRelay,
+        (_, ConnectionRefused) => Met::Refused,
+        (_, TimedOut) => Met::Filtered,
+        (_, NotFound) => Met::Lookup,
+        (_, NetworkUnreachable | HostUnreachable) => Met::NoRoute,
+        _ => Met::Other(Printable::line(&reason(error))),
+    }
+}
+
+/// What the search for the host has met on a way.
+fn met_before(failure: Failure) -> Met {
+    match failure {
+        Failure::Lookup => Met::Lookup,
+        Failure::NoAnswer => Met::Filtered,
+        Failure::Refused => Met::Refused,
+        Failure::NotThem => Met::Stranger,
+        Failure::NoTor => Met::NoTor,
+        Failure::Broke => Met::Silent,
+    }
+}
+
+fn words(error: io::Error) -> Printable {
+    Printable::line(&reason(&error))
+}

@@ -1,0 +1,383 @@
+//! The side that goes to the partner: finds the host, and finds it again after a break.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::line::{Ended, Line};
+use super::lobby::{News, over};
+use super::redial::{Met, Progress, Redial, Search};
+use super::{Options, Room, STEPS, WAYS, reason, side, system, tor, user};
+use crate::address::{Address, Place};
+use crate::clock::Clock;
+use crate::protocol::error::{Error, Rejection};
+use crate::protocol::handshake::{Mode, ResumeKey, SharedSecret};
+use crate::protocol::invite::Invite;
+use crate::protocol::keys::StaticKey;
+use crate::protocol::random::OsRandom;
+use crate::protocol::session::{Session, Settings, Stage};
+use crate::transport::dial;
+use crate::transport::lan::{Browser, LanKey};
+use crate::transport::relay::Token;
+use crate::transport::tor::Step;
+use crate::transport::way::{Outside, Way};
+use crate::ui::interface::Ui;
+use crate::ui::messages::{Failure, Fault, PairingFault, Status};
+use crate::ui::printable::Printable;
+
+/// A connection that lasts so long was a good one.
+const STEADY: Duration = Duration::from_secs(2);
+/// How often a better way than a relay or Tor is looked for.
+const BETTER: Duration = Duration::from_secs(30);
+/// How long an invite's ways are tried again, where one of them may lead somewhere later.
+const SEARCH: Duration = Duration::from_secs(60);
+/// The same, where one leads through Tor.
+const SEARCH_TOR: Duration = Duration::from_secs(300);
+
+/// Where the joiner goes.
+pub enum Target {
+    /// To an address: a code is to be checked.
+    Address(Address),
+    /// Where an invite leads.
+    Invite {
+        /// The invite.
+        invite: Invite,
+        /// The local network is searched, too.
+        lan: bool,
+    },
+}
+
+/// Joins the partner's room and talks until it ends.
+pub async fn join(ui: Ui, options: Options, to: Target, outside: Outside) -> Result<(), Fault> {
+    let mut room = Room::new(ui, options)?;
+    let result = match to {
+        Target::Address(address) => room.join(&address, outside).await,
+        Target::Invite { invite, lan } => room.join_by(invite, lan, outside).await,
+    };
+    room.finish_showing(&result).await;
+    result
+}
+
+/// Where the joiner found the host, and the search for it after a break.
+pub struct Road {
+    /// The best first.
+    pub ways: Vec<Way>,
+    /// How they are taken.
+    pub outside: Arc<Outside>,
+    /// Why they led nowhere when they were tried last.
+    pub met: Met,
+    /// The search, while there is one.
+    pub redial: Option<Redial>,
+    /// Attempts that the last return took, and when that was.
+    returned: Option<(u32, Duration)>,
+    /// When to look for a better way next.
+    pub better_at: Duration,
+    /// Looks for the host on the local network.
+    browser: Option<Browser>,
+}
+
+impl Road {
+    fn new(ways: Vec<Way>, outside: Arc<Outside>) -> Self {
+        let (redial, returned, better_at, browser) = (None, None, Duration::ZERO, None);
+        Self { ways, outside, met: Met::default(), redial, returned, better_at, browser }
+    }
+
+    /// The host was found on the local network.
+    pub(super) fn found(&mut self, at: SocketAddr) {
+        let way = Way::Direct(at);
+        if self.ways.contains(&way) {
+            return;
+        }
+        self.ways.insert(0, way.clone());
+        self.better_at = Duration::ZERO;
+        if let Some(redial) = &mut self.redial {
+            redial.add(way);
+        }
+    }
+
+    /// Begins at once, unless the last return did not last: then where the attempts before it had stopped.
+    pub(super) fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) {
+        let tries = self.returned.filter(|(_, at)| clock.now() < *at + STEADY).map_or(0, |(tries, _)| tries);
+        let (ways, outside) = (self.ways.clone(), self.outside.clone());
+        let met = self.met.clone();
+        let search = Search { ways, outside, mode: Mode::Resume(resume), settings, tell: None, met };
+        self.redial = Some(Redial::new(search, clock, tries));
+    }
+
+    /// Looks once whether the host can be reached without somebody in between.
+    pub(super) fn search_better(&mut self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) {
+        self.better_at = clock.now() + BETTER;
+        let (mut ways, outside) = (self.ways.clone(), self.outside.clone());
+        ways.retain(Way::is_direct);
+        if !ways.is_empty() && self.outside.proxy.is_none() && !self.outside.tor.only {
+            let met = self.met.clone();
+            let search = Search { ways, outside, mode: Mode::Resume(resume), settings, tell: None, met };
+            self.redial = Some(Redial::new(search, clock, 0).once());
+        }
+    }
+
+    /// Whether a better way is being looked for, and no line has broken.
+    pub(super) fn is_bettered(&self) -> bool {
+        self.redial.as_ref().is_some_and(Redial::is_once)
+    }
+
+    /// The partner was found.
+    pub(super) fn arrived(&mut self, now: Duration) {
+        self.returned = self.redial.take().map(|redial| (redial.state().number, now));
+    }
+}
+
+/// The ways of an invite, the best first, and by what the host knows whoever takes one.
+pub fn open_invite(invite: &Invite, outside: &mut Outside, local: Arc<StaticKey>) -> Result<(Vec<Way>, Mode), Fault> {
+    let secret = &invite.secret;
+    let mut ways: Vec<_> = invite.hints.iter().filter_map(Way::of).collect();
+    ways.sort_by_key(Way::rank);
+    ways.dedup();
+    ways.truncate(WAYS);
+    outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side().map_err(system)?));
+    outside.tor.key = Some(secret.onion_key().and_then(StaticKey::new).map_err(system)?);
+    let secret = SharedSecret { psk: secret.psk().map_err(system)?, local };
+    Ok((ways, Mode::Secret(Arc::new(secret))))
+}
+
+impl Room {
+    async fn join(&mut self, address: &Address, mut outside: Outside) -> Result<(), Fault> {
+        let name = || Printable::line(&address.to_string());
+        let way = Way::to(address);
+        let (say, mut steps) = mpsc::channel(STEPS);
+        outside.tor.tell = Some(say);
+        let outside = Arc::new(outside);
+        let apart = outside.proxy.is_some() || outside.tor.only || matches!(way, Way::Onion(..));
+        let (stream, from, ways) = if apart {
+            let (stream, from) = self.take(&way, &outside, &mut steps).await?;
+            (stream, from, vec![way])
+        } else {
+            let (stream, found) = self.dial(address).await?;
+            let from = stream.peer_addr().map_err(|_| Fault::Unreachable(name()))?;
+            let mut ways: Vec<_> = found.into_iter().map(Way::Direct).collect();
+            // The address that answered comes first.
+            ways.sort_by_key(|way| *way != Way::Direct(from));
+            if address.host.parse::<IpAddr>().is_err() {
+                ways.push(Way::Name(address.clone()));
+            }
+            (stream, from.into(), ways)
+        };
+        self.tell(Status::Handshake(from));
+        let mode = Mode::Pair(self.key.clone());
+        let settings = over(self.options.settings, from);
+        let session = Session::initiate(mode, Box::new(OsRandom), settings, self.clock.now()).map_err(system)?;
+        let mut line = Line::new(stream, from, session, self.clock);
+        self.shake_hands(&mut line, name).await?;
+        self.road = Some(Road::new(ways, outside));
+        let outcome = self.converse(&mut line).await;
+        self.end(outcome)
+    }
+
+    /// Enters the room of an invite, by the way that leads there first.
+    async fn join_by(&mut self, invite: Invite, lan: bool, mut outside: Outside) -> Result<(), Fault> {
+        let (mut ways, mode) = open_invite(&invite, &mut outside, self.key.clone())?;
+        let mut browser = if lan { self.browse(LanKey(invite.secret.lan_key().map_err(system)?)) } else { None };
+        drop(invite);
+        if ways.is_empty() && browser.is_none() {
+            return Err(Fault::NoWay);
+        }
+        let (say, mut steps) = mpsc::channel(STEPS);
+        outside.tor.tell = Some(say);
+        let outside = Arc::new(outside);
+        let (tell, mut told) = mpsc::channel(2 * WAYS);
+        let settings = self.options.settings;
+        let met = Met::default();
+        let search =
+            Search { ways: ways.clone(), outside: outside.clone(), mode, settings, tell: Some(tell), met: met.clone() };
+        let mut redial = Redial::new(search, self.clock, 0);
+        let onion = ways.iter().any(|way| matches!(way, Way::Onion(..)));
+        let search_for = match ways.iter().all(Way::is_direct) {
+            _ if onion || outside.tor.only => SEARCH_TOR,
+            true if browser.is_none() => Duration::ZERO,
+            _ => SEARCH,
+        };
+        let given_up = self.clock.now() + search_for;
+        // Nothing can be tried before.
+        if outside.tor.only || browser.is_none() && ways.iter().all(|way| matches!(way, Way::Onion(..))) {
+            self.while_tor_works(outside.tor.open(), &mut steps).await?;
+        }
+        let mut told_of = Vec::new();
+        let mut line = loop {
+            self.show_now().await;
+            tokio::select! {
+                Some(progress) = told.recv() => self.tell_way(progress, &mut told_of),
+                Some(step) = steps.recv() => self.tell(tor(step)),
+                found = found(&mut browser) => {
+                    let way = Way::Direct(found);
+                    if !ways.contains(&way) {
+                        ways.insert(0, way.clone());
+                        redial.add(way);
+                    }
+                }
+                news = redial.next() => match news {
+                    News::Returned(line) => break line,
+                    _ if redial.is_idle() && self.clock.now() >= given_up => {
+                        while let Ok(progress) = told.try_recv() {
+                            self.tell_way(progress, &mut told_of);
+                        }
+                        return Err(Fault::NoWay);
+                    }
+                    _ => {}
+                },
+                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+            }
+        };
+        drop((redial, told));
+        self.tell(Status::Handshake(line.from));
+        self.road = Some(Road { browser, met, ..Road::new(ways, outside) });
+        let outcome = self.converse(&mut line).await;
+        self.end(outcome)
+    }
+
+    /// Looks for the host on the local network, if that can be done.
+    fn browse(&mut self, key: LanKey) -> Option<Browser> {
+        match Browser::new(key) {
+            Ok(browser) => Some(browser),
+            Err(error) => {
+                self.tell(Status::NoLan(Printable::line(&reason(&error))));
+                None
+            }
+        }
+    }
+
+    /// Takes one way, and tells what is met.
+    async fn take(
+        &mut self,
+        way: &Way,
+        outside: &Outside,
+        steps: &mut mpsc::Receiver<Step>,
+    ) -> Result<(TcpStream, Place), Fault> {
+        let name = Printable::line(&way.to_string());
+        self.tell(Status::Trying(name.clone()));
+        let taking = way.take(outside);
+        tokio::pin!(taking);
+        let taken = loop {
+            self.show_now().await;
+            tokio::select! {
+                taken = &mut taking => break taken,
+                Some(step) = steps.recv() => self.tell(tor(step)),
+                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+            }
+        };
+        taken.map_err(|error| {
+            self.tell(Status::TryFailed(name.clone(), Printable::line(&reason(&error))));
+            Fault::Unreachable(name)
+        })
+    }
+
+    /// Tells what is tried, and what is met there, unless that was told before.
+    fn tell_way(&mut self, progress: Progress, met: &mut Vec<(Way, Option<Failure>)>) {
+        let (way, failure) = match progress {
+            Progress::Trying(way) => (way, None),
+            Progress::Failed(way, failure) => (way, Some(failure)),
+        };
+        let name = Printable::line(&way.to_string());
+        let before = met.iter_mut().find(|(known, _)| *known == way);
+        match (before, failure) {
+            (None, _) => {
+                met.push((way, failure));
+                self.tell(Status::Trying(name));
+            }
+            (Some((_, before)), Some(failure)) if *before != Some(failure) => {
+                *before = Some(failure);
+                self.tell(Status::WayFailed(name, failure));
+            }
+            _ => {}
+        }
+    }
+
+    /// Connects, telling what is tried and what failed where. Returns all that was found, too.
+    async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
+        if address.host.parse::<IpAddr>().is_err() {
+            self.tell(Status::LookingUp(Printable::line(&address.host)));
+        }
+        // Two for each address at most, and the channel holds them all.
+        let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
+        let dialing = async {
+            let found = dial::lookup(address).await.map_err(|error| Fault::Lookup {
+                host: Printable::line(&address.host),
+                why: Printable::line(&reason(&error)),
+            })?;
+            let stream = dial::dial(found.clone(), move |progress| drop(tell.try_send(progress))).await;
+            stream
+                .map(|stream| (stream, found))
+                .ok_or_else(|| Fault::Unreachable(Printable::line(&address.to_string())))
+        };
+        tokio::pin!(dialing);
+        let result = loop {
+            self.show_now().await;
+            tokio::select! {
+                Some(progress) = told.recv() => self.tell_progress(progress),
+                result = &mut dialing => break result,
+                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+            }
+        };
+        while let Ok(progress) = told.try_recv() {
+            self.tell_progress(progress);
+        }
+        result
+    }
+
+    fn tell_progress(&mut self, progress: dial::Progress) {
+        self.tell(match progress {
+            dial::Progress::Trying(to) => Status::Trying(Printable::line(&to.to_string())),
+            dial::Progress::Failed(to, error) => {
+                Status::TryFailed(Printable::line(&to.to_string()), Printable::line(&reason(&error)))
+            }
+        });
+    }
+
+    /// The joiner's handshake: what goes wrong here means that no tete answered.
+    async fn shake_hands(&mut self, line: &mut Line, name: impl Fn() -> Printable) -> Result<(), Fault> {
+        while line.session.stage() == Stage::Handshake {
+            self.show_now().await;
+            let moved = tokio::select! {
+                moved = line.move_bytes(true) => moved,
+                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => {
+                    self.hear_early(action)?;
+                    continue;
+                }
+            };
+            moved.map_err(|ended| match ended {
+                Ended::Error(Error::Rejected(Rejection::Busy)) => Fault::Busy,
+                Ended::Error(Error::Rejected(Rejection::Version { min, max })) => Fault::Version { min, max },
+                Ended::Error(Error::Rejected(Rejection::Other(reason))) => Fault::Refused(reason),
+                Ended::Error(Error::Timeout(_)) => Fault::NoAnswer(name()),
+                Ended::Error(Error::Reflection) => Fault::Pairing(PairingFault::Reflection),
+                Ended::Error(Error::Primitive) => Fault::System(Printable::line("a cryptographic primitive failed")),
+                Ended::Error(_) | Ended::Cut => Fault::NotTete(name()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// What a search for the host has to say, while there is one.
+pub(super) async fn search(road: &mut Option<Road>) -> News {
+    let Some(Road { redial, browser, .. }) = road else { return std::future::pending().await };
+    tokio::select! {
+        at = found(browser) => News::Found(at),
+        news = async {
+            match redial {
+                Some(redial) => redial.next().await,
+                None => std::future::pending().await,
+            }
+        } => news,
+    }
+}
+
+/// The next address at which the host is on the local network.
+pub(super) async fn found(browser: &mut Option<Browser>) -> SocketAddr {
+    match browser {
+        Some(browser) => browser.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,178 @@
+//! Asks the router to pass a port on to this machine: PCP (RFC 6887), or NAT-PMP (RFC 6886) where it knows only that, and
+//! with the feature `upnp` UPnP IGD, where it knows neither.
+
+#[cfg(feature = "upnp")]
+mod upnp;
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use crab_nat::{
+    InternetProtocol, MappingFailure, PortMapping, PortMappingOptions, PortMappingType, TimeoutConfig, natpmp, pcp,
+};
+use tokio::net::UdpSocket;
+use tokio::time::{sleep, timeout};
+
+use crate::address::{Scope, scope};
+
+/// A mapping ends by itself after so many seconds, should nobody be there to remove it.
+const LEASE: u32 = 600;
+/// For the whole conversation with the router. The invite waits for it.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Until the first question is repeated.
+const REPEAT: Duration = Duration::from_millis(250);
+/// For its removal.
+const REMOVAL: Duration = Duration::from_secs(1);
+
+/// Why there is no mapping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoMapping {
+    /// This machine has no router.
+    NoRouter,
+    /// The router does not answer such questions.
+    NoAnswer,
+    /// The router will not.
+    Refused,
+    /// The router's own address cannot be reached from outside.
+    Useless(IpAddr),
+}
+
+/// A port of the router that leads here.
+pub struct Mapping {
+    /// Where it is reached from outside.
+    pub external: SocketAddr,
+    lease: Lease,
+}
+
+/// What is renewed, and given back.
+#[derive(Clone)]
+pub enum Lease {
+    /// By PCP or NAT-PMP.
+    Pcp(PortMapping),
+    /// By UPnP.
+    #[cfg(feature = "upnp")]
+    Upnp(upnp::Lease),
+}
+
+impl Mapping {
+    /// Asks the router of this machine for one.
+    pub async fn new(port: u16) -> Result<Self, NoMapping> {
+        let port = NonZeroU16::new(port).ok_or(NoMapping::Refused)?;
+        let router = router().ok_or(NoMapping::NoRouter)?;
+        let own = own(router).await.map_err(|_| NoMapping::NoRouter)?;
+        let asked = timeout(ANSWER, by_pcp(router, own, port)).await.unwrap_or(Err(NoMapping::NoAnswer));
+        #[cfg(feature = "upnp")]
+        let asked = match asked {
+            Err(_) => upnp::ask(router, SocketAddr::new(own, port.get())).await,
+            asked => asked,
+        };
+        let mapping = asked?;
+        if scope(mapping.external.ip()) == Scope::Global {
+            return Ok(mapping);
+        }
+        let external = mapping.external.ip();
+        mapping.remove().await;
+        Err(NoMapping::Useless(external))
+    }
+
+    /// Renews it for ever, each time when half of its time is over.
+    pub async fn keep(mut lease: Lease) {
+        loop {
+            let seconds = match &lease {
+                Lease::Pcp(mapping) => mapping.lifetime(),
+                #[cfg(feature = "upnp")]
+                Lease::Upnp(_) => LEASE,
+            };
+            sleep(Duration::from_secs(seconds.clamp(20, LEASE).into()) / 2).await;
+            match &mut lease {
+                Lease::Pcp(mapping) => drop(mapping.renew().await),
+                #[cfg(feature = "upnp")]
+                Lease::Upnp(lease) => lease.renew().await,
+            }
+        }
+    }
+
+    /// What [`keep`](Self::keep) needs.
+    pub fn lease(&self) -> Lease {
+        self.lease.clone()
+    }
+
+    /// Ends it.
+    pub async fn remove(self) {
+        let removing = async {
+            match self.lease {
+                Lease::Pcp(mapping) => drop(mapping.try_drop().await),
+                #[cfg(feature = "upnp")]
+                Lease::Upnp(lease) => lease.remove().await,
+            }
+        };
+        let _ = timeout(REMOVAL, removing).await;
+    }
+}
+
+/// The router of this machine, if there is one.
+pub fn router() -> Option<Ipv4Addr> {
+    router_in(&fs::read_to_string("/proc/net/route").ok()?)
+}
+
+/// The address of this machine that the router knows it by.
+async fn own(router: Ipv4Addr) -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
+    socket.connect((router, crab_nat::GATEWAY_PORT)).await?;
+    Ok(socket.local_addr()?.ip())
+}
+
+async fn by_pcp(router: Ipv4Addr, own: IpAddr, port: NonZeroU16) -> Result<Mapping, NoMapping> {
+    let patience = TimeoutConfig { initial_timeout: REPEAT, max_retries: 2, max_retry_timeout: None };
+    let options =
+        PortMappingOptions { external_port: Some(port), lifetime_seconds: Some(LEASE), timeout_config: Some(patience) };
+    let asked = PortMapping::new(IpAddr::from(router).into(), own, InternetProtocol::Tcp, port, options);
+    let mapping = asked.await.map_err(|failure| match failure {
+        MappingFailure::Pcp(pcp::Failure::Socket(_) | pcp::Failure::Timeout) => NoMapping::NoAnswer,
+        MappingFailure::NatPmp(natpmp::Failure::Socket(_) | natpmp::Failure::Timeout) => NoMapping::NoAnswer,
+        _ => NoMapping::Refused,
+    })?;
+    let external = match mapping.mapping_type() {
+        PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
+        PortMappingType::NatPmp => {
+            let told = natpmp::external_address(IpAddr::from(router).into(), Some(patience)).await;
+            told.map_err(|_| NoMapping::NoAnswer)?.into()
+        }
+    };
+    Ok(Mapping { external: SocketAddr::new(external, mapping.external_port().get()), lease: Lease::Pcp(mapping) })
+}
+
+/// The IPv4 router in a routing table as the kernel shows it: the default route with the lowest metric.
+fn router_in(table: &str) -> Option<Ipv4Addr> {
+    let route = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let (destination, gateway, metric) = (columns.get(1)?, columns.get(2)?, columns.get(6)?);
+        let gateway = u32::from_str_radix(gateway, 16).ok().filter(|gateway| *gateway != 0)?;
+        (*destination == "00000000").then(|| (metric.parse::<u32>().ok(), Ipv4Addr::from(gateway.to_le_bytes())))
+    };
+    table
+        .lines()
+        .skip(1)
+        .filter_map(route)
+        .min_by_key(|(metric, _)| metric.unwrap_or(u32::MAX))
+        .map(|(_, router)| router)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_router_is_that_of_the_best_default_route() {
+        let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n\
+                     wlan0\t00000000\t0101A8C0\t0003\t0\t0\t600\t00000000\n\
+                     eth0\t00000000\tFE01A8C0\t0003\t0\t0\t100\t00000000\n\
+                     eth0\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\n";
+        assert_eq!(router_in(table), Some(Ipv4Addr::new(192, 168, 1, 254)));
+        assert_eq!(router_in("Iface\n"), None);
+        assert_eq!(router_in("Iface\nx\t00000000\tzz\t0\t0\t0\t0"), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! The transit relay of magic-wormhole, as a client: two who send the same token are joined.
+//!
+//! The relay sees addresses, sizes and times; all else is within the channel. Its
+//! protocol: <https://github.com/magic-wormhole/magic-wormhole-protocols/blob/main/transit.md>.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use zeroize::Zeroizing;
+
+use super::hex;
+use crate::protocol::keys::Secret;
+
+/// The longest answer that means something: `bad handshake\n`.
+const LONGEST: usize = 14;
+
+/// What a side says to a relay.
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// Both sides have the same `secret`, and each a `side` of its own.
+    pub fn new(secret: &Secret, side: [u8; 8]) -> Self {
+        let mut line = Zeroizing::new(String::with_capacity(128));
+        line.push_str("please relay ");
+        hex::write(&mut line, secret.expose());
+        line.push_str(" for side ");
+        hex::write(&mut line, &side);
+        line.push('\n');
+        Self(line)
+    }
+}
+
+/// Waits until the partner has come to the relay, too. From then on the stream leads to them.
+pub async fn meet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), token: &Token) -> io::Result<()> {
+    stream.write_all(token.0.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = Vec::with_capacity(LONGEST);
+    // Byte by byte: what comes after the line is the partner's.
+    while answer.last() != Some(&b'\n') {
+        if answer.len() >= LONGEST {
+            return Err(refused("what answers is not a relay"));
+        }
+        answer.push(stream.read_u8().await?);
+    }
+    match answer.as_slice() {
+        b"ok\n" => Ok(()),
+        b"impatient\n" | b"bad handshake\n" => Err(refused("the relay does not understand")),
+        _ => Err(refused("what answers is not a relay")),
+    }
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}

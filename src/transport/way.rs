@@ -1,0 +1,285 @@
+//! Ways to the host, and how one is taken.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, OnceCell, mpsc};
+use tokio::time::{sleep, timeout};
+use zeroize::Zeroizing;
+
+use super::dial::{self, CONNECT, connect};
+use super::relay::{self, Token};
+use super::socks;
+use super::tor::{Source, Step, Tor, onion_id, onion_key};
+use crate::address::{Address, By, Place, Proxy, Scope, scope};
+use crate::protocol::invite::Hint;
+use crate::protocol::keys::StaticKey;
+use crate::protocol::random::{OsRandom, Randomness as _};
+
+/// Everything takes so many times longer through Tor.
+pub const TOR: u32 = 4;
+/// A waiting connection without a sign of life is asked for one after so long.
+const ALIVE: Duration = Duration::from_secs(15);
+/// How long the host may take to come to a relay.
+const MEETING: Duration = Duration::from_secs(15);
+/// Head start of all other ways over Tor, where a tor has to be started for it.
+const BEFORE_TOR: Duration = Duration::from_secs(5);
+/// Pause after an onion service was not found: it may not have been published yet.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A way to the host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// An address.
+    Direct(SocketAddr),
+    /// A name, to be looked up.
+    Name(Address),
+    /// A relay where the two meet.
+    Relay(Address),
+    /// An onion service: its public key and its port.
+    Onion([u8; 32], u16),
+}
+
+/// How this machine reaches other machines.
+#[derive(Default)]
+pub struct Outside {
+    /// Everything goes through it, names too.
+    pub proxy: Option<Proxy>,
+    /// By what a relay knows the two.
+    pub token: Option<Token>,
+    /// The Tor network.
+    pub tor: Gate,
+}
+
+/// The way into the Tor network, opened when it is needed first.
+#[derive(Default)]
+pub struct Gate {
+    /// Where tor comes from. `None`: our own, as it comes.
+    pub source: Option<Source>,
+    /// Nothing goes any other way.
+    pub only: bool,
+    /// The key that finds the host's onion service.
+    pub key: Option<StaticKey>,
+    /// Who is told how far it is.
+    pub tell: Option<mpsc::Sender<Step>>,
+    open: OnceCell<(Mutex<Tor>, Proxy)>,
+}
+
+impl Outside {
+    /// Whether connections leave this machine as they are.
+    pub fn is_open(&self) -> bool {
+        self.proxy.is_none() && !self.tor.only
+    }
+}
+
+impl Gate {
+    /// A gate that is shut.
+    pub fn new(source: Source, only: bool) -> Self {
+        Self { source: Some(source), only, ..Self::default() }
+    }
+
+    /// Whether the user asked for it, so that it may be opened without a need.
+    pub fn is_wanted(&self) -> bool {
+        self.only || matches!(self.source, Some(Source::Running(_)))
+    }
+
+    /// The open gate.
+    pub async fn open(&self) -> io::Result<&(Mutex<Tor>, Proxy)> {
+        let opened = self.open.get_or_try_init(async || {
+            let source = self.source.clone().unwrap_or(Source::Own(None));
+            let tor = Tor::start(&source, |step| self.say(step)).await?;
+            let address = Address { host: tor.socks.ip().to_string(), port: tor.socks.port() };
+            // Tor keeps apart what comes with different names.
+            let user = Some(("tete".to_owned(), Zeroizing::new(std::process::id().to_string())));
+            Ok((Mutex::new(tor), Proxy { address, user }))
+        });
+        opened.await.map_err(|error: io::Error| io::Error::new(io::ErrorKind::NetworkUnreachable, error))
+    }
+
+    /// Tells how far it is, if somebody listens.
+    pub fn say(&self, step: Step) {
+        if let Some(tell) = &self.tell {
+            let _ = tell.try_send(step);
+        }
+    }
+}
+
+impl Way {
+    /// The way that an invite names. `None` if it leads nowhere.
+    pub fn of(hint: &Hint) -> Option<Self> {
+        let direct = |ip: IpAddr, port: u16| {
+            let ip = ip.to_canonical();
+            let host = match ip {
+                IpAddr::V4(v4) => !v4.is_broadcast() && !v4.is_multicast() && !matches!(v4.octets(), [0, ..]),
+                IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local(),
+            };
+            host.then_some(Self::Direct(SocketAddr::new(ip, port)))
+        };
+        let address = |host: &str, port: u16| Address::parse(host, Some(&port.to_string())).ok();
+        match hint {
+            Hint::Ipv4(octets, port) => direct((*octets).into(), *port),
+            Hint::Ipv6(octets, port) => direct((*octets).into(), *port),
+            Hint::Name(name, port) => address(name, *port).map(Self::Name),
+            Hint::Relay(host, port) => address(host, *port).map(Self::Relay),
+            Hint::Onion(key, port) => Some(Self::Onion(*key, *port)),
+        }
+    }
+
+    /// The way to an address that somebody typed.
+    pub fn to(address: &Address) -> Self {
+        let onion = address.onion().and_then(onion_key);
+        match (onion, address.host.parse()) {
+            (Some(key), _) => Self::Onion(key, address.port),
+            (None, Ok(ip)) => Self::Direct(SocketAddr::new(ip, address.port)),
+            (None, Err(_)) => Self::Name(address.clone()),
+        }
+    }
+
+    /// What an invite says of this way.
+    pub fn hint(&self) -> Hint {
+        match self {
+            Self::Direct(at) => match at.ip().to_canonical() {
+                IpAddr::V4(v4) => Hint::Ipv4(v4.octets(), at.port()),
+                IpAddr::V6(v6) => Hint::Ipv6(v6.octets(), at.port()),
+            },
+            Self::Name(address) => Hint::Name(address.host.clone(), address.port),
+            Self::Relay(address) => Hint::Relay(address.host.clone(), address.port),
+            Self::Onion(key, port) => Hint::Onion(*key, *port),
+        }
+    }
+
+    /// Whether it leads to the partner's machine, by itself or through a proxy, and not to where both meet.
+    pub fn is_direct(&self) -> bool {
+        matches!(self, Self::Direct(_) | Self::Name(_))
+    }
+
+    /// Whether somebody there came by this way.
+    pub fn is_to(&self, place: Place) -> bool {
+        match self {
+            Self::Direct(at) => place.by == By::Direct && Place::from(*at) == place,
+            Self::Name(_) => place.by == By::Proxy,
+            Self::Relay(_) => place.by == By::Relay,
+            Self::Onion(..) => place.by == By::Tor,
+        }
+    }
+
+    /// The smaller, the sooner it is tried.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Direct(at) if scope(at.ip()) == Scope::Machine => 3,
+            Self::Direct(_) => 0,
+            Self::Name(_) => 1,
+            Self::Relay(_) => 2,
+            Self::Onion(..) => 4,
+        }
+    }
+
+    /// Waits at a relay until the partner comes there, however long that takes.
+    pub async fn wait(&self, outside: &Outside) -> io::Result<(TcpStream, Place)> {
+        let (Self::Relay(address), Some(token)) = (self, &outside.token) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let (mut stream, place) = reach(address, outside).await?;
+        // Nothing moves while nobody comes: only the kernel can tell that the relay is still there.
+        let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE / 3).with_retries(3);
+        SockRef::from(&stream).set_tcp_keepalive(&alive)?;
+        relay::meet(&mut stream, token).await?;
+        Ok((stream, at_relay(place)))
+    }
+
+    /// Takes it.
+    pub async fn take(&self, outside: &Outside) -> io::Result<(TcpStream, Place)> {
+        match self {
+            Self::Relay(address) => {
+                let token = outside.token.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+                let (mut stream, place) = reach(address, outside).await?;
+                let met = timeout(MEETING, relay::meet(&mut stream, token));
+                let alone = || io::Error::new(io::ErrorKind::TimedOut, "your partner did not come to the relay");
+                met.await.unwrap_or_else(|_| Err(alone()))?;
+                Ok((stream, at_relay(place)))
+            }
+            Self::Direct(at) => {
+                let address = Address { host: at.ip().to_string(), port: at.port() };
+                match leads(outside).await? {
+                    Some((proxy, by)) => through(proxy, by, &address).await,
+                    None => Ok((connect(*at).await?, (*at).into())),
+                }
+            }
+            Self::Name(address) => reach(address, outside).await,
+            Self::Onion(key, port) => {
+                if !outside.tor.only {
+                    sleep(BEFORE_TOR).await;
+                }
+                let (tor, proxy) = outside.tor.open().await?;
+                if let Some(own) = &outside.tor.key {
+                    tor.lock().await.allow(key, own.private().expose()).await?;
+                }
+                let address = Address { host: format!("{}.onion", onion_id(key)), port: *port };
+                let taken = through(proxy, By::Tor, &address).await;
+                if taken.is_err() {
+                    sleep(AGAIN).await;
+                }
+                taken
+            }
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct(at) => write!(out, "{at}"),
+            Self::Name(address) => write!(out, "{address}"),
+            Self::Relay(address) => write!(out, "relay {address}"),
+            Self::Onion(key, port) => write!(out, "{}.onion:{port}", onion_id(key)),
+        }
+    }
+}
+
+/// Whether a relay joins two connections of this machine.
+pub async fn try_relay(relay: &Address, outside: &Outside) -> io::Result<()> {
+    let secret = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+    let side = |number| {
+        let token = Token::new(&secret, [number; 8]);
+        async move {
+            let (mut stream, _) = reach(relay, outside).await?;
+            relay::meet(&mut stream, &token).await
+        }
+    };
+    let both = async { tokio::try_join!(side(1), side(2)) };
+    timeout(MEETING, both).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(drop)
+}
+
+fn at_relay(place: Place) -> Place {
+    // Behind a proxy its own address is not known.
+    if place.by == By::Direct { Place { by: By::Relay, ..place } } else { place }
+}
+
+/// What everything has to go through.
+async fn leads(outside: &Outside) -> io::Result<Option<(&Proxy, By)>> {
+    if outside.tor.only {
+        return Ok(Some((&outside.tor.open().await?.1, By::Tor)));
+    }
+    Ok(outside.proxy.as_ref().map(|proxy| (proxy, By::Proxy)))
+}
+
+/// Connects to an address, by name where it is one.
+async fn reach(address: &Address, outside: &Outside) -> io::Result<(TcpStream, Place)> {
+    if let Some((proxy, by)) = leads(outside).await? {
+        return through(proxy, by, address).await;
+    }
+    let (stream, at) = dial::reach(address).await?;
+    Ok((stream, at.into()))
+}
+
+async fn through(proxy: &Proxy, by: By, to: &Address) -> io::Result<(TcpStream, Place)> {
+    let limit = if by == By::Tor { CONNECT * TOR } else { CONNECT };
+    let stream = timeout(limit, socks::connect(proxy, to));
+    let stream = stream.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    let at = stream.peer_addr()?;
+    Ok((stream, Place { at, by }))
+}
