@@ -1,5 +1,6 @@
 //! Somebody at the full screen: any keys, texts, states and sizes, drawn after each.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
@@ -10,7 +11,7 @@ use ratatui::layout::Rect;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::ui::interface::{Ask, Show};
-use tete::ui::messages::{Failure, Fault, Lang, LineState, PairingFault, Standing, Status};
+use tete::ui::messages::{Failure, Fault, Lang, LineState, PairingFault, Standing, Status, Trust};
 use tete::ui::printable::Printable;
 use tete::ui::tui::state::{Effect, Notify, Options, State};
 use tete::ui::tui::view::draw;
@@ -110,7 +111,7 @@ fn status(place: usize, word: &str) -> Status {
         1 => Status::UnknownCommand(Printable::line(word)),
         2 => Status::WaitingForPartner,
         3 => {
-            let from = ([10, 0, 0, 9], 4000).into();
+            let from = SocketAddr::from(([10, 0, 0, 9], 4000)).into();
             Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::ZERO }
         }
         _ => Status::Help,
@@ -134,8 +135,8 @@ fn ask(place: usize) -> Show {
 
 fn standing(place: usize, now: Duration) -> Standing {
     Standing {
-        partner: ([127, 0, 0, 1], 51423).into(),
-        verified: place.is_multiple_of(2),
+        partner: SocketAddr::from(([127, 0, 0, 1], 51423)).into(),
+        trust: [Trust::No, Trust::Invite, Trust::Code][place % 3],
         line: match place % 4 {
             0 => LineState::Connected,
             1 => LineState::Quiet(now),
