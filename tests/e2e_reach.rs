@@ -3,6 +3,7 @@
 mod json;
 mod meeting;
 mod process;
+mod relay;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,9 +13,11 @@ use std::path::PathBuf;
 use json::{tell, until};
 use meeting::{Meeting, Socks, says};
 use process::*;
+use relay::Relay;
 use serde_json::json;
 use tete::protocol::invite::{Hint, Invite};
 use tete::protocol::keys::{InviteSecret, Secret};
+use tete::protocol::record::SMALL;
 
 /// A host that lets in whoever has the invite, and the invite.
 #[track_caller]
@@ -221,6 +224,35 @@ fn a_better_way_than_a_relay_is_taken_once_it_is_there() {
     assert!(way.starts_with("127.0.0.1:") && way != at, "{way}");
     tell(&guest, json!({"command": "say", "text": "hello"}));
     assert_eq!(host.text(), "hello");
+    tell(&guest, json!({"command": "quit"}));
+    assert_eq!([guest.exit(), host.exit()], [0, 0]);
+}
+
+#[test]
+fn a_line_that_ends_because_the_host_has_moved_to_a_better_one_is_not_told_as_a_break() {
+    let meeting = Meeting::new();
+    let at = format!("127.0.0.1:{}", meeting.port);
+    let (mut host, line) = inviting(&["--relay", &at]);
+    let mut invite = Invite::read(&line).unwrap_or_else(|_| panic!("{line}"));
+    let Some(Hint::Ipv4(_, port)) = invite.hints.iter_mut().find(|hint| matches!(hint, Hint::Ipv4(..))) else {
+        panic!("{line}")
+    };
+    // The guest hears of the end of the old line before it hears that the new one is followed.
+    let wire = Relay::new(*port);
+    wire.hold(SMALL);
+    *port = wire.port;
+    let (_folder, file) = written(&invite.line());
+    let mut guest = Process::start(tete(["--json", "--invite-file", &file]));
+    host.until("a better way was found: the line now leads to 127.0.0.1");
+    meeting.until_ended();
+    wire.release();
+    let told = loop {
+        let event: serde_json::Value = serde_json::from_str(&guest.text()).unwrap();
+        if ["line_cut", "line_back", "better_way"].contains(&event["event"].as_str().unwrap()) {
+            break event;
+        }
+    };
+    assert_eq!(told["event"], json!("better_way"));
     tell(&guest, json!({"command": "quit"}));
     assert_eq!([guest.exit(), host.exit()], [0, 0]);
 }

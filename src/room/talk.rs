@@ -65,6 +65,8 @@ struct Talk<'a> {
     close_at: Option<Duration>,
     /// When the line broke, while it is broken.
     broken_at: Option<Duration>,
+    /// Why it broke, while nothing was said of it: a better one is about to take its place.
+    untold: Option<LineFault>,
     /// Times that a record did not verify.
     damaged: u32,
     /// The silence that lasts was told.
@@ -121,6 +123,7 @@ impl Room {
             waiting: 0,
             close_at: None,
             broken_at: None,
+            untold: None,
             damaged: 0,
             quiet_told: false,
             look_at: Duration::ZERO,
@@ -209,6 +212,9 @@ impl Room {
             && road.redial.as_ref().is_some_and(Redial::is_over)
         {
             road.search(resume, self.options.settings, self.clock);
+            if let Some(why) = talk.untold.take() {
+                self.tell(Status::LineCut { why, redialing: true });
+            }
         }
         if talk.close_at.is_some_and(|at| now >= at) {
             talk.close_at = None;
@@ -419,10 +425,11 @@ impl Room {
         match news {
             News::Returned(line) => {
                 let heard = talk.line.session.last_received();
-                let open = talk.line.session.stage() == Stage::Open;
-                let better = open && self.road.as_ref().is_some_and(Road::is_bettered);
+                let well = talk.broken_at.is_none() || talk.untold.take().is_some();
+                let better = talk.line.from.by != By::Direct && line.from.by == By::Direct;
                 if talk.line.replace(*line) {
-                    if better {
+                    if well && better {
+                        talk.broken_at = None;
                         self.tell(Status::BetterWay(talk.line.from));
                     } else {
                         talk.broken_at.get_or_insert(heard);
@@ -490,7 +497,10 @@ impl Room {
         {
             road.search(resume, self.options.settings, self.clock);
         }
-        if first {
+        // The host closes the old connection as soon as it has followed to the better one.
+        if first && self.road.as_ref().is_some_and(Road::is_bettered) {
+            talk.untold = Some(why);
+        } else if first {
             self.tell(Status::LineCut { why, redialing: self.road.is_some() });
         }
     }

@@ -14,6 +14,7 @@ pub struct Meeting {
     pub port: u16,
     streams: Watched<Vec<TcpStream>>,
     waiting: Waiting,
+    ended: Watched<usize>,
 }
 
 type Waiting = Arc<Mutex<HashMap<String, Vec<(String, TcpStream)>>>>;
@@ -39,7 +40,8 @@ impl Meeting {
         let port = listener.local_addr().unwrap().port();
         let streams = Watched::new(Vec::new());
         let waiting = Waiting::default();
-        let (all, there) = (streams.clone(), waiting.clone());
+        let ended = Watched::new(0);
+        let (all, there, counted) = (streams.clone(), waiting.clone(), ended.clone());
         std::thread::spawn(move || {
             for (number, mut stream) in listener.incoming().flatten().enumerate() {
                 all.with(|all: &mut Vec<TcpStream>| all.push(stream.try_clone().unwrap()));
@@ -47,17 +49,23 @@ impl Meeting {
                     let _ = stream.write_all(b"ok\n");
                     continue;
                 }
-                let there = there.clone();
-                std::thread::spawn(move || join(stream, &there, strangers));
+                let (there, counted) = (there.clone(), counted.clone());
+                std::thread::spawn(move || join(stream, &there, strangers, &counted));
             }
         });
-        Self { port, streams, waiting }
+        Self { port, streams, waiting, ended }
     }
 
     /// Waits until so many have come.
     #[track_caller]
     pub fn until_met(&self, count: usize) {
         assert!(self.streams.wait(PATIENCE, |all| (all.len() >= count).then_some(())).is_some(), "nobody comes");
+    }
+
+    /// Waits until one side of two that met has gone, and the other was told.
+    #[track_caller]
+    pub fn until_ended(&self) {
+        assert!(self.ended.wait(PATIENCE, |ended| (*ended > 0).then_some(())).is_some(), "nobody goes");
     }
 
     /// Ends every connection.
@@ -71,7 +79,7 @@ impl Meeting {
     }
 }
 
-fn join(mut stream: TcpStream, waiting: &Waiting, strangers: bool) {
+fn join(mut stream: TcpStream, waiting: &Waiting, strangers: bool, ended: &Watched<usize>) {
     let mut line = String::new();
     // Nothing comes before the answer, so nothing is lost in the buffer.
     if BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).is_err() {
@@ -91,16 +99,18 @@ fn join(mut stream: TcpStream, waiting: &Waiting, strangers: bool) {
             None => return there.push((side.to_owned(), stream)),
         }
     };
-    pipe(stream, other, b"ok\n");
+    pipe(stream, other, b"ok\n", ended);
 }
 
-/// Says `first` to both, and passes on what each says.
-fn pipe(a: TcpStream, b: TcpStream, first: &'static [u8]) {
+/// Says `first` to both, and passes on what each says. Counts who has ended.
+fn pipe(a: TcpStream, b: TcpStream, first: &'static [u8], ended: &Watched<usize>) {
     for (mut from, mut to) in [(a.try_clone().unwrap(), b.try_clone().unwrap()), (b, a)] {
         let _ = to.write_all(first);
+        let ended = ended.clone();
         std::thread::spawn(move || {
             let _ = std::io::copy(&mut from, &mut to);
             let _ = to.shutdown(Shutdown::Both);
+            ended.with(|ended| *ended += 1);
         });
     }
 }
@@ -184,7 +194,7 @@ fn serve(
         return None;
     };
     stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
-    pipe(stream, other, b"");
+    pipe(stream, other, b"", &Watched::new(0));
     Some(())
 }
 

@@ -23,6 +23,8 @@ pub struct Seen {
 #[derive(Default)]
 struct State {
     cut: bool,
+    /// What a connection's host says beyond so many bytes waits.
+    held: Option<usize>,
     came: usize,
     streams: Vec<TcpStream>,
     seen: Vec<Seen>,
@@ -73,6 +75,16 @@ impl Relay {
         });
     }
 
+    /// Passes on no more than so many bytes from the host of each connection, until [`release`](Self::release).
+    pub fn hold(&self, bytes: usize) {
+        self.state.with(|state| state.held = Some(bytes));
+    }
+
+    /// Passes everything on.
+    pub fn release(&self) {
+        self.state.with(|state| state.held = None);
+    }
+
     /// Takes connections again.
     pub fn mend(&self) {
         self.state.with(|state| state.cut = false);
@@ -97,10 +109,14 @@ impl Relay {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, connection: usize, from_joiner: bool, state: &Watched<State>) {
     let mut buffer = [0; 65_536];
+    let mut passed = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let at = now();
         let bytes = buffer[..count].to_vec();
         state.with(|state| state.seen.push(Seen { at, connection, from_joiner, bytes }));
+        let waits = |state: &State| !from_joiner && state.held.is_some_and(|held| passed >= held);
+        state.wait(PATIENCE, |state| (!waits(state)).then_some(()));
+        passed += count;
         if to.write_all(&buffer[..count]).is_err() {
             break;
         }
