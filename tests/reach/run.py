@@ -12,6 +12,7 @@ The addresses between the routers look public, for a router does not pass a port
 
 import argparse
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -144,7 +145,13 @@ class Capture:
             wire.bind((device, 0))
             ready.set()
             while True:
-                packet = wire.recv(65536)
+                try:
+                    packet = wire.recv(65536)
+                except OSError as error:
+                    # Down, and perhaps up again; or gone.
+                    if error.errno == errno.ENETDOWN and os.path.exists(f"/run/netns/{ns(name)}"):
+                        continue
+                    return
                 kind = packet[12:14]
                 ping6 = kind == b"\x86\xdd" and packet[20] in (58, 0)
                 if kind != b"\x08\x06" and not ping6:
@@ -341,6 +348,17 @@ def running_tor(config: str) -> float:
 
 
 def tor_only_and_nothing_else() -> str:
+    # Whoever asks for a name is seen, too.
+    os.makedirs(f"/etc/netns/{ns('t')}", exist_ok=True)
+    with open(f"/etc/netns/{ns('t')}/resolv.conf", "w") as servers:
+        servers.write("nameserver 10.3.0.1\n")
+    try:
+        return through_tor()
+    finally:
+        shutil.rmtree(f"/etc/netns/{ns('t')}", ignore_errors=True)
+
+
+def through_tor() -> str:
     config = f"{WORK}/client"
     with open(config, "w") as out:
         out.write(tornet.up(f"{WORK}/tor", ns("t")))
@@ -369,6 +387,9 @@ def tor_only_and_nothing_else() -> str:
     took = running_tor(config)
     assert watched.packets == [], f"{len(watched.packets)} packets left, such as {watched.packets[0].hex()}"
     tornet.down(f"{WORK}/tor")
+    # The watch would have seen it.
+    Side("t", "nobody.invalid").exit()
+    assert 53 in watched.udp_ports(), "the capture does not work"
     return f"invite after {ready:.0f} s, open after {opened:.1f} s, back {back:.1f} s after the stop; by a tor that runs after {took:.1f} s; nothing else on the wire"
 
 
