@@ -1,5 +1,6 @@
 //! The full screen without a terminal: what each key does, and what every screen looks like.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
@@ -183,6 +184,18 @@ fn asks(about: Status) -> Show {
 
 const CONTROL: KeyModifiers = KeyModifiers::CONTROL;
 const ALT: KeyModifiers = KeyModifiers::ALT;
+
+#[test]
+fn an_invite_leaves_the_screen_when_it_was_used() {
+    let mut sitting = Sitting::new((100, 40), Lang::En);
+    let line = Arc::new(Zeroizing::new(format!("tete1{}", "x".repeat(60))));
+    let ways = vec![Printable::line("192.0.2.7:51423")];
+    sitting.state.show(Show::Status(Status::Invite { line, ways, how: Invitation::Join }));
+    assert!(sitting.shows("tete1xxx") && sitting.shows("█"));
+    sitting.opens();
+    assert!(!sitting.shows("tete1xxx") && !sitting.shows("█"));
+    assert!(sitting.shows("the invite was used, and is not kept here"));
+}
 
 #[test]
 fn a_half_is_typed_into_boxes_and_nothing_else_opens_the_room() {

@@ -222,8 +222,11 @@ impl Highlighter for Painting {
     }
 
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        match line.split_at_checked(MARK.len()) {
-            Some((MARK, secret)) if self.hides => format!("{MARK}{}", "*".repeat(secret.chars().count())).into(),
+        match line.split_once(MARK) {
+            Some((before, secret)) if self.hides && before.trim().is_empty() => {
+                let hidden = |c: char| if c.is_whitespace() { c } else { '*' };
+                format!("{before}{MARK}{}", secret.chars().map(hidden).collect::<String>()).into()
+            }
             _ => line.into(),
         }
     }

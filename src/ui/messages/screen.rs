@@ -15,6 +15,8 @@ pub struct ScreenWords {
     pub verified: &'static str,
     /// They have not, and whoever is there has the invite.
     pub invited: &'static str,
+    /// Where an invite was.
+    pub used: &'static str,
     /// The same, and the code was compared afterwards.
     pub compared: &'static str,
     /// They have not.
@@ -150,6 +152,7 @@ const ENGLISH: ScreenWords = ScreenWords {
     verified: "verified by code",
     compared: "verified by voice",
     invited: "entered by invite",
+    used: "the invite was used, and is not kept here",
     unverified: "not verified yet",
     connected: "connected",
     epoch: "epoch",
@@ -213,6 +216,7 @@ const CHINESE: ScreenWords = ScreenWords {
     verified: "配对码已核对",
     compared: "已用语音核对",
     invited: "凭邀请进入",
+    used: "邀请已经用掉，这里不再留着",
     unverified: "还没核对",
     connected: "线路正常",
     epoch: "密钥轮次",

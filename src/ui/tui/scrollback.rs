@@ -139,6 +139,14 @@ impl Scrollback {
         }
     }
 
+    /// Wipes what an entry says and says something else there.
+    pub fn replace(&mut self, id: u64, text: Printable) {
+        if let Some(entry) = self.index(id).and_then(|at| self.entries.get_mut(at)) {
+            self.bytes = self.bytes - entry.text.as_str().len() + text.as_str().len();
+            entry.text = text;
+        }
+    }
+
     /// The partner was shown that text of ours.
     pub fn mark_shown(&mut self, id: u64) {
         if let Some(Entry { kind: Kind::Own { shown }, .. }) = self.index(id).and_then(|at| self.entries.get_mut(at)) {

@@ -148,6 +148,8 @@ pub struct State {
     ask: Ask,
     pairing: Option<Pairing>,
     scrollback: Scrollback,
+    /// The entry with an invite that was not used yet.
+    invite: Option<u64>,
     bottom: Option<Place>,
     new_from: Option<u64>,
     editor: Editor,
@@ -197,6 +199,7 @@ impl State {
             ask: Ask::Nothing,
             pairing: None,
             scrollback: Scrollback::default(),
+            invite: None,
             bottom: None,
             new_from: None,
             editor: Editor::new(TEXT),
@@ -508,7 +511,7 @@ impl State {
             }
             _ => false,
         };
-        let text = Printable::text(&status.text(self.lang, usize::from(self.size.0)));
+        let text = Printable::text(&Zeroizing::new(status.text(self.lang, usize::from(self.size.0))));
         match &mut self.pairing {
             Some(pairing) if matches!(status, Status::WaitingForPartner) => (pairing.done, pairing.note) = (true, None),
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
@@ -518,7 +521,10 @@ impl State {
             self.effects.push_back(Effect::Bell);
             self.alarm = Some(text.clone());
         }
-        self.scrollback.push(Kind::Status { alarm }, &(self.wall)(Duration::ZERO), text);
+        let id = self.scrollback.push(Kind::Status { alarm }, &(self.wall)(Duration::ZERO), text);
+        if let Status::Invite { .. } = status {
+            self.invite = Some(id);
+        }
     }
 
     fn ask(&mut self, question: u64, what: Ask, about: Option<Status>) {
@@ -537,6 +543,9 @@ impl State {
             }
             Some(status) if what == Ask::Chat => {
                 self.pairing = None;
+                if let Some(id) = self.invite.take() {
+                    self.scrollback.replace(id, Printable::line(self.words().used));
+                }
                 self.status(&status);
             }
             Some(status) => {
