@@ -45,7 +45,11 @@ const STATUSES: usize = 256;
 /// How long the screen may take to show what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Ways that are tried of those that an invite names.
-const WAYS: usize = 16;
+const WAYS: usize = 24;
+/// Own addresses that an invite names, and relays: with a mapped port and an onion service no more than [`WAYS`].
+const OWN: usize = 12;
+const RELAYS: usize = 8;
+const _: () = assert!(OWN + RELAYS + 2 <= WAYS);
 /// Words about Tor that may wait.
 const STEPS: usize = 128;
 

@@ -20,13 +20,13 @@ use rustix::process::Signal;
 use terminal::Terminal;
 use tete::protocol::handshake::Mode;
 use tete::protocol::invite::{Hint, Invite};
-use tete::protocol::keys::StaticKey;
+use tete::protocol::keys::{InviteSecret, Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::SMALL;
 use tete::protocol::session::{Session, Settings, Stage};
 
 /// Each a fact that takes its time.
-const FACTS: [(&str, fn()); 15] = [
+const FACTS: [(&str, fn()); 16] = [
     ("a server that never answers is given up after 15 s", a_server_that_never_answers),
     ("a server that sends one byte a second is given up after 15 s", a_server_that_drips),
     ("a host that does not open its nonce is given up after 5 s", a_host_that_does_not_open_its_nonce),
@@ -41,6 +41,7 @@ const FACTS: [(&str, fn()); 15] = [
     ("an interactive host listens again 5 s after /next", a_host_asks_for_the_next),
     ("an interactive host listens again 5 s after its own three wrong halves", a_host_with_wrong_halves),
     ("leaving waits 3 s for receipts", leaving_waits_for_receipts),
+    ("an invite that leads to silence is given up after 15 s", an_invite_that_leads_to_silence),
     ("who met somebody dead at a relay tries again after 15 s, the host after 5 s", the_dead_at_a_relay),
 ];
 
@@ -500,4 +501,19 @@ fn two_floods_and_two_readers_who_stall_need_little_memory() {
     guest.end_input();
     let ends = [guest.finish(), host.finish()];
     assert_eq!(ends.each_ref().map(|end| end.code), [0, 0], "{}\n{}", ends[0].err, ends[1].err);
+}
+
+fn an_invite_that_leads_to_silence() {
+    // It takes connections and says nothing, so that attempts last longer than the pauses between them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let invite = Invite {
+        secret: InviteSecret(Secret::default()),
+        hints: vec![Hint::Ipv4([127, 0, 0, 1], silent.local_addr().unwrap().port())],
+    };
+    let folder = Scratch::new();
+    let file = folder.path().join("invite");
+    std::fs::write(&file, invite.line().as_str()).unwrap();
+    let guest = Process::start(tete(["join", "--invite-file", file.to_str().unwrap()]));
+    let end = takes(15, || guest.finish());
+    assert!(end.code == 3 && end.err.contains("none of the invite's ways led to your partner"), "{}", end.err);
 }

@@ -27,6 +27,7 @@ use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::lan::{Announcement, Browser, LanKey};
 use crate::transport::portmap::Mapping;
+use crate::transport::relay;
 use crate::transport::way::{Outside, Way, try_relay};
 use crate::transport::{dial, listen, local, tor};
 use crate::ui::messages::{Failure, Fault, Finding, MapFault, Met, Nat, Verdict};
@@ -353,8 +354,7 @@ fn not_taken(way: &Way, error: &io::Error) -> Met {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut};
     match (way, error.kind()) {
         (Way::Onion(..), NetworkUnreachable) => Met::NoTor,
-        // The relay itself was there.
-        (Way::Relay(_), TimedOut) if error.get_ref().is_some() => Met::AloneAtRelay,
+        _ if relay::is_alone(error) => Met::AloneAtRelay,
         (_, ConnectionRefused) => Met::Refused,
         (_, TimedOut) => Met::Filtered,
         (_, NotFound) => Met::Lookup,
@@ -371,6 +371,7 @@ fn met_before(failure: Failure) -> Met {
         Failure::Refused => Met::Refused,
         Failure::NotThem => Met::Stranger,
         Failure::NoTor => Met::NoTor,
+        Failure::Alone => Met::AloneAtRelay,
         Failure::Broke => Met::Silent,
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::line::Line;
 use super::lobby::{Lobby, News};
-use super::{Errand, Options, Outcome, Room, STEPS, WAYS, reason, side, system, user};
+use super::{Errand, OWN, Options, Outcome, Room, STEPS, reason, side, system, user};
 use crate::address::{Address, By, scope};
 use crate::protocol::handshake::{Mode, SharedSecret};
 use crate::protocol::invite::Invite;
@@ -205,9 +205,8 @@ impl Room {
             None => None,
         };
         // Through Tor nobody is to learn where this machine is.
-        let direct = mapped.into_iter().chain(direct).filter(|_| !outside.tor.only);
-        let mut ways: Vec<_> =
-            direct.map(Way::Direct).chain(at.relays.iter().cloned().map(Way::Relay)).take(WAYS).collect();
+        let direct = mapped.into_iter().chain(direct.into_iter().take(OWN)).filter(|_| !outside.tor.only);
+        let mut ways: Vec<_> = direct.map(Way::Direct).chain(at.relays.iter().cloned().map(Way::Relay)).collect();
         outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side().map_err(system)?));
         let (say, steps) = mpsc::channel(STEPS);
         outside.tor.tell = Some(say);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::line::{Ended, Line};
 use super::lobby::{News, over};
@@ -91,7 +92,7 @@ impl Road {
         if self.ways.contains(&way) {
             return;
         }
-        self.ways.insert(0, way.clone());
+        self.ways.push(way.clone());
         self.better_at = Duration::ZERO;
         if let Some(redial) = &mut self.redial {
             redial.add(way);
@@ -133,10 +134,13 @@ impl Road {
 /// The ways of an invite, the best first, and by what the host knows whoever takes one.
 pub fn open_invite(invite: &Invite, outside: &mut Outside, local: Arc<StaticKey>) -> Result<(Vec<Way>, Mode), Fault> {
     let secret = &invite.secret;
-    let mut ways: Vec<_> = invite.hints.iter().filter_map(Way::of).collect();
+    let mut ways = Vec::new();
+    for way in invite.hints.iter().filter_map(Way::of) {
+        if ways.len() < WAYS && !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
     ways.sort_by_key(Way::rank);
-    ways.dedup();
-    ways.truncate(WAYS);
     outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side().map_err(system)?));
     outside.tor.key = Some(secret.onion_key().and_then(StaticKey::new).map_err(system)?);
     let secret = SharedSecret { psk: secret.psk().map_err(system)?, local };
@@ -199,11 +203,11 @@ impl Room {
             true if browser.is_none() => Duration::ZERO,
             _ => SEARCH,
         };
-        let given_up = self.clock.now() + search_for;
         // Nothing can be tried before.
         if outside.tor.only || browser.is_none() && ways.iter().all(|way| matches!(way, Way::Onion(..))) {
             self.while_tor_works(outside.tor.open(), &mut steps).await?;
         }
+        let given_up = self.clock.now() + search_for;
         let mut told_of = Vec::new();
         let mut line = loop {
             self.show_now().await;
@@ -213,13 +217,13 @@ impl Room {
                 found = found(&mut browser) => {
                     let way = Way::Direct(found);
                     if !ways.contains(&way) {
-                        ways.insert(0, way.clone());
+                        ways.push(way.clone());
                         redial.add(way);
                     }
                 }
                 news = redial.next() => match news {
                     News::Returned(line) => break line,
-                    _ if redial.is_idle() && self.clock.now() >= given_up => {
+                    _ if redial.is_over() => {
                         while let Ok(progress) = told.try_recv() {
                             self.tell_way(progress, &mut told_of);
                         }
@@ -227,6 +231,7 @@ impl Room {
                     }
                     _ => {}
                 },
+                () = sleep(given_up.saturating_sub(self.clock.now())), if !redial.is_once() => redial.finish(),
                 action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
             }
         };

@@ -4,10 +4,11 @@
 //! must not keep the next from finding a live one. Each tries all ways, the best
 //! first, with head starts. The first to prove the partner wins.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -19,6 +20,7 @@ use crate::protocol::handshake::Mode;
 use crate::protocol::random::OsRandom;
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::dial::HEAD_START;
+use crate::transport::relay;
 use crate::transport::way::{Outside, Way};
 use crate::ui::messages::Failure;
 
@@ -76,6 +78,12 @@ impl Met {
         met.extend(failure.map(|failure| (way.clone(), failure)));
     }
 
+    /// Those ways, the best first, and of the equally good those that led nowhere last.
+    fn order(&self, mut ways: Vec<Way>) -> Vec<Way> {
+        ways.sort_by_key(|way| (way.rank(), self.of(way).is_some()));
+        ways
+    }
+
     /// Why that way led nowhere, if it was tried.
     pub fn of(&self, way: &Way) -> Option<Failure> {
         let met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +103,7 @@ pub enum Progress {
 pub struct Redial {
     search: Search,
     clock: Clock,
-    attempts: JoinSet<Result<Box<Line>, Failure>>,
+    attempts: JoinSet<Result<Box<Line>, Option<Missed>>>,
     turns: Turns,
     next_at: Duration,
     /// One attempt only.
@@ -126,8 +134,13 @@ impl Redial {
 
     /// One attempt, and no other.
     pub fn once(mut self) -> Self {
-        self.once = true;
+        self.finish();
         self
+    }
+
+    /// No attempt beyond those that have begun, but one.
+    pub fn finish(&mut self) {
+        self.once = true;
     }
 
     /// Whether it is one attempt that came to nothing.
@@ -145,11 +158,6 @@ impl Redial {
         self.state
     }
 
-    /// Whether no attempt is under way.
-    pub fn is_idle(&self) -> bool {
-        self.attempts.is_empty()
-    }
-
     /// Whether an attempt is so far that the host may go over to it at any moment.
     pub fn is_proving(&self) -> bool {
         self.turns.proving.available_permits() == 0
@@ -157,7 +165,7 @@ impl Redial {
 
     /// One more way was found. It is tried at once.
     pub fn add(&mut self, way: Way) {
-        self.search.ways.insert(0, way.clone());
+        self.search.ways.push(way.clone());
         if self.state.number > 0 && !self.once && self.attempts.len() < AT_ONCE {
             let search = Search { ways: vec![way], ..self.search.clone() };
             self.attempts.spawn(attempt(search, self.turns.clone(), self.clock));
@@ -178,9 +186,8 @@ impl Redial {
             }
             Some(ended) = self.attempts.join_next() => match ended {
                 Ok(Ok(line)) => News::Returned(line),
-                Ok(Err(_)) if self.once => News::Nothing,
-                Ok(Err(failure)) => self.failed(failure),
-                Err(_) => News::Nothing,
+                Ok(Err(Some(missed))) if !self.once => self.failed(missed),
+                _ => News::Nothing,
             },
             else => std::future::pending().await,
         }
@@ -201,19 +208,47 @@ impl Redial {
         self.attempts.spawn(attempt(search, self.turns.clone(), self.clock));
     }
 
-    fn failed(&mut self, failure: Failure) -> News {
-        let changed = self.state.failure != Some(failure);
-        self.state.failure = Some(failure);
-        if is_gone(&mut self.gone_since, failure, self.clock.now()) {
+    fn failed(&mut self, missed: Missed) -> News {
+        let changed = self.state.failure != Some(missed.failure);
+        self.state.failure = Some(missed.failure);
+        if is_gone(&mut self.gone_since, missed.gone, self.clock.now()) {
             return News::HostGone;
         }
         if changed { News::RedialFailed } else { News::Nothing }
     }
 }
 
+/// Why an attempt came to nothing.
+#[derive(Clone, Copy)]
+struct Missed {
+    failure: Failure,
+    /// All that was met spoke for the end of the partner's program.
+    gone: bool,
+}
+
+impl Missed {
+    /// What a proxy, a relay or tor says is not the word of the partner's machine.
+    fn new(way: &Way, outside: &Outside, failure: Failure) -> Self {
+        let said = way.is_direct() && outside.is_open();
+        Self { failure, gone: said && matches!(failure, Failure::Refused | Failure::NotThem) }
+    }
+
+    /// What two come to: the failure that says least about the host's program.
+    fn and(self, before: Option<Self>) -> Self {
+        let weight = |failure| match failure {
+            Failure::Refused => 0,
+            Failure::NotThem => 1,
+            _ => 2,
+        };
+        let Some(before) = before else { return self };
+        let failure = if weight(before.failure) > weight(self.failure) { before.failure } else { self.failure };
+        Self { failure, gone: before.gone && self.gone }
+    }
+}
+
 /// Whether every attempt for long enough spoke for the end of the partner's program.
-fn is_gone(since: &mut Option<Duration>, failure: Failure, now: Duration) -> bool {
-    *since = matches!(failure, Failure::Refused | Failure::NotThem).then(|| since.unwrap_or(now));
+fn is_gone(since: &mut Option<Duration>, gone: bool, now: Duration) -> bool {
+    *since = gone.then(|| since.unwrap_or(now));
     since.is_some_and(|since| now >= since + GONE)
 }
 
@@ -235,77 +270,94 @@ struct Turns {
     proving: Arc<Semaphore>,
 }
 
-/// Tries all ways, each with a head start over the next. Why it failed speaks for the end of the host's program only
-/// if every way does.
-async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Failure> {
-    let mut waiting = search.ways.clone().into_iter();
-    let mut tries = JoinSet::new();
-    let mut result = None;
-    loop {
-        let begun = waiting.next();
-        if let Some(way) = begun.clone() {
-            tries.spawn(one(way, search.clone(), turns.clone(), clock));
-        }
-        if tries.is_empty() {
-            return Err(result.unwrap_or(Failure::NoAnswer));
-        }
-        tokio::select! {
-            Some(done) = tries.join_next() => match done {
-                Ok(Ok(line)) => return Ok(line),
-                Ok(Err(failure)) => result = Some(worse(result, failure)),
-                Err(_) => {}
-            },
-            () = sleep(HEAD_START), if begun.is_some() => {}
+impl Turns {
+    /// A turn at a way that only one attempt at a time may try, or none where it needs none. `None` if it is another's.
+    fn of(&self, way: &Way) -> Option<Option<OwnedSemaphorePermit>> {
+        let turn = |of: &Arc<Semaphore>| of.clone().try_acquire_owned().ok().map(Some);
+        match way {
+            // Two of one side at a relay do not meet, but the partner could meet the one that is given up.
+            Way::Relay(_) => turn(&self.meeting),
+            Way::Onion(..) => turn(&self.onion),
+            Way::Direct(_) | Way::Name(_) => Some(None),
         }
     }
 }
 
-/// What two failures come to: what says least about the host's program, and last that it is gone.
-fn worse(before: Option<Failure>, failure: Failure) -> Failure {
-    let weight = |failure| match failure {
-        Failure::Refused => 0,
-        Failure::NotThem => 1,
-        _ => 2,
-    };
-    before.filter(|before| weight(*before) > weight(failure)).unwrap_or(failure)
+/// Tries all ways, each with a head start over the next, but those that another attempt is trying. `None` if there was
+/// no other.
+async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Option<Missed>> {
+    let mut waiting = search.met.order(search.ways.clone()).into_iter();
+    let mut tries = JoinSet::new();
+    let mut missed = None;
+    loop {
+        let begun = waiting.find_map(|way| turns.of(&way).map(|turn| (way, turn)));
+        let more = begun.is_some();
+        if let Some((way, turn)) = begun {
+            let (search, turns) = (search.clone(), turns.clone());
+            tries.spawn(async move {
+                let _turn = turn;
+                one(way, search, turns, clock).await
+            });
+        }
+        if tries.is_empty() {
+            return Err(missed);
+        }
+        tokio::select! {
+            Some(done) = tries.join_next() => match done {
+                Ok(Ok(line)) => return Ok(line),
+                Ok(Err(Some(other))) => missed = Some(other.and(missed)),
+                _ => {}
+            },
+            () = sleep(HEAD_START), if more => {}
+        }
+    }
 }
 
-async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Failure> {
+async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Option<Missed>> {
     let tell = |progress| {
         if let Some(tell) = &search.tell {
             let _ = tell.try_send(progress);
         }
     };
     tell(Progress::Trying(way.clone()));
-    let result = take(&way, &search, &turns, clock).await;
-    search.met.note(&way, result.as_ref().err().copied());
-    if let Err(failure) = &result {
-        tell(Progress::Failed(way, *failure));
+    match take(&way, &search, &turns, clock).await {
+        Ok(line) => {
+            search.met.note(&way, None);
+            Ok(line)
+        }
+        Err(None) => Err(None),
+        Err(Some(failure)) => {
+            search.met.note(&way, Some(failure));
+            let missed = Missed::new(&way, &search.outside, failure);
+            tell(Progress::Failed(way, failure));
+            Err(Some(missed))
+        }
     }
-    result
 }
 
-async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Line>, Failure> {
-    let _turn = match way {
-        // Two of one side at a relay do not meet, but the partner could meet the one that is given up.
-        Way::Relay(_) => Some(turns.meeting.acquire().await),
-        Way::Onion(..) => Some(turns.onion.acquire().await),
-        Way::Direct(_) | Way::Name(_) => None,
-    };
-    let (stream, from) = way.take(&search.outside).await.map_err(|error| match (way, error.kind()) {
-        (Way::Onion(..), std::io::ErrorKind::NetworkUnreachable) => Failure::NoTor,
-        (_, std::io::ErrorKind::ConnectionRefused) => Failure::Refused,
-        (_, std::io::ErrorKind::NotFound) => Failure::Lookup,
-        _ => Failure::NoAnswer,
-    })?;
+/// Takes one way as far as the proof of the partner. `None` if there are too many handshakes already.
+async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Line>, Option<Failure>> {
+    let taken = way.take(&search.outside).await;
+    let (stream, from) = taken.map_err(|error| not_taken(way, &search.outside, &error))?;
     // One that waited would find its connection closed by the host, and take that for a refusal.
-    let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| Failure::NoAnswer)?) } else { None };
+    let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
     let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock.now());
     let line = Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
     match timeout(settings.handshake(), prove(line, &turns.proving)).await {
-        Ok(proved) => proved,
-        Err(_) => Err(Failure::NoAnswer),
+        Ok(proved) => Ok(proved?),
+        Err(_) => Err(Some(Failure::NoAnswer)),
+    }
+}
+
+/// Why a way could not be taken.
+fn not_taken(way: &Way, outside: &Outside, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NetworkUnreachable if outside.tor.only || matches!(way, Way::Onion(..)) => Failure::NoTor,
+        io::ErrorKind::NotFound => Failure::Lookup,
+        io::ErrorKind::ConnectionRefused if way.is_direct() => Failure::Refused,
+        _ if relay::is_alone(error) => Failure::Alone,
+        _ => Failure::NoAnswer,
     }
 }
 
@@ -332,16 +384,29 @@ async fn prove(mut line: Line, proving: &Semaphore) -> Result<Box<Line>, Failure
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::{Address, Proxy};
 
     #[test]
     fn a_host_is_gone_once_nothing_else_was_met_for_two_minutes() {
         let mut since = None;
-        let mut meets = |failure, seconds| is_gone(&mut since, failure, Duration::from_secs(seconds));
+        let open = Outside::default();
+        let way = Way::Direct(([192, 0, 2, 1], 7).into());
+        let relay = Way::Relay(Address { host: "192.0.2.2".into(), port: 7 });
+        let mut meets = |failure, seconds| {
+            is_gone(&mut since, Missed::new(&way, &open, failure).gone, Duration::from_secs(seconds))
+        };
         assert!(!meets(Failure::Refused, 1_000));
         assert!(!meets(Failure::NotThem, 1_119));
         assert!(!meets(Failure::NoAnswer, 1_120), "a network that is down says nothing about the program");
         assert!(!meets(Failure::Refused, 1_121));
         assert!(!meets(Failure::Refused, 1_240));
         assert!(meets(Failure::Refused, 1_241));
+        let refused = Missed::new(&way, &open, Failure::Refused);
+        assert!(refused.and(Some(refused)).gone);
+        let alone = Missed::new(&relay, &open, Failure::Alone);
+        assert!(!refused.and(Some(alone)).gone && !alone.and(Some(refused)).gone);
+        assert!(!Missed::new(&relay, &open, Failure::NotThem).gone, "a relay may join us with anybody");
+        let proxied = Outside { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Outside::default() };
+        assert!(!Missed::new(&way, &proxied, Failure::Refused).gone, "this may be the proxy's word");
     }
 }

@@ -3,6 +3,7 @@
 //! The relay sees addresses, sizes and times; all else is within the channel. Its
 //! protocol: <https://github.com/magic-wormhole/magic-wormhole-protocols/blob/main/transit.md>.
 
+use std::fmt;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -46,6 +47,27 @@ pub async fn meet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), token: &To
         b"ok\n" => Ok(()),
         b"impatient\n" | b"bad handshake\n" => Err(refused("the relay does not understand")),
         _ => Err(refused("what answers is not a relay")),
+    }
+}
+
+/// The relay is there, and the partner did not come to it.
+pub fn alone() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, Alone)
+}
+
+/// Whether that was it.
+pub fn is_alone(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Alone>())
+}
+
+#[derive(Debug)]
+struct Alone;
+
+impl std::error::Error for Alone {}
+
+impl fmt::Display for Alone {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("your partner did not come to the relay")
     }
 }
 

@@ -197,9 +197,7 @@ impl Way {
             Self::Relay(address) => {
                 let token = outside.token.as_ref().ok_or(io::ErrorKind::Unsupported)?;
                 let (mut stream, place) = reach(address, outside).await?;
-                let met = timeout(MEETING, relay::meet(&mut stream, token));
-                let alone = || io::Error::new(io::ErrorKind::TimedOut, "your partner did not come to the relay");
-                met.await.unwrap_or_else(|_| Err(alone()))?;
+                timeout(MEETING, relay::meet(&mut stream, token)).await.unwrap_or_else(|_| Err(relay::alone()))?;
                 Ok((stream, at_relay(place)))
             }
             Self::Direct(at) => {

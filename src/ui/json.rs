@@ -154,6 +154,7 @@ fn name_of_failure(failure: Failure) -> &'static str {
         Failure::Refused => "refused",
         Failure::NotThem => "not_them",
         Failure::NoTor => "no_tor",
+        Failure::Alone => "alone",
         Failure::Broke => "broke",
     }
 }

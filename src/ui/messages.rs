@@ -205,6 +205,8 @@ pub enum Failure {
     NotThem,
     /// There is no way into the Tor network.
     NoTor,
+    /// They did not come to the relay.
+    Alone,
     /// The line broke again.
     Broke,
 }
@@ -1028,6 +1030,7 @@ impl Failure {
             Self::Refused => "nobody listens there any more. If their program has ended, the room is gone: /quit",
             Self::NotThem => "somebody else answers there. If their program has ended, the room is gone: /quit",
             Self::NoTor => "there is no way into the Tor network",
+            Self::Alone => "your partner did not come to the relay",
             Self::Broke => "the line broke again",
         }
     }
@@ -1051,6 +1054,7 @@ impl Failure {
             Self::Refused => "那边没有程序在等了。如果对方的程序已经关了，房间就没有了：/quit",
             Self::NotThem => "应答的不是对方。如果对方的程序已经关了，房间就没有了：/quit",
             Self::NoTor => "进不了 Tor 网络",
+            Self::Alone => "对方没有来中继",
             Self::Broke => "又断了",
         }
     }
