@@ -253,6 +253,19 @@ pub fn scope(address: IpAddr) -> Scope {
     }
 }
 
+/// Whether an address can be a machine's on the internet.
+pub fn is_reachable(address: IpAddr) -> bool {
+    let host = match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            // "This network", IETF protocol assignments such as those of DS-Lite, and all from 224.0.0.0 on.
+            let none = matches!(v4.octets(), [0 | 224..=255, ..] | [192, 0, 0, _]);
+            !none
+        }
+        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast(),
+    };
+    host && scope(address) == Scope::Global
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -329,6 +342,25 @@ mod tests {
             assert_eq!(scope(text), Scope::Global, "{text}");
         }
         assert_eq!((scope("127.0.0.1"), scope("::1")), (Scope::Machine, Scope::Machine));
+    }
+
+    #[test]
+    fn what_is_no_address_of_the_internet_leads_nowhere_from_outside() {
+        let reachable = |text: &str| is_reachable(text.parse().unwrap());
+        for text in [
+            "0.0.0.0",
+            "192.0.0.2",
+            "224.0.0.1",
+            "255.255.255.255",
+            "10.0.0.1",
+            "100.64.0.1",
+            "::",
+            "ff02::1",
+            "fd00::1",
+        ] {
+            assert!(!reachable(text), "{text}");
+        }
+        assert!(reachable("11.9.0.1") && reachable("2001:db8::1"));
     }
 
     proptest! {

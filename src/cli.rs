@@ -128,7 +128,7 @@ pub struct At {
     #[arg(long, value_name = "HOST:PORT")]
     pub relay: Vec<String>,
     /// An onion service leads here, too.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "proxy")]
     pub onion: bool,
     /// The router is asked for nothing.
     #[arg(long)]
@@ -357,6 +357,11 @@ fn interval(typed: &str) -> Result<Duration, String> {
     } else {
         Err("a rate is 0.25 to 50 records a second".into())
     }
+}
+
+/// Whether a word is one of the commands.
+pub fn is_command(word: &str) -> bool {
+    Cli::command().find_subcommand(word).is_some()
 }
 
 /// The language a command line asks for, found before the rest is read.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tete::address::{Address, PORT, Proxy};
+use tete::address::{Address, BadAddress, PORT, Proxy};
 use tete::cli::{self, At, Cli, Command, Doctor, Stop, To};
 use tete::harden::harden;
 use tete::protocol::invite::{Invite, LONGEST, MARK};
@@ -18,7 +18,7 @@ use tete::protocol::session::Settings;
 use tete::room::doctor::{Case, doctor};
 use tete::room::files::FileOptions;
 use tete::room::{self, Confirm, Errand, Hosting, Options, Target};
-use tete::transport::tor::Source;
+use tete::transport::tor::{Source, onion_key};
 use tete::transport::way::{Gate, Outside};
 use tete::ui::counter;
 use tete::ui::guard::TerminalGuard;
@@ -174,6 +174,10 @@ fn outside(common: &cli::Common) -> Result<Outside, Fault> {
 
 fn what(cli: Cli, lang: Lang) -> Result<What, Fault> {
     let (tor, lan) = (cli.common.tor, cli.common.lan);
+    // After an option a command is taken for a host.
+    if let Some(word) = cli.to.host.as_deref().filter(|word| cli::is_command(word)) {
+        return Err(Fault::WordFirst(Printable::line(word)));
+    }
     let (to, at) = match cli.command {
         Some(Command::Host(at)) => (To::default(), at),
         Some(Command::Join(to)) => return join(to, lan, lang),
@@ -208,7 +212,17 @@ fn examine(doctor: Doctor, lan: bool, lang: Lang) -> Result<What, Fault> {
 }
 
 fn relays(named: &[String]) -> Result<Vec<Address>, Fault> {
-    named.iter().map(|text| Address::parse(text, None).map_err(Fault::Address)).collect()
+    if named.len() > room::RELAYS {
+        return Err(Fault::TooManyRelays);
+    }
+    named.iter().map(|text| address(text, None)).collect()
+}
+
+/// An address, and where it is that of an onion service one that can be.
+fn address(text: &str, port: Option<&str>) -> Result<Address, Fault> {
+    let address = Address::parse(text, port).map_err(Fault::Address)?;
+    let mistyped = address.onion().is_some_and(|id| onion_key(id).is_none());
+    if mistyped { Err(Fault::Address(BadAddress::Onion)) } else { Ok(address) }
 }
 
 fn join(to: To, lan: bool, lang: Lang) -> Result<What, Fault> {
@@ -223,7 +237,9 @@ fn join(to: To, lan: bool, lang: Lang) -> Result<What, Fault> {
 fn target(to: To, lan: bool, lang: Lang) -> Result<Target, Fault> {
     let invite = |line: &str| Ok(Target::Invite { invite: Invite::read(line).map_err(Fault::Invite)?, lan });
     if let Some(file) = to.invite_file {
-        return invite(&invite_in(&file)?);
+        let typed = file.as_os_str() == "-" && std::io::stdin().is_terminal();
+        let line = if typed { ask_address(lang).ok_or(Fault::NoAddress) } else { invite_in(&file) };
+        return invite(&line?);
     }
     if to.host.as_deref().is_some_and(is_invite) {
         return Err(Fault::InviteInArguments);
@@ -236,7 +252,7 @@ fn target(to: To, lan: bool, lang: Lang) -> Result<Target, Fault> {
         ([host, port], None) => ((*host).to_owned(), Some((*port).to_owned())),
         _ => (host.as_str().to_owned(), to.peer_port),
     };
-    Address::parse(&host, port.as_deref()).map(Target::Address).map_err(Fault::Address)
+    address(&host, port.as_deref()).map(Target::Address)
 }
 
 /// Longer than a host name may be, and begins like an invite.

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::address::Address;
 use crate::clock::Clock;
 use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
 use crate::protocol::error::Error;
@@ -28,7 +27,7 @@ use crate::protocol::session::Settings;
 use crate::transport::lan::Announcement;
 use crate::transport::portmap::Mapping;
 use crate::transport::tor::Step;
-use crate::transport::way::Outside;
+use crate::transport::way::{Outside, Way};
 use crate::ui::commands::Command;
 use crate::ui::interface::{Action, Ask, Seat, Show, Shown, Ui};
 use crate::ui::messages::{Fault, Finding, MapFault, PairingFault, Status};
@@ -46,9 +45,10 @@ const STATUSES: usize = 256;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Ways that are tried of those that an invite names.
 const WAYS: usize = 24;
-/// Own addresses that an invite names, and relays: with a mapped port and an onion service no more than [`WAYS`].
+/// Own addresses that an invite names. With the relays, a mapped port and an onion service no more than [`WAYS`].
 const OWN: usize = 12;
-const RELAYS: usize = 8;
+/// Relays that an invite can name.
+pub const RELAYS: usize = 8;
 const _: () = assert!(OWN + RELAYS + 2 <= WAYS);
 /// Words about Tor that may wait.
 const STEPS: usize = 128;
@@ -110,8 +110,8 @@ struct Room {
     listening: Vec<SocketAddr>,
     /// What the router said, if it was asked.
     mapped: Option<Result<SocketAddr, MapFault>>,
-    /// Where the host waits, too.
-    relays: Vec<Address>,
+    /// Where the host waits beside its own addresses, and why nobody can come by that way, if so.
+    doors: Vec<(Way, Option<Printable>)>,
     /// What the doctor finds, while it looks.
     examined: Option<mpsc::Receiver<Finding>>,
     /// What the screen has not taken yet: texts, bounded by what the protocol lets wait, and [`STATUSES`].
@@ -177,7 +177,7 @@ impl Room {
             announcement: None,
             listening: Vec::new(),
             mapped: None,
-            relays: Vec::new(),
+            doors: Vec::new(),
             examined: None,
             show: VecDeque::new(),
             unshown: Unshown::default(),

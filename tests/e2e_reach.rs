@@ -7,7 +7,7 @@ mod relay;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 
 use json::{tell, until};
@@ -18,6 +18,7 @@ use serde_json::json;
 use tete::protocol::invite::{Hint, Invite};
 use tete::protocol::keys::{InviteSecret, Secret};
 use tete::protocol::record::SMALL;
+use tete::transport::tor::onion_key;
 
 /// A host that lets in whoever has the invite, and the invite.
 #[track_caller]
@@ -301,6 +302,55 @@ fn two_behind_proxies_meet_at_a_relay() {
     assert_eq!(host.text(), "after the break");
     assert!(socks.asked.lock().unwrap().iter().all(|name| name == "relay.invalid"));
     part(guest, host);
+}
+
+#[test]
+fn behind_a_proxy_the_name_of_an_onion_service_goes_to_it_and_no_tor_is_started() {
+    let (mut host, line) = inviting(&[]);
+    let mut invite = Invite::read(&line).unwrap_or_else(|_| panic!("{line}"));
+    let Some(Hint::Ipv4(_, port)) = invite.hints.first().cloned() else { panic!("{line}") };
+    let key = onion_key("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
+    invite.hints = vec![Hint::Onion(key, 51_423)];
+    let onion = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+    let socks = Socks::new(onion, port, None);
+    let (_folder, file) = written(&invite.line());
+    let mut command = tete(["--invite-file", &file, "--proxy", &format!("socks5://127.0.0.1:{}", socks.port)]);
+    command.env("PATH", "/nonexistent");
+    let mut guest = Process::start(command);
+    talks(&mut host, &mut guest);
+    assert_eq!(*socks.asked.lock().unwrap(), [onion]);
+    part(guest, host);
+}
+
+#[test]
+fn the_names_of_onion_services_are_not_looked_up() {
+    let onion = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+    let mistyped = onion.replacen('p', "q", 1);
+    let end = Process::start(tete([mistyped.as_str()])).finish();
+    assert!(end.code == 2 && end.err.contains("this is not an onion address"), "{}", end.err);
+    // In an invite, as a name and as a relay's.
+    let mut invite = Invite::read(&inviting(&[]).1).unwrap_or_else(|_| panic!("no invite"));
+    invite.hints = vec![Hint::Name(onion.into(), 7), Hint::Relay(onion.into(), 7), Hint::Name(mistyped, 7)];
+    let (_folder, file) = written(&invite.line());
+    let mut command = tete(["--json", "--invite-file", &file]);
+    command.env("PATH", "/nonexistent");
+    let mut guest = Process::start(command);
+    let met: Vec<_> = (0..3).map(|_| until(&mut guest, "try_failed")["why"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(met, ["no_tor"; 3]);
+}
+
+#[test]
+fn a_host_says_when_nobody_can_come_by_its_relay_and_when_they_can_again() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let at = format!("127.0.0.1:{port}");
+    let mut host =
+        Process::start(tete(["--json", "--port", "0", "--bind", "127.0.0.1", "--invite", "--no-map", "--relay", &at]));
+    let shut = until(&mut host, "way_shut");
+    assert!(shut["way"] == json!(format!("relay {at}")) && shut["why"] == json!("Connection refused"), "{shut}");
+    let _meeting = Meeting::at(port);
+    assert_eq!(until(&mut host, "way_open")["way"], json!(format!("relay {at}")));
+    tell(&host, json!({"command": "quit"}));
+    host.exit();
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::line::{Ended, Line};
 use super::lobby::over;
 use super::signals::Signals;
 use super::{Room, reason, system};
-use crate::address::{Address, By, Place, Scope};
+use crate::address::{Address, Place, Scope, scope};
 use crate::clock::Clock;
 use crate::protocol::error::{Error, Rejection};
 use crate::protocol::handshake::Mode;
@@ -28,7 +28,7 @@ use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::lan::{Announcement, Browser, LanKey};
 use crate::transport::portmap::Mapping;
 use crate::transport::relay;
-use crate::transport::way::{Outside, Way, try_relay};
+use crate::transport::way::{Outside, Way, is_no_tor, try_relay};
 use crate::transport::{dial, listen, local, tor};
 use crate::ui::messages::{Failure, Fault, Finding, MapFault, Met, Nat, Verdict};
 use crate::ui::printable::Printable;
@@ -159,8 +159,11 @@ impl Room {
         }
         match &self.road {
             Some(road) => known.extend(road.ways.iter().map(|way| {
-                let met =
-                    if way.is_to(place) { Met::Partner } else { road.met.of(way).map_or(Met::NotTried, met_before) };
+                let met = if way.is_to(place) {
+                    Met::Partner
+                } else {
+                    road.met.of(way).map_or(Met::NotTried, |failure| met_before(way, failure))
+                };
                 Finding::Way { name: Printable::line(&way.to_string()), met }
             })),
             None if tor_only => {}
@@ -172,11 +175,14 @@ impl Room {
                 known.push(firewall(port));
             }
         }
-        let relays = self.relays.iter().map(|name| Finding::Way {
-            name: Printable::line(&Way::Relay(name.clone()).to_string()),
-            met: if place.by == By::Relay { Met::Partner } else { Met::NotTried },
-        });
-        known.extend(relays);
+        known.extend(self.doors.iter().map(|(way, shut)| Finding::Way {
+            name: Printable::line(&way.to_string()),
+            met: match shut {
+                Some(why) => Met::Other(why.clone()),
+                None if way.is_to(place) => Met::Partner,
+                None => Met::Waiting,
+            },
+        }));
         let mut checks: Vec<Check> = vec![Box::pin(async { known })];
         if !tor_only {
             checks.push(Box::pin(ipv6(Vec::new(), Vec::new())));
@@ -219,7 +225,9 @@ async fn router(ask: bool) -> Vec<Finding> {
 /// What stands between this machine and IPv4 outside, by its addresses and by what the router said.
 fn nat(mapped: Option<Result<SocketAddr, MapFault>>) -> Nat {
     let own: Vec<_> = listen::own_addresses().into_iter().filter(|(_, ip)| ip.is_ipv4()).collect();
-    let near = own.iter().map(|(scope, ip)| (*scope, *ip)).find(|(scope, _)| *scope != Scope::Machine);
+    // Others may be those of a tunnel, or of machines within this one.
+    let near = local::ipv4().map(|ip| (scope(ip), ip)).or_else(|| own.first().copied());
+    let near = near.filter(|(scope, _)| *scope != Scope::Machine);
     match (near, mapped) {
         (None, _) => Nat::NoIpv4,
         (Some((Scope::Global, ip)), _) => Nat::None(ip),
@@ -353,8 +361,9 @@ async fn meet(way: &Way, outside: &Outside, mode: Mode) -> Met {
 fn not_taken(way: &Way, error: &io::Error) -> Met {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut};
     match (way, error.kind()) {
-        (Way::Onion(..), NetworkUnreachable) => Met::NoTor,
+        _ if is_no_tor(error) => Met::NoTor,
         _ if relay::is_alone(error) => Met::AloneAtRelay,
+        (Way::Relay(_), ConnectionRefused | TimedOut) => Met::NoRelay,
         (_, ConnectionRefused) => Met::Refused,
         (_, TimedOut) => Met::Filtered,
         (_, NotFound) => Met::Lookup,
@@ -364,8 +373,9 @@ fn not_taken(way: &Way, error: &io::Error) -> Met {
 }
 
 /// What the search for the host has met on a way.
-fn met_before(failure: Failure) -> Met {
+fn met_before(way: &Way, failure: Failure) -> Met {
     match failure {
+        Failure::NoAnswer | Failure::Refused if matches!(way, Way::Relay(_)) => Met::NoRelay,
         Failure::Lookup => Met::Lookup,
         Failure::NoAnswer => Met::Filtered,
         Failure::Refused => Met::Refused,

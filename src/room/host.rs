@@ -17,7 +17,7 @@ use crate::protocol::invite::Invite;
 use crate::protocol::keys::{InviteSecret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::transport::lan::{Announcement, LanKey};
-use crate::transport::listen::{self, Caller, wait_at_relay};
+use crate::transport::listen::{self, Arrival, keep_onion, wait_at_relay};
 use crate::transport::portmap::{Mapping, NoMapping};
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
@@ -74,12 +74,12 @@ pub async fn host(ui: Ui, options: Options, at: Hosting, outside: Outside) -> Re
 /// Where somebody may come in. All of them close with it.
 struct Doors {
     tasks: JoinSet<()>,
-    callers: mpsc::Sender<Caller>,
+    arrivals: mpsc::Sender<Arrival>,
 }
 
 impl Doors {
     fn open(&mut self, listeners: Vec<TcpListener>, by: By) {
-        self.tasks.spawn(listen::accept(listeners, by, self.callers.clone()));
+        self.tasks.spawn(listen::accept(listeners, by, self.arrivals.clone()));
     }
 }
 
@@ -103,8 +103,8 @@ impl Room {
             Errand::Receive => Invitation::Send,
         };
         let mut failed_runs = 0;
-        let (callers, called) = mpsc::channel(1);
-        let mut doors = Doors { tasks: JoinSet::new(), callers };
+        let (arrivals, arrived) = mpsc::channel(1);
+        let mut doors = Doors { tasks: JoinSet::new(), arrivals };
         doors.open(listeners, By::Direct);
         let entry = if at.invite {
             let direct = addresses.iter().map(|(_, ip)| SocketAddr::new(*ip, port)).collect();
@@ -113,7 +113,7 @@ impl Room {
             self.tell(Status::Reach { addresses, port, how });
             Mode::Pair(self.key.clone())
         };
-        self.lobby = Some(Lobby::new(called, entry, self.options.settings, self.clock));
+        self.lobby = Some(Lobby::new(arrived, entry, self.options.settings, self.clock));
         loop {
             let Some(mut line) = self.next_guest().await else { break Err(Fault::NobodyCame) };
             self.tell(Status::Caller(line.from));
@@ -178,10 +178,14 @@ impl Room {
         let port = local.map(|local| local.port()).unwrap_or_default();
         doors.open(listeners, By::Tor);
         let publishing = async {
-            let (tor, _) = outside.tor.open().await?;
-            tor.lock().await.publish(key, port, |step| outside.tor.say(step)).await
+            let opened = outside.tor.open().await?;
+            let service = opened.tor.lock().await.publish(key, port, |step| outside.tor.say(step)).await?;
+            Ok((service, opened))
         };
-        self.while_tor_works(publishing, &mut steps).await
+        let (service, opened) = self.while_tor_works(publishing, &mut steps).await?;
+        let key = service.key;
+        doors.tasks.spawn(keep_onion(service, opened, outside.clone(), doors.arrivals.clone()));
+        Ok(key)
     }
 
     /// Makes an invite that leads here, tells it, and waits wherever it leads.
@@ -219,9 +223,8 @@ impl Room {
                 Err(fault) => return Err(fault),
             }
         }
-        self.relays.clone_from(&at.relays);
         for relay in at.relays {
-            doors.tasks.spawn(wait_at_relay(relay, outside.clone(), doors.callers.clone()));
+            doors.tasks.spawn(wait_at_relay(relay, outside.clone(), doors.arrivals.clone()));
         }
         self.outside = Some(outside);
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
@@ -301,10 +304,24 @@ impl Room {
         match news {
             News::ToldBusy { from, times } => self.tell(Status::ToldBusy { from, times }),
             News::Intruder { from, times } => self.tell(Status::Intruder { from, times }),
+            News::Door(way, shut) => self.hear_of_door(way, shut),
             // Somebody who was quicker has the room, or it is not open.
             News::Guest(line) | News::Returned(line) => drop(line),
             News::RedialFailed | News::HostGone | News::Found(_) | News::Nothing => {}
         }
+    }
+
+    /// Tells of a way by which nobody can come, and when somebody can again.
+    fn hear_of_door(&mut self, way: Way, shut: Option<std::io::Error>) {
+        let why = shut.map(|error| Printable::line(&reason(&error)));
+        let before = self.doors.iter().position(|(known, _)| *known == way).map(|place| self.doors.swap_remove(place));
+        let name = Printable::line(&way.to_string());
+        match (&before, &why) {
+            (None | Some((_, None)), Some(why)) => self.tell(Status::WayShut { way: name, why: why.clone() }),
+            (Some((_, Some(_))), None) => self.tell(Status::WayOpen(name)),
+            _ => {}
+        }
+        self.doors.push((way, why));
     }
 
     /// What was typed with nobody there to hear it.

@@ -59,6 +59,9 @@ pub async fn join(ui: Ui, options: Options, to: Target, outside: Outside) -> Res
         Target::Invite { invite, lan } => room.join_by(invite, lan, outside).await,
     };
     room.finish_showing(&result).await;
+    if let Some(road) = room.road.take() {
+        road.outside.tor.close().await;
+    }
     result
 }
 
@@ -204,7 +207,8 @@ impl Room {
             _ => SEARCH,
         };
         // Nothing can be tried before.
-        if outside.tor.only || browser.is_none() && ways.iter().all(|way| matches!(way, Way::Onion(..))) {
+        let by_onion = browser.is_none() && ways.iter().all(|way| matches!(way, Way::Onion(..)));
+        if outside.proxy.is_none() && (outside.tor.only || by_onion) {
             self.while_tor_works(outside.tor.open(), &mut steps).await?;
         }
         let given_up = self.clock.now() + search_for;

@@ -5,6 +5,7 @@
 //! finish a handshake.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
 use crate::protocol::random::OsRandom;
 use crate::protocol::replays::Replays;
 use crate::protocol::session::{Session, Settings, Stage};
-use crate::transport::listen::Caller;
+use crate::transport::listen::{Arrival, Caller};
+use crate::transport::way::Way;
 
 /// Handshakes after a valid record 1.
 const HANDSHAKES: usize = 16;
@@ -71,6 +73,8 @@ pub enum News {
     HostGone,
     /// The host is on the local network, too.
     Found(SocketAddr),
+    /// Nobody can come by that way now, and why; `None`: now they can.
+    Door(Way, Option<io::Error>),
     /// Somebody came and went.
     Nothing,
 }
@@ -110,7 +114,7 @@ impl Tally {
 
 /// All handshakes under way.
 pub struct Lobby {
-    callers: mpsc::Receiver<Caller>,
+    arrivals: mpsc::Receiver<Arrival>,
     /// By what strangers, or whoever has the invite, get in until the room is open.
     entry: Option<Mode>,
     replays: Replays,
@@ -128,10 +132,10 @@ pub struct Lobby {
 }
 
 impl Lobby {
-    /// Greets everyone who comes through `callers`.
-    pub fn new(callers: mpsc::Receiver<Caller>, entry: Mode, settings: Settings, clock: Clock) -> Self {
+    /// Greets everyone who arrives.
+    pub fn new(arrivals: mpsc::Receiver<Arrival>, entry: Mode, settings: Settings, clock: Clock) -> Self {
         Self {
-            callers,
+            arrivals,
             entry: Some(entry),
             replays: Replays::default(),
             settings,
@@ -174,9 +178,11 @@ impl Lobby {
             return News::Guest(line);
         }
         tokio::select! {
-            Some(caller) = self.callers.recv() => {
-                if asks_to_resume(&caller.record) { self.let_back(caller) } else { self.greet(caller) }
-            }
+            Some(arrival) = self.arrivals.recv() => match arrival {
+                Arrival::Door(way, shut) => News::Door(way, shut),
+                Arrival::Caller(caller) if asks_to_resume(&caller.record) => self.let_back(caller),
+                Arrival::Caller(caller) => self.greet(caller),
+            },
             Some(greeting) = self.tasks.join_next() => {
                 self.entries.retain(|(entry, _)| !entry.is_finished());
                 match greeting {

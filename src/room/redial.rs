@@ -21,7 +21,7 @@ use crate::protocol::random::OsRandom;
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::dial::HEAD_START;
 use crate::transport::relay;
-use crate::transport::way::{Outside, Way};
+use crate::transport::way::{Outside, Way, is_no_tor};
 use crate::ui::messages::Failure;
 
 /// Pauses before the attempts; the last one stays.
@@ -338,7 +338,7 @@ async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box
 /// Takes one way as far as the proof of the partner. `None` if there are too many handshakes already.
 async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Line>, Option<Failure>> {
     let taken = way.take(&search.outside).await;
-    let (stream, from) = taken.map_err(|error| not_taken(way, &search.outside, &error))?;
+    let (stream, from) = taken.map_err(|error| not_taken(way, &error))?;
     // One that waited would find its connection closed by the host, and take that for a refusal.
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
@@ -351,9 +351,9 @@ async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result
 }
 
 /// Why a way could not be taken.
-fn not_taken(way: &Way, outside: &Outside, error: &io::Error) -> Failure {
+fn not_taken(way: &Way, error: &io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable if outside.tor.only || matches!(way, Way::Onion(..)) => Failure::NoTor,
+        _ if is_no_tor(error) => Failure::NoTor,
         io::ErrorKind::NotFound => Failure::Lookup,
         io::ErrorKind::ConnectionRefused if way.is_direct() => Failure::Refused,
         _ if relay::is_alone(error) => Failure::Alone,

@@ -25,8 +25,11 @@ pub enum Progress {
     Failed(SocketAddr, io::Error),
 }
 
-/// All addresses of a host, within [`CONNECT`].
+/// All addresses of a host, within [`CONNECT`]. The name of an onion service is nobody's business but Tor's.
 pub async fn lookup(address: &Address) -> io::Result<Vec<SocketAddr>> {
+    if address.onion().is_some() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "only Tor leads to an onion service"));
+    }
     let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
     let found = timeout(CONNECT, lookup).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     Ok(interleave(found.collect()))
@@ -64,17 +67,18 @@ pub fn is_own(address: IpAddr) -> bool {
     own.is_empty() || own.iter().any(|interface| interface.ip() == address.to_canonical())
 }
 
-/// Connects to the first address of a host that answers, one after the other.
+/// Connects to the first address of a host that answers.
 pub async fn reach(address: &Address) -> io::Result<(TcpStream, SocketAddr)> {
     let found = lookup(address).await.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
     let mut last = io::ErrorKind::NotFound.into();
-    for at in found {
-        match connect(at).await {
-            Ok(stream) => return Ok((stream, at)),
-            Err(error) => last = error,
+    let note = |progress| {
+        if let Progress::Failed(_, error) = progress {
+            last = error;
         }
-    }
-    Err(last)
+    };
+    let stream = dial(found, note).await.ok_or(last)?;
+    let at = stream.peer_addr()?;
+    Ok((stream, at))
 }
 
 /// Connects to one address, within [`CONNECT`].

@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::way::{Outside, TOR, Way};
+use super::tor::{ONION_PORT, Service};
+use super::way::{Opened, Outside, TOR, Way};
 use crate::address::{Address, By, Place, Scope, scope};
 use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
 
@@ -43,6 +44,14 @@ pub struct Caller {
     pub from: Place,
     /// Record 1, unchecked but for its length.
     pub record: Record,
+}
+
+/// What happens where somebody may come in.
+pub enum Arrival {
+    /// Somebody is there.
+    Caller(Caller),
+    /// Nobody can come by that way now, and why; `None`: now they can.
+    Door(Way, Option<io::Error>),
 }
 
 /// Opens one socket per address family, or the one asked for. Port 0 picks a free port, the same for all.
@@ -120,7 +129,7 @@ pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
 /// Accepts for ever and passes on whoever has sent a whole record.
 ///
 /// `by` says what leads to these sockets.
-pub async fn accept(listeners: Vec<TcpListener>, by: By, callers: mpsc::Sender<Caller>) {
+pub async fn accept(listeners: Vec<TcpListener>, by: By, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let mut pool: VecDeque<AbortHandle> = VecDeque::with_capacity(POOL);
     loop {
@@ -136,9 +145,8 @@ pub async fn accept(listeners: Vec<TcpListener>, by: By, callers: mpsc::Sender<C
                 if pool.len() >= POOL {
                     evict(&mut pool);
                 }
-                let callers = callers.clone();
                 let from = Place { by, ..from.into() };
-                pool.push_back(tasks.spawn(receive(stream, from, callers)));
+                pool.push_back(tasks.spawn(receive(stream, from, arrivals.clone())));
             }
             Err(error) if is_shortage(&error) => {
                 evict(&mut pool);
@@ -151,29 +159,58 @@ pub async fn accept(listeners: Vec<TcpListener>, by: By, callers: mpsc::Sender<C
 }
 
 /// Waits at a relay for ever, and passes on whoever comes there and has sent a whole record.
-pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, callers: mpsc::Sender<Caller>) {
+pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let way = Way::Relay(relay);
     loop {
-        let waited = tokio::select! {
-            waited = way.wait(&outside) => waited,
-            Some(_) = tasks.join_next() => continue,
-        };
-        match waited {
+        let there = async || drop(arrivals.send(Arrival::Door(way.clone(), None)).await);
+        match way.wait(&outside, there).await {
             Ok((stream, from)) => {
-                tasks.spawn(receive(stream, from, callers.clone()));
+                tasks.spawn(receive(stream, from, arrivals.clone()));
                 sleep(AGAIN).await;
             }
-            Err(_) => sleep(LATER).await,
+            Err(error) => {
+                let _ = arrivals.send(Arrival::Door(way.clone(), Some(error))).await;
+                sleep(LATER).await;
+            }
         }
+        while tasks.try_join_next().is_some() {}
+    }
+}
+
+/// Keeps an onion service where it is: when the tor that made it ends, another makes it anew.
+pub async fn keep_onion(
+    mut service: Service,
+    mut opened: Arc<Opened>,
+    outside: Arc<Outside>,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    let way = Way::Onion(service.key, ONION_PORT);
+    loop {
+        opened.tor.lock().await.ended().await;
+        opened.has_ended();
+        let mut error = io::Error::new(io::ErrorKind::BrokenPipe, "tor has ended");
+        opened = loop {
+            let _ = arrivals.send(Arrival::Door(way.clone(), Some(error))).await;
+            sleep(LATER).await;
+            let again = async {
+                let opened = outside.tor.open().await?;
+                opened.tor.lock().await.publish_again(&mut service, |_| {}).await.map(|()| opened.clone())
+            };
+            match again.await {
+                Ok(opened) => break opened,
+                Err(other) => error = other,
+            }
+        };
+        let _ = arrivals.send(Arrival::Door(way.clone(), None)).await;
     }
 }
 
 /// Passes on whoever sends a whole record in time.
-async fn receive(mut stream: TcpStream, from: Place, callers: mpsc::Sender<Caller>) {
+async fn receive(mut stream: TcpStream, from: Place, arrivals: mpsc::Sender<Arrival>) {
     let limit = if from.by == By::Tor { RECORD_1 * TOR } else { RECORD_1 };
     if let Ok(Some(record)) = timeout(limit, first_record(&mut stream)).await {
-        let _ = callers.send(Caller { stream, from, record }).await;
+        let _ = arrivals.send(Arrival::Caller(Caller { stream, from, record })).await;
     }
 }
 

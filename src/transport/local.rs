@@ -1,21 +1,30 @@
 //! What this machine can tell of itself, without a packet to anybody.
 
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use crate::address::{Scope, scope};
 
-/// An address of the IPv6 internet. Nothing is sent there.
-const ANYWHERE: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0);
+/// Addresses of the internet. Nothing is sent there.
+const ANYWHERE: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(128, 0, 0, 0), Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
 
 /// The address from which IPv6 would leave this machine for the internet, if there is a route.
 pub fn ipv6() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()?;
+    towards((ANYWHERE.1, 9).into()).filter(|own| scope(*own) == Scope::Global)
+}
+
+/// The same for IPv4, which may be an address of a local network.
+pub fn ipv4() -> Option<IpAddr> {
+    towards((ANYWHERE.0, 9).into())
+}
+
+fn towards(there: SocketAddr) -> Option<IpAddr> {
+    let any = if there.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv4Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
     // For a datagram socket this only looks for the route.
-    socket.connect((ANYWHERE, 9)).ok()?;
-    let own = socket.local_addr().ok()?.ip();
-    (scope(own) == Scope::Global).then_some(own)
+    socket.connect(there).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// The program that filters what comes to this machine, if one of those that ordinary users have is on.

@@ -14,12 +14,15 @@ use crab_nat::{
     InternetProtocol, MappingFailure, PortMapping, PortMappingOptions, PortMappingType, TimeoutConfig, natpmp, pcp,
 };
 use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::address::{Scope, scope};
+use crate::address::is_reachable;
 
 /// A mapping ends by itself after so many seconds, should nobody be there to remove it.
 const LEASE: u32 = 600;
+/// Between two renewals at most.
+const RENEWAL: Duration = Duration::from_secs(60);
 /// For the whole conversation with the router. The invite waits for it.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Until the first question is repeated.
@@ -63,14 +66,21 @@ impl Mapping {
         let port = NonZeroU16::new(port).ok_or(NoMapping::Refused)?;
         let router = router().ok_or(NoMapping::NoRouter)?;
         let own = own(router).await.map_err(|_| NoMapping::NoRouter)?;
-        let asked = timeout(ANSWER, by_pcp(router, own, port)).await.unwrap_or(Err(NoMapping::NoAnswer));
+        // What comes too late for us is given back.
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            if let Err(Ok(late)) = tell.send(by_pcp(router, own, port).await) {
+                late.remove().await;
+            }
+        });
+        let asked = timeout(ANSWER, told).await.ok().and_then(Result::ok).unwrap_or(Err(NoMapping::NoAnswer));
         #[cfg(feature = "upnp")]
         let asked = match asked {
             Err(_) => upnp::ask(router, SocketAddr::new(own, port.get())).await,
             asked => asked,
         };
         let mapping = asked?;
-        if scope(mapping.external.ip()) == Scope::Global {
+        if is_reachable(mapping.external.ip()) {
             return Ok(mapping);
         }
         let external = mapping.external.ip();
@@ -78,7 +88,8 @@ impl Mapping {
         Err(NoMapping::Useless(external))
     }
 
-    /// Renews it for ever, each time when half of its time is over.
+    /// Renews it for ever, long before its time is over: a router that was started anew has forgotten it, and this
+    /// machine may have slept.
     pub async fn keep(mut lease: Lease) {
         loop {
             let seconds = match &lease {
@@ -86,7 +97,7 @@ impl Mapping {
                 #[cfg(feature = "upnp")]
                 Lease::Upnp(_) => LEASE,
             };
-            sleep(Duration::from_secs(seconds.clamp(20, LEASE).into()) / 2).await;
+            sleep((Duration::from_secs(seconds.clamp(20, LEASE).into()) / 2).min(RENEWAL)).await;
             match &mut lease {
                 Lease::Pcp(mapping) => drop(mapping.renew().await),
                 #[cfg(feature = "upnp")]
@@ -135,14 +146,21 @@ async fn by_pcp(router: Ipv4Addr, own: IpAddr, port: NonZeroU16) -> Result<Mappi
         MappingFailure::NatPmp(natpmp::Failure::Socket(_) | natpmp::Failure::Timeout) => NoMapping::NoAnswer,
         _ => NoMapping::Refused,
     })?;
-    let external = match mapping.mapping_type() {
-        PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
+    let told = match mapping.mapping_type() {
+        PortMappingType::Pcp { external_ip, .. } => Ok(external_ip.to_canonical()),
         PortMappingType::NatPmp => {
-            let told = natpmp::external_address(IpAddr::from(router).into(), Some(patience)).await;
-            told.map_err(|_| NoMapping::NoAnswer)?.into()
+            natpmp::external_address(IpAddr::from(router).into(), Some(patience)).await.map(IpAddr::from)
         }
     };
-    Ok(Mapping { external: SocketAddr::new(external, mapping.external_port().get()), lease: Lease::Pcp(mapping) })
+    let port = mapping.external_port().get();
+    let lease = Lease::Pcp(mapping);
+    match told {
+        Ok(ip) => Ok(Mapping { external: SocketAddr::new(ip, port), lease }),
+        Err(_) => {
+            Mapping { external: SocketAddr::new(own, port), lease }.remove().await;
+            Err(NoMapping::NoAnswer)
+        }
+    }
 }
 
 /// The IPv4 router in a routing table as the kernel shows it: the default route with the lowest metric.

@@ -31,10 +31,20 @@ impl Token {
     }
 }
 
-/// Waits until the partner has come to the relay, too. From then on the stream leads to them.
+/// Comes to the relay and waits there for the partner. From then on the stream leads to them.
 pub async fn meet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), token: &Token) -> io::Result<()> {
+    come(stream, token).await?;
+    partner(stream).await
+}
+
+/// Comes to the relay.
+pub async fn come(stream: &mut (impl AsyncWrite + Unpin), token: &Token) -> io::Result<()> {
     stream.write_all(token.0.as_bytes()).await?;
-    stream.flush().await?;
+    stream.flush().await
+}
+
+/// Waits until the partner has come, too.
+pub async fn partner(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut answer = Vec::with_capacity(LONGEST);
     // Byte by byte: what comes after the line is the partner's.
     while answer.last() != Some(&b'\n') {

@@ -3,20 +3,12 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_socks::Error;
 use tokio_socks::tcp::Socks5Stream;
 
-use super::dial;
 use crate::address::{Address, Proxy};
 
-/// Connects to `to`, whose name nobody but the proxy looks up.
-pub async fn connect(proxy: &Proxy, to: &Address) -> io::Result<TcpStream> {
-    let (stream, _) = dial::reach(&proxy.address).await?;
-    ask(stream, proxy, to).await
-}
-
-/// Asks the proxy at the other end of `stream` for a connection to `to`.
+/// Asks the proxy at the other end of `stream` for a connection to `to`, whose name nobody else looks up.
 pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: S, proxy: &Proxy, to: &Address) -> io::Result<S> {
     let target = (to.host.as_str(), to.port);
     let asked = match &proxy.user {

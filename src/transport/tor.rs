@@ -72,8 +72,19 @@ pub struct Tor {
     control: Control<Box<dyn AsyncBufRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>>,
     /// Its SOCKS port.
     pub socks: SocketAddr,
+    /// Onion services that it was let find.
+    allowed: Vec<String>,
     /// Ends with us, after the line to it.
-    _own: Option<Own>,
+    own: Option<Own>,
+}
+
+/// An onion service of ours: what makes it anew.
+pub struct Service {
+    /// Its public key.
+    pub key: [u8; 32],
+    private: Zeroizing<String>,
+    client: String,
+    port: u16,
 }
 
 /// A process of ours and the folder it works in.
@@ -129,25 +140,48 @@ impl Tor {
         let answer = control.ask("GETINFO net/listeners/socks").await?;
         let socks = answer.iter().find_map(|line| socks_listener(line));
         let socks = socks.ok_or_else(|| wrong("tor has no SOCKS port"))?;
-        Ok(Self { control, socks, _own: own })
+        Ok(Self { control, socks, allowed: Vec::new(), own })
+    }
+
+    /// Whether it has not ended, as far as can be seen without asking it.
+    pub fn runs(&mut self) -> bool {
+        self.own.as_mut().is_none_or(|own| matches!(own.child.try_wait(), Ok(None)))
+    }
+
+    /// Waits until it has ended, or no longer takes commands.
+    pub async fn ended(&mut self) {
+        while self.control.event().await.is_ok() {}
     }
 
     /// Makes an onion service that leads to `port` of this machine, and that only the holder of `client` can find.
-    /// Returns its public key once it can be found. It ends with this tor, or our line to it.
-    pub async fn publish(&mut self, client: &StaticKey, port: u16, mut tell: impl FnMut(Step)) -> io::Result<[u8; 32]> {
+    /// Returns once it can be found. It ends with this tor, or our line to it.
+    pub async fn publish(&mut self, client: &StaticKey, port: u16, tell: impl FnMut(Step)) -> io::Result<Service> {
+        let (private, client) = (Zeroizing::new("NEW:ED25519-V3".to_owned()), base32(&client.public().0));
+        let mut service = Service { key: [0; 32], private, client, port };
+        self.publish_again(&mut service, tell).await?;
+        Ok(service)
+    }
+
+    /// Makes one anew, where it was before.
+    pub async fn publish_again(&mut self, service: &mut Service, mut tell: impl FnMut(Step)) -> io::Result<()> {
         tell(Step::Publishing);
         self.control.ask("SETEVENTS HS_DESC").await?;
-        let answer = self
-            .control
-            .ask(&format!(
-                "ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,V3Auth ClientAuthV3={} Port={ONION_PORT},{}:{port}",
-                base32(&client.public().0),
-                Ipv4Addr::LOCALHOST
-            ))
-            .await?;
-        let id = answer.iter().find_map(|line| line.split_once("ServiceID=")).map(|(_, id)| id.to_owned());
-        let id = id.ok_or_else(|| wrong("tor names no onion service"))?;
-        let key = onion_key(&id).ok_or_else(|| wrong("tor names an onion service that cannot be"))?;
+        let mut line = Zeroizing::new(String::with_capacity(256));
+        let _ = write!(
+            line,
+            "ADD_ONION {} Flags=V3Auth ClientAuthV3={} Port={ONION_PORT},{}:{}",
+            service.private.as_str(),
+            service.client,
+            Ipv4Addr::LOCALHOST,
+            service.port
+        );
+        let answer = Zeroizing::new(self.control.ask(&line).await?);
+        let named = |name: &str| answer.iter().find_map(|line| line.strip_prefix(name));
+        let id = named("ServiceID=").ok_or_else(|| wrong("tor names no onion service"))?.to_owned();
+        service.key = onion_key(&id).ok_or_else(|| wrong("tor names an onion service that cannot be"))?;
+        if let Some(private) = named("PrivateKey=") {
+            service.private = Zeroizing::new(private.to_owned());
+        }
         let uploaded = async {
             loop {
                 let line = self.control.event().await?;
@@ -157,8 +191,7 @@ impl Tor {
             }
         };
         within(PUBLISH, uploaded).await?;
-        self.control.ask("SETEVENTS").await?;
-        Ok(key)
+        self.control.ask("SETEVENTS").await.map(|_| ())
     }
 
     /// Lets this tor find the onion service of that public key with the private key that it was made for.
@@ -168,7 +201,19 @@ impl Tor {
         STANDARD_NO_PAD.encode_string(private, &mut line);
         // Tor wants the padding.
         line.push('=');
-        self.control.ask(&line).await.map(|_| ())
+        self.control.ask(&line).await?;
+        let id = onion_id(onion);
+        if !self.allowed.contains(&id) {
+            self.allowed.push(id);
+        }
+        Ok(())
+    }
+
+    /// Has a tor that goes on without us forget the private keys that it was given.
+    pub async fn forget(&mut self) {
+        for id in std::mem::take(&mut self.allowed) {
+            let _ = self.control.ask(&format!("ONION_CLIENT_AUTH_REMOVE {id}")).await;
+        }
     }
 }
 
@@ -225,6 +270,8 @@ fn spawn(folder: &Path, config: Option<&Path>) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Ctrl-C is for us: without tor there is no farewell.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
 }

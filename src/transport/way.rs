@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::io;
+use std::io::ErrorKind::NetworkUnreachable;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, OnceCell, mpsc};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::dial::{self, CONNECT, connect};
 use super::relay::{self, Token};
-use super::socks;
 use super::tor::{Source, Step, Tor, onion_id, onion_key};
+use super::{hex, socks};
 use crate::address::{Address, By, Place, Proxy, Scope, scope};
 use crate::protocol::invite::Hint;
 use crate::protocol::keys::StaticKey;
@@ -30,6 +33,10 @@ const MEETING: Duration = Duration::from_secs(15);
 const BEFORE_TOR: Duration = Duration::from_secs(5);
 /// Pause after an onion service was not found: it may not have been published yet.
 const AGAIN: Duration = Duration::from_secs(1);
+/// For what tor is told at the end.
+const CLOSING: Duration = Duration::from_secs(1);
+/// How long to wait for somebody by a connection of which nobody can tell whether it still leads to the relay.
+const UNSEEN: Duration = Duration::from_secs(300);
 
 /// A way to the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,13 +73,67 @@ pub struct Gate {
     pub key: Option<StaticKey>,
     /// Who is told how far it is.
     pub tell: Option<mpsc::Sender<Step>>,
-    open: OnceCell<(Mutex<Tor>, Proxy)>,
+    open: Mutex<Option<Arc<Opened>>>,
+}
+
+/// A tor that knows the network.
+pub struct Opened {
+    /// The tor.
+    pub tor: Mutex<Tor>,
+    proxy: Proxy,
+    ended: AtomicBool,
+}
+
+impl Opened {
+    /// It does not answer any more: whoever needs it next opens another.
+    pub fn has_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    fn runs(&self) -> bool {
+        // Whoever holds it would have noticed.
+        !self.ended.load(Ordering::Relaxed) && self.tor.try_lock().map_or(true, |mut tor| tor.runs())
+    }
+}
+
+/// What everything has to go through.
+enum Through<'a> {
+    Proxy(&'a Proxy),
+    Tor(Arc<Opened>),
+}
+
+impl Through<'_> {
+    /// Connects to an address, whose name is not looked up on this side.
+    async fn connect(&self, to: &Address) -> io::Result<(TcpStream, Place)> {
+        let (proxy, by, limit) = match self {
+            Self::Proxy(proxy) => (*proxy, By::Proxy, CONNECT),
+            Self::Tor(opened) => (&opened.proxy, By::Tor, CONNECT * TOR),
+        };
+        let (stream, at) = dial::reach(&proxy.address).await.map_err(|error| {
+            if let Self::Tor(opened) = self {
+                opened.has_ended();
+            }
+            io::Error::other(format!("the proxy does not answer: {error}"))
+        })?;
+        let stream = timeout(limit, socks::ask(stream, proxy, to));
+        let stream = stream.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        Ok((stream, Place { at, by }))
+    }
 }
 
 impl Outside {
     /// Whether connections leave this machine as they are.
     pub fn is_open(&self) -> bool {
         self.proxy.is_none() && !self.tor.only
+    }
+
+    /// What everything has to go through, or at least what leads to an onion service.
+    async fn through(&self, onion: bool) -> io::Result<Option<Through<'_>>> {
+        Ok(match &self.proxy {
+            Some(proxy) => Some(Through::Proxy(proxy)),
+            None if self.tor.only || onion => Some(Through::Tor(self.tor.open().await?)),
+            None => None,
+        })
     }
 }
 
@@ -87,17 +148,33 @@ impl Gate {
         self.only || matches!(self.source, Some(Source::Running(_)))
     }
 
-    /// The open gate.
-    pub async fn open(&self) -> io::Result<&(Mutex<Tor>, Proxy)> {
-        let opened = self.open.get_or_try_init(async || {
-            let source = self.source.clone().unwrap_or(Source::Own(None));
-            let tor = Tor::start(&source, |step| self.say(step)).await?;
-            let address = Address { host: tor.socks.ip().to_string(), port: tor.socks.port() };
-            // Tor keeps apart what comes with different names.
-            let user = Some(("tete".to_owned(), Zeroizing::new(std::process::id().to_string())));
-            Ok((Mutex::new(tor), Proxy { address, user }))
-        });
-        opened.await.map_err(|error: io::Error| io::Error::new(io::ErrorKind::NetworkUnreachable, error))
+    /// The open gate. Where tor has ended another is started, or found.
+    pub async fn open(&self) -> io::Result<Arc<Opened>> {
+        let mut open = self.open.lock().await;
+        if let Some(opened) = open.as_ref().filter(|opened| opened.runs()) {
+            return Ok(opened.clone());
+        }
+        *open = None;
+        let opened = Arc::new(self.start().await.map_err(|error| io::Error::new(NetworkUnreachable, error))?);
+        *open = Some(opened.clone());
+        Ok(opened)
+    }
+
+    async fn start(&self) -> io::Result<Opened> {
+        let source = self.source.clone().unwrap_or(Source::Own(None));
+        let tor = Tor::start(&source, |step| self.say(step)).await?;
+        let address = Address { host: tor.socks.ip().to_string(), port: tor.socks.port() };
+        // Tor keeps apart what comes with different names.
+        let name = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+        let user = Some(("tete".to_owned(), Zeroizing::new(hex::text(name.expose()))));
+        Ok(Opened { tor: Mutex::new(tor), proxy: Proxy { address, user }, ended: AtomicBool::new(false) })
+    }
+
+    /// The room is over: what tor was told of it is forgotten.
+    pub async fn close(&self) {
+        if let Some(opened) = self.open.lock().await.take() {
+            let _ = timeout(CLOSING, async { opened.tor.lock().await.forget().await }).await;
+        }
     }
 
     /// Tells how far it is, if somebody listens.
@@ -123,7 +200,7 @@ impl Way {
         match hint {
             Hint::Ipv4(octets, port) => direct((*octets).into(), *port),
             Hint::Ipv6(octets, port) => direct((*octets).into(), *port),
-            Hint::Name(name, port) => address(name, *port).map(Self::Name),
+            Hint::Name(name, port) => address(name, *port).map(|address| Self::to(&address)),
             Hint::Relay(host, port) => address(host, *port).map(Self::Relay),
             Hint::Onion(key, port) => Some(Self::Onion(*key, *port)),
         }
@@ -162,7 +239,11 @@ impl Way {
         match self {
             Self::Direct(at) => place.by == By::Direct && Place::from(*at) == place,
             Self::Name(_) => place.by == By::Proxy,
-            Self::Relay(_) => place.by == By::Relay,
+            // What a relay's name leads to is not known here.
+            Self::Relay(at) => {
+                let ip = at.host.parse::<IpAddr>();
+                place.by == By::Relay && place.at.port() == at.port && ip.map_or(true, |ip| ip == place.at.ip())
+            }
             Self::Onion(..) => place.by == By::Tor,
         }
     }
@@ -178,8 +259,8 @@ impl Way {
         }
     }
 
-    /// Waits at a relay until the partner comes there, however long that takes.
-    pub async fn wait(&self, outside: &Outside) -> io::Result<(TcpStream, Place)> {
+    /// Waits at a relay until the partner comes there, however long that takes. Calls `there` once this side has come.
+    pub async fn wait(&self, outside: &Outside, there: impl AsyncFnOnce()) -> io::Result<(TcpStream, Place)> {
         let (Self::Relay(address), Some(token)) = (self, &outside.token) else {
             return Err(io::ErrorKind::Unsupported.into());
         };
@@ -187,7 +268,12 @@ impl Way {
         // Nothing moves while nobody comes: only the kernel can tell that the relay is still there.
         let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE / 3).with_retries(3);
         SockRef::from(&stream).set_tcp_keepalive(&alive)?;
-        relay::meet(&mut stream, token).await?;
+        relay::come(&mut stream, token).await?;
+        there().await;
+        // And where something stands between not even the kernel can.
+        let patience = if place.by == By::Direct { Duration::MAX } else { UNSEEN };
+        let partner = timeout(patience, relay::partner(&mut stream));
+        partner.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         Ok((stream, at_relay(place)))
     }
 
@@ -202,22 +288,27 @@ impl Way {
             }
             Self::Direct(at) => {
                 let address = Address { host: at.ip().to_string(), port: at.port() };
-                match leads(outside).await? {
-                    Some((proxy, by)) => through(proxy, by, &address).await,
+                match outside.through(false).await? {
+                    Some(through) => through.connect(&address).await,
                     None => Ok((connect(*at).await?, (*at).into())),
                 }
             }
             Self::Name(address) => reach(address, outside).await,
             Self::Onion(key, port) => {
-                if !outside.tor.only {
+                if outside.is_open() {
                     sleep(BEFORE_TOR).await;
                 }
-                let (tor, proxy) = outside.tor.open().await?;
-                if let Some(own) = &outside.tor.key {
-                    tor.lock().await.allow(key, own.private().expose()).await?;
+                if let (Some(Through::Tor(opened)), Some(own)) = (outside.through(true).await?, &outside.tor.key) {
+                    let allowed = opened.tor.lock().await.allow(key, own.private().expose()).await;
+                    allowed.inspect_err(|error| {
+                        // What tor refuses it says; all else is the end of the line to it.
+                        if error.kind() != io::ErrorKind::Other {
+                            opened.has_ended();
+                        }
+                    })?;
                 }
                 let address = Address { host: format!("{}.onion", onion_id(key)), port: *port };
-                let taken = through(proxy, By::Tor, &address).await;
+                let taken = reach(&address, outside).await;
                 if taken.is_err() {
                     sleep(AGAIN).await;
                 }
@@ -238,8 +329,17 @@ impl fmt::Display for Way {
     }
 }
 
+/// Whether a way was not taken because there is none into the Tor network.
+pub fn is_no_tor(error: &io::Error) -> bool {
+    // Of the kernel's own errors none has another within.
+    error.kind() == NetworkUnreachable && error.get_ref().is_some()
+}
+
 /// Whether a relay joins two connections of this machine.
 pub async fn try_relay(relay: &Address, outside: &Outside) -> io::Result<()> {
+    // What this takes is not the relay's.
+    let tor = matches!(outside.through(relay.onion().is_some()).await?, Some(Through::Tor(_)));
+    let limit = if tor { MEETING * TOR } else { MEETING };
     let secret = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
     let side = |number| {
         let token = Token::new(&secret, [number; 8]);
@@ -249,7 +349,7 @@ pub async fn try_relay(relay: &Address, outside: &Outside) -> io::Result<()> {
         }
     };
     let both = async { tokio::try_join!(side(1), side(2)) };
-    timeout(MEETING, both).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(drop)
+    timeout(limit, both).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(drop)
 }
 
 fn at_relay(place: Place) -> Place {
@@ -257,27 +357,11 @@ fn at_relay(place: Place) -> Place {
     if place.by == By::Direct { Place { by: By::Relay, ..place } } else { place }
 }
 
-/// What everything has to go through.
-async fn leads(outside: &Outside) -> io::Result<Option<(&Proxy, By)>> {
-    if outside.tor.only {
-        return Ok(Some((&outside.tor.open().await?.1, By::Tor)));
-    }
-    Ok(outside.proxy.as_ref().map(|proxy| (proxy, By::Proxy)))
-}
-
 /// Connects to an address, by name where it is one.
 async fn reach(address: &Address, outside: &Outside) -> io::Result<(TcpStream, Place)> {
-    if let Some((proxy, by)) = leads(outside).await? {
-        return through(proxy, by, address).await;
+    if let Some(through) = outside.through(address.onion().is_some()).await? {
+        return through.connect(address).await;
     }
     let (stream, at) = dial::reach(address).await?;
     Ok((stream, at.into()))
-}
-
-async fn through(proxy: &Proxy, by: By, to: &Address) -> io::Result<(TcpStream, Place)> {
-    let limit = if by == By::Tor { CONNECT * TOR } else { CONNECT };
-    let stream = timeout(limit, socks::connect(proxy, to));
-    let stream = stream.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-    let at = stream.peer_addr()?;
-    Ok((stream, Place { at, by }))
 }

@@ -203,6 +203,8 @@ fn event(status: &Status, shown: usize) -> Value {
         Status::Finding(found) => finding(found),
         Status::Announced => json!({"event": "announced"}),
         Status::NoLan(why) => json!({"event": "no_lan", "why": why.as_str()}),
+        Status::WayShut { way, why } => json!({"event": "way_shut", "way": way.as_str(), "why": why.as_str()}),
+        Status::WayOpen(way) => json!({"event": "way_open", "way": way.as_str()}),
         Status::NoTor(why) => json!({"event": "no_tor", "why": why.as_str()}),
         Status::Mapping => json!({"event": "mapping"}),
         Status::Mapped(at) => json!({"event": "mapped", "address": at}),

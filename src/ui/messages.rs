@@ -68,6 +68,10 @@ pub enum Status {
     Tor { percent: Option<u8> },
     /// The invite goes without a way through Tor.
     NoTor(Printable),
+    /// Nobody can come by that way for now.
+    WayShut { way: Printable, why: Printable },
+    /// Now they can.
+    WayOpen(Printable),
     /// A way of an invite leads nowhere.
     WayFailed(Printable, Failure),
     /// What to give the partner, and where it leads.
@@ -336,6 +340,10 @@ pub enum Fault {
     InviteInArguments,
     /// A way that only somebody with an invite can take.
     NeedsInvite,
+    /// More relays than an invite can name.
+    TooManyRelays,
+    /// A command stands after options.
+    WordFirst(Printable),
     /// No invite could be read.
     InviteFile(Printable),
     /// Tor cannot be used.
@@ -388,6 +396,7 @@ impl Fault {
         match self {
             Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,
             Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
+            Self::TooManyRelays | Self::WordFirst(_) => 2,
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
             Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
@@ -451,6 +460,13 @@ impl Fault {
             Self::NeedsInvite => two(
                 "the command line is not right: --relay, --onion and --lan need an invite",
                 "Make one with --invite; your partner joins with it.",
+            ),
+            Self::TooManyRelays => {
+                two("the command line is not right: there are more relays than an invite can name", "Name 8 at most.")
+            }
+            Self::WordFirst(word) => two(
+                &format!("the command line is not right: `{word}` stands after an option"),
+                &format!("Write `tete {word}` first, and options after it. For a machine of that name: {word}:51423."),
             ),
             Self::InviteInArguments => two(
                 "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
@@ -571,6 +587,11 @@ impl Fault {
             Self::NeedsInvite => {
                 two("命令行不对：--relay、--onion 和 --lan 要有邀请才行", "用 --invite 做一个，对方用它进来。")
             }
+            Self::TooManyRelays => two("命令行不对：中转太多，邀请里写不下", "最多写 8 个。"),
+            Self::WordFirst(word) => two(
+                &format!("命令行不对：`{word}` 写在了参数后面"),
+                &format!("先写 `tete {word}`，再写参数。如果是叫这个名字的机器：{word}:51423。"),
+            ),
             Self::InviteInArguments => two(
                 "命令行上的邀请这台机器上谁都能看到，还会留在命令历史里",
                 "它已经作废：请对方再做一个，等 `tete join` 问你时再粘贴。",
@@ -771,6 +792,10 @@ impl Status {
             Self::Tor { percent: Some(percent) } => format!("into the Tor network: {percent} %"),
             Self::Tor { percent: None } => "making an onion service; this takes a few seconds".into(),
             Self::NoTor(why) => format!("no way into the Tor network: {why}. The invite goes without it."),
+            Self::WayShut { way, why } => {
+                format!("your partner cannot come by {way} for now: {why}. tete goes on trying.")
+            }
+            Self::WayOpen(way) => format!("your partner can come by {way} now"),
             Self::WayFailed(way, failure) => format!("no way by {way}: {}", failure.of_invite(Lang::En)),
             Self::LookingUp(host) => format!("looking up {host}"),
             Self::Trying(address) => format!("trying {address}"),
@@ -916,6 +941,8 @@ impl Status {
             Self::Tor { percent: Some(percent) } => format!("正在进入 Tor 网络：{percent} %"),
             Self::Tor { percent: None } => "正在建立洋葱服务，要几秒钟".into(),
             Self::NoTor(why) => format!("进不了 Tor 网络：{why}。邀请里没有这条路。"),
+            Self::WayShut { way, why } => format!("对方暂时不能从 {way} 进来：{why}。会接着试。"),
+            Self::WayOpen(way) => format!("对方现在能从 {way} 进来了"),
             Self::WayFailed(way, failure) => format!("{way} 走不通：{}", failure.of_invite(Lang::Zh)),
             Self::LookingUp(host) => format!("正在查找 {host}"),
             Self::Trying(address) => format!("正在连接 {address}"),
@@ -1054,7 +1081,7 @@ impl Failure {
             Self::Refused => "那边没有程序在等了。如果对方的程序已经关了，房间就没有了：/quit",
             Self::NotThem => "应答的不是对方。如果对方的程序已经关了，房间就没有了：/quit",
             Self::NoTor => "进不了 Tor 网络",
-            Self::Alone => "对方没有来中继",
+            Self::Alone => "对方没有来中转",
             Self::Broke => "又断了",
         }
     }

@@ -25,6 +25,11 @@ impl Meeting {
         Self::start(0, false)
     }
 
+    /// The same, at that port of this machine.
+    pub fn at(port: u16) -> Self {
+        Self::listen(TcpListener::bind(("127.0.0.1", port)).unwrap(), 0, false)
+    }
+
     /// One that joins whoever comes with whoever waits, whatever they say.
     pub fn of_strangers() -> Self {
         Self::start(0, true)
@@ -36,7 +41,10 @@ impl Meeting {
     }
 
     fn start(dead: usize, strangers: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listen(TcpListener::bind("127.0.0.1:0").unwrap(), dead, strangers)
+    }
+
+    fn listen(listener: TcpListener, dead: usize, strangers: bool) -> Self {
         let port = listener.local_addr().unwrap().port();
         let streams = Watched::new(Vec::new());
         let waiting = Waiting::default();

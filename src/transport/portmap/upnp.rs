@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 use super::{LEASE, Mapping, NoMapping};
 
+/// Where routers are asked.
+const SSDP: u16 = 1900;
 /// For the search.
 const SEARCH: Duration = Duration::from_secs(3);
 /// For each question after it.
@@ -41,16 +43,20 @@ impl Lease {
 
 /// Asks the router for a port that leads to `own`. Whatever else answers on the network is not believed.
 pub async fn ask(router: Ipv4Addr, own: SocketAddr) -> Result<Mapping, NoMapping> {
-    let mut options = SearchOptions::default();
-    options.bind_addr = SocketAddr::new(own.ip(), 0);
-    options.timeout = Some(SEARCH);
-    options.single_search_timeout = Some(SEARCH);
-    let found = timeout(SEARCH, search_gateway(options)).await;
-    let gateway = found.map_err(|_| NoMapping::NoAnswer)?.map_err(|_| NoMapping::NoAnswer)?;
-    if gateway.addr.ip() != IpAddr::from(router) {
-        return Err(NoMapping::NoAnswer);
+    // Where somebody else is quicker, the router is asked alone.
+    for (at, limit) in [(None, SEARCH), (Some(SocketAddr::from((router, SSDP))), ANSWER)] {
+        let mut options = SearchOptions::default();
+        options.bind_addr = SocketAddr::new(own.ip(), 0);
+        options.timeout = Some(limit);
+        options.single_search_timeout = Some(limit);
+        options.broadcast_address = at.unwrap_or(options.broadcast_address);
+        if let Ok(Ok(gateway)) = timeout(limit, search_gateway(options)).await
+            && gateway.addr.ip() == IpAddr::from(router)
+        {
+            return timeout(ANSWER, add(gateway, own)).await.unwrap_or(Err(NoMapping::NoAnswer));
+        }
     }
-    timeout(ANSWER, add(gateway, own)).await.unwrap_or(Err(NoMapping::NoAnswer))
+    Err(NoMapping::NoAnswer)
 }
 
 async fn add(gateway: Gateway<Tokio>, own: SocketAddr) -> Result<Mapping, NoMapping> {

@@ -104,6 +104,10 @@ pub enum Met {
     NotTete,
     /// The relay is there, the partner is not.
     AloneAtRelay,
+    /// This side waits there.
+    Waiting,
+    /// The relay does not answer, or not as a relay.
+    NoRelay,
     /// There is no way into the Tor network.
     NoTor,
     /// Something else, in the words of the system or the proxy.
@@ -133,7 +137,7 @@ impl Finding {
             Self::Proxy { .. } => Verdict::Not,
             Self::Tor(result) => result.as_ref().map_or(Verdict::Unknown, |result| of(result.is_ok())),
             Self::Relay { result, .. } => of(result.is_ok()),
-            Self::Way { met: Met::Tete(_) | Met::Partner, .. } => Verdict::Works,
+            Self::Way { met: Met::Tete(_) | Met::Partner | Met::Waiting, .. } => Verdict::Works,
             Self::Way { met: Met::NotTried, .. } => Verdict::Unknown,
             Self::Way { .. } => Verdict::Not,
         }
@@ -447,6 +451,8 @@ impl Met {
             Self::Silent => and("somebody took the connection, and says nothing", "check the address and the port"),
             Self::NotTete => and("what answers is not tete", "check the address and the port"),
             Self::AloneAtRelay => and("the relay is there, your partner is not", "is their tete still running?"),
+            Self::Waiting => no("this side waits there"),
+            Self::NoRelay => and("the relay does not answer", "take another relay, or run one of your own"),
             Self::NoTor => {
                 and("there is no way into the Tor network", "install tor, or pass bridges on with --tor-config")
             }
@@ -478,6 +484,8 @@ impl Met {
             Self::Silent => and("有程序接了连接却不说话", "核对地址和端口"),
             Self::NotTete => and("应答的不是 tete", "核对地址和端口"),
             Self::AloneAtRelay => and("中转在，对方不在", "对方的 tete 还开着吗？"),
+            Self::Waiting => no("这边在那里等着"),
+            Self::NoRelay => and("中转没有回应", "换一个中转，或自己开一个"),
             Self::NoTor => and("进不了 Tor 网络", "请安装 tor，或用 --tor-config 给它网桥"),
             Self::Other(why) => no(why.as_str()),
             Self::NotTried => no("还没试过"),
