@@ -214,6 +214,12 @@ impl Room {
         let given_up = self.clock.now() + search_for;
         let mut told_of = Vec::new();
         let mut line = loop {
+            if redial.is_over() {
+                while let Ok(progress) = told.try_recv() {
+                    self.tell_way(progress, &mut told_of);
+                }
+                return Err(Fault::NoWay);
+            }
             self.show_now().await;
             tokio::select! {
                 Some(progress) = told.recv() => self.tell_way(progress, &mut told_of),
@@ -225,15 +231,8 @@ impl Room {
                         redial.add(way);
                     }
                 }
-                news = redial.next() => match news {
-                    News::Returned(line) => break line,
-                    _ if redial.is_over() => {
-                        while let Ok(progress) = told.try_recv() {
-                            self.tell_way(progress, &mut told_of);
-                        }
-                        return Err(Fault::NoWay);
-                    }
-                    _ => {}
+                news = redial.next() => if let News::Returned(line) = news {
+                    break line;
                 },
                 () = sleep(given_up.saturating_sub(self.clock.now())), if !redial.is_once() => redial.finish(),
                 action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,

@@ -324,6 +324,12 @@ def folders() -> set[str]:
     return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("tete-")}
 
 
+def kill_tor_of(side: Side) -> None:
+    """Ends the tor that a tete has started."""
+    found = subprocess.run(["pgrep", "-x", "-P", str(side.process.pid), "tor"], capture_output=True, text=True, check=True)
+    os.kill(int(found.stdout), 9)
+
+
 def running_tor(config: str) -> float:
     """Both sides by a tor that was there before them. Returns the seconds to the open room."""
     folder = f"{WORK}/running"
@@ -381,7 +387,29 @@ def through_tor() -> str:
     def mend() -> None:
         os.kill(int(subprocess.run(kill_own, shell=True, capture_output=True, text=True).stdout), 18)
 
+    # Nothing is open but our tors' ports on this machine, and the door that the onion service leads to.
+    inner = subprocess.run(["ip", "netns", "exec", ns("t"), "ss", "-Hltnup"], capture_output=True, text=True).stdout
+    tetes = [line.split()[4] for line in inner.splitlines() if '"tete"' in line]
+    assert len(tetes) == 1 and tetes[0].startswith("127.0.0.1:"), inner
+    assert all(line.split()[4].startswith("127.0.0.1:") for line in inner.splitlines()), inner
     back = talk_through(host, guest, [(cut, mend)], 120)
+    # A tor that ends is started anew, on either side, and the onion service is where it was.
+    again = 0.0
+    for side in (guest, host):
+        start = time.monotonic()
+        kill_tor_of(side)
+        if side is host:
+            assert host.until("way_shut", 60)[1]["why"] == "tor has ended"
+            host.until("way_open", 120)
+        for each in (host, guest):
+            each.tell(command="say", text=f"after {again}")
+        guest.until("line_back", 240)
+        again = max(again, time.monotonic() - start)
+    end = time.monotonic() + 60
+    while len(host.texts()) < len(guest.texts()) or "after" not in host.texts()[-1]:
+        assert time.monotonic() < end, (host.texts(), guest.texts())
+        time.sleep(0.1)
+    assert host.texts() == guest.texts()
     leave(host, guest)
     assert folders() == before, "a tor has left its folder"
     took = running_tor(config)
@@ -390,7 +418,7 @@ def through_tor() -> str:
     # The watch would have seen it.
     Side("t", "nobody.invalid").exit()
     assert 53 in watched.udp_ports(), "the capture does not work"
-    return f"invite after {ready:.0f} s, open after {opened:.1f} s, back {back:.1f} s after the stop; by a tor that runs after {took:.1f} s; nothing else on the wire"
+    return f"invite after {ready:.0f} s, open after {opened:.1f} s, back {back:.1f} s after the stop; by a tor that runs after {took:.1f} s; back {again:.1f} s after a tor was killed; nothing else on the wire, nothing open but 127.0.0.1"
 
 
 def router_up(name: str, port: str, *lines: str) -> subprocess.Popen:
