@@ -209,6 +209,13 @@ impl Tor {
         Ok(())
     }
 
+    /// Has a tor of ours forget what it knows of onion services: one that was made anew is elsewhere.
+    pub async fn look_again(&mut self) {
+        if self.own.is_some() {
+            let _ = self.control.ask("SIGNAL NEWNYM").await;
+        }
+    }
+
     /// Has a tor that goes on without us forget the private keys that it was given.
     pub async fn forget(&mut self) {
         for id in std::mem::take(&mut self.allowed) {

@@ -298,7 +298,8 @@ impl Way {
                 if outside.is_open() {
                     sleep(BEFORE_TOR).await;
                 }
-                if let (Some(Through::Tor(opened)), Some(own)) = (outside.through(true).await?, &outside.tor.key) {
+                let through = outside.through(true).await?;
+                if let (Some(Through::Tor(opened)), Some(own)) = (&through, &outside.tor.key) {
                     let allowed = opened.tor.lock().await.allow(key, own.private().expose()).await;
                     allowed.inspect_err(|error| {
                         // What tor refuses it says; all else is the end of the line to it.
@@ -309,7 +310,8 @@ impl Way {
                 }
                 let address = Address { host: format!("{}.onion", onion_id(key)), port: *port };
                 let taken = reach(&address, outside).await;
-                if taken.is_err() {
+                if let (Err(_), Some(Through::Tor(opened))) = (&taken, &through) {
+                    opened.tor.lock().await.look_again().await;
                     sleep(AGAIN).await;
                 }
                 taken

@@ -394,22 +394,19 @@ def through_tor() -> str:
     assert all(line.split()[4].startswith("127.0.0.1:") for line in inner.splitlines()), inner
     back = talk_through(host, guest, [(cut, mend)], 120)
     # A tor that ends is started anew, on either side, and the onion service is where it was.
-    again = 0.0
+    again, everything = 0.0, guest.texts()
     for side in (guest, host):
         start = time.monotonic()
         kill_tor_of(side)
         if side is host:
             assert host.until("way_shut", 60)[1]["why"] == "tor has ended"
             host.until("way_open", 120)
+        everything.append(f"after {len(everything)}")
         for each in (host, guest):
-            each.tell(command="say", text=f"after {again}")
+            each.tell(command="say", text=everything[-1])
         guest.until("line_back", 240)
         again = max(again, time.monotonic() - start)
-    end = time.monotonic() + 60
-    while len(host.texts()) < len(guest.texts()) or "after" not in host.texts()[-1]:
-        assert time.monotonic() < end, (host.texts(), guest.texts())
-        time.sleep(0.1)
-    assert host.texts() == guest.texts()
+    both_heard(host, guest, everything)
     leave(host, guest)
     assert folders() == before, "a tor has left its folder"
     took = running_tor(config)
