@@ -360,3 +360,29 @@ fn a_file_that_was_changed_meanwhile_is_not_stored_and_said_so() {
     assert_eq!(names(&room.stored.path().join("folder")), ["same", "shrunk"]);
     assert_eq!(fs::read(room.stored.path().join("folder/shrunk")).unwrap(), content(500));
 }
+
+#[test]
+fn what_ends_with_less_than_was_there_of_it_is_an_outcome_and_no_end_of_the_program() {
+    let from = Scratch::new();
+    let path = from.path().join("x");
+    let scratch = Scratch::new();
+    let part = scratch.path().join("x.part");
+    fs::write(&part, content(1_000)).unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut room = room_in(scratch, &[]);
+    fs::write(&path, content(2_000)).unwrap();
+    room.send(&path);
+    until(&mut room.taker, "offered");
+    fs::remove_file(&path).unwrap();
+    tell(&room.taker, json!({"command": "get"}));
+    assert_eq!(until(&mut room.taker, "not_stored")["why"], "broken");
+    let stored = until(&mut room.taker, "stored");
+    assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(1), &json!(0)));
+    until(&mut room.giver, "sent");
+    fs::write(&path, "").unwrap();
+    let [stored, _] = room.give(&path);
+    assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(0), &json!(0)));
+    assert_eq!(fs::read(room.stored.path().join("x")).unwrap(), b"");
+    assert_eq!(fs::read(part).unwrap(), content(1_000));
+    assert_eq!(room.names(), ["x", "x.part"]);
+}

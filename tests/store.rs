@@ -53,7 +53,7 @@ impl Storing {
         loop {
             if let Report::Done(done, outcome) = self.reports.blocking_recv().unwrap() {
                 assert_eq!(done, index);
-                return outcome.map(|(name, _)| name);
+                return outcome.map(|stored| stored.name);
             }
         }
     }
@@ -188,6 +188,37 @@ fn without_the_right_hash_there_is_no_file() {
         let refused = storing.store_as("x", content, hash, size);
         assert!(matches!(refused, Err(Refused::Hash(_) | Refused::Broken(_))), "{content:?}");
         assert_eq!(storing.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_was_there_of_a_file_is_as_it_was_when_what_comes_is_refused() {
+    let before = b"what was there";
+    let longer = [&before[..], b" and more"].concat();
+    let right = *blake3::hash(&longer).as_bytes();
+    for (data, hash, size) in [
+        (vec![(14, &b" and more"[..])], [7; 32], 23),
+        (vec![(14, b" and more")], BROKEN, 23),
+        (vec![(14, b" and more")], right, 24),
+        (vec![], BROKEN, 14),
+        (vec![], BROKEN, 0),
+        // It starts anew after it went on for a while, as after a break.
+        (vec![(14, b" and more"), (0, b"another")], [7; 32], 7),
+    ] {
+        let scratch = Scratch::new();
+        let part = scratch.path().join("x.part");
+        fs::write(&part, before).unwrap();
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        let mut storing = Storing::into(scratch, "x", true);
+        storing.writer.give(Job::Look);
+        let Some(Report::Have { index: Some(0), offset: 14, .. }) = storing.reports.blocking_recv() else { panic!() };
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        let pieces = data.into_iter().map(|(offset, bytes)| (offset, Content(bytes.to_vec())));
+        storing.writer.give(Job::Data(pieces.collect()));
+        storing.writer.give(Job::End { hash, size });
+        while !matches!(storing.reports.blocking_recv().unwrap(), Report::Done(0, Err(_))) {}
+        assert_eq!(storing.files(), ["x.part"]);
+        assert_eq!(fs::read(part).unwrap(), before);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::folder::Folder;
 use crate::store::path::SafePath;
 use crate::store::reader::{Failure, Read, Reader, Wanted};
 use crate::store::source::{NoSource, Source, Unsendable};
-use crate::store::writer::{Job, Refused, Report, Target, Writer};
+use crate::store::writer::{Job, Refused, Report, Stored, Target, Writer};
 use crate::ui::messages::{FileFault, FileStatus, Progress};
 use crate::ui::printable::{Printable, plain_name};
 
@@ -90,6 +90,8 @@ struct Incoming {
     /// What is there of an entry.
     have: Option<(u32, u64, Hash)>,
     failed: u32,
+    /// Bytes of what was stored that were not there before.
+    came: u64,
     /// The name that the only file, or the first file's folder, was given.
     stored: String,
     meter: Meter,
@@ -123,8 +125,6 @@ struct Meter {
     before: u64,
     /// Bytes of the one that is under way.
     current: u64,
-    /// What was there already and did not have to come.
-    skipped: u64,
     of_bytes: u64,
     rate: f64,
     looked: (Duration, u64),
@@ -142,7 +142,6 @@ impl Meter {
             of_files,
             before: 0,
             current: 0,
-            skipped: 0,
             of_bytes,
             rate: 0.0,
             looked: (now, 0),
@@ -486,7 +485,6 @@ impl Files {
                 incoming.have = index.map(|index| (index, offset, prefix));
                 if index.is_some() && incoming.meter.bytes() == 0 {
                     incoming.meter.current = offset;
-                    incoming.meter.skipped = offset;
                     incoming.meter.begin();
                 }
             }
@@ -495,7 +493,7 @@ impl Files {
                 receiving.seen(index, offset);
             }
             Report::Anew => {
-                (incoming.meter.current, incoming.meter.skipped) = (0, 0);
+                incoming.meter.current = 0;
                 self.told.push_back(FileStatus::Anew { path: incoming.name.clone(), sending: false });
             }
             Report::Full => {
@@ -509,8 +507,9 @@ impl Files {
             Report::Done(index, outcome) => {
                 let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
                 match outcome {
-                    Ok((name, size)) => {
+                    Ok(Stored { name, size, found }) => {
                         incoming.meter.done(size);
+                        incoming.came = incoming.came.saturating_add(size.saturating_sub(found));
                         incoming.stored = name;
                     }
                     Err(why) => {
@@ -529,13 +528,13 @@ impl Files {
 
     fn all_stored(&mut self) {
         let Some(incoming) = self.receiving.take() else { return };
-        let Incoming { offer, failed, stored, meter, name, .. } = incoming;
+        let Incoming { offer, failed, came, stored, meter, name, .. } = incoming;
         self.failed += usize::from(failed > 0);
         self.done += usize::from(failed == 0);
         // The name it was given, which may be another than the one that was offered.
         let place = stored.split('/').next().filter(|first| !first.is_empty()).map_or(name, Printable::line);
-        let (files, bytes, took) = (offer.entries, meter.bytes() - meter.skipped, meter.took());
-        self.told.push_back(FileStatus::Stored { name: place, files, bytes, took, failed });
+        let (files, took) = (offer.entries, meter.took());
+        self.told.push_back(FileStatus::Stored { name: place, files, bytes: came, took, failed });
     }
 
     /// About a batch of ours.
@@ -631,6 +630,7 @@ impl Files {
             asking: false,
             have: None,
             failed: 0,
+            came: 0,
             stored: String::new(),
             meter,
         });

@@ -74,8 +74,19 @@ pub enum Report {
     Full,
     /// There is space again.
     GoesOn,
-    /// An entry of so many bytes was stored under that name below the folder, or was not.
-    Done(u32, Result<(String, u64), Refused>),
+    /// An entry was stored, or was not.
+    Done(u32, Result<Stored, Refused>),
+}
+
+/// An entry that was stored.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its path below the folder.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Those of them that were there before the batch was taken.
+    pub found: u64,
 }
 
 /// Why an entry was not stored.
@@ -172,8 +183,8 @@ struct Current {
     index: u32,
     foreign: String,
     place: Place,
-    /// It goes on from a file that was there before.
-    found: bool,
+    /// Bytes of the file that was there before, and that it goes on from.
+    found: u64,
     hasher: blake3::Hasher,
     /// How much of it has come.
     at: u64,
@@ -347,12 +358,16 @@ impl Storing {
     fn end(&mut self, hash: &Hash, size: u64) -> Option<()> {
         self.flush()?;
         let Some(current) = &mut self.current else { return Some(()) };
-        if size == 0 && current.at > 0 && self.target.restart(current).is_err() {
-            return self.refuse(Refused::Stream);
-        }
         if *hash == BROKEN {
             return self.refuse(Refused::Broken);
         }
+        if size == 0 && current.at > 0 {
+            if self.target.restart(current).is_err() {
+                return self.refuse(Refused::Stream);
+            }
+            self.say(Report::Anew)?;
+        }
+        let Some(current) = &mut self.current else { return Some(()) };
         if current.at != size || current.hasher.finalize() != blake3::Hash::from_bytes(*hash) {
             return self.refuse(Refused::Hash);
         }
@@ -366,7 +381,7 @@ impl Storing {
                     if told {
                         self.say(Report::GoesOn)?;
                     }
-                    return self.say(Report::Done(index, Ok((name, size))));
+                    return self.say(Report::Done(index, Ok(Stored { name, size, found: current.found })));
                 }
                 Err(error) if is_full(&error) => {
                     if !std::mem::replace(&mut told, true) {
@@ -401,7 +416,7 @@ impl Current {
             index,
             foreign,
             place,
-            found: false,
+            found: 0,
             hasher,
             at: 0,
             block: Content::default(),
@@ -411,7 +426,7 @@ impl Current {
     }
 
     fn begin_anew(&mut self) {
-        self.found = false;
+        self.found = 0;
         self.block.0.clear();
         self.hasher.reset();
         self.at = 0;
@@ -473,7 +488,7 @@ impl Storage {
     /// Drops what there is of an entry.
     fn restart(&mut self, current: &mut Current) -> io::Result<()> {
         match (self, &mut current.place) {
-            (Self::Folder(tree), _) if current.found => tree.renew(current),
+            (Self::Folder(tree), _) if current.found > 0 => tree.renew(current),
             (_, Place::Part { file, .. }) => {
                 file.set_len(0)?;
                 file.rewind()?;
@@ -492,9 +507,16 @@ impl Storage {
         }
     }
 
+    /// Drops what came of an entry, and leaves what was there before as it was.
     fn remove(&mut self, current: Current) {
-        if let (Self::Folder(tree), Place::Part { folder, part, .. }) = (self, current.place) {
-            let _ = tree.folder(&folder).and_then(|folder| folder.remove(&part));
+        match (self, current.place) {
+            (_, Place::Part { file, .. }) if current.found > 0 => {
+                let _ = file.set_len(current.found);
+            }
+            (Self::Folder(tree), Place::Part { folder, part, .. }) => {
+                let _ = tree.folder(&folder).and_then(|folder| folder.remove(&part));
+            }
+            _ => {}
         }
     }
 }
@@ -521,10 +543,13 @@ impl Tree {
         }
     }
 
-    /// A file that was there, and is not what comes, is not touched: it may be the user's own.
+    /// A file that was there, and is not what comes, stays as it was: it may be the user's own.
     fn renew(&mut self, current: &mut Current) -> io::Result<()> {
         let path = SafePath::new(&current.foreign, self.plain).map_err(|_| io::ErrorKind::InvalidInput)?;
-        current.place = self.open_part(&path, false)?;
+        let place = self.open_part(&path, false)?;
+        if let Place::Part { file, .. } = std::mem::replace(&mut current.place, place) {
+            file.set_len(current.found)?;
+        }
         current.begin_anew();
         Ok(())
     }
@@ -547,7 +572,7 @@ impl Tree {
         file.seek(SeekFrom::Start(0))?;
         current.hasher.update_reader(&mut *file)?;
         current.at = file.stream_position()?;
-        current.found = current.at > 0;
+        current.found = current.at;
         current.reported = (current.at, Clock.now());
         Ok(())
     }
