@@ -6,6 +6,7 @@ mod forge;
 #[path = "common/raw.rs"]
 mod raw;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use common::Side;
@@ -325,4 +326,74 @@ fn the_window_holds_our_data_back() {
         assert!(room.side.session.has_data());
     }
     room.fatal(&Frame::FileSeen { batch: 0, index: 0, offset: 2_999_999 });
+}
+
+#[test]
+fn the_window_is_one_for_all_entries_of_a_batch() {
+    const ENTRY: u64 = 1_000_000;
+    let mut room = Room::open();
+    room.side.session.sending().unwrap().offer(64, 64 * ENTRY, "name".into());
+    room.said();
+    // Bytes of each entry that were sent, and the most that the partner has spoken of.
+    let (mut sent, mut seen, mut next) = ([0; 64], [0; 64], 0_u32);
+    for index in 0..64 {
+        room.ok(&accept(index));
+    }
+    let mut items: VecDeque<_> = (0..64)
+        .flat_map(|index| {
+            let bytes = Content(vec![1; ENTRY as usize]);
+            let path = "name".into();
+            [
+                Item::Begin { index, size: ENTRY, executable: false, path },
+                Item::Data { index, offset: 0, bytes },
+                Item::End { index, hash: [9; 32] },
+            ]
+        })
+        .collect();
+    for turn in 0.. {
+        loop {
+            let sending = room.side.session.sending().unwrap();
+            while sending.wants_items()
+                && let Some(item) = items.pop_front()
+            {
+                sending.feed(item);
+            }
+            let mut out = Vec::new();
+            if !room.side.session.transmit_data(&mut out, NOW).unwrap() {
+                break;
+            }
+            if let Ok(Frame::FileData { index, part, .. }) = Frame::decode(&room.peer.open(&out)) {
+                sent[index as usize] += part.len() as u64;
+            }
+        }
+        let under_way = sent.iter().sum::<u64>() - seen.iter().sum::<u64>();
+        assert_eq!(under_way, WINDOW.min(64 * ENTRY - seen.iter().sum::<u64>()), "in turn {turn}");
+        // A part of an entry that came whole, or all of it, or it is refused.
+        match turn % 3 {
+            0 => {
+                seen[next as usize] = ENTRY / 2;
+                room.ok(&Frame::FileSeen { batch: 0, index: next, offset: ENTRY / 2 });
+            }
+            of_three => {
+                seen[next as usize] = ENTRY;
+                room.ok(&Frame::FileDone { batch: 0, index: next, ok: of_three == 1 });
+                next += 1;
+            }
+        }
+        if next == 64 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn the_partner_is_told_how_far_an_entry_is_that_came_whole() {
+    let mut room = Room::taking(2, 6);
+    room.ok(&begin(0, 3));
+    room.ok(&data(0, 0, b"abc"));
+    room.ok(&end(0));
+    room.ok(&begin(1, 3));
+    let receiving = room.side.session.receiving().unwrap();
+    receiving.seen(0, 2);
+    assert_eq!(room.said(), [plain(&Frame::FileSeen { batch: 0, index: 0, offset: 2 })]);
 }

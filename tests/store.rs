@@ -213,8 +213,11 @@ fn what_was_there_of_a_file_is_as_it_was_when_what_comes_is_refused() {
         storing.writer.give(Job::Look);
         let Some(Report::Have { index: Some(0), offset: 14, .. }) = storing.reports.blocking_recv() else { panic!() };
         storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
-        let pieces = data.into_iter().map(|(offset, bytes)| (offset, Content(bytes.to_vec())));
-        storing.writer.give(Job::Data(pieces.collect()));
+        for (offset, bytes) in data {
+            storing.writer.give(Job::Data(vec![(offset, Content(bytes.to_vec()))]));
+            // It is on the disk before the next.
+            storing.writer.give(Job::Lost);
+        }
         storing.writer.give(Job::End { hash, size });
         while !matches!(storing.reports.blocking_recv().unwrap(), Report::Done(0, Err(_))) {}
         assert_eq!(storing.files(), ["x.part"]);

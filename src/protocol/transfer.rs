@@ -10,7 +10,7 @@ use super::frame::{Frame, Hash};
 
 /// Entries of the largest batch.
 pub const ENTRIES: u32 = 100_000;
-/// Bytes that may be under way past the last that the receiver has dealt with.
+/// Bytes of a batch that may be under way past what the receiver has dealt with.
 pub const WINDOW: u64 = 16 << 20;
 /// Size of a stream that ends when it ends.
 pub const UNKNOWN: u64 = u64::MAX;
@@ -215,6 +215,11 @@ struct Outgoing {
     whole: Set,
     /// Entries accepted on this connection.
     accepted: Set,
+    /// Entries sent whole on this connection that the partner is not done with: where each ends, and up to where it was
+    /// dealt with.
+    unseen: VecDeque<(u32, u64, u64)>,
+    /// Bytes of those that were not dealt with.
+    unseen_bytes: u64,
     items: VecDeque<Item>,
     /// Bytes in there.
     queued: usize,
@@ -257,6 +262,8 @@ impl Sending {
             begun: Set::default(),
             whole: Set::default(),
             accepted: Set::default(),
+            unseen: VecDeque::new(),
+            unseen_bytes: 0,
             items: VecDeque::new(),
             queued: 0,
             position: 0,
@@ -320,7 +327,13 @@ impl Sending {
                 }
                 *seen = offset;
             }
-            _ if open.whole.contains(index) || open.done.contains(index) => {}
+            _ if open.whole.contains(index) || open.done.contains(index) => {
+                let whole = open.unseen.iter_mut().find(|(whole, ..)| *whole == index);
+                if let Some((_, _, seen)) = whole.filter(|(_, end, seen)| (*seen..=*end).contains(&offset)) {
+                    open.unseen_bytes -= offset - *seen;
+                    *seen = offset;
+                }
+            }
             _ => return Err(Error::OutOfOrder),
         }
         Ok(Some(Sent::Seen { index, offset }))
@@ -344,6 +357,11 @@ impl Sending {
             open.position = 0;
             open.items.retain(|item| item.index() != index);
             open.queued = open.items.iter().map(Item::len).sum();
+        }
+        if let Some(place) = open.unseen.iter().position(|(whole, ..)| *whole == index)
+            && let Some((_, end, seen)) = open.unseen.remove(place)
+        {
+            open.unseen_bytes -= end - seen;
         }
         open.done.insert(index);
         open.done_count += 1;
@@ -390,6 +408,8 @@ impl Sending {
         if let Some(open) = &mut self.open {
             open.offer_due = !open.known;
             open.accepted = Set::default();
+            open.unseen.clear();
+            open.unseen_bytes = 0;
             open.items.clear();
             (open.queued, open.position) = (0, 0);
             open.current = None;
@@ -417,7 +437,7 @@ impl Sending {
     /// Whether [`next_item`](Self::next_item) has something.
     pub(super) fn has_items(&self) -> bool {
         let Some(open) = &self.open else { return false };
-        open.items.front().is_some_and(|item| !matches!(item, Item::Data { .. }) || open.allowed(item) > 0)
+        open.items.front().is_some_and(|item| !matches!(item, Item::Data { .. }) || open.allowed() > 0)
     }
 
     /// The next frame of an entry's content, with at most so many of its bytes.
@@ -433,13 +453,16 @@ impl Sending {
                 open.pop();
             }
             Item::End { .. } => {
-                open.current = None;
+                if let Some(Current { window: Some((sent, seen)), .. }) = open.current.take() {
+                    open.unseen.push_back((index, sent, seen));
+                    open.unseen_bytes += sent - seen;
+                }
                 open.whole.insert(index);
                 open.pop();
             }
             Item::Data { offset, bytes, .. } => {
                 let offset = offset + open.position as u64;
-                let allowed = usize::try_from(open.allowed(item)).unwrap_or(usize::MAX);
+                let allowed = usize::try_from(open.allowed()).unwrap_or(usize::MAX);
                 let end = bytes.0.len().min(open.position.saturating_add(most.min(allowed)));
                 let from = std::mem::replace(&mut open.position, end);
                 if from == end && !bytes.0.is_empty() {
@@ -491,15 +514,13 @@ impl Outgoing {
         self.position = 0;
     }
 
-    /// How many bytes of the first item the window allows.
-    fn allowed(&self, item: &Item) -> u64 {
-        let Item::Data { offset, .. } = item else { return 0 };
-        match self.current {
-            Some(Current { window: Some((_, seen)), .. }) => {
-                (seen + WINDOW).saturating_sub(offset + self.position as u64)
-            }
-            _ => WINDOW,
-        }
+    /// How many more bytes of the batch's content the window allows.
+    fn allowed(&self) -> u64 {
+        let current = match self.current {
+            Some(Current { window: Some((sent, seen)), .. }) => sent - seen,
+            _ => 0,
+        };
+        WINDOW.saturating_sub(self.unseen_bytes + current)
     }
 }
 
@@ -510,8 +531,8 @@ pub struct Receiving {
     open: Option<Incoming>,
     /// What is to be said, in order, each with how many entries had been accepted on this connection before.
     due: VecDeque<(Say, u64)>,
-    /// How far the entry that comes was dealt with, where the partner is to be told.
-    seen_due: Option<u64>,
+    /// How far an entry was dealt with, where the partner is to be told.
+    seen_due: Option<(u32, u64)>,
     /// What was said on this connection, and the partner may not have heard.
     unheard: VecDeque<(Say, u64)>,
     /// What was taken from the queue last: its frame borrows from it.
@@ -637,13 +658,16 @@ impl Receiving {
         self.due.push_back((Say::Accept { batch: open.offer.batch, index, offset, prefix }, open.accepts));
     }
 
-    /// Our side has dealt with an entry up to there. The partner is told while it still comes.
+    /// Our side has dealt with an entry up to there. The partner is told.
     pub fn seen(&mut self, index: u32, offset: u64) {
         let entry = self.open.as_ref().and_then(|open| open.entries.iter().find(|entry| entry.index == index));
-        if let Some(Entry { state: State::Begun { next: Some(next), .. }, .. }) = entry
-            && offset <= *next
-        {
-            self.seen_due = Some(offset);
+        let sent = entry.is_some_and(|entry| match entry.state {
+            State::Accepted => false,
+            State::Begun { next, .. } => next.is_some_and(|next| offset <= next),
+            State::Whole => true,
+        });
+        if sent {
+            self.seen_due = Some((index, offset));
         }
     }
 
@@ -655,8 +679,8 @@ impl Receiving {
         if let Some(Entry { state: State::Begun { size, .. }, .. }) = open.entries.remove(place) {
             open.refused = Some(index);
             open.bytes = open.bytes.saturating_add(size);
-            self.seen_due = None;
         }
+        self.seen_due.take_if(|(seen, _)| *seen == index);
         open.done += 1;
         let (batch, last) = (open.offer.batch, open.done == open.offer.entries);
         self.due.push_back((Say::Done { batch, index, ok }, open.accepts));
@@ -730,7 +754,6 @@ impl Receiving {
         open.bytes = open.bytes.saturating_add(if size == UNKNOWN { 0 } else { size });
         // Without a piece there was nothing more to send, or nothing at all.
         let end = next.unwrap_or(if size == UNKNOWN || size == entry.offset { entry.offset } else { 0 });
-        self.seen_due = None;
         Ok(Some(Received::Ended { hash: *hash, size: end }))
     }
 
@@ -778,13 +801,13 @@ impl Receiving {
     /// The next frame.
     pub(super) fn next_control(&mut self) -> Option<Frame<'_>> {
         let Some((say, accepts)) = self.due.pop_front() else {
-            let offset = self.seen_due.take()?;
+            let (index, offset) = self.seen_due.take()?;
             let open = self.open.as_mut()?;
-            let entry = open.entries.iter_mut().find(|entry| entry.is_begun())?;
+            let entry = open.entries.iter_mut().find(|entry| entry.index == index)?;
             if let State::Begun { seen, .. } = &mut entry.state {
                 *seen = offset;
             }
-            return Some(Frame::FileSeen { batch: open.offer.batch, index: entry.index, offset });
+            return Some(Frame::FileSeen { batch: open.offer.batch, index, offset });
         };
         if !matches!(say, Say::Accept { .. }) {
             self.unheard.push_back((say.clone(), accepts));

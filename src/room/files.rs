@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::protocol::frame::Hash;
 use crate::protocol::session::Session;
-use crate::protocol::transfer::{Content, ENTRIES, NOTHING, Offer, Received, Sent, UNKNOWN};
+use crate::protocol::transfer::{Content, ENTRIES, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::path::SafePath;
@@ -26,6 +26,9 @@ const QUEUE: usize = 64;
 const LOOK: Duration = Duration::from_millis(250);
 /// Bytes that wait for the disk, beyond which reading from the line slows down.
 const BEHIND: usize = 2 << 20;
+/// Bytes that wait for the disk, beyond which nothing is read: a partner may count a window for each entry, and 64 are
+/// accepted.
+const FAR_BEHIND: usize = 2 * WINDOW as usize;
 /// How long the rate is measured over, about.
 const RATE: f64 = 3.0;
 
@@ -98,6 +101,22 @@ struct Incoming {
 }
 
 impl Incoming {
+    fn new(offer: Offer, name: Printable, path: SafePath) -> Self {
+        Self {
+            meter: Meter::new(offer.entries, offer.bytes),
+            offer,
+            name,
+            path,
+            writer: None,
+            pieces: Vec::new(),
+            asking: false,
+            have: None,
+            failed: 0,
+            came: 0,
+            stored: String::new(),
+        }
+    }
+
     fn give(&mut self, job: Job) {
         if !self.pieces.is_empty() {
             self.give_pieces();
@@ -598,8 +617,18 @@ impl Files {
 
     /// Whether the disk keeps up, so that more should be read.
     pub fn keeps_up(&self) -> bool {
+        self.waiting() < BEHIND
+    }
+
+    /// Whether so much waits for the disk that nothing more may be read. After a break nothing comes before it was
+    /// asked for.
+    pub fn is_far_behind(&self) -> bool {
+        self.waiting() > FAR_BEHIND && self.receiving.as_ref().is_some_and(|incoming| !incoming.asking)
+    }
+
+    fn waiting(&self) -> usize {
         let writer = self.receiving.as_ref().and_then(|incoming| incoming.writer.as_ref());
-        writer.is_none_or(|(writer, _)| writer.waiting() < BEHIND)
+        writer.map_or(0, |(writer, _)| writer.waiting())
     }
 
     fn offered(&mut self, offer: Offer, session: &mut Session) {
@@ -619,21 +648,8 @@ impl Files {
         let place = self.options.save_to.clone().unwrap_or_else(downloads);
         let stored = Printable::line(path.name());
         let bytes = (offer.bytes != UNKNOWN).then_some(offer.bytes);
-        let meter = Meter::new(offer.entries, offer.bytes);
         let files = offer.entries;
-        self.receiving = Some(Incoming {
-            offer,
-            name: stored.clone(),
-            path,
-            writer: None,
-            pieces: Vec::new(),
-            asking: false,
-            have: None,
-            failed: 0,
-            came: 0,
-            stored: String::new(),
-            meter,
-        });
+        self.receiving = Some(Incoming::new(offer, stored.clone(), path));
         if self.options.auto_accept {
             self.get(session);
         } else {
@@ -716,5 +732,33 @@ fn refused(why: Refused) -> (String, FileFault) {
         Refused::Broken(path) => (path, FileFault::Broken),
         Refused::Stream(path) => (path, FileFault::Stream),
         Refused::Disk(path, error) => (path, FileFault::System(Printable::line(&super::reason(&error)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_more_is_read_while_too_much_waits_for_the_disk() {
+        let (writer, reports) = Writer::start(Target::Stdout);
+        // Nobody hears what it has to say, and so it stands still.
+        (0..100).for_each(|_| writer.give(Job::Lost));
+        let name = Printable::line("x");
+        let offer = Offer { batch: 0, entries: 1, bytes: UNKNOWN, name: "x".into() };
+        let path = SafePath::new("x", plain_name).unwrap();
+        let mut files = Files::new(FileOptions::default());
+        files.receiving = Some(Incoming::new(offer, name, path));
+        let incoming = files.receiving.as_mut().unwrap();
+        incoming.writer = Some((writer, reports));
+        for (bytes, keeps_up, far_behind) in
+            [(BEHIND - 1, true, false), (1, false, false), (FAR_BEHIND - BEHIND, false, false), (1, false, true)]
+        {
+            let incoming = files.receiving.as_mut().unwrap();
+            incoming.give(Job::Data(vec![(0, Content(vec![0; bytes]))]));
+            assert_eq!((files.keeps_up(), files.is_far_behind()), (keeps_up, far_behind), "{bytes}");
+        }
+        files.receiving.as_mut().unwrap().asking = true;
+        assert!(!files.is_far_behind());
     }
 }

@@ -45,6 +45,8 @@ const QUIET: Duration = Duration::from_secs(6);
 const PROBE: Duration = Duration::from_secs(5);
 /// Pause between two reads while the disk is behind.
 const SLOWLY: Duration = Duration::from_millis(5);
+/// Pause between two looks at a disk that is far behind.
+const STANDSTILL: Duration = Duration::from_millis(50);
 /// How often a person in lines is told how far a transfer is.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// How often the joiner looks whether its connection's own address is still there.
@@ -352,9 +354,10 @@ impl Room {
         let look = (open && self.road.is_some()).then_some(talk.look_at);
         let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none()))
             .then_some(talk.line.session.in_doubt_since() + settings.stretch(PROBE));
-        // A disk that stands still must not keep texts waiting: then reading goes on, slowly.
-        let behind = !self.files.keeps_up() && self.clock.now() < talk.read_at;
-        let slow = behind.then_some(talk.read_at);
+        // A disk that stands still must not keep texts waiting: then reading goes on, slowly, unless too much waits.
+        let far_behind = self.files.is_far_behind();
+        let behind = far_behind || !self.files.keeps_up() && self.clock.now() < talk.read_at;
+        let slow = behind.then(|| if far_behind { self.clock.now() + STANDSTILL } else { talk.read_at });
         let bars = self.files.look_at().filter(|_| open);
         let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
