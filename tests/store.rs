@@ -2,10 +2,13 @@
 
 mod process;
 
+use std::collections::VecDeque;
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use process::Scratch;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
@@ -282,4 +285,49 @@ fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
     });
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(stored > 0);
+}
+
+/// A stream that takes so many bytes at a time, between which it is full.
+struct Narrow {
+    steps: VecDeque<usize>,
+    out: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Narrow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.steps.pop_front() {
+            None | Some(0) => Err(io::ErrorKind::StorageFull.into()),
+            Some(most) => {
+                let count = most.min(bytes.len());
+                self.out.lock().unwrap().extend_from_slice(&bytes[..count]);
+                Ok(count)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_written_twice_to_a_stream_that_was_full() {
+    for (steps, whole) in [(&[3, 0, 4, 100][..], true), (&[3, 1], false)] {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let narrow = Narrow { steps: steps.iter().copied().collect(), out: Arc::clone(&out) };
+        let (writer, mut reports) = Writer::start(Target::Out(Box::new(narrow)));
+        let content = b"a stream of bytes";
+        writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        writer.give(Job::Data(vec![(0, Content(content.to_vec()))]));
+        writer.give(Job::End { hash: *blake3::hash(content).as_bytes(), size: content.len() as u64 });
+        assert!(matches!(reports.blocking_recv(), Some(Report::Full)));
+        if whole {
+            assert!(matches!(reports.blocking_recv(), Some(Report::GoesOn)));
+            assert!(matches!(reports.blocking_recv(), Some(Report::Done(0, Ok(_)))));
+        }
+        drop(writer);
+        while reports.blocking_recv().is_some() {}
+        let expected = if whole { &content[..] } else { &content[..4] };
+        assert_eq!(*out.lock().unwrap(), expected);
+    }
 }

@@ -13,6 +13,7 @@ use crate::protocol::session::Session;
 use crate::protocol::transfer::{Content, ENTRIES, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
+use crate::store::output::Output;
 use crate::store::path::SafePath;
 use crate::store::reader::{Failure, Read, Reader, Wanted};
 use crate::store::source::{NoSource, Source, Unsendable};
@@ -305,7 +306,7 @@ impl Files {
         };
         let name = incoming.name.clone();
         let target = if self.options.to_stdout {
-            Target::Stdout
+            Target::Out(Box::new(Output))
         } else {
             let place = self.options.save_to.clone().unwrap_or_else(downloads);
             let folder = Folder::open(&place).and_then(|folder| folder.room().map(|room| (folder, room)));
@@ -741,7 +742,7 @@ mod tests {
 
     #[test]
     fn nothing_more_is_read_while_too_much_waits_for_the_disk() {
-        let (writer, reports) = Writer::start(Target::Stdout);
+        let (writer, reports) = Writer::start(Target::Out(Box::new(Output)));
         // Nobody hears what it has to say, and so it stands still.
         (0..100).for_each(|_| writer.give(Job::Lost));
         let name = Printable::line("x");

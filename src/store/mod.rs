@@ -6,6 +6,7 @@
 
 pub mod downloads;
 pub mod folder;
+pub mod output;
 pub mod path;
 pub mod reader;
 pub mod source;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -121,8 +121,8 @@ pub enum Target {
         /// Replaces what must not be shown in a name.
         plain: fn(&str) -> String,
     },
-    /// Standard output.
-    Stdout,
+    /// A stream that takes every entry, one after the other.
+    Out(Box<dyn Write + Send>),
 }
 
 /// The thread's end on the driver's side. Dropping it ends the thread once it has done what it was told.
@@ -196,12 +196,12 @@ struct Current {
 
 enum Place {
     Part { file: File, folder: Vec<String>, part: String, name: String },
-    Stdout,
+    Out,
 }
 
 enum Storage {
     Folder(Box<Tree>),
-    Stdout,
+    Out(Box<dyn Write + Send>),
 }
 
 struct Tree {
@@ -307,35 +307,37 @@ impl Storing {
 
     /// Writes and hashes what has come, in blocks large enough for both to be fast.
     fn flush(&mut self) -> Option<()> {
-        let mut full = false;
-        let mut done = 0;
-        while let Some(current) = &mut self.current {
-            let Some(rest) = current.block.0.get(done..).filter(|rest| !rest.is_empty()) else {
-                current.hasher.update(&current.block.0);
-                current.block.0.clear();
-                break;
-            };
-            match current.place.write(rest) {
+        let mut told = false;
+        while let Some(current) = self.current.as_mut().filter(|current| !current.block.0.is_empty()) {
+            match self.target.write(&mut current.place, &current.block.0) {
+                Ok(0) => return self.refuse(|path| Refused::Disk(path, io::ErrorKind::WriteZero.into())),
                 Ok(count) => {
-                    done += count;
-                    if std::mem::take(&mut full) {
-                        self.say(Report::GoesOn)?;
-                    }
+                    current.hasher.update(current.block.0.get(..count).unwrap_or_default());
+                    current.block.0.drain(..count);
+                    self.goes_on(&mut told)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_full(&error) => {
-                    if !std::mem::replace(&mut full, true) {
-                        self.say(Report::Full)?;
-                    }
-                    std::thread::sleep(RETRY);
-                    if self.given_up.load(Ordering::Relaxed) {
-                        return None;
-                    }
-                }
+                Err(error) if is_full(&error) => self.wait_for_space(&mut told)?,
                 Err(error) => return self.refuse(|path| Refused::Disk(path, error)),
             }
         }
         Some(())
+    }
+
+    /// Waits for a moment, and says why if that was not `told`. `None` once nobody wants the rest any more.
+    fn wait_for_space(&mut self, told: &mut bool) -> Option<()> {
+        if !std::mem::replace(told, true) {
+            self.say(Report::Full)?;
+        }
+        let wanted = || (!self.given_up.load(Ordering::Relaxed)).then_some(());
+        wanted()?;
+        std::thread::sleep(RETRY);
+        wanted()
+    }
+
+    /// Says that there is space, where the lack of it was `told`.
+    fn goes_on(&mut self, told: &mut bool) -> Option<()> {
+        if std::mem::take(told) { self.say(Report::GoesOn) } else { Some(()) }
     }
 
     fn tell_how_far(&mut self) -> Option<()> {
@@ -378,17 +380,11 @@ impl Storing {
         loop {
             match self.target.finish(&current) {
                 Ok(name) => {
-                    if told {
-                        self.say(Report::GoesOn)?;
-                    }
+                    self.goes_on(&mut told)?;
                     return self.say(Report::Done(index, Ok(Stored { name, size, found: current.found })));
                 }
                 Err(error) if is_full(&error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        self.say(Report::Full)?;
-                    }
-                    std::thread::sleep(RETRY);
-                    if self.given_up.load(Ordering::Relaxed) {
+                    if self.wait_for_space(&mut told).is_none() {
                         self.current = Some(current);
                         return None;
                     }
@@ -434,22 +430,10 @@ impl Current {
     }
 }
 
-impl Place {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Part { file, .. } => file.write(bytes),
-            Self::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes).and_then(|()| out.flush()).map(|()| bytes.len())
-            }
-        }
-    }
-}
-
 impl Storage {
     fn new(target: Target) -> Self {
         match target {
-            Target::Stdout => Self::Stdout,
+            Target::Out(out) => Self::Out(out),
             Target::Folder { folder, name, single, executable, plain } => Self::Folder(Box::new(Tree {
                 root: folder,
                 name,
@@ -467,20 +451,29 @@ impl Storage {
     fn only_name(&self) -> String {
         match self {
             Self::Folder(tree) => tree.name.name().to_owned(),
-            Self::Stdout => String::new(),
+            Self::Out(_) => String::new(),
+        }
+    }
+
+    /// Returns how many of the bytes were written.
+    fn write(&mut self, place: &mut Place, bytes: &[u8]) -> io::Result<usize> {
+        match (self, place) {
+            (_, Place::Part { file, .. }) => file.write(bytes),
+            (Self::Out(out), Place::Out) => out.write(bytes),
+            (Self::Folder(_), Place::Out) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
     fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, Refused> {
         match self {
-            Self::Stdout => Ok(Current::new(index, path, Place::Stdout, false)),
+            Self::Out(_) => Ok(Current::new(index, path, Place::Out, false)),
             Self::Folder(tree) => tree.begin(index, path, executable),
         }
     }
 
     fn finish(&mut self, current: &Current) -> io::Result<String> {
         match self {
-            Self::Stdout => Ok(String::new()),
+            Self::Out(_) => Ok(String::new()),
             Self::Folder(tree) => tree.finish(current),
         }
     }
@@ -495,7 +488,7 @@ impl Storage {
                 current.begin_anew();
                 Ok(())
             }
-            (_, Place::Stdout) => Err(io::ErrorKind::NotSeekable.into()),
+            (_, Place::Out) => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
 
