@@ -79,17 +79,14 @@ impl Folder {
         }
     }
 
-    /// Gives a complete partial file its mode and its name, or the next name that is free, and returns that.
-    pub fn finish(
-        &self,
-        part: &str,
-        file: &File,
-        mode: u32,
-        name: &str,
-        taken: impl Fn(&str) -> bool,
-    ) -> io::Result<String> {
+    /// Gives a complete partial file its mode, and makes its content survive a power cut.
+    pub fn settle(file: &File, mode: u32) -> io::Result<()> {
         fchmod(file, Mode::from_raw_mode(mode))?;
-        fsync(file)?;
+        Ok(fsync(file)?)
+    }
+
+    /// Gives a complete partial file its name, or the next name that is free, and returns that.
+    pub fn finish(&self, part: &str, name: &str, taken: impl Fn(&str) -> bool) -> io::Result<String> {
         first_free(name, taken, |name| match renameat_with(&self.0, part, &self.0, name, RenameFlags::NOREPLACE) {
             // Not every file system can.
             Err(Errno::INVAL | Errno::NOSYS) => {

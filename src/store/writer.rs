@@ -278,31 +278,50 @@ impl Storing {
             }
             _ => self.target.leave(self.current.take()),
         }
-        match self.target.begin(index, path, executable) {
+        let mut told = false;
+        let begun = loop {
+            match self.target.begin(index, path.clone(), executable) {
+                Err(Refused::Disk(_, error)) if is_full(&error) => self.wait_for_space(&mut told)?,
+                begun => break begun,
+            }
+        };
+        self.goes_on(&mut told)?;
+        match begun {
             Ok(current) => self.current = Some(current),
-            Err(why) => return self.say(Report::Done(index, Err(why))),
+            Err(why) => self.say(Report::Done(index, Err(why)))?,
         }
         Some(())
     }
 
     fn data(&mut self, offset: u64, bytes: &[u8]) -> Option<()> {
         // What still comes of an entry that was refused.
-        let Some(current) = &mut self.current else { return Some(()) };
+        let Some(current) = &self.current else { return Some(()) };
         if offset != current.at {
-            match &current.place {
-                Place::Part { .. } if offset == 0 => {
-                    if let Err(why) = self.target.restart(current) {
-                        return self.refuse(|path| Refused::Disk(path, why));
-                    }
-                    self.say(Report::Anew)?;
-                }
-                _ => return self.refuse(Refused::Stream),
+            if offset > 0 {
+                return self.refuse(Refused::Stream);
             }
+            self.restart()?;
         }
-        let current = self.current.as_mut()?;
+        let Some(current) = &mut self.current else { return Some(()) };
         current.block.0.extend_from_slice(bytes);
         current.at += bytes.len() as u64;
         if current.block.0.len() >= BLOCK { self.flush() } else { Some(()) }
+    }
+
+    /// What comes is not what there is of the entry.
+    fn restart(&mut self) -> Option<()> {
+        let mut told = false;
+        loop {
+            let current = self.current.as_mut()?;
+            match self.target.restart(current) {
+                Ok(()) => break,
+                Err(error) if is_full(&error) => self.wait_for_space(&mut told)?,
+                Err(error) if error.kind() == io::ErrorKind::NotSeekable => return self.refuse(Refused::Stream),
+                Err(error) => return self.refuse(|path| Refused::Disk(path, error)),
+            }
+        }
+        self.goes_on(&mut told)?;
+        self.say(Report::Anew)
     }
 
     /// Writes and hashes what has come, in blocks large enough for both to be fast.
@@ -359,42 +378,36 @@ impl Storing {
 
     fn end(&mut self, hash: &Hash, size: u64) -> Option<()> {
         self.flush()?;
-        let Some(current) = &mut self.current else { return Some(()) };
+        let Some(current) = &self.current else { return Some(()) };
         if *hash == BROKEN {
             return self.refuse(Refused::Broken);
         }
         if size == 0 && current.at > 0 {
-            if self.target.restart(current).is_err() {
-                return self.refuse(Refused::Stream);
-            }
-            self.say(Report::Anew)?;
+            self.restart()?;
         }
-        let Some(current) = &mut self.current else { return Some(()) };
+        let Some(current) = &self.current else { return Some(()) };
         if current.at != size || current.hasher.finalize() != blake3::Hash::from_bytes(*hash) {
             return self.refuse(Refused::Hash);
         }
-        let current = self.current.take()?;
-        let index = current.index;
-        let foreign = current.foreign.clone();
-        let mut told = false;
-        loop {
-            match self.target.finish(&current) {
-                Ok(name) => {
-                    self.goes_on(&mut told)?;
-                    return self.say(Report::Done(index, Ok(Stored { name, size, found: current.found })));
-                }
-                Err(error) if is_full(&error) => {
-                    if self.wait_for_space(&mut told).is_none() {
-                        self.current = Some(current);
-                        return None;
-                    }
-                }
-                Err(error) => {
-                    self.target.leave(Some(current));
-                    return self.say(Report::Done(index, Err(Refused::Disk(foreign, error))));
-                }
-            }
+        // What could not be synced may be gone although the next try succeeds.
+        if let Err(error) = self.target.sync(current) {
+            return self.refuse(|path| Refused::Disk(path, error));
         }
+        let mut told = false;
+        let finished = loop {
+            match self.target.finish(self.current.as_ref()?) {
+                Err(error) if is_full(&error) => self.wait_for_space(&mut told)?,
+                finished => break finished,
+            }
+        };
+        self.goes_on(&mut told)?;
+        let current = self.current.take()?;
+        let (index, found, foreign) = (current.index, current.found, current.foreign.clone());
+        let stored = finished.map(|name| Stored { name, size, found }).map_err(|error| {
+            self.target.leave(Some(current));
+            Refused::Disk(foreign, error)
+        });
+        self.say(Report::Done(index, stored))
     }
 
     fn refuse(&mut self, why: impl FnOnce(String) -> Refused) -> Option<()> {
@@ -468,6 +481,14 @@ impl Storage {
         match self {
             Self::Out(_) => Ok(Current::new(index, path, Place::Out, false)),
             Self::Folder(tree) => tree.begin(index, path, executable),
+        }
+    }
+
+    /// Makes the content of an entry survive a power cut.
+    fn sync(&self, current: &Current) -> io::Result<()> {
+        match (self, &current.place) {
+            (Self::Folder(tree), Place::Part { file, .. }) => tree.sync(file, current.executable),
+            _ => Ok(()),
         }
     }
 
@@ -570,21 +591,25 @@ impl Tree {
         Ok(())
     }
 
+    fn sync(&self, file: &File, executable: bool) -> io::Result<()> {
+        let execute = if self.executable && executable { self.mode >> 2 & 0o111 } else { 0 };
+        Folder::settle(file, self.mode | execute)
+    }
+
     fn finish(&mut self, current: &Current) -> io::Result<String> {
-        let Place::Part { file, folder, part, name } = &current.place else { return Ok(String::new()) };
-        let execute = if self.executable && current.executable { self.mode >> 2 & 0o111 } else { 0 };
-        let mode = self.mode | execute;
+        let Place::Part { folder, part, name, .. } = &current.place else { return Ok(String::new()) };
         let keys = if folder.is_empty() { self.root.keys()? } else { HashSet::new() };
         let taken = std::mem::take(&mut self.taken);
         let stored = self.folder(folder).and_then(|inside| {
             let is_taken =
                 |name: &str| keys.contains(&collision_key(name)) || taken.contains(&key(folder, &collision_key(name)));
-            inside.finish(part, file, mode, name, is_taken)
+            inside.finish(part, name, is_taken)
         });
         self.taken = taken;
         let stored = stored?;
         self.taken.insert(key(folder, &collision_key(&stored)));
-        self.folder(folder)?.sync()?;
+        // It is stored even if that fails.
+        let _ = self.folder(folder).and_then(Folder::sync);
         Ok(folder.iter().chain([&stored]).map(String::as_str).collect::<Vec<_>>().join("/"))
     }
 
