@@ -7,6 +7,7 @@ use std::fs;
 
 use portable_pty::CommandBuilder;
 use process::{Process, Scratch, TETE};
+use rustix::fs::{CWD, FileType, mknodat};
 use terminal::Terminal;
 
 const HALF: &str = "partner's half: ";
@@ -73,6 +74,22 @@ fn a_stream_goes_from_a_pipe_into_a_pipe() {
         side.shows("exit 0");
     }
     assert!(fs::read(to.path().join("target")).unwrap() == content);
+}
+
+#[test]
+fn what_has_come_of_a_stream_is_there_while_its_producer_pauses() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    mknodat(CWD, from.path().join("more"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let host = shell(&format!("tete receive --stdout {LISTEN} 2>/dev/tty; echo exit $?"), &to);
+    let port = port_of(&host);
+    let guest = shell(&format!("(echo the first; cat more) | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
+    confirm(&host, &guest);
+    host.shows("the first");
+    fs::write(from.path().join("more"), "the rest").unwrap();
+    host.shows("the rest");
+    for side in [&host, &guest] {
+        side.shows("exit 0");
+    }
 }
 
 #[test]

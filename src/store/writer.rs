@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ const REPORT_BYTES: u64 = 512 << 10;
 const REPORT: Duration = Duration::from_millis(500);
 /// Bytes written and hashed at once.
 const BLOCK: usize = 256 << 10;
+/// Silence after which what has come is written, although it is no whole block: more may be long in coming.
+const IDLE: Duration = Duration::from_millis(50);
 /// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How many names a partial file may have.
@@ -223,13 +225,24 @@ type Key = [u8; 16];
 
 impl Storing {
     fn run(mut self, todo: &Receiver<Job>) {
-        while let Ok(job) = todo.recv() {
+        while let Some(job) = self.next(todo) {
             if self.given_up.load(Ordering::Relaxed) || self.act(job).is_none() {
                 break;
             }
         }
         self.flush();
         self.target.leave(self.current.take());
+    }
+
+    /// The next of what to do. While there is nothing what has come is written.
+    fn next(&mut self, todo: &Receiver<Job>) -> Option<Job> {
+        if self.current.as_ref().is_some_and(|current| !current.block.0.is_empty()) {
+            match todo.recv_timeout(IDLE) {
+                Err(RecvTimeoutError::Timeout) => self.tell_how_far(true)?,
+                job => return job.ok(),
+            }
+        }
+        todo.recv().ok()
     }
 
     /// `None` once nobody listens any more.
@@ -250,7 +263,7 @@ impl Storing {
                 let written = pieces.into_iter().try_for_each(|(offset, bytes)| self.data(offset, &bytes.0));
                 self.waiting.fetch_sub(bytes, Ordering::Relaxed);
                 written?;
-                self.tell_how_far()
+                self.tell_how_far(false)
             }
             Job::End { hash, size } => self.end(&hash, size),
         }
@@ -359,10 +372,11 @@ impl Storing {
         if std::mem::take(told) { self.say(Report::GoesOn) } else { Some(()) }
     }
 
-    fn tell_how_far(&mut self) -> Option<()> {
+    /// Says how far the entry is: at once where nothing more comes, else now and then.
+    fn tell_how_far(&mut self, idle: bool) -> Option<()> {
         let Some(current) = &mut self.current else { return Some(()) };
         let (bytes, at) = current.reported;
-        let due = Clock.now() >= at + REPORT;
+        let due = idle || Clock.now() >= at + REPORT;
         if due {
             self.flush()?;
         }
