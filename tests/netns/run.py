@@ -211,11 +211,37 @@ def a_full_disk_holds_the_file_back_and_not_the_chat() -> str:
         sh(f"ip netns exec {B} tc qdisc del dev {link} root; umount -l {disk}; rm -rf {disk} {disk}.source", check=False)
 
 
+def a_disk_without_room_for_a_name_holds_the_file_back() -> str:
+    disk = f"/tmp/tete-disk-{os.getpid()}"
+    sh(f"mkdir {disk} && mount -t tmpfs -o nr_inodes=3 tmpfs {disk} && mkdir {disk}.folder")
+    try:
+        sh(f"touch {disk}/one {disk}/two && echo content > {disk}.folder/file")
+        host = Tete(A, "--json", "--port", "0", "--save-to", disk, "--auto-accept")
+        port = host.event("listening")["address"].rsplit(":", 1)[1]
+        joiner = Tete(B, "--json", V4, port)
+        halves = [side.event("code")["own"] for side in (host, joiner)]
+        host.tell(command="half", half=halves[1])
+        joiner.tell(command="half", half=halves[0])
+        joiner.event("room_open")
+        joiner.tell(command="send", paths=[f"{disk}.folder"])
+        host.event("disk_full")
+        # One for the folder, one for the file in it.
+        sh(f"rm {disk}/one {disk}/two")
+        host.event("goes_on")
+        assert host.event("stored")["failed"] == 0 and joiner.event("sent")["failed"] == 0
+        sh(f"cmp {disk}.folder/file {disk}/{os.path.basename(disk)}.folder/file")
+        joiner.tell(command="quit")
+        assert [joiner.exit_code(), host.exit_code()] == [0, 0]
+        return "and goes on by itself"
+    finally:
+        sh(f"umount -l {disk}; rm -rf {disk} {disk}.folder", check=False)
+
+
 def main() -> int:
     cases = [
         a_room_opens_over_ipv4, a_room_opens_over_ipv6, a_dead_ipv6_route_does_not_keep_the_partner_waiting,
         a_filtered_port_is_no_connection_after_ten_seconds, a_pulled_cable_is_noticed_and_healed,
-        a_full_disk_holds_the_file_back_and_not_the_chat,
+        a_full_disk_holds_the_file_back_and_not_the_chat, a_disk_without_room_for_a_name_holds_the_file_back,
     ]
     failed = 0
     try:
