@@ -170,6 +170,31 @@ fn pieces_come_one_after_the_other() {
 }
 
 #[test]
+fn an_entry_has_as_many_bytes_as_it_was_begun_with() {
+    for (announced, accepted, came, size) in [
+        (5, 0, 3, 5),
+        (5, 3, 0, 5),
+        (3, 3, 0, 3),
+        (0, 3, 0, 0),
+        (UNKNOWN, 0, 3, 3),
+        (UNKNOWN, 3, 0, 3),
+        (UNKNOWN, 0, 0, 0),
+    ] {
+        let mut room = Room::open();
+        room.ok(&offer(0, 1, announced));
+        let receiving = room.side.session.receiving().unwrap();
+        receiving.want();
+        receiving.accept(accepted, [7; 32]);
+        room.ok(&begin(0, announced));
+        if came > 0 {
+            room.ok(&data(0, 0, &b"abc"[..came]));
+        }
+        let Some(Event::Received(Received::Ended { size: ends, .. })) = room.ok(&end(0)) else { panic!() };
+        assert_eq!(ends, size, "{announced} {accepted} {came}");
+    }
+}
+
+#[test]
 fn data_begins_where_it_was_accepted_or_at_the_beginning() {
     for (offset, fine) in [(0, true), (4, true), (3, false), (5, false)] {
         let mut room = Room::open();

@@ -163,7 +163,7 @@ pub enum Received {
     Ended {
         /// The hash.
         hash: Hash,
-        /// Where its bytes end.
+        /// Its bytes: as many as it was begun with, even if fewer came.
         size: u64,
     },
 }
@@ -752,9 +752,8 @@ impl Receiving {
         let State::Begun { size, next, .. } = entry.state else { return Err(Error::OutOfOrder) };
         entry.state = State::Whole;
         open.bytes = open.bytes.saturating_add(if size == UNKNOWN { 0 } else { size });
-        // Without a piece there was nothing more to send, or nothing at all.
-        let end = next.unwrap_or(if size == UNKNOWN || size == entry.offset { entry.offset } else { 0 });
-        Ok(Some(Received::Ended { hash: *hash, size: end }))
+        let size = if size == UNKNOWN { next.unwrap_or(entry.offset) } else { size };
+        Ok(Some(Received::Ended { hash: *hash, size }))
     }
 
     /// FILE_CANCEL for the other direction goes out: it ends a batch of that number here, too.
