@@ -4,6 +4,7 @@ mod process;
 mod terminal;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use portable_pty::CommandBuilder;
 use process::{Process, Scratch, TETE};
@@ -90,6 +91,23 @@ fn what_has_come_of_a_stream_is_there_while_its_producer_pauses() {
     for side in [&host, &guest] {
         side.shows("exit 0");
     }
+}
+
+#[test]
+fn a_stream_leaves_alone_what_came_of_one_before() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    let part = to.path().join("stream.part");
+    fs::write(&part, "another").unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
+    let guest = shell(&format!("echo content | tete send --to 127.0.0.1:{}; echo exit $?", port_of(&host)), &from);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("exit 0");
+    }
+    assert_eq!(fs::read(to.path().join("stream")).unwrap(), b"content\n");
+    assert_eq!(fs::read(part).unwrap(), b"another");
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 2);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Storing {
     fn into(scratch: Scratch, name: &str, single: bool) -> Self {
         let folder = Folder::open(scratch.path()).unwrap();
         let name = SafePath::new(name, plain_name).unwrap();
-        let target = Target::Folder { folder, name, single, executable: true, plain: plain_name };
+        let target = Target::Folder { folder, name, single, continues: single, executable: true, plain: plain_name };
         let (writer, reports) = Writer::start(target);
         Self { scratch, writer, reports, next: 0 }
     }

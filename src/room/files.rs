@@ -305,6 +305,7 @@ impl Files {
             return self.told.push_back(FileStatus::NothingOffered);
         };
         let name = incoming.name.clone();
+        let continues = incoming.offer.entries == 1 && incoming.offer.bytes != UNKNOWN && !self.options.to_stdout;
         let target = if self.options.to_stdout {
             Target::Out(Box::new(Output))
         } else {
@@ -333,12 +334,13 @@ impl Files {
                 folder,
                 name: incoming.path.clone(),
                 single: incoming.offer.entries == 1,
+                continues,
                 executable: self.options.executable,
                 plain: plain_name,
             }
         };
         let (writer, reports) = Writer::start(target);
-        if incoming.offer.entries == 1 && !self.options.to_stdout {
+        if continues {
             writer.give(Job::Look);
             incoming.asking = true;
         }

@@ -118,6 +118,8 @@ pub enum Target {
         name: SafePath,
         /// Whether it has one entry.
         single: bool,
+        /// Whether what there is of its only file is gone on from: not of a stream, which cannot be read again.
+        continues: bool,
         /// Whether what may be executed stays so.
         executable: bool,
         /// Replaces what must not be shown in a name.
@@ -210,6 +212,7 @@ struct Tree {
     root: Folder,
     name: SafePath,
     single: bool,
+    continues: bool,
     executable: bool,
     plain: fn(&str) -> String,
     mode: u32,
@@ -461,10 +464,11 @@ impl Storage {
     fn new(target: Target) -> Self {
         match target {
             Target::Out(out) => Self::Out(out),
-            Target::Folder { folder, name, single, executable, plain } => Self::Folder(Box::new(Tree {
+            Target::Folder { folder, name, single, continues, executable, plain } => Self::Folder(Box::new(Tree {
                 root: folder,
                 name,
                 single,
+                continues,
                 executable,
                 plain,
                 mode: 0o666 & !mask(),
@@ -559,7 +563,7 @@ impl Tree {
         if path.first() != self.name.name() || path.folders().is_empty() && !self.single {
             return Err(Refused::OtherName(foreign));
         }
-        match self.open_part(&path, path.folders().is_empty()) {
+        match self.open_part(&path, self.continues && path.folders().is_empty()) {
             Ok(place) => {
                 let mut current = Current::new(index, foreign, place, executable);
                 match self.read_part(&mut current) {
