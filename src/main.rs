@@ -58,7 +58,10 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         Err(Stop::Wrong(why)) => return Err(Fault::CommandLine(Printable::line(&why))),
     };
     let (screen, to_program) = (screen(&cli.common), cli.common.json);
-    let (errand, to_stdout) = errand(&cli.command);
+    let (errand, to_stdout) = errand(&cli.command)?;
+    if to_program && (to_stdout || matches!(errand, Errand::SendInput(_))) {
+        return Err(Fault::JsonAndStream);
+    }
     let errands = !matches!(errand, Errand::Talk);
     let options = Options {
         confirm: match cli.common.confirm {
@@ -150,15 +153,19 @@ impl Side {
 }
 
 /// What a room is opened for, and whether what comes goes to standard output.
-fn errand(command: &Option<Command>) -> (Errand, bool) {
-    match command {
+fn errand(command: &Option<Command>) -> Result<(Errand, bool), Fault> {
+    Ok(match command {
         Some(Command::Send(send)) => {
-            let input = send.paths.is_empty() || send.paths.iter().any(|path| path.as_os_str() == "-");
-            (if input { Errand::SendInput(send.name.clone()) } else { Errand::Send(send.paths.clone()) }, false)
+            let input = send.paths.iter().any(|path| path.as_os_str() == "-");
+            match send.paths.len() {
+                2.. if input => return Err(Fault::InputAndMore),
+                1.. if !input => (Errand::Send(send.paths.clone()), false),
+                _ => (Errand::SendInput(send.name.clone()), false),
+            }
         }
         Some(Command::Receive(receive)) => (Errand::Receive, receive.stdout),
         _ => (Errand::Talk, false),
-    }
+    })
 }
 
 /// How this machine reaches others.

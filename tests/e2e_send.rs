@@ -3,8 +3,10 @@
 mod process;
 mod terminal;
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use portable_pty::CommandBuilder;
 use process::{Process, Scratch, TETE};
@@ -81,12 +83,12 @@ fn a_stream_goes_from_a_pipe_into_a_pipe() {
 fn what_has_come_of_a_stream_is_there_while_its_producer_pauses() {
     let [from, to] = [Scratch::new(), Scratch::new()];
     mknodat(CWD, from.path().join("more"), FileType::Fifo, 0o600.into(), 0).unwrap();
-    let host = shell(&format!("tete receive --stdout {LISTEN} 2>/dev/tty; echo exit $?"), &to);
+    let host = shell(&format!("tete receive --stdout {LISTEN}; echo exit $?"), &to);
     let port = port_of(&host);
     let guest = shell(&format!("(echo the first; cat more) | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
     confirm(&host, &guest);
     host.shows("the first");
-    fs::write(from.path().join("more"), "the rest").unwrap();
+    fs::write(from.path().join("more"), "the rest\n").unwrap();
     host.shows("the rest");
     for side in [&host, &guest] {
         side.shows("exit 0");
@@ -110,17 +112,52 @@ fn a_stream_leaves_alone_what_came_of_one_before() {
     assert_eq!(fs::read_dir(to.path()).unwrap().count(), 2);
 }
 
+/// What both exit with, and what was stored, where that is sent.
+fn exits(what: &str, from: &Scratch, expected: [&str; 2]) -> Vec<String> {
+    let to = Scratch::new();
+    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
+    let guest = shell(&format!("tete send {what} --to 127.0.0.1:{}; echo exit $?", port_of(&host)), from);
+    confirm(&host, &guest);
+    for (side, exit) in [guest, host].iter().zip(expected) {
+        side.shows(&format!("exit {exit}"));
+    }
+    fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
 #[test]
 fn what_was_not_stored_is_told_by_both_exits() {
-    let [from, to] = [Scratch::new(), Scratch::new()];
+    let from = Scratch::new();
     fs::write(from.path().join("CON"), "x").unwrap();
-    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
-    let guest = shell(&format!("tete send CON --to 127.0.0.1:{}; echo exit $?", port_of(&host)), &from);
-    confirm(&host, &guest);
-    for side in [&host, &guest] {
-        side.shows("exit 6");
+    fs::write(from.path().join("good"), "x").unwrap();
+    assert_eq!(exits("CON", &from, ["6", "6"]), Vec::<String>::new());
+    assert_eq!(exits("good CON", &from, ["6", "6"]), ["good"]);
+}
+
+#[test]
+fn what_is_missing_of_a_folder_is_told_by_the_exit_unless_it_is_never_sent() {
+    let from = Scratch::new();
+    let folder = from.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("good"), "x").unwrap();
+    symlink("good", folder.join("link")).unwrap();
+    assert_eq!(exits("folder", &from, ["0", "0"]), ["folder"]);
+    fs::write(folder.join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+    assert_eq!(exits("folder", &from, ["6", "0"]), ["folder"]);
+}
+
+#[test]
+fn standard_input_goes_alone_and_not_beside_json() {
+    for (args, told) in [
+        (&["send", "a", "-"][..], "tete: the command line is not right: standard input (-) goes alone"),
+        (&["send", "-", "-"], "tete: the command line is not right: standard input (-) goes alone"),
+        (&["send", "--json"], "tete: the command line is not right: with --json"),
+        (&["send", "--json", "-"], "tete: the command line is not right: with --json"),
+        (&["receive", "--json", "--stdout"], "tete: the command line is not right: with --json"),
+    ] {
+        let mut side = Process::start(process::tete(args));
+        side.until(told);
+        assert_eq!(side.exit(), 2, "{args:?}");
     }
-    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
 }
 
 #[test]

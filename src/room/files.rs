@@ -589,8 +589,9 @@ impl Files {
                     }
                 }
                 if last && let Some(out) = self.sending.take() {
-                    self.failed += usize::from(out.failed > 0);
-                    self.done += usize::from(out.failed == 0);
+                    let whole = out.failed == 0 && out.source.left_out.missing == 0;
+                    self.failed += usize::from(!whole);
+                    self.done += usize::from(whole);
                     self.told.push_back(FileStatus::Sent {
                         name: out.name,
                         files: out.meter.of_files,
@@ -646,6 +647,8 @@ impl Files {
             if let Some(receiving) = session.receiving() {
                 receiving.cancel();
             }
+            // It was to be taken without a question.
+            self.failed += usize::from(self.options.auto_accept);
             return self.told.push_back(FileStatus::OfferRefused { name, why: why.unwrap_or(FileFault::Path) });
         };
         let place = self.options.save_to.clone().unwrap_or_else(downloads);

@@ -67,6 +67,8 @@ pub struct LeftOut {
     pub paths: Vec<(String, Unsendable)>,
     /// How many in all.
     pub count: usize,
+    /// How many of them are no links, devices and the like, and would be sent if they could be.
+    pub missing: usize,
 }
 
 /// Why something cannot be sent.
@@ -128,8 +130,9 @@ impl Source {
     }
 
     fn search(&mut self, folder: &Path, below: &mut Vec<String>) -> Result<(), NoSource> {
-        let mut found: Vec<_> = match fs::read_dir(folder) {
-            Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+        let listed = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        let mut found: Vec<PathBuf> = match listed {
+            Ok(found) => found,
             Err(error) if below.is_empty() => return Err(NoSource::Unreadable(error)),
             Err(_) => return self.leave_out(folder, Unsendable::Unreadable),
         };
@@ -169,6 +172,7 @@ impl Source {
 
     fn leave_out(&mut self, path: &Path, why: Unsendable) -> Result<(), NoSource> {
         self.left_out.count += 1;
+        self.left_out.missing += usize::from(matches!(why, Unsendable::Unreadable | Unsendable::Name));
         if self.left_out.paths.len() < NAMED {
             let root = self.root.as_deref().unwrap_or(Path::new(""));
             let shown = path.strip_prefix(root).unwrap_or(path);

@@ -374,6 +374,12 @@ pub enum Fault {
     NotShown { waiting: usize },
     /// Left in order, but not every file is whole where it was to go.
     Files { unfinished: usize },
+    /// Standard input is to be sent, and something else, too.
+    InputAndMore,
+    /// Standard input or output is to be a file, and events and commands go there.
+    JsonAndStream,
+    /// Files cannot be stored where they are to be.
+    Folder { path: Printable, why: Printable },
     /// The partner left without sending anything.
     NothingCame,
     /// Nobody can check the code.
@@ -396,7 +402,8 @@ impl Fault {
         match self {
             Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,
             Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
-            Self::TooManyRelays | Self::WordFirst(_) => 2,
+            Self::TooManyRelays | Self::WordFirst(_) | Self::InputAndMore | Self::JsonAndStream => 2,
+            Self::Folder { .. } => 2,
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
             Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
@@ -520,6 +527,18 @@ impl Fault {
                 ),
                 "What was said above tells why. Send it again; a single file goes on where it ended.",
             ),
+            Self::InputAndMore => two(
+                "the command line is not right: standard input (-) goes alone",
+                "Send the files by themselves, and standard input after them.",
+            ),
+            Self::JsonAndStream => two(
+                "the command line is not right: with --json, standard input and output are for commands and events",
+                "Send a file, or take it into a folder; or leave out --json.",
+            ),
+            Self::Folder { path, why } => two(
+                &format!("files cannot be stored in {path}: {why}"),
+                "Name a folder that is there and may be written to: --save-to FOLDER.",
+            ),
             Self::NothingCame => two("nothing came", "Your partner left without sending anything. Try again."),
             Self::NoTerminal => two(
                 "there is no terminal on which the code could be checked",
@@ -623,6 +642,14 @@ impl Fault {
             }
             Self::Files { unfinished } => {
                 two(&format!("有 {unfinished} 批文件没有传完"), "原因见上面。再发一次；单个文件会接着上次传。")
+            }
+            Self::InputAndMore => two("命令行不对：标准输入（-）只能单独发", "先发文件，再另发标准输入。"),
+            Self::JsonAndStream => two(
+                "命令行不对：用了 --json，标准输入和标准输出要留给命令和事件",
+                "请发文件，或收到文件夹里；要不就去掉 --json。",
+            ),
+            Self::Folder { path, why } => {
+                two(&format!("文件没法存到 {path}：{why}"), "请指定一个存在而且可写的文件夹：--save-to 文件夹。")
             }
             Self::NothingCame => two("什么都没有收到", "对方没有发就离开了。请再试一次。"),
             Self::NoTerminal => two("没有可以核对配对码的终端", "请在终端里运行；或者由程序控制：`tete --json`。"),
