@@ -18,6 +18,8 @@ use tete::protocol::session::Settings;
 use tete::room::doctor::{Case, doctor};
 use tete::room::files::FileOptions;
 use tete::room::{self, Confirm, Errand, Hosting, Options, Target};
+use tete::room::{self, Confirm, Errand, Hosting, Options, Target, reason};
+use tete::store::folder::Folder;
 use tete::transport::tor::{Source, onion_key};
 use tete::transport::way::{Gate, Outside};
 use tete::ui::counter;
@@ -86,6 +88,13 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
     };
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));
+    }
+    if !to_stdout && (options.files.save_to.is_some() || options.files.auto_accept) {
+        let place = options.files.place();
+        Folder::check(&place).map_err(|error| Fault::Folder {
+            path: Printable::line(&place.to_string_lossy()),
+            why: Printable::line(&reason(&error)),
+        })?;
     }
     let outside = outside(&cli.common)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -379,7 +379,7 @@ fn system(error: Error) -> Fault {
 }
 
 /// An error of the system in its own words, without its number.
-fn reason(error: &std::io::Error) -> String {
+pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -168,3 +168,30 @@ fn without_a_terminal_nobody_could_check_the_code() {
     alone.until("tete: there is no terminal");
     assert_eq!(alone.exit(), 2);
 }
+
+#[test]
+fn nobody_waits_for_a_side_that_could_store_nothing() {
+    let file = Scratch::new();
+    fs::write(file.path().join("file"), "").unwrap();
+    let missing = file.path().join("missing");
+    for args in [&["receive"][..], &["--auto-accept"], &[]] {
+        let mut side = Process::start(process::tete([args, &["--save-to", missing.to_str().unwrap()]].concat()));
+        side.until(&format!("tete: files cannot be stored in {}: No such file or directory", missing.display()));
+        assert_eq!(side.exit(), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn what_can_no_longer_be_stored_is_declined_where_nobody_is_asked() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    fs::write(from.path().join("a"), "x").unwrap();
+    fs::create_dir(to.path().join("folder")).unwrap();
+    let host = shell(&format!("tete receive --save-to folder {LISTEN}; echo exit $?"), &to);
+    let port = port_of(&host);
+    fs::remove_dir(to.path().join("folder")).unwrap();
+    let guest = shell(&format!("tete send a --to 127.0.0.1:{port}; echo exit $?"), &from);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("exit 6");
+    }
+}

@@ -229,6 +229,21 @@ fn what_was_there_of_a_file_is_as_it_was_when_what_comes_is_refused() {
 }
 
 #[test]
+fn only_a_file_that_can_be_gone_on_from_needs_less_space() {
+    let scratch = Scratch::new();
+    let folder = Folder::open(scratch.path()).unwrap();
+    let part = scratch.path().join("x.part");
+    assert_eq!(folder.size_of_part("x.part"), 0);
+    fs::write(&part, vec![1; 100_000]).unwrap();
+    for (mode, size) in [(0o644, 0), (0o600, 100_000)] {
+        fs::set_permissions(&part, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(folder.size_of_part("x.part"), size);
+    }
+    symlink(&part, scratch.path().join("link")).unwrap();
+    assert_eq!(folder.size_of_part("link"), 0);
+}
+
+#[test]
 fn a_partial_file_is_nobody_elses_until_it_is_whole() {
     let mut storing = Storing::new("x", true);
     storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });

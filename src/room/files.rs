@@ -14,7 +14,7 @@ use crate::protocol::transfer::{Content, ENTRIES, NOTHING, Offer, Received, Sent
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::output::Output;
-use crate::store::path::SafePath;
+use crate::store::path::{SafePath, part_of};
 use crate::store::reader::{Failure, Read, Reader, Wanted};
 use crate::store::source::{NoSource, Source, Unsendable};
 use crate::store::writer::{Job, Refused, Report, Stored, Target, Writer};
@@ -46,6 +46,13 @@ pub struct FileOptions {
     pub nobody: bool,
     /// They go to standard output.
     pub to_stdout: bool,
+}
+
+impl FileOptions {
+    /// Where files are stored.
+    pub fn place(&self) -> PathBuf {
+        self.save_to.clone().unwrap_or_else(downloads)
+    }
 }
 
 /// Both directions.
@@ -309,25 +316,20 @@ impl Files {
         let target = if self.options.to_stdout {
             Target::Out(Box::new(Output))
         } else {
-            let place = self.options.save_to.clone().unwrap_or_else(downloads);
+            let place = self.options.place();
             let folder = Folder::open(&place).and_then(|folder| folder.room().map(|room| (folder, room)));
             let (folder, free) = match folder {
                 Ok(found) => found,
                 Err(error) => {
                     let why = FileFault::System(Printable::line(&super::reason(&error)));
                     let path = Printable::line(&place.to_string_lossy());
-                    return self.told.push_back(FileStatus::NotStored { path, why });
+                    return self.cannot_take(FileStatus::NotStored { path, why }, session);
                 }
             };
-            let needed = incoming.offer.bytes;
-            if needed != UNKNOWN && needed > free {
-                self.told.push_back(FileStatus::NoSpace { name, needed, free });
-                // Somebody can make room and ask again.
-                if self.options.nobody {
-                    self.failed += 1;
-                    self.decline(session);
-                }
-                return;
+            let there = if continues { folder.size_of_part(&part_of(incoming.path.name(), 1)) } else { 0 };
+            let needed = incoming.offer.bytes.saturating_sub(there);
+            if incoming.offer.bytes != UNKNOWN && needed > free {
+                return self.cannot_take(FileStatus::NoSpace { name, needed, free }, session);
             }
             self.told.push_back(FileStatus::Taking { name, folder: Printable::line(&place.to_string_lossy()) });
             Target::Folder {
@@ -348,6 +350,15 @@ impl Files {
         incoming.meter.begin();
         if let Some(receiving) = session.receiving() {
             receiving.want();
+        }
+    }
+
+    /// What is offered cannot be taken now: somebody can see to that and ask again, if there is somebody.
+    fn cannot_take(&mut self, why: FileStatus, session: &mut Session) {
+        self.told.push_back(why);
+        if self.options.nobody {
+            self.failed += 1;
+            self.decline(session);
         }
     }
 
@@ -651,7 +662,7 @@ impl Files {
             self.failed += usize::from(self.options.auto_accept);
             return self.told.push_back(FileStatus::OfferRefused { name, why: why.unwrap_or(FileFault::Path) });
         };
-        let place = self.options.save_to.clone().unwrap_or_else(downloads);
+        let place = self.options.place();
         let stored = Printable::line(path.name());
         let bytes = (offer.bytes != UNKNOWN).then_some(offer.bytes);
         let files = offer.entries;

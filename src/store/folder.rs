@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fchmod, flock, fstat, fstatvfs, fsync, linkat, mkdirat,
-    openat, openat2, renameat_with, unlinkat,
+    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fchmod, flock, fstat, fstatvfs,
+    fsync, linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
 };
 use rustix::fs::{Dir, FileType, FlockOperation};
 use rustix::io::Errno;
@@ -25,7 +25,7 @@ impl Folder {
     /// Opens the folder that the user named; links on the way to it are the user's.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Self(openat(rustix::fs::CWD, path, flags, Mode::empty())?.into()))
+        Ok(Self(openat(CWD, path, flags, Mode::empty())?.into()))
     }
 
     /// Opens a folder in this one.
@@ -47,6 +47,12 @@ impl Folder {
             Err(Errno::NOSYS | Errno::PERM) => Ok(openat(&self.0, name, flags, mode)?.into()),
             opened => Ok(opened?.into()),
         }
+    }
+
+    /// Whether the user may create files in the folder that they named.
+    pub fn check(path: &Path) -> io::Result<()> {
+        accessat(CWD, path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
+        Self::open(path)?.room().map(drop)
     }
 
     /// Creates a folder by that name, or by the next that is free, and returns the name.
@@ -76,6 +82,14 @@ impl Folder {
             Ok(()) => Ok(Some(file)),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Bytes of the partial file of that name, if it can be gone on from.
+    pub fn size_of_part(&self, name: &str) -> u64 {
+        match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_ours(&stat) => u64::try_from(stat.st_size).unwrap_or(0),
+            _ => 0,
         }
     }
 

@@ -114,6 +114,11 @@ pub fn numbered(name: &str, number: u32) -> String {
     format!("{stem} ({number}){extension}")
 }
 
+/// What a file is called until it is whole, at the `number`th try.
+pub fn part_of(name: &str, number: u32) -> String {
+    format!("{}.part", numbered(name, number))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

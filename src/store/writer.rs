@@ -13,7 +13,7 @@ use rustix::process::umask;
 use tokio::sync::mpsc;
 
 use super::folder::Folder;
-use super::path::{BadPath, SafePath, collision_key};
+use super::path::{BadPath, SafePath, collision_key, part_of};
 use crate::clock::Clock;
 use crate::protocol::frame::Hash;
 use crate::protocol::transfer::{BROKEN, Content};
@@ -590,7 +590,7 @@ impl Tree {
         let folder = self.place(path.folders())?;
         let inside = self.folder(&folder)?;
         for number in 1..PARTS {
-            let part = format!("{}.part", super::path::numbered(path.name(), number));
+            let part = part_of(path.name(), number);
             if let Some(file) = inside.part(&part, old)? {
                 return Ok(Place::Part { file, folder, part, name: path.name().to_owned() });
             }
