@@ -181,6 +181,34 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
 }
 
 #[test]
+fn an_answer_is_for_the_offer_that_was_seen() {
+    let from = Scratch::new();
+    let mut room = room(&[]);
+    let [notes, other] = ["notes.txt", "other"].map(|name| from.path().join(name));
+    fs::write(&notes, "notes").unwrap();
+    fs::write(&other, "other").unwrap();
+    for answer in ["get", "decline"] {
+        room.send(&notes);
+        let seen = until(&mut room.taker, "offered")["offer"].clone();
+        tell(&room.giver, json!({"command": "cancel"}));
+        until(&mut room.taker, "transfer_ended");
+        room.send(&other);
+        let now = until(&mut room.taker, "offered")["offer"].clone();
+        assert_ne!(seen, now);
+        tell(&room.taker, json!({"command": answer, "offer": seen}));
+        assert_eq!(until(&mut room.taker, "refused")["why"], "stale_offer");
+        tell(&room.taker, json!({"command": answer, "offer": now}));
+        until(&mut room.taker, if answer == "get" { "stored" } else { "declined" });
+        until(&mut room.giver, if answer == "get" { "sent" } else { "not_wanted" });
+    }
+    assert_eq!(room.names(), ["other"]);
+    for offer in [json!("0"), json!(-1), json!(1_u64 << 40)] {
+        tell(&room.taker, json!({"command": "get", "offer": offer}));
+        assert_eq!(until(&mut room.taker, "refused")["why"], "not_a_command");
+    }
+}
+
+#[test]
 fn a_break_costs_nothing_that_has_arrived() {
     let from = Scratch::new();
     let folder = from.path().join("folder");

@@ -150,6 +150,7 @@ fn name(effect: &Effect) -> String {
         Effect::Act(Action::Next { question }) => format!("next {question}"),
         Effect::Act(Action::Command(command)) => format!("/{}", command.name()),
         Effect::Act(Action::Interrupt) => "leave".into(),
+        Effect::Act(Action::Answer { offer, take }) => format!("{} {offer}", if *take { "get" } else { "decline" }),
         Effect::Act(Action::Send(paths)) => format!("send {paths:?}"),
         Effect::Act(_) => "another action".into(),
         Effect::Say(text) => format!("say {}", text.as_str()),
@@ -730,7 +731,13 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     let mut files = talk();
     let name = || Printable::line("照片 2026");
     let folder = Printable::line("/home/me/Downloads");
-    files.status(Status::File(FileStatus::Offered { name: name(), files: 212, bytes: Some(1_400_000_000), folder }));
+    files.status(Status::File(FileStatus::Offered {
+        offer: 0,
+        name: name(),
+        files: 212,
+        bytes: Some(1_400_000_000),
+        folder,
+    }));
     let moving = Progress {
         files: 87,
         of_files: 212,
@@ -830,6 +837,16 @@ fn files_are_sent_taken_and_declined_by_commands_and_keys() {
     }
     let expected = ["send [\"a\", \"b c\"]", "/get", "/decline", "/get", "/decline", "/cancel", "/send"];
     assert_eq!(sitting.effects(), expected);
+    let (name, folder) = (Printable::line("x"), Printable::line("/tmp"));
+    for offer in [3, 4] {
+        let (name, folder) = (name.clone(), folder.clone());
+        sitting.status(Status::File(FileStatus::Offered { offer, name, files: 1, bytes: None, folder }));
+        sitting.press(KeyCode::F(2));
+        sitting.press(KeyCode::F(3));
+        sitting.types("/get");
+        sitting.press(KeyCode::Enter);
+        assert_eq!(sitting.effects(), [format!("get {offer}"), format!("decline {offer}"), format!("get {offer}")]);
+    }
     sitting.paste("/send a");
     sitting.press(KeyCode::Enter);
     assert_eq!(sitting.effects(), ["say /send a"], "what is pasted is no command");

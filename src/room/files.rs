@@ -306,11 +306,18 @@ impl Files {
         self.queue.push_back(Source::standard_input(name));
     }
 
-    /// The user wants what is offered.
-    pub fn get(&mut self, session: &mut Session) {
-        let Some(incoming) = self.receiving.as_mut().filter(|incoming| incoming.writer.is_none()) else {
-            return self.told.push_back(FileStatus::NothingOffered);
-        };
+    /// The user wants the offer of that number, which they were shown, or does not.
+    pub fn answer(&mut self, offer: u32, take: bool, session: &mut Session) {
+        match self.receiving.as_ref().filter(|incoming| incoming.writer.is_none()) {
+            None => self.told.push_back(FileStatus::NothingOffered),
+            Some(incoming) if incoming.offer.batch != offer => self.told.push_back(FileStatus::StaleOffer),
+            Some(_) if take => self.take(session),
+            Some(_) => self.decline(session),
+        }
+    }
+
+    fn take(&mut self, session: &mut Session) {
+        let Some(incoming) = &mut self.receiving else { return };
         let name = incoming.name.clone();
         let continues = incoming.offer.entries == 1 && incoming.offer.bytes != UNKNOWN && !self.options.to_stdout;
         let target = if self.options.to_stdout {
@@ -362,17 +369,12 @@ impl Files {
         }
     }
 
-    /// The user does not want what is offered.
-    pub fn decline(&mut self, session: &mut Session) {
-        match self.receiving.take_if(|incoming| incoming.writer.is_none()) {
-            Some(incoming) => {
-                if let Some(receiving) = session.receiving() {
-                    receiving.cancel();
-                }
-                self.told.push_back(FileStatus::Declined { name: incoming.name });
-            }
-            None => self.told.push_back(FileStatus::NothingOffered),
+    fn decline(&mut self, session: &mut Session) {
+        let Some(incoming) = self.receiving.take() else { return };
+        if let Some(receiving) = session.receiving() {
+            receiving.cancel();
         }
+        self.told.push_back(FileStatus::Declined { name: incoming.name });
     }
 
     /// The user wants nothing more of what is under way, and nothing of what waits.
@@ -665,13 +667,14 @@ impl Files {
         let place = self.options.place();
         let stored = Printable::line(path.name());
         let bytes = (offer.bytes != UNKNOWN).then_some(offer.bytes);
-        let files = offer.entries;
+        let (number, files) = (offer.batch, offer.entries);
         self.receiving = Some(Incoming::new(offer, stored.clone(), path));
         if self.options.auto_accept {
-            self.get(session);
-        } else {
+            self.take(session);
+        }
+        if self.receiving.as_ref().is_some_and(|incoming| incoming.writer.is_none()) {
             let folder = Printable::line(&place.to_string_lossy());
-            self.told.push_back(FileStatus::Offered { name: stored, files, bytes, folder });
+            self.told.push_back(FileStatus::Offered { offer: number, name: stored, files, bytes, folder });
         }
     }
 

@@ -24,7 +24,9 @@ use crate::protocol::session::{Event, Stage};
 use crate::transport::dial;
 use crate::ui::commands::Command;
 use crate::ui::interface::{Action, Ask, Seat, Show, Shown};
-use crate::ui::messages::{Fault, Finding, LineFault, LineState, PairingFault, Standing, Status, Trust, Who};
+use crate::ui::messages::{
+    Fault, FileStatus, Finding, LineFault, LineState, PairingFault, Standing, Status, Trust, Who,
+};
 use crate::ui::printable::Printable;
 use crate::ui::time::local_time;
 
@@ -630,8 +632,8 @@ impl Room {
             Action::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Status::NeedsScreen),
             Action::Send(paths) => paths.into_iter().for_each(|path| self.files.send(path)),
             Action::Command(Command::Send) => self.tell(Status::WhatToSend),
-            Action::Command(Command::Get) => self.files.get(session),
-            Action::Command(Command::Decline) => self.files.decline(session),
+            Action::Answer { offer, take } => self.files.answer(offer, take, session),
+            Action::Command(Command::Get | Command::Decline) => self.tell(Status::File(FileStatus::NothingOffered)),
             Action::Command(Command::Cancel) => self.files.cancel(session),
             Action::Command(Command::Panic) => {
                 talk.panic = true;

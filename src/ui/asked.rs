@@ -1,14 +1,16 @@
-//! The question that is asked now.
+//! The question that is asked now, and the offer that was shown last.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::interface::Ask;
+use super::messages::{FileStatus, Status};
 
 /// What is asked of the user now, for the thread that reads and the one that writes.
 #[derive(Default)]
 pub struct Asked {
     what: Mutex<Question>,
     changed: Condvar,
+    offer: Mutex<Option<u32>>,
 }
 
 struct Question {
@@ -29,6 +31,18 @@ impl Asked {
         show();
         *asked = Question { number, what };
         self.changed.notify_all();
+    }
+
+    /// Takes note of the offer that a status is about. A script may answer before it is shown to the end.
+    pub fn offers(&self, status: &Status) {
+        if let Status::File(FileStatus::Offered { offer, .. }) = status {
+            *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some(*offer);
+        }
+    }
+
+    /// Number of the offer that was shown last.
+    pub fn offer(&self) -> Option<u32> {
+        *self.offer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The question and its number.

@@ -58,6 +58,13 @@ pub enum Action {
     Command(Command),
     /// Files and folders to send.
     Send(Vec<PathBuf>),
+    /// What the partner offers was taken, or not.
+    Answer {
+        /// Number of the offer that the user has seen.
+        offer: u32,
+        /// Whether it was taken.
+        take: bool,
+    },
     /// The code of an open room was compared.
     Judged {
         /// Whether it is the same on both screens.
@@ -72,8 +79,11 @@ pub enum Action {
 }
 
 impl Action {
-    /// A command, and what was typed after it.
-    pub fn of(command: Command, argument: &str) -> Self {
+    /// A command, and what was typed after it, where the offer of that number was shown last.
+    pub fn of(command: Command, argument: &str, offer: Option<u32>) -> Self {
+        if let (Command::Get | Command::Decline, Some(offer)) = (command, offer) {
+            return Self::Answer { offer, take: command == Command::Get };
+        }
         if let (Command::Code, Some(same)) = (command, compared(argument)) {
             return Self::Judged { same };
         }

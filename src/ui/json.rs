@@ -92,6 +92,7 @@ impl Writer {
                 if let Status::Shown { texts, .. } = &status {
                     self.shown += texts;
                 }
+                self.asked.offers(&status);
                 write(&event(&status, self.shown))
             }
             Show::Ask { question, what, about } => {
@@ -355,8 +356,14 @@ impl Reader {
                 }
                 _ => bad(),
             },
-            "get" => Action::Command(Command::Get),
-            "decline" => Action::Command(Command::Decline),
+            "get" | "decline" => {
+                let command = if name.as_str() == "get" { Command::Get } else { Command::Decline };
+                match fields.get("offer").map(|offer| offer.as_u64().and_then(|offer| offer.try_into().ok())) {
+                    None => Action::of(command, "", self.asked.offer()),
+                    Some(Some(offer)) => Action::of(command, "", Some(offer)),
+                    Some(None) => bad(),
+                }
+            }
             "cancel" => Action::Command(Command::Cancel),
             "quit" => Action::Command(Command::Quit),
             "panic" => Action::Command(Command::Panic),

@@ -889,7 +889,7 @@ impl Status {
                 who.waiting
             ),
             Self::Finding(finding) => finding.text(Lang::En),
-            Self::File(status) => status.text(Lang::En),
+            Self::File(status) => status.text(Lang::En, false),
             Self::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
             Self::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
             Self::CutOff => "cut off".into(),
@@ -1027,7 +1027,7 @@ impl Status {
                 who.waiting
             ),
             Self::Finding(finding) => finding.text(Lang::Zh),
-            Self::File(status) => status.text(Lang::Zh),
+            Self::File(status) => status.text(Lang::Zh, false),
             Self::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
             Self::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
             Self::CutOff => "掉线了".into(),

@@ -202,7 +202,7 @@ def a_full_disk_holds_the_file_back_and_not_the_chat() -> str:
         sh(f"cmp {disk}.source {disk}/{os.path.basename(disk)}.source")
         joiner.tell(command="send", paths=["/usr/lib"])
         assert host.event("no_space")["free"] < 17_000_000
-        host.tell(command="decline")
+        host.tell(command="decline", offer=host.event("offered")["offer"])
         joiner.event("not_wanted")
         joiner.tell(command="quit")
         assert [joiner.exit_code(), host.exit_code()] == [6, 0]

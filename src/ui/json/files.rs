@@ -41,8 +41,9 @@ pub fn event(status: &FileStatus) -> Value {
         FileStatus::NotSent { path, why } => {
             json!({"event": "not_sent", "path": path.as_str(), "why": name(why), "error": why.english()})
         }
-        FileStatus::Offered { name, files, bytes, folder } => json!({
+        FileStatus::Offered { offer, name, files, bytes, folder } => json!({
             "event": "offered",
+            "offer": offer,
             "name": name.as_str(),
             "files": files,
             "bytes": bytes,
@@ -52,6 +53,7 @@ pub fn event(status: &FileStatus) -> Value {
             json!({"event": "offer_refused", "name": of.as_str(), "why": name(why)})
         }
         FileStatus::NothingOffered => json!({"event": "refused", "why": "nothing_offered"}),
+        FileStatus::StaleOffer => json!({"event": "refused", "why": "stale_offer"}),
         FileStatus::NothingUnderWay => json!({"event": "refused", "why": "nothing_under_way"}),
         FileStatus::NoSpace { name, needed, free } => {
             json!({"event": "no_space", "name": name.as_str(), "needed": needed, "free": free})

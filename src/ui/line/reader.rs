@@ -113,7 +113,7 @@ impl Reader {
                 }
             }
             Typed::Command(command, argument) => {
-                let _ = self.act.blocking_send(Action::of(command, argument));
+                let _ = self.act.blocking_send(Action::of(command, argument, self.asked.offer()));
                 None
             }
             Typed::Unknown(name) => {

@@ -59,6 +59,7 @@ impl Writer {
         while let Some(what) = show.blocking_recv() {
             let told = match what {
                 Show::Status(status) => {
+                    self.asked.offers(&status);
                     self.status(&status);
                     None
                 }

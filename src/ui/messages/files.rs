@@ -25,11 +25,13 @@ pub enum FileStatus {
     /// One of ours could not be sent, or the partner did not store it.
     NotSent { path: Printable, why: FileFault },
     /// The partner offers files, to be stored in a folder.
-    Offered { name: Printable, files: u32, bytes: Option<u64>, folder: Printable },
+    Offered { offer: u32, name: Printable, files: u32, bytes: Option<u64>, folder: Printable },
     /// The partner offers files, and nobody can answer here.
     OfferRefused { name: Printable, why: FileFault },
     /// There is nothing to be taken or declined.
     NothingOffered,
+    /// What was to be taken or declined is another offer than the one there is.
+    StaleOffer,
     /// There is nothing to be ended.
     NothingUnderWay,
     /// Too little space for it.
@@ -111,11 +113,11 @@ pub enum FileFault {
 }
 
 impl FileStatus {
-    /// The sentence.
-    pub fn text(&self, lang: Lang) -> String {
+    /// The sentence. With `keys` it names those of the full screen.
+    pub fn text(&self, lang: Lang, keys: bool) -> String {
         match lang {
-            Lang::En => self.english(),
-            Lang::Zh => self.chinese(),
+            Lang::En => self.english(keys),
+            Lang::Zh => self.chinese(keys),
         }
     }
 
@@ -124,7 +126,7 @@ impl FileStatus {
         !matches!(self, Self::Progress { .. } | Self::Queued { .. })
     }
 
-    fn english(&self) -> String {
+    fn english(&self, keys: bool) -> String {
         match self {
             Self::CannotSend { path, why } => format!("{path} cannot be sent: {}.", why.english()),
             Self::LeftOut { name, paths, count } => {
@@ -147,12 +149,15 @@ impl FileStatus {
                 format!("{name}: {} of {files} files were stored, {failed} were not.", files - failed)
             }
             Self::NotSent { path, why } => format!("Not sent: {path}: {}.", why.english()),
-            Self::Offered { name, files, bytes, folder } => format!(
-                "Your partner offers {name}{}. /get (F2) stores it in {folder}, /decline (F3) does not.",
-                amount(*files, *bytes, Lang::En)
+            Self::Offered { name, files, bytes, folder, .. } => format!(
+                "Your partner offers {name}{}. /get{} stores it in {folder}, /decline{} does not.",
+                amount(*files, *bytes, Lang::En),
+                if keys { " (F2)" } else { "" },
+                if keys { " (F3)" } else { "" },
             ),
             Self::OfferRefused { name, why } => format!("Your partner offered {name}: declined, {}.", why.english()),
             Self::NothingOffered => "Nothing is offered to you.".into(),
+            Self::StaleOffer => "That was for an offer that is gone; it was not used. See what is offered now.".into(),
             Self::NothingUnderWay => "No file is under way.".into(),
             Self::NoSpace { name, needed, free } => format!(
                 "There is too little space for {name}: it needs {}, {} are free. Make room, then /get.",
@@ -186,7 +191,7 @@ impl FileStatus {
         }
     }
 
-    fn chinese(&self) -> String {
+    fn chinese(&self, keys: bool) -> String {
         match self {
             Self::CannotSend { path, why } => format!("发不了 {path}：{}。", why.chinese()),
             Self::LeftOut { name, paths, count } => {
@@ -211,12 +216,15 @@ impl FileStatus {
                 format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
             }
             Self::NotSent { path, why } => format!("没有发出：{path}：{}。", why.chinese()),
-            Self::Offered { name, files, bytes, folder } => format!(
-                "对方想发给你 {name}{}。/get（F2）存到 {folder}，/decline（F3）不要。",
-                amount(*files, *bytes, Lang::Zh)
+            Self::Offered { name, files, bytes, folder, .. } => format!(
+                "对方想发给你 {name}{}。/get{}存到 {folder}，/decline{}不要。",
+                amount(*files, *bytes, Lang::Zh),
+                if keys { "（F2）" } else { " " },
+                if keys { "（F3）" } else { " " },
             ),
             Self::OfferRefused { name, why } => format!("对方想发 {name}，已谢绝：{}。", why.chinese()),
             Self::NothingOffered => "没有人要发文件给你。".into(),
+            Self::StaleOffer => "那是给上一批的，没有用上。请看现在要发的是什么。".into(),
             Self::NothingUnderWay => "没有正在传的文件。".into(),
             Self::NoSpace { name, needed, free } => {
                 format!("放不下 {name}：要 {}，只剩 {}。腾出空间后再输入 /get。", size(*needed), size(*free))

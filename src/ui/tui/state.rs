@@ -17,7 +17,7 @@ use crate::protocol::random::OsRandom;
 use crate::ui::commands::{Command, Typed, after_slash};
 use crate::ui::complete::rest_of_path;
 use crate::ui::interface::{Action, Ask, Show};
-use crate::ui::messages::{Fault, Lang, ScreenWords, Standing, Status, compared};
+use crate::ui::messages::{Fault, FileStatus, Lang, ScreenWords, Standing, Status, compared};
 use crate::ui::printable::Printable;
 
 /// Fewest columns that are drawn on.
@@ -147,6 +147,8 @@ pub struct State {
     question: u64,
     ask: Ask,
     pairing: Option<Pairing>,
+    /// Number of the partner's offer that was shown last.
+    offer: Option<u32>,
     scrollback: Scrollback,
     /// The entry with an invite that was not used yet.
     invite: Option<u64>,
@@ -198,6 +200,7 @@ impl State {
             question: 0,
             ask: Ask::Nothing,
             pairing: None,
+            offer: None,
             scrollback: Scrollback::default(),
             invite: None,
             bottom: None,
@@ -511,7 +514,14 @@ impl State {
             }
             _ => false,
         };
-        let text = Printable::text(&Zeroizing::new(status.text(self.lang, usize::from(self.size.0))));
+        if let Status::File(FileStatus::Offered { offer, .. }) = status {
+            self.offer = Some(*offer);
+        }
+        let text = Zeroizing::new(match status {
+            Status::File(status) => status.text(self.lang, true),
+            status => status.text(self.lang, usize::from(self.size.0)),
+        });
+        let text = Printable::text(&text);
         match &mut self.pairing {
             Some(pairing) if matches!(status, Status::WaitingForPartner) => (pairing.done, pairing.note) = (true, None),
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
@@ -820,7 +830,7 @@ impl State {
             }
             Command::Panic => self.panic(),
             Command::Quit => self.leave(Action::Command(command)),
-            _ => self.effects.push_back(Effect::Act(Action::of(command, argument))),
+            _ => self.effects.push_back(Effect::Act(Action::of(command, argument, self.offer))),
         }
     }
 
