@@ -4,7 +4,7 @@ mod process;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tete::protocol::transfer::{BROKEN, Content};
 use tete::store::folder::Folder;
 use tete::store::path::SafePath;
+use tete::store::source::Source;
 use tete::store::writer::{Job, Refused, Report, Target, Writer};
 use tete::ui::printable::plain_name;
 use tokio::sync::mpsc;
@@ -344,5 +345,33 @@ fn nothing_is_written_twice_to_a_stream_that_was_full() {
         while reports.blocking_recv().is_some() {}
         let expected = if whole { &content[..] } else { &content[..4] };
         assert_eq!(*out.lock().unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_a_folder_is_not_sent_in_its_stead() {
+    let scratch = Scratch::new();
+    let [folder, away, other] = ["folder", "away", "other"].map(|name| scratch.path().join(name));
+    for (folder, content) in [(&folder, "seen"), (&other, "never seen")] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("file"), content).unwrap();
+    }
+    let read = |source: &Source| -> io::Result<String> {
+        let mut content = String::new();
+        source.root.as_ref().unwrap().open(&source.entries[0])?.read_to_string(&mut content)?;
+        Ok(content)
+    };
+    for path in [folder.clone(), folder.join("file")] {
+        let source = Source::find(&path).unwrap();
+        fs::rename(&folder, &away).unwrap();
+        fs::rename(&other, &folder).unwrap();
+        assert_eq!(read(&source).unwrap(), "seen");
+        fs::remove_file(away.join("file")).unwrap();
+        symlink(folder.join("file"), away.join("file")).unwrap();
+        assert!(read(&source).is_err());
+        fs::remove_file(away.join("file")).unwrap();
+        fs::write(away.join("file"), "seen").unwrap();
+        fs::rename(&folder, &other).unwrap();
+        fs::rename(&away, &folder).unwrap();
     }
 }

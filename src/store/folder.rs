@@ -28,6 +28,16 @@ impl Folder {
         Ok(Self(openat(CWD, path, flags, Mode::empty())?.into()))
     }
 
+    /// Opens a folder by a path in which nothing may be a link.
+    pub fn open_without_links(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+        let no_links = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(CWD, path, flags, Mode::empty(), no_links) {
+            Err(Errno::NOSYS | Errno::PERM) => Ok(Self(openat(CWD, path, flags, Mode::empty())?.into())),
+            opened => Ok(Self(opened?.into())),
+        }
+    }
+
     /// Opens a folder in this one.
     pub fn folder(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;

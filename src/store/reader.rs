@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio::sync::mpsc;
 
-use super::source::{self, Entry, Source, State};
+use super::source::{Entry, Source, State};
 use crate::protocol::frame::Hash;
 use crate::protocol::transfer::{BROKEN, Content, Item, UNKNOWN, WINDOW};
 
@@ -166,8 +166,8 @@ impl Reading {
 
     fn read(&self, wanted: &Wanted, entry: &Entry) -> Result<Result<(), Failure>, Unwanted> {
         let index = wanted.index;
-        let opened = self.source.root.as_deref().ok_or(io::ErrorKind::NotFound.into());
-        let opened = opened.and_then(|root| source::open(root, entry));
+        let opened = self.source.root.as_ref().ok_or(io::ErrorKind::NotFound.into());
+        let opened = opened.and_then(|root| root.open(entry));
         let opened = opened.and_then(|file| file.metadata().map(|metadata| (file, State::of(&metadata))));
         let begin =
             |size| Read::Item(Item::Begin { index, size, executable: entry.executable, path: self.source.path(entry) });

@@ -26,7 +26,44 @@ pub struct Source {
     /// What is in it and cannot be sent.
     pub left_out: LeftOut,
     /// Where it lies; nowhere for standard input.
-    pub root: Option<PathBuf>,
+    pub root: Option<Root>,
+}
+
+/// Where a file or folder lies, by a handle: what takes its place meanwhile is not read.
+pub struct Root {
+    path: PathBuf,
+    /// The folder itself, or the one that the file is in.
+    folder: Folder,
+    /// The file's name there.
+    name: Option<String>,
+}
+
+impl Root {
+    /// Of a path without links.
+    fn new(path: PathBuf, is_file: bool) -> io::Result<Self> {
+        let above = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
+        let (folder, name) = match above.filter(|_| is_file) {
+            Some((above, name)) => (Folder::open_without_links(above)?, Some(name.to_owned())),
+            None => (Folder::open_without_links(&path)?, None),
+        };
+        Ok(Self { path, folder, name })
+    }
+
+    /// Opens an entry without following a link.
+    pub fn open(&self, entry: &Entry) -> io::Result<File> {
+        let file = match (&self.name, entry.below.split_last()) {
+            (Some(name), _) => self.folder.read(name)?,
+            (None, Some((name, folders))) => {
+                let mut inside: Option<Folder> = None;
+                for folder in folders {
+                    inside = Some(inside.as_ref().unwrap_or(&self.folder).folder(folder)?);
+                }
+                inside.as_ref().unwrap_or(&self.folder).read(name)?
+            }
+            (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    }
 }
 
 /// One file.
@@ -106,11 +143,15 @@ impl Source {
         let named = path.file_name().or(root.file_name());
         let name = named.and_then(|name| name.to_str()).filter(|name| name.len() <= PATH).map(str::to_owned);
         let name = name.ok_or(NoSource::Nothing)?;
-        let mut source = Self { name, bytes: 0, entries: Vec::new(), left_out: LeftOut::default(), root: Some(root) };
+        if !metadata.is_dir() && !metadata.is_file() {
+            return Err(NoSource::Nothing);
+        }
+        let folder = root.clone();
+        let root = Some(Root::new(root, metadata.is_file()).map_err(NoSource::Unreadable)?);
+        let mut source = Self { name, bytes: 0, entries: Vec::new(), left_out: LeftOut::default(), root };
         if metadata.is_dir() {
-            let root = source.root.clone().unwrap_or_default();
-            source.search(&root, &mut Vec::new())?;
-        } else if metadata.is_file() {
+            source.search(&folder, &mut Vec::new())?;
+        } else {
             readable(path).map_err(NoSource::Unreadable)?;
             source.add(Vec::new(), &metadata)?;
         }
@@ -174,7 +215,7 @@ impl Source {
         self.left_out.count += 1;
         self.left_out.missing += usize::from(matches!(why, Unsendable::Unreadable | Unsendable::Name));
         if self.left_out.paths.len() < NAMED {
-            let root = self.root.as_deref().unwrap_or(Path::new(""));
+            let root = self.root.as_ref().map_or(Path::new(""), |root| &root.path);
             let shown = path.strip_prefix(root).unwrap_or(path);
             self.left_out.paths.push((shown.to_string_lossy().into_owned(), why));
         }
@@ -184,23 +225,4 @@ impl Source {
 
 fn readable(path: &Path) -> io::Result<()> {
     Ok(accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS)?)
-}
-
-/// Opens an entry without following a link below the root.
-pub fn open(root: &Path, entry: &Entry) -> io::Result<File> {
-    let Some((name, folders)) = entry.below.split_last() else {
-        let (Some(above), Some(name)) = (root.parent(), root.file_name().and_then(|name| name.to_str())) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        return regular(Folder::open(above)?.read(name)?);
-    };
-    let mut folder = Folder::open(root)?;
-    for name in folders {
-        folder = folder.folder(name)?;
-    }
-    regular(folder.read(name)?)
-}
-
-fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
