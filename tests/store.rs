@@ -375,3 +375,18 @@ fn what_takes_the_place_of_a_folder_is_not_sent_in_its_stead() {
         fs::rename(&away, &folder).unwrap();
     }
 }
+
+#[test]
+fn no_folder_is_left_in_which_nothing_was_stored() {
+    let mut storing = Storing::new("d", false);
+    storing.store("d/kept/file", b"x").unwrap();
+    for path in ["d/a/b/c/file", "d/a/b/file", "d/kept/empty/file", "d/e/file"] {
+        storing.store_as(path, b"x", [7; 32], 1).unwrap_err();
+    }
+    storing.store("d/e/file", b"x").unwrap();
+    let Storing { scratch, writer, mut reports, .. } = storing;
+    drop(writer);
+    assert!(reports.blocking_recv().is_none());
+    let folders = ["d", "d/kept", "d/e"].map(|name| fs::read_dir(scratch.path().join(name)).unwrap().count());
+    assert_eq!(folders, [2, 1, 1]);
+}

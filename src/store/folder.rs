@@ -135,6 +135,11 @@ impl Folder {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
+    /// Removes an empty folder.
+    pub fn remove_folder(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
     /// What was created or renamed here survives a power cut.
     pub fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.0)?)

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::process::umask;
 use tokio::sync::mpsc;
 
@@ -16,7 +17,7 @@ use super::folder::Folder;
 use super::path::{BadPath, SafePath, collision_key, part_of};
 use crate::clock::Clock;
 use crate::protocol::frame::Hash;
-use crate::protocol::transfer::{BROKEN, Content};
+use crate::protocol::transfer::{BROKEN, Content, ENTRIES};
 
 /// The partner is told after so many bytes, or after [`REPORT`].
 const REPORT_BYTES: u64 = 512 << 10;
@@ -216,8 +217,12 @@ struct Tree {
     executable: bool,
     plain: fn(&str) -> String,
     mode: u32,
-    /// Where the peer's folders lie, by the hash of their path.
-    folders: HashMap<Key, String>,
+    /// The peer's folders, by the hash of their path, as places in `made`.
+    folders: HashMap<Key, usize>,
+    /// Folders that were created: where in here the one is that each is in, and its name. That one comes first.
+    made: Vec<(Option<usize>, String)>,
+    /// An entry was not stored, and a folder may be empty.
+    untidy: bool,
     /// Names that are taken in this batch, by the hash of their path.
     taken: HashSet<Key>,
     /// The folder that was used last.
@@ -235,6 +240,7 @@ impl Storing {
         }
         self.flush();
         self.target.leave(self.current.take());
+        self.target.tidy();
     }
 
     /// The next of what to do. While there is nothing what has come is written.
@@ -473,6 +479,8 @@ impl Storage {
                 plain,
                 mode: 0o666 & !mask(),
                 folders: HashMap::new(),
+                made: Vec::new(),
+                untidy: false,
                 taken: HashSet::new(),
                 open: None,
             })),
@@ -539,6 +547,15 @@ impl Storage {
         }
     }
 
+    /// Removes the folders of the batch in which nothing was stored.
+    fn tidy(&mut self) {
+        if let Self::Folder(tree) = self
+            && tree.untidy
+        {
+            tree.tidy();
+        }
+    }
+
     /// Drops what came of an entry, and leaves what was there before as it was.
     fn remove(&mut self, current: Current) {
         match (self, current.place) {
@@ -546,6 +563,7 @@ impl Storage {
                 let _ = file.set_len(current.found);
             }
             (Self::Folder(tree), Place::Part { folder, part, .. }) => {
+                tree.untidy = true;
                 let _ = tree.folder(&folder).and_then(|folder| folder.remove(&part));
             }
             _ => {}
@@ -634,13 +652,17 @@ impl Tree {
     /// Where the peer's folders lie, created where they are missing.
     fn place(&mut self, folders: &[String]) -> io::Result<Vec<String>> {
         let mut place = Vec::new();
+        let mut inside = None;
         for depth in 1..=folders.len() {
             let foreign = folders.get(..depth).unwrap_or_default();
             let (name, above) = foreign.split_last().ok_or(io::ErrorKind::InvalidInput)?;
             let known = key(above, name);
-            let name = match self.folders.get(&known) {
-                Some(name) => name.clone(),
+            let number = match self.folders.get(&known) {
+                Some(number) => *number,
                 None => {
+                    if self.made.len() >= ENTRIES as usize {
+                        return Err(Errno::MLINK.into());
+                    }
                     let keys = if depth == 1 { self.root.keys()? } else { HashSet::new() };
                     let taken = std::mem::take(&mut self.taken);
                     let created = self.folder(&place).and_then(|inside| {
@@ -651,13 +673,27 @@ impl Tree {
                     self.taken = taken;
                     let created = created?;
                     self.taken.insert(key(&place, &collision_key(&created)));
-                    self.folders.insert(known, created.clone());
-                    created
+                    self.folders.insert(known, self.made.len());
+                    self.made.push((inside, created));
+                    self.made.len() - 1
                 }
             };
-            place.push(name);
+            place.extend(self.made.get(number).map(|(_, name)| name.clone()));
+            inside = Some(number);
         }
         Ok(place)
+    }
+
+    fn tidy(&mut self) {
+        while let Some((mut inside, name)) = self.made.pop() {
+            let mut place = Vec::new();
+            while let Some((above, name)) = inside.and_then(|inside| self.made.get(inside)) {
+                place.insert(0, name.clone());
+                inside = *above;
+            }
+            // One that has something in it stays.
+            let _ = self.folder(&place).and_then(|inside| inside.remove_folder(&name));
+        }
     }
 
     fn folder(&mut self, place: &[String]) -> io::Result<&Folder> {
@@ -702,4 +738,26 @@ fn size(pieces: &[(u64, Content)]) -> usize {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_folders_are_made_than_files_may_come() {
+        let scratch = std::env::temp_dir().join(format!("tete-folders-{}", std::process::id()));
+        std::fs::create_dir(&scratch).unwrap();
+        let plain: fn(&str) -> String = str::to_owned;
+        let (folder, name) = (Folder::open(&scratch).unwrap(), SafePath::new("d", plain).unwrap());
+        let target = Target::Folder { folder, name, single: false, continues: false, executable: false, plain };
+        let Storage::Folder(mut tree) = Storage::new(target) else { panic!() };
+        tree.made.resize(ENTRIES as usize - 1, (None, String::new()));
+        let folders = ["d", "e"].map(str::to_owned);
+        tree.place(&folders[..1]).unwrap();
+        let refused = tree.place(&folders).map_err(|error| error.raw_os_error());
+        assert_eq!(refused, Err(Some(Errno::MLINK.raw_os_error())));
+        tree.place(&folders[..1]).unwrap();
+        std::fs::remove_dir_all(scratch).unwrap();
+    }
 }
