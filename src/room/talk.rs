@@ -49,7 +49,7 @@ const PROBE: Duration = Duration::from_secs(5);
 const SLOWLY: Duration = Duration::from_millis(5);
 /// Pause between two looks at a disk that is far behind.
 const STANDSTILL: Duration = Duration::from_millis(50);
-/// How often a person in lines is told how far a transfer is.
+/// How often how far a transfer is becomes a line of its own.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// How often the joiner looks whether its connection's own address is still there.
 const LOOK: Duration = Duration::from_secs(1);
@@ -298,7 +298,7 @@ impl Room {
             self.files.settle(&mut talk.line.session);
         }
         let now = self.clock.now();
-        if self.ui.seat == Seat::Lines && now >= talk.progress_at {
+        if self.ui.seat.is_told_progress() && now >= talk.progress_at {
             talk.progress_at = now + PROGRESS;
             self.files.tell_progress(talk.line.session.stage() != Stage::Open);
         }
@@ -360,7 +360,7 @@ impl Room {
         let far_behind = self.files.is_far_behind();
         let behind = far_behind || !self.files.keeps_up() && self.clock.now() < talk.read_at;
         let slow = behind.then(|| if far_behind { self.clock.now() + STANDSTILL } else { talk.read_at });
-        let bars = self.files.look_at().filter(|_| open);
+        let bars = progress_at(self.ui.seat, self.files.look_at(), talk.progress_at).filter(|_| open);
         let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
         let items = talk.line.session.wants_items();
@@ -661,6 +661,14 @@ impl Room {
     }
 }
 
+/// When how far transfers are is to be told again, where it is told at all.
+fn progress_at(seat: Seat, bar: Option<Duration>, line: Duration) -> Option<Duration> {
+    bar.and_then(|bar| {
+        let line = seat.is_told_progress().then_some(line);
+        seat.shows_standing().then_some(bar).into_iter().chain(line).min()
+    })
+}
+
 /// What the doctor has found, while it looks.
 async fn finding(examined: &mut Option<mpsc::Receiver<Finding>>) -> Option<Finding> {
     match examined {
@@ -683,4 +691,24 @@ async fn say_bye(line: &mut Line, cover: Option<Duration>) -> bool {
 /// SHA-256 of a static key, in base64.
 fn fingerprint(key: PublicKey) -> String {
     STANDARD.encode(digest::digest(&digest::SHA256, &key.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_wakes_only_who_is_told_how_far_it_is() {
+        let [bar, line] = [1, 7].map(Duration::from_secs);
+        for (seat, at) in [
+            (Seat::Pipe, None),
+            (Seat::Lines, Some(line)),
+            (Seat::Json, Some(bar)),
+            (Seat::Counter, Some(bar)),
+            (Seat::Screen, Some(bar)),
+        ] {
+            assert_eq!(progress_at(seat, Some(bar), line), at, "{seat:?}");
+            assert_eq!(progress_at(seat, None, line), None, "{seat:?}");
+        }
+    }
 }

@@ -164,6 +164,11 @@ impl Seat {
         self != Self::Pipe
     }
 
+    /// Whether now and then a line says how far transfers are.
+    pub fn is_told_progress(self) -> bool {
+        matches!(self, Self::Json | Self::Lines)
+    }
+
     /// Whether the standing of the room is shown there all the time.
     pub fn shows_standing(self) -> bool {
         matches!(self, Self::Json | Self::Screen | Self::Counter)
