@@ -30,7 +30,7 @@ use crate::transport::tor::Step;
 use crate::transport::way::{Outside, Way};
 use crate::ui::commands::Command;
 use crate::ui::interface::{Action, Ask, Seat, Show, Shown, Ui};
-use crate::ui::messages::{Fault, Finding, MapFault, PairingFault, Status};
+use crate::ui::messages::{EndedBy, Fault, Finding, MapFault, PairingFault, Status};
 use crate::ui::printable::Printable;
 use files::{FileOptions, Files};
 pub use host::{Hosting, host};
@@ -41,6 +41,8 @@ use signals::Signals;
 
 /// Words of the program that may wait for a screen that stands still.
 const STATUSES: usize = 256;
+/// Likewise for a program, which must not miss what became of a file: beyond it nothing more is read from the partner.
+const EVENTS: usize = 4_096;
 /// How long the screen may take to show what is left.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Ways that are tried of those that an invite names.
@@ -201,11 +203,20 @@ impl Room {
             *waiting = *now;
             return;
         }
-        let statuses = self.show.iter().filter(|what| matches!(what, Show::Status(_))).count();
-        // A full screen counts its texts by what was shown.
-        if statuses < STATUSES || matches!(status, Status::Shown { .. }) {
+        let kept = match &status {
+            // A full screen counts its texts by what was shown.
+            Status::Shown { .. } => true,
+            Status::File(status) => self.ui.seat == Seat::Json && !status.is_passing(),
+            _ => false,
+        };
+        if kept || self.statuses() < STATUSES {
             self.show.push_back(Show::Status(status));
         }
+    }
+
+    /// Words of the program that wait for the screen.
+    fn statuses(&self) -> usize {
+        self.show.iter().filter(|what| matches!(what, Show::Status(_))).count()
     }
 
     fn ask(&mut self, what: Ask, about: Option<Status>) {
@@ -243,7 +254,12 @@ impl Room {
     /// What an open room, or one that was, comes to.
     fn end(&mut self, outcome: Outcome) -> Result<(), Fault> {
         let empty_handed = matches!(self.options.errand, Errand::Receive) && self.files.done == 0;
-        let unfinished = self.files.close(self.ui.seat == Seat::Lines || self.ui.seat == Seat::Screen);
+        let by = match outcome {
+            _ if self.input.ended => EndedBy::Us,
+            Outcome::Left { .. } => EndedBy::Partner,
+            _ => EndedBy::Line,
+        };
+        let unfinished = self.files.close(self.ui.seat == Seat::Lines || self.ui.seat == Seat::Screen, by);
         for status in self.files.take_told() {
             self.tell(Status::File(status));
         }
@@ -388,6 +404,7 @@ pub fn reason(error: &std::io::Error) -> String {
 mod tests {
     use super::*;
     use crate::protocol::session::Settings;
+    use crate::ui::messages::FileStatus;
 
     fn room(seat: Seat) -> Room {
         let (_, actions) = mpsc::channel(1);
@@ -420,5 +437,19 @@ mod tests {
             room.ask(Ask::Chat, None);
             assert_eq!(room.show.len(), STATUSES + 1, "a question is never dropped");
         }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_reads_late_misses_nothing_of_a_file() {
+        let mut room = room(Seat::Json);
+        let name = Printable::line("x");
+        for _ in 0..EVENTS {
+            room.tell(Status::LineBack { after: Duration::ZERO, waiting: 0 });
+            room.tell(Status::File(FileStatus::NothingOffered));
+            room.tell(Status::File(FileStatus::Declined { name: name.clone() }));
+        }
+        let told =
+            room.show.iter().filter(|what| matches!(what, Show::Status(Status::File(FileStatus::Declined { .. }))));
+        assert_eq!(told.count(), EVENTS);
     }
 }

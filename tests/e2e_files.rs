@@ -209,6 +209,20 @@ fn an_answer_is_for_the_offer_that_was_seen() {
 }
 
 #[test]
+fn who_ended_what_was_under_way_is_said_as_it_was() {
+    let from = Scratch::new();
+    let path = from.path().join("x");
+    fs::write(&path, "x").unwrap();
+    let mut room = room(&[]);
+    room.send(&path);
+    until(&mut room.taker, "offered");
+    tell(&room.giver, json!({"command": "quit"}));
+    assert_eq!(until(&mut room.giver, "transfer_ended")["by_partner"], false);
+    assert_eq!(until(&mut room.taker, "transfer_ended")["by_partner"], true);
+    assert_eq!([room.giver.exit(), room.taker.exit()], [6, 0]);
+}
+
+#[test]
 fn a_break_costs_nothing_that_has_arrived() {
     let from = Scratch::new();
     let folder = from.path().join("folder");

@@ -18,7 +18,7 @@ use crate::store::path::{SafePath, part_of};
 use crate::store::reader::{Failure, Read, Reader, Wanted};
 use crate::store::source::{NoSource, Source, Unsendable};
 use crate::store::writer::{Job, Refused, Report, Stored, Target, Writer};
-use crate::ui::messages::{FileFault, FileStatus, Progress};
+use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
 use crate::ui::printable::{Printable, plain_name};
 
 /// Files and folders that may wait to be offered.
@@ -61,6 +61,8 @@ pub struct Files {
     /// What is to be sent is looked at on a thread, for a folder may be large.
     looked: (mpsc::Sender<Looked>, mpsc::Receiver<Looked>),
     looking: usize,
+    /// How often what waits was dropped.
+    drops: u64,
     queue: VecDeque<Source>,
     sending: Option<Outgoing>,
     receiving: Option<Incoming>,
@@ -74,7 +76,8 @@ pub struct Files {
     pub done: usize,
 }
 
-type Looked = (PathBuf, Result<Source, NoSource>);
+/// After so many drops somebody wanted to send a path: what there is.
+type Looked = (u64, PathBuf, Result<Source, NoSource>);
 
 struct Outgoing {
     source: Arc<Source>,
@@ -225,7 +228,7 @@ impl Meter {
 /// What moved.
 pub enum News {
     /// A file or folder was looked at.
-    Looked(PathBuf, Result<Source, NoSource>),
+    Looked(u64, PathBuf, Result<Source, NoSource>),
     /// Something was read.
     Read(u64, Read),
     /// Something was stored.
@@ -241,6 +244,7 @@ impl Files {
             options,
             looked: mpsc::channel(1),
             looking: 0,
+            drops: 0,
             queue: VecDeque::new(),
             sending: None,
             receiving: None,
@@ -294,10 +298,10 @@ impl Files {
             return self.told.push_back(FileStatus::CannotSend { path: shown, why: FileFault::TooManyWait });
         }
         self.looking += 1;
-        let tell = self.looked.0.clone();
+        let (tell, drops) = (self.looked.0.clone(), self.drops);
         std::thread::spawn(move || {
             let found = Source::find(&path);
-            let _ = tell.blocking_send((path, found));
+            let _ = tell.blocking_send((drops, path, found));
         });
     }
 
@@ -379,7 +383,7 @@ impl Files {
 
     /// The user wants nothing more of what is under way, and nothing of what waits.
     pub fn cancel(&mut self, session: &mut Session) {
-        if self.sending.is_none() && self.receiving.is_none() && self.queue.is_empty() {
+        if self.is_idle() {
             return self.told.push_back(FileStatus::NothingUnderWay);
         }
         if self.sending.is_some()
@@ -392,32 +396,40 @@ impl Files {
         {
             receiving.cancel();
         }
-        self.queue.clear();
-        self.ended(true, true, false);
+        self.drops += 1;
+        for source in std::mem::take(&mut self.queue) {
+            self.dropped(&source.name);
+        }
+        self.ended(true, true, EndedBy::Us);
+    }
+
+    fn dropped(&mut self, name: &str) {
+        self.failed += 1;
+        self.told.push_back(FileStatus::Ended { name: Printable::line(name), sending: true, by: EndedBy::Us });
     }
 
     /// What is under way ends incomplete.
-    fn ended(&mut self, sending: bool, receiving: bool, by_partner: bool) {
+    fn ended(&mut self, sending: bool, receiving: bool, by: EndedBy) {
         if let Some(out) = self.sending.take_if(|_| sending) {
             self.failed += 1;
-            self.told.push_back(if by_partner && !out.taken {
+            self.told.push_back(if by == EndedBy::Partner && !out.taken {
                 FileStatus::NotWanted { name: out.name }
             } else {
-                FileStatus::Ended { name: out.name, sending: true, by_partner }
+                FileStatus::Ended { name: out.name, sending: true, by }
             });
         }
         if let Some(incoming) = self.receiving.take_if(|_| receiving) {
             self.failed += usize::from(incoming.writer.is_some());
-            self.told.push_back(FileStatus::Ended { name: incoming.name, sending: false, by_partner });
+            self.told.push_back(FileStatus::Ended { name: incoming.name, sending: false, by });
         }
     }
 
     /// The room is over. Returns how many batches are not complete, of those at the end only if `told` of the others.
-    pub fn close(&mut self, told: bool) -> usize {
+    pub fn close(&mut self, told: bool, by: EndedBy) -> usize {
         let before = std::mem::take(&mut self.failed);
         let queued = self.queue.len() + self.looking;
         self.queue.clear();
-        self.ended(true, true, true);
+        self.ended(true, true, by);
         self.failed + queued + if told { 0 } else { before }
     }
 
@@ -437,7 +449,7 @@ impl Files {
             }
         };
         tokio::select! {
-            Some((path, found)) = looked.1.recv() => News::Looked(path, found),
+            Some((drops, path, found)) = looked.1.recv() => News::Looked(drops, path, found),
             read = read => read.map_or(News::Ended, |(run, read)| News::Read(run, read)),
             report = stored => report.map_or(News::Ended, News::Stored),
         }
@@ -446,9 +458,13 @@ impl Files {
     /// Acts on what the disk has to say.
     pub fn hear(&mut self, news: News, session: &mut Session) {
         match news {
-            News::Looked(path, found) => {
+            News::Looked(drops, path, found) => {
                 self.looking -= 1;
-                self.looked_at(&path, found);
+                if drops == self.drops {
+                    self.looked_at(&path, found);
+                } else {
+                    self.dropped(&path.to_string_lossy());
+                }
             }
             News::Read(run, read) => self.read(run, read, session),
             News::Stored(report) => self.stored(report, session),
@@ -680,7 +696,7 @@ impl Files {
 
     /// The partner ended a batch.
     pub fn cancelled(&mut self, sending: bool, receiving: bool) {
-        self.ended(sending, receiving, true);
+        self.ended(sending, receiving, EndedBy::Partner);
     }
 
     /// Does what has become possible: after every event.
@@ -712,7 +728,7 @@ impl Files {
         let over = |open: Option<bool>| open == Some(false);
         let sending = self.sending.is_some() && over(session.sending().map(|sending| sending.is_open()));
         let receiving = self.receiving.is_some() && over(session.receiving().map(|receiving| receiving.is_open()));
-        self.ended(sending, receiving, false);
+        self.ended(sending, receiving, EndedBy::Us);
         if self.sending.is_none()
             && let Some(sending) = session.sending().filter(|sending| !sending.is_open())
             && let Some(source) = self.queue.pop_front()
@@ -758,6 +774,31 @@ fn refused(why: Refused) -> (String, FileFault) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::handshake::Mode;
+    use crate::protocol::keys::StaticKey;
+    use crate::protocol::random::{OsRandom, Randomness as _};
+    use crate::protocol::session::Settings;
+    use crate::ui::messages::Lang;
+
+    #[tokio::test]
+    async fn what_is_looked_at_when_everything_is_cancelled_is_not_offered() {
+        let key = Arc::new(StaticKey::new(OsRandom.secret().unwrap()).unwrap());
+        let mut session =
+            Session::respond(Mode::Pair(key), Box::new(OsRandom), Settings::default(), Duration::from_secs(1));
+        let mut files = Files::new(FileOptions::default());
+        files.send(file!().into());
+        files.cancel(&mut session);
+        files.send("src/room".into());
+        for _ in 0..2 {
+            let news = files.next(false).await;
+            files.hear(news, &mut session);
+        }
+        assert_eq!(files.queue.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["room"]);
+        let told: Vec<_> = files.take_told().iter().map(|status| status.text(Lang::En, false)).collect();
+        assert_eq!(told, [format!("{} was not sent whole: you ended it.", file!())]);
+        files.cancel(&mut session);
+        assert!(files.is_idle() && files.failed == 2);
+    }
 
     #[test]
     fn nothing_more_is_read_while_too_much_waits_for_the_disk() {

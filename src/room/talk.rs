@@ -13,7 +13,7 @@ use super::join::{Road, search};
 use super::line::{Ended, Line};
 use super::lobby::News;
 use super::redial::Redial;
-use super::{Confirm, Errand, Outcome, Room, reason};
+use super::{Confirm, EVENTS, Errand, Outcome, Room, reason};
 use crate::address::By;
 use crate::protocol::delivery::Refusal;
 use crate::protocol::error::{Error, Wait};
@@ -361,15 +361,17 @@ impl Room {
         let behind = far_behind || !self.files.keeps_up() && self.clock.now() < talk.read_at;
         let slow = behind.then(|| if far_behind { self.clock.now() + STANDSTILL } else { talk.read_at });
         let bars = progress_at(self.ui.seat, self.files.look_at(), talk.progress_at).filter(|_| open);
+        // A text waits for the screen, and so does what was said of files.
+        let has_room = self.unshown.has_room() && self.statuses() < EVENTS;
         let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
         let items = talk.line.session.wants_items();
-        let Self { ui, lobby, road, signals, show, unshown, input, files, examined, .. } = self;
+        let Self { ui, lobby, road, signals, show, input, files, examined, .. } = self;
         // In a pipe the next line is read only when it can be taken.
         let ready = ui.seat.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
         let listen = ui.seat.is_person() || !input.ended && ready;
         tokio::select! {
-            moved = talk.line.move_bytes(unshown.has_room() && !behind) => Moved::Io(moved),
+            moved = talk.line.move_bytes(has_room && !behind) => Moved::Io(moved),
             action = ui.actions.recv(), if listen => Moved::Action(action),
             shown = ui.shown.recv() => Moved::Shown(shown),
             permit = ui.screen.reserve(), if !show.is_empty() => {

@@ -21,7 +21,7 @@ use crate::address::{BadAddress, BadProxy, Place, Scope};
 use crate::protocol::invite::BadInvite;
 use crate::protocol::pairing::{DIGITS, Half};
 pub use doctor::{Finding, Met, Nat, Verdict};
-pub use files::{FileFault, FileStatus, Progress, size};
+pub use files::{EndedBy, FileFault, FileStatus, Progress, size};
 pub use screen::ScreenWords;
 
 /// A language of the interface.

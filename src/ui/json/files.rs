@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ui::messages::{FileFault, FileStatus, Progress};
+use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
 
 /// How far a transfer is.
 pub fn progress(progress: Progress) -> Value {
@@ -73,11 +73,11 @@ pub fn event(status: &FileStatus) -> Value {
         }
         FileStatus::Full { name } => json!({"event": "disk_full", "name": name.as_str()}),
         FileStatus::GoesOn { name } => json!({"event": "goes_on", "name": name.as_str()}),
-        FileStatus::Ended { name, sending, by_partner } => json!({
+        FileStatus::Ended { name, sending, by } => json!({
             "event": "transfer_ended",
             "name": name.as_str(),
             "direction": direction(*sending),
-            "by_partner": by_partner,
+            "by_partner": *by == EndedBy::Partner,
         }),
         FileStatus::Progress { name, sending, progress: now } => json!({
             "event": "progress",

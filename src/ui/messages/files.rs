@@ -51,9 +51,38 @@ pub enum FileStatus {
     /// There is space again.
     GoesOn { name: Printable },
     /// It ended before it was complete.
-    Ended { name: Printable, sending: bool, by_partner: bool },
+    Ended { name: Printable, sending: bool, by: EndedBy },
     /// How far it is, where no bar shows it.
     Progress { name: Printable, sending: bool, progress: Progress },
+}
+
+/// Who, or what, ended a batch before it was complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndedBy {
+    /// Our side.
+    Us,
+    /// The partner.
+    Partner,
+    /// The line, and nobody came back.
+    Line,
+}
+
+impl EndedBy {
+    fn english(self) -> &'static str {
+        match self {
+            Self::Us => "you ended it",
+            Self::Partner => "your partner ended it",
+            Self::Line => "the line broke",
+        }
+    }
+
+    fn chinese(self) -> &'static str {
+        match self {
+            Self::Us => "你取消了",
+            Self::Partner => "对方取消了",
+            Self::Line => "线路断了",
+        }
+    }
 }
 
 /// How far a batch is.
@@ -121,6 +150,15 @@ impl FileStatus {
         }
     }
 
+    /// Whether a program that reads late may miss it: it is of one moment, or answers a command.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Progress { .. } | Self::NothingOffered | Self::NothingUnderWay | Self::StaleOffer => true,
+            Self::CannotSend { why, .. } => *why == FileFault::TooManyWait,
+            _ => false,
+        }
+    }
+
     /// Whether it is part of the few lines that a pipe gets.
     pub fn is_vital(&self) -> bool {
         !matches!(self, Self::Progress { .. } | Self::Queued { .. })
@@ -178,13 +216,10 @@ impl FileStatus {
                 format!("No space is left for {name}. Make room and it goes on by itself.")
             }
             Self::GoesOn { name } => format!("There is space again: {name} goes on."),
-            Self::Ended { name, sending: true, by_partner } => {
-                format!("{name} was not sent whole: {} ended it.", if *by_partner { "your partner" } else { "you" })
+            Self::Ended { name, sending: true, by } => format!("{name} was not sent whole: {}.", by.english()),
+            Self::Ended { name, by, .. } => {
+                format!("{name} did not come whole: {}. What there is of a single file stays as .part.", by.english())
             }
-            Self::Ended { name, by_partner, .. } => format!(
-                "{name} did not come whole: {} ended it. What there is of a single file stays as .part.",
-                if *by_partner { "your partner" } else { "you" }
-            ),
             Self::Progress { name, sending, progress } => {
                 format!("{} {name}  {}, {}", arrow(*sending), progress.bar(), progress.rest(Lang::En))
             }
@@ -241,13 +276,10 @@ impl FileStatus {
             Self::Anew { path, .. } => format!("{path} 和开始传的时候不一样了，从头再来。"),
             Self::Full { name } => format!("没有空间存 {name} 了。腾出空间就会接着传。"),
             Self::GoesOn { name } => format!("有空间了，{name} 接着传。"),
-            Self::Ended { name, sending: true, by_partner } => {
-                format!("{name} 没有发完：{}取消了。", if *by_partner { "对方" } else { "你" })
+            Self::Ended { name, sending: true, by } => format!("{name} 没有发完：{}。", by.chinese()),
+            Self::Ended { name, by, .. } => {
+                format!("{name} 没有收完：{}。单个文件已收到的部分留作 .part。", by.chinese())
             }
-            Self::Ended { name, by_partner, .. } => format!(
-                "{name} 没有收完：{}取消了。单个文件已收到的部分留作 .part。",
-                if *by_partner { "对方" } else { "你" }
-            ),
             Self::Progress { name, sending, progress } => {
                 format!("{} {name}  {}, {}", arrow(*sending), progress.bar(), progress.rest(Lang::Zh))
             }
