@@ -320,6 +320,43 @@ fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
 }
 
 #[test]
+fn a_receiver_that_is_killed_at_any_moment_has_the_name_only_with_the_whole_file() {
+    const BYTES: usize = 4_000_000;
+    let from = Scratch::new();
+    let path = from.path().join("film.mkv");
+    fs::write(&path, content(BYTES)).unwrap();
+    let [mut parts, mut whole] = [0; 2];
+    for moment in 0..20 {
+        let mut room = room(&[]);
+        room.send(&path);
+        until(&mut room.taker, "offered");
+        // The last is when all has come, and been said to be there.
+        if moment < 19 {
+            room.relay.stop_after(moment * BYTES / 18);
+        }
+        tell(&room.taker, json!({"command": "get"}));
+        if moment < 19 {
+            room.relay.wait_stopped();
+        } else {
+            until(&mut room.giver, "sent");
+        }
+        room.taker.signal(Signal::KILL);
+        room.taker.exit();
+        for name in room.names() {
+            let there = fs::read(room.stored.path().join(&name)).unwrap();
+            match name.as_str() {
+                "film.mkv.part" => assert!(there == content(BYTES)[..there.len()], "{moment}"),
+                "film.mkv" => assert!(there == content(BYTES), "{moment}"),
+                other => panic!("{other}"),
+            }
+            parts += usize::from(name != "film.mkv" && !there.is_empty());
+            whole += usize::from(name == "film.mkv");
+        }
+    }
+    assert!(parts > 0 && whole > 0, "{parts} {whole}");
+}
+
+#[test]
 fn several_files_wait_for_each_other_and_both_ways_work_at_once() {
     let from = Scratch::new();
     let paths: Vec<_> = (0..5).map(|place| from.path().join(format!("{place}"))).collect();

@@ -25,6 +25,10 @@ struct State {
     cut: bool,
     /// What a connection's host says beyond so many bytes waits.
     held: Option<usize>,
+    /// Bytes of the joiners that were passed on.
+    passed: usize,
+    /// No more of them are.
+    stop: Option<usize>,
     came: usize,
     streams: Vec<TcpStream>,
     seen: Vec<Seen>,
@@ -80,6 +84,18 @@ impl Relay {
         self.state.with(|state| state.held = Some(bytes));
     }
 
+    /// Passes on no more than so many further bytes from the joiner, for good.
+    pub fn stop_after(&self, bytes: usize) {
+        self.state.with(|state| state.stop = Some(state.passed + bytes));
+    }
+
+    /// Waits until those have passed.
+    #[track_caller]
+    pub fn wait_stopped(&self) {
+        let stopped = |state: &mut State| state.stop.is_some_and(|stop| state.passed >= stop).then_some(());
+        assert!(self.state.wait(PATIENCE, stopped).is_some());
+    }
+
     /// Passes everything on.
     pub fn release(&self) {
         self.state.with(|state| state.held = None);
@@ -117,8 +133,13 @@ fn pass(mut from: TcpStream, mut to: TcpStream, connection: usize, from_joiner: 
         let waits = |state: &State| !from_joiner && state.held.is_some_and(|held| passed >= held);
         state.wait(PATIENCE, |state| (!waits(state)).then_some(()));
         passed += count;
+        let stop = state.with(|state| state.stop.filter(|_| from_joiner).map(|stop| stop - state.passed));
+        let count = count.min(stop.unwrap_or(count));
         if to.write_all(&buffer[..count]).is_err() {
             break;
+        }
+        if from_joiner {
+            state.with(|state| state.passed += count);
         }
     }
     let _ = from.shutdown(Shutdown::Both);
