@@ -50,6 +50,10 @@ struct Side {
     out: VecDeque<Vec<u8>>,
     batches: Vec<Batch>,
     got: Vec<Storing>,
+    /// The single file that was offered last.
+    file: Option<Vec<u8>>,
+    /// What there is of a single file since the program was started anew.
+    part: Option<Vec<u8>>,
 }
 
 struct World {
@@ -73,6 +77,8 @@ impl World {
             out: VecDeque::new(),
             batches: Vec::new(),
             got: Vec::new(),
+            file: None,
+            part: None,
         };
         Self { random: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes), now, sides: [side(pair.i), side(pair.r)] }
     }
@@ -95,7 +101,8 @@ impl World {
             36..66 => self.deliver(at),
             66..80 => self.feed(at),
             80..90 => self.store(at),
-            90..94 => self.reconnect(),
+            90..92 => self.reconnect(),
+            92..94 => self.restart(),
             94..96 => self.change(at),
             96 => self.cancel(at, true),
             97 => self.cancel(at, false),
@@ -115,13 +122,23 @@ impl World {
     }
 
     fn offer(&mut self, at: usize) {
-        let stream = self.below(6) == 0;
-        let count = if stream { 1 } else { [1, 2, 7, 150][self.below(4)] };
-        let versions: Vec<_> = (0..count).map(|_| vec![self.content(200_000 / count)]).collect();
+        let goes_on = self.sides[1 - at].part.is_some();
+        let stream = !goes_on && self.below(6) == 0;
+        let count = if stream || goes_on { 1 } else { [1, 1, 1, 2, 7, 150][self.below(6)] };
+        let mut versions: Vec<_> = (0..count).map(|_| vec![self.content(200_000 / count)]).collect();
+        let again = self.below(2) == 0;
+        if count == 1 && !stream {
+            // The same file again, as after a program ended, or another of its name.
+            let file = self.sides[at].file.clone().filter(|_| again).unwrap_or_else(|| versions[0][0].clone());
+            versions = vec![vec![file.clone()]];
+        }
         let bytes = if stream { UNKNOWN } else { versions.iter().map(|of| of[0].len() as u64).sum() };
         let sending = self.sides[at].session.sending().unwrap();
         if let Some(batch) = sending.offer(count as u32, bytes, "name".into()) {
             assert_eq!(batch as usize, self.sides[at].batches.len());
+            if count == 1 && !stream {
+                self.sides[at].file = Some(versions[0][0].clone());
+            }
             let (wanted, items, done) = (VecDeque::new(), VecDeque::new(), vec![None; count]);
             self.sides[at].batches.push(Batch { versions, stream, wanted, items, done, ended: false });
         }
@@ -230,7 +247,8 @@ impl World {
         let side = &mut self.sides[at];
         if let Received::Offered(offer) = received {
             assert_eq!(offer.batch as usize, side.got.len());
-            side.got.push(Storing::default());
+            let part = side.part.take_if(|_| offer.entries == 1 && offer.bytes != UNKNOWN);
+            side.got.push(Storing { current: part.map(|part| (0, part)), ..Storing::default() });
             side.session.receiving().unwrap().want();
             return;
         }
@@ -268,9 +286,10 @@ impl World {
         let side = &mut self.sides[at];
         let Some(storing) = side.got.last_mut().filter(|storing| !storing.ended) else { return };
         let receiving = side.session.receiving().unwrap();
-        if refuse && let Some((index, _)) = storing.current.take() {
-            // After a break it comes again.
+        if refuse && let Some((index, _)) = storing.current {
+            // Before it has begun, or after a break, it comes.
             if let Some(last) = receiving.done(index, false) {
+                storing.current = None;
                 storing.refused.push(index);
                 storing.ended |= last;
             }
@@ -313,6 +332,34 @@ impl World {
                 batch.wanted.clear();
                 batch.items.clear();
             }
+        }
+    }
+
+    /// Both programs end in the middle of a single file and are started anew: nothing is left but what there is of it.
+    fn restart(&mut self) {
+        let begun = |side: &Side| {
+            let current = side.got.last().filter(|storing| !storing.ended).and_then(|storing| storing.current.as_ref());
+            current.is_some_and(|(_, content)| !content.is_empty())
+        };
+        if !self.sides.iter().any(begun) {
+            return;
+        }
+        self.judge();
+        let pair = Pair::open();
+        self.now = pair.now;
+        for (at, fresh) in [pair.i, pair.r].into_iter().enumerate() {
+            let single = self.sides[1 - at].batches.last().is_some_and(|batch| batch.done.len() == 1 && !batch.stream);
+            let side = &mut self.sides[at];
+            let left = side.got.pop().filter(|storing| single && !storing.ended).and_then(|storing| storing.current);
+            if let Some((_, part)) = left {
+                side.part = Some(part);
+            }
+            side.session = fresh.session;
+            side.out.clear();
+        }
+        for side in &mut self.sides {
+            side.batches.clear();
+            side.got.clear();
         }
     }
 
