@@ -17,7 +17,6 @@ use tete::protocol::invite::{Invite, LONGEST, MARK};
 use tete::protocol::session::Settings;
 use tete::room::doctor::{Case, doctor};
 use tete::room::files::FileOptions;
-use tete::room::{self, Confirm, Errand, Hosting, Options, Target};
 use tete::room::{self, Confirm, Errand, Hosting, Options, Target, reason};
 use tete::store::folder::Folder;
 use tete::transport::tor::{Source, onion_key};
