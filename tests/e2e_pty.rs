@@ -391,6 +391,9 @@ fn commands_stay_on_this_side() {
         confirm(&host, &guest);
         host.answer(CHAT, "/help");
         host.shows("/quit leave (Ctrl-D, Ctrl-C)");
+        for command in ["/send", "/get", "/decline", "/cancel"] {
+            host.shows(command);
+        }
         host.answer(CHAT, "/code");
         host.shows(&format!("yours {}, theirs {}", halves[0], halves[1]));
         (host, guest)

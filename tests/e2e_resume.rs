@@ -124,6 +124,7 @@ fn a_joiner_whose_host_was_killed_is_told_so() {
     relay.cut();
     person.shows("somebody else answers there. If their program has ended, the room is gone: /quit");
     person.answer(CHAT, "never read");
+    person.shows("waiting for the line");
     person.press("\x03");
     person.press("\x03");
     assert_eq!(person.exit(), 6, "{}", person.words());

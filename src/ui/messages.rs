@@ -869,7 +869,7 @@ impl Status {
             Self::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
             Self::NotUtf8 => "input line not sent: not UTF-8".into(),
             Self::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
-            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+            Self::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /send   offer files and folders: /send PATH...\n  /get    take what your partner offers\n  /decline  do not take it\n  /cancel end what is under way\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
             Self::CodeAgain { own, partner, trust: Trust::Invite } => format!(
                 "yours {own}, theirs {partner}\n\
                  Read yours to your partner by phone and let them read theirs; then type `/code same` or `/code different`."
@@ -1007,7 +1007,7 @@ impl Status {
             Self::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
             Self::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
             Self::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
-            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+            Self::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /send   发送文件和文件夹：/send 路径...\n  /get    收下对方给的\n  /decline  不收\n  /cancel 停下正在传的\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
             Self::CodeAgain { own, partner, trust: Trust::Invite } => format!(
                 "你的 {own}，对方 {partner}\n\
                  打电话把你的念给对方，让对方念 ta 的；然后输入 `/code 一样` 或 `/code 不一样`。"
