@@ -99,6 +99,26 @@ fn a_file_arrives_whole_beside_one_of_its_name_and_cannot_be_executed() {
 }
 
 #[test]
+fn a_name_that_is_not_stored_as_it_is_is_shown_beside_the_one_that_is() {
+    let scratch = Scratch::new();
+    let mut room = room(&[]);
+    for (name, stored, called) in [
+        (".bashrc", "_bashrc", json!(".bashrc")),
+        ("evil\u{202e}gnp.exe", "evil_gnp.exe", json!("evil‹U+202E›gnp.exe")),
+        ("plain", "plain", json!(null)),
+    ] {
+        fs::write(scratch.path().join(name), "x").unwrap();
+        room.send(&scratch.path().join(name));
+        let offered = until(&mut room.taker, "offered");
+        assert_eq!((&offered["name"], &offered["called"]), (&json!(stored), &called));
+        tell(&room.taker, json!({"command": "get"}));
+        until(&mut room.taker, "stored");
+        until(&mut room.giver, "sent");
+    }
+    room.leave();
+}
+
+#[test]
 fn a_folder_arrives_without_what_leads_out_of_it() {
     let from = Scratch::new();
     let root = from.path().join("photos");

@@ -734,6 +734,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     files.status(Status::File(FileStatus::Offered {
         offer: 0,
         name: name(),
+        called: None,
         files: 212,
         bytes: Some(1_400_000_000),
         folder,
@@ -840,7 +841,7 @@ fn files_are_sent_taken_and_declined_by_commands_and_keys() {
     let (name, folder) = (Printable::line("x"), Printable::line("/tmp"));
     for offer in [3, 4] {
         let (name, folder) = (name.clone(), folder.clone());
-        sitting.status(Status::File(FileStatus::Offered { offer, name, files: 1, bytes: None, folder }));
+        sitting.status(Status::File(FileStatus::Offered { offer, name, called: None, files: 1, bytes: None, folder }));
         sitting.press(KeyCode::F(2));
         sitting.press(KeyCode::F(3));
         sitting.types("/get");

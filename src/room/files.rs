@@ -690,7 +690,8 @@ impl Files {
         }
         if self.receiving.as_ref().is_some_and(|incoming| incoming.writer.is_none()) {
             let folder = Printable::line(&place.to_string_lossy());
-            self.told.push_back(FileStatus::Offered { offer: number, name: stored, files, bytes, folder });
+            let called = (name != stored).then_some(name);
+            self.told.push_back(FileStatus::Offered { offer: number, name: stored, called, files, bytes, folder });
         }
     }
 

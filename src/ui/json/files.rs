@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
+use crate::ui::printable::Printable;
 
 /// How far a transfer is.
 pub fn progress(progress: Progress) -> Value {
@@ -41,10 +42,11 @@ pub fn event(status: &FileStatus) -> Value {
         FileStatus::NotSent { path, why } => {
             json!({"event": "not_sent", "path": path.as_str(), "why": name(why), "error": why.english()})
         }
-        FileStatus::Offered { offer, name, files, bytes, folder } => json!({
+        FileStatus::Offered { offer, name, called, files, bytes, folder } => json!({
             "event": "offered",
             "offer": offer,
             "name": name.as_str(),
+            "called": called.as_ref().map(Printable::as_str),
             "files": files,
             "bytes": bytes,
             "folder": folder.as_str(),

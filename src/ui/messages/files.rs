@@ -24,8 +24,15 @@ pub enum FileStatus {
     Sent { name: Printable, files: u32, bytes: u64, took: Duration, failed: u32 },
     /// One of ours could not be sent, or the partner did not store it.
     NotSent { path: Printable, why: FileFault },
-    /// The partner offers files, to be stored in a folder.
-    Offered { offer: u32, name: Printable, files: u32, bytes: Option<u64>, folder: Printable },
+    /// The partner offers files, to be stored in a folder; what they call them, if it is not by that name.
+    Offered {
+        offer: u32,
+        name: Printable,
+        called: Option<Printable>,
+        files: u32,
+        bytes: Option<u64>,
+        folder: Printable,
+    },
     /// The partner offers files, and nobody can answer here.
     OfferRefused { name: Printable, why: FileFault },
     /// There is nothing to be taken or declined.
@@ -187,8 +194,9 @@ impl FileStatus {
                 format!("{name}: {} of {files} files were stored, {failed} were not.", files - failed)
             }
             Self::NotSent { path, why } => format!("Not sent: {path}: {}.", why.english()),
-            Self::Offered { name, files, bytes, folder, .. } => format!(
-                "Your partner offers {name}{}. /get{} stores it in {folder}, /decline{} does not.",
+            Self::Offered { name, called, files, bytes, folder, .. } => format!(
+                "Your partner offers {name}{}{}. /get{} stores it in {folder}, /decline{} does not.",
+                called.as_ref().map(|called| format!(" (they call it {called})")).unwrap_or_default(),
                 amount(*files, *bytes, Lang::En),
                 if keys { " (F2)" } else { "" },
                 if keys { " (F3)" } else { "" },
@@ -251,8 +259,9 @@ impl FileStatus {
                 format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
             }
             Self::NotSent { path, why } => format!("没有发出：{path}：{}。", why.chinese()),
-            Self::Offered { name, files, bytes, folder, .. } => format!(
-                "对方想发给你 {name}{}。/get{}存到 {folder}，/decline{}不要。",
+            Self::Offered { name, called, files, bytes, folder, .. } => format!(
+                "对方想发给你 {name}{}{}。/get{}存到 {folder}，/decline{}不要。",
+                called.as_ref().map(|called| format!("（对方那边叫 {called}）")).unwrap_or_default(),
                 amount(*files, *bytes, Lang::Zh),
                 if keys { "（F2）" } else { " " },
                 if keys { "（F3）" } else { " " },
