@@ -148,6 +148,10 @@ impl Gate {
         self.only || matches!(self.source, Some(Source::Running(_)))
     }
 
+    fn is_open(&self) -> bool {
+        self.open.try_lock().is_ok_and(|open| open.is_some())
+    }
+
     /// The open gate. Where tor has ended another is started, or found.
     pub async fn open(&self) -> io::Result<Arc<Opened>> {
         let mut open = self.open.lock().await;
@@ -295,7 +299,7 @@ impl Way {
             }
             Self::Name(address) => reach(address, outside).await,
             Self::Onion(key, port) => {
-                if outside.is_open() {
+                if outside.is_open() && !outside.tor.is_open() {
                     sleep(BEFORE_TOR).await;
                 }
                 let through = outside.through(true).await?;
