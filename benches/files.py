@@ -36,6 +36,8 @@ def in_namespace(rate: str | None) -> None:
         for local in ("127.0.0.0/8", "127.0.0.1"):
             run(f"ip -n {name} route change local {local} dev lo proto kernel scope host src 127.0.0.1 table local congctl cubic")
         if rate:
+            # A packet larger than the bucket would never leave.
+            run(f"ip -n {name} link set lo mtu 1500")
             run(f"ip netns exec {name} tc qdisc add dev lo root tbf rate {rate} burst 64kb latency 50ms")
         again = [sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--here"]
         sys.exit(subprocess.run(["ip", "netns", "exec", name, *again]).returncode)

@@ -380,9 +380,9 @@ impl World {
                 while !self.sides[at].out.is_empty() {
                     self.deliver(at);
                 }
+                self.notice_ends();
                 self.store(1 - at);
             }
-            self.notice_ends();
         }
         panic!("it has no end");
     }
