@@ -174,6 +174,17 @@ def a_pulled_cable_is_noticed_and_healed() -> str:
     return f"{seconds[0]:.1f} s and {seconds[1]:.1f} s; back after {max(back):.1f} s"
 
 
+def taking_files(folder: str) -> tuple[Tete, Tete]:
+    """Two in a room, and the host takes whatever comes."""
+    host = Tete(A, "--json", "--port", "0", "--save-to", folder, "--auto-accept")
+    joiner = Tete(B, "--json", V4, host.event("listening")["address"].rsplit(":", 1)[1])
+    halves = [side.event("code")["own"] for side in (host, joiner)]
+    host.tell(command="half", half=halves[1])
+    joiner.tell(command="half", half=halves[0])
+    joiner.event("room_open")
+    return host, joiner
+
+
 def a_full_disk_holds_the_file_back_and_not_the_chat() -> str:
     """Over a line of 40 Mbit/s, onto a file system of 16 MB that something else fills meanwhile."""
     disk = f"/tmp/tete-disk-{os.getpid()}"
@@ -182,13 +193,7 @@ def a_full_disk_holds_the_file_back_and_not_the_chat() -> str:
     sh(f"ip netns exec {B} tc qdisc add dev {link} root tbf rate 40mbit burst 32kb latency 50ms")
     try:
         sh(f"head -c 12000000 /dev/urandom > {disk}.source")
-        host = Tete(A, "--json", "--port", "0", "--save-to", disk, "--auto-accept")
-        port = host.event("listening")["address"].rsplit(":", 1)[1]
-        joiner = Tete(B, "--json", V4, port)
-        halves = [side.event("code")["own"] for side in (host, joiner)]
-        host.tell(command="half", half=halves[1])
-        joiner.tell(command="half", half=halves[0])
-        joiner.event("room_open")
+        host, joiner = taking_files(disk)
         joiner.tell(command="send", paths=[f"{disk}.source"])
         host.event("taking")
         sh(f"cat /dev/zero > {disk}/filler", check=False)
@@ -216,13 +221,7 @@ def a_disk_without_room_for_a_name_holds_the_file_back() -> str:
     sh(f"mkdir {disk} && mount -t tmpfs -o nr_inodes=3 tmpfs {disk} && mkdir {disk}.folder")
     try:
         sh(f"touch {disk}/one {disk}/two && echo content > {disk}.folder/file")
-        host = Tete(A, "--json", "--port", "0", "--save-to", disk, "--auto-accept")
-        port = host.event("listening")["address"].rsplit(":", 1)[1]
-        joiner = Tete(B, "--json", V4, port)
-        halves = [side.event("code")["own"] for side in (host, joiner)]
-        host.tell(command="half", half=halves[1])
-        joiner.tell(command="half", half=halves[0])
-        joiner.event("room_open")
+        host, joiner = taking_files(disk)
         joiner.tell(command="send", paths=[f"{disk}.folder"])
         host.event("disk_full")
         # One for the folder, one for the file in it.
