@@ -73,6 +73,8 @@ fn a_stream_goes_from_a_pipe_into_a_pipe() {
     host.shows(&format!("tete send FILE --to 127.0.0.1:{port}"));
     let guest = shell(&format!("cat source | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
     confirm(&host, &guest);
+    guest.shows("✓ stream, 5.0 MB sent and stored");
+    host.shows("✓ stream, 5.0 MB stored");
     for side in [&host, &guest] {
         side.shows("exit 0");
     }

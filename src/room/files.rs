@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::protocol::frame::Hash;
 use crate::protocol::session::Session;
-use crate::protocol::transfer::{Content, ENTRIES, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
+use crate::protocol::transfer::{Content, ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::output::Output;
@@ -88,6 +88,8 @@ struct Outgoing {
     taken: bool,
     /// The entry that could not be read whole, and was told of.
     broken: Option<u32>,
+    /// How far a stream was read.
+    read_to: u64,
     failed: u32,
     meter: Meter,
 }
@@ -510,6 +512,9 @@ impl Files {
         };
         match read {
             Read::Item(item) => {
+                if let Item::Data { offset, bytes, .. } = &item {
+                    out.read_to = offset + bytes.0.len() as u64;
+                }
                 if let Some(sending) = session.sending() {
                     sending.feed(item);
                 }
@@ -607,7 +612,7 @@ impl Files {
                 let entry = out.source.entries.get(index as usize);
                 let size = entry.map_or(0, |entry| entry.state.size);
                 if ok {
-                    out.meter.done(if size == UNKNOWN { out.meter.current } else { size });
+                    out.meter.done(if size == UNKNOWN { out.read_to } else { size });
                 } else {
                     out.meter.done(0);
                     out.failed += 1;
@@ -746,7 +751,8 @@ impl Files {
             let (mut reader, read) = Reader::start(Arc::clone(&source));
             reader.set_run(losses);
             let meter = Meter::new(files, bytes);
-            self.sending = Some(Outgoing { source, name, reader, read, taken: false, broken: None, failed: 0, meter });
+            let (taken, broken, read_to, failed) = (false, None, 0, 0);
+            self.sending = Some(Outgoing { source, name, reader, read, taken, broken, read_to, failed, meter });
         }
     }
 }
