@@ -100,7 +100,7 @@ fn an_invite_can_come_through_standard_input_with_what_is_to_be_said_after_it() 
 
 #[test]
 fn nobody_is_answered_who_has_no_invite() {
-    let (host, line) = inviting(&[]);
+    let (mut host, line) = inviting(&[]);
     let Some(Hint::Ipv4(_, port)) = Invite::read(&line).ok().and_then(|invite| invite.hints.first().cloned()) else {
         panic!("{line}")
     };
@@ -117,6 +117,7 @@ fn nobody_is_answered_who_has_no_invite() {
         assert_eq!(answer, b"", "{preface:?}");
     }
     let (guest, _folder) = guest_by(&line, &[]);
+    host.until("room open");
     part(guest, host);
 }
 
@@ -264,10 +265,11 @@ fn what_is_no_relay_leads_nowhere_and_is_waited_for_no_longer_than_it_takes_to_s
         [&b"impatient\n"[..], b"bad handshake\n", b"HTTP/1.1 400 Bad Request\r\n", b"", b"okay, then\n", b"ok"]
     {
         let at = format!("127.0.0.1:{}", says(answer));
-        let (host, line) = inviting(&["--relay", &at]);
+        let (mut host, line) = inviting(&["--relay", &at]);
         let (mut guest, _folder) = guest_by(&line, &[]);
         // The other way is there.
         guest.until("room open");
+        host.until("room open");
         part(guest, host);
     }
 }
@@ -411,6 +413,7 @@ fn without_tor_it_is_said_so_at_once() {
     host.until("no way into the Tor network");
     let line = host.until("invite: ");
     let (guest, _folder) = guest_by(&line, &[]);
+    host.until("room open");
     part(guest, host);
     let mut onion = Invite::read(&line).unwrap_or_else(|_| panic!("{line}"));
     onion.hints = vec![Hint::Onion([7; 32], 51_423)];
