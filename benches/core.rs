@@ -1,10 +1,11 @@
 //! The protocol core alone: `cargo bench --bench core`.
 
-#[path = "../tests/common/mod.rs"]
-mod common;
+#[allow(dead_code, reason = "tests/core uses the other helpers")]
+#[path = "../tests/support/sessions.rs"]
+mod sessions;
 
-use common::Pair;
 use divan::{Bencher, black_box};
+use sessions::Pair;
 use tete::protocol::session::Role;
 use tete::ui::printable::Printable;
 

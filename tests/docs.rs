@@ -25,6 +25,22 @@ fn every_test_that_security_md_names_exists() {
     }
 }
 
+/// A file that no `main.rs` names as a module would never be compiled, nor its tests run.
+#[test]
+fn every_file_of_tests_is_part_of_a_binary() {
+    let mut count = 0;
+    for folder in ["core", "e2e"] {
+        let main = read(&format!("tests/{folder}/main.rs"));
+        for entry in fs::read_dir(format!("{}/tests/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let module = name.strip_suffix(".rs").unwrap();
+            assert!(module == "main" || main.contains(&format!("\nmod {module};")), "tests/{folder}/{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
 #[test]
 fn the_exit_codes_of_both_readmes_are_those_of_the_program() {
     let source = read("src/ui/messages.rs");

@@ -1,7 +1,10 @@
 //! The real program with cover traffic, watched on the wire. Alone in its file, so that no other
 //! test shares the processor with it.
+#![allow(dead_code, reason = "tests/e2e uses the other helpers")]
 
+#[path = "support/process.rs"]
 mod process;
+#[path = "support/relay.rs"]
 mod relay;
 
 use std::time::Duration;

@@ -5,7 +5,9 @@
 //! copies for a debugger: `cargo test --release --test residue`.
 #![cfg(target_os = "linux")]
 
-mod common;
+#[allow(dead_code, reason = "tests/core uses the other helpers")]
+#[path = "support/sessions.rs"]
+mod sessions;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -193,7 +195,7 @@ fn note_traffic_keys(notes: &Notes, [first, second]: &[Record; 2]) {
     let hash = HandshakeHash(noise.get_handshake_hash().try_into().unwrap());
     let (i2r, r2i) = noise.dangerously_get_raw_split();
     let (i2r, r2i) = (Zeroizing::new(i2r), Zeroizing::new(r2i));
-    let split = SplitKeys { i2r: common::secret(i2r.as_slice()), r2i: common::secret(r2i.as_slice()) };
+    let split = SplitKeys { i2r: sessions::secret(i2r.as_slice()), r2i: sessions::secret(r2i.as_slice()) };
     let epoch = Epoch::new(0, &hash, &split, &KemSecret(notes.recall("ss")));
     notes.note("the resume secret", epoch.resume_psk().unwrap().expose());
     notes.note("the chain of epoch 0", epoch.chain().unwrap().expose());

@@ -1,0 +1,390 @@
+//! What a malicious partner, or another program of this machine, can do to the folder that files are stored in.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::scratch::Scratch;
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
+use tete::protocol::transfer::{BROKEN, Content};
+use tete::store::folder::Folder;
+use tete::store::path::SafePath;
+use tete::store::source::Source;
+use tete::store::writer::{Job, Refused, Report, Target, Writer};
+use tete::ui::printable::plain_name;
+use tokio::sync::mpsc;
+
+/// A batch that is stored, and the folder it goes to.
+struct Storing {
+    scratch: Scratch,
+    writer: Writer,
+    reports: mpsc::Receiver<Report>,
+    next: u32,
+}
+
+impl Storing {
+    fn new(name: &str, single: bool) -> Self {
+        Self::into(Scratch::new(), name, single)
+    }
+
+    fn into(scratch: Scratch, name: &str, single: bool) -> Self {
+        let folder = Folder::open(scratch.path()).unwrap();
+        let name = SafePath::new(name, plain_name).unwrap();
+        let target = Target::Folder { folder, name, single, continues: single, executable: true, plain: plain_name };
+        let (writer, reports) = Writer::start(target);
+        Self { scratch, writer, reports, next: 0 }
+    }
+
+    /// What becomes of an entry whose hash is right.
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<String, Refused> {
+        self.store_as(path, content, *blake3::hash(content).as_bytes(), content.len() as u64)
+    }
+
+    fn store_as(&mut self, path: &str, content: &[u8], hash: [u8; 32], size: u64) -> Result<String, Refused> {
+        let index = self.next;
+        self.next += 1;
+        self.writer.give(Job::Begin { index, executable: false, path: path.to_owned() });
+        if !content.is_empty() {
+            self.writer.give(Job::Data(vec![(0, Content(content.to_vec()))]));
+        }
+        self.writer.give(Job::End { hash, size });
+        loop {
+            if let Report::Done(done, outcome) = self.reports.blocking_recv().unwrap() {
+                assert_eq!(done, index);
+                return outcome.map(|stored| stored.name);
+            }
+        }
+    }
+
+    /// Every file below the folder, by its path.
+    fn files(&self) -> Vec<String> {
+        fn search(folder: &Path, root: &Path, out: &mut Vec<String>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if fs::symlink_metadata(&path).unwrap().is_dir() {
+                    search(&path, root, out);
+                } else {
+                    out.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        let mut out = Vec::new();
+        search(self.scratch.path(), self.scratch.path(), &mut out);
+        out.sort();
+        out
+    }
+}
+
+#[test]
+fn no_path_leaves_the_folder_that_was_offered() {
+    let mut storing = Storing::new("photos", false);
+    let long = format!("photos/{}", "x".repeat(251));
+    let deep = format!("photos/{}x", "d/".repeat(40));
+    for bad in [
+        "",
+        ".",
+        "..",
+        "/etc/x",
+        "../x",
+        "photos/../../x",
+        "photos//x",
+        "photos/..\\x",
+        "photos/\0",
+        "photos/CON",
+        "photos/com1.txt",
+        "photos/LPT9 ",
+        "photos/COM¹",
+        &long,
+        &deep,
+    ] {
+        assert!(matches!(storing.store(bad, b"x"), Err(Refused::Path(..))), "{bad:?}");
+    }
+    for other in ["photos", "x", "photo/x", "Photos/x", "photos2/x", "/photos/x", "~/x", "C:/x"] {
+        let refused = storing.store(other, b"x");
+        assert!(matches!(refused, Err(Refused::OtherName(_) | Refused::Path(..))), "{other:?}");
+    }
+    assert_eq!(storing.files(), Vec::<String>::new());
+    for (path, stored) in [
+        ("photos/.bashrc", "photos/_bashrc"),
+        ("photos/.ssh/authorized_keys", "photos/_ssh/authorized_keys"),
+        ("photos/-rf", "photos/_rf"),
+        ("photos/evil\u{202e}gnp.exe", "photos/evil_gnp.exe"),
+        ("photos/a\u{1b}[2J\nb", "photos/a_[2J_b"),
+        ("photos/~", "photos/_"),
+        ("photos/a\u{200b}", "photos/a_"),
+    ] {
+        assert_eq!(storing.store(path, b"x").unwrap(), stored);
+    }
+    assert_eq!(storing.files().len(), 7);
+}
+
+#[test]
+fn a_single_file_is_the_one_that_was_offered() {
+    let mut storing = Storing::new("a.txt", true);
+    for other in ["b.txt", "x/a.txt", "a.txt2/b"] {
+        assert!(matches!(storing.store(other, b"x"), Err(Refused::OtherName(_))), "{other}");
+    }
+    assert_eq!(storing.store("a.txt", b"x").unwrap(), "a.txt");
+    assert_eq!(storing.files(), ["a.txt"]);
+    // A folder with one file is offered the same way.
+    assert_eq!(Storing::new("d", true).store("d/e/f", b"x").unwrap(), "d/e/f");
+}
+
+#[test]
+fn names_that_some_file_system_takes_for_the_same_become_different() {
+    let mut storing = Storing::new("d", false);
+    let names = ["A.txt", "a.txt", "café", "cafe\u{301}", "x.part", "x", "a:b", "a?b", "ß", "SS"];
+    for name in names {
+        storing.store(&format!("d/{name}"), name.as_bytes()).unwrap();
+        storing.store(&format!("d/Sub{}/{name}", name.len() % 2), name.as_bytes()).unwrap();
+    }
+    let files = storing.files();
+    assert_eq!(files.len(), 2 * names.len(), "{files:?}");
+    let mut folders = Storing::new("d", false);
+    for name in ["Foo", "foo", "FOO"] {
+        folders.store(&format!("d/{name}/x"), name.as_bytes()).unwrap();
+        folders.store(&format!("d/{name}/y"), name.as_bytes()).unwrap();
+    }
+    assert_eq!(folders.files(), ["d/FOO (3)/x", "d/FOO (3)/y", "d/Foo/x", "d/Foo/y", "d/foo (2)/x", "d/foo (2)/y"]);
+}
+
+#[test]
+fn what_waits_at_the_place_is_neither_opened_nor_replaced() {
+    for plant in 0..5 {
+        for name in ["x", "x.part"] {
+            let mut storing = Storing::new("x", true);
+            let outside = Scratch::new();
+            fs::write(outside.path().join("secret"), "secret").unwrap();
+            let place = storing.scratch.path().join(name);
+            match plant {
+                0 => fs::write(&place, "mine").unwrap(),
+                1 => fs::create_dir(&place).unwrap(),
+                2 => symlink(outside.path().join("secret"), &place).unwrap(),
+                3 => symlink("/nowhere/at/all", &place).unwrap(),
+                _ => mknodat(CWD, &place, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+            }
+            let before = fs::symlink_metadata(&place).unwrap();
+            let stored = storing.store("x", b"theirs").unwrap();
+            assert_eq!(fs::read(storing.scratch.path().join(&stored)).unwrap(), b"theirs");
+            let after = fs::symlink_metadata(&place).unwrap();
+            assert_eq!((before.ino(), before.len(), before.mode()), (after.ino(), after.len(), after.mode()));
+            assert_eq!(stored, if name == "x" { "x (2)" } else { "x" });
+            assert_eq!(fs::read(outside.path().join("secret")).unwrap(), b"secret");
+        }
+    }
+}
+
+#[test]
+fn without_the_right_hash_there_is_no_file() {
+    for (content, hash, size) in [
+        (&b"abc"[..], [7; 32], 3),
+        (b"abc", *blake3::hash(b"abc").as_bytes(), 4),
+        (b"", [7; 32], 0),
+        (b"abc", BROKEN, 3),
+    ] {
+        let mut storing = Storing::new("x", true);
+        let refused = storing.store_as("x", content, hash, size);
+        assert!(matches!(refused, Err(Refused::Hash(_) | Refused::Broken(_))), "{content:?}");
+        assert_eq!(storing.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_was_there_of_a_file_is_as_it_was_when_what_comes_is_refused() {
+    let before = b"what was there";
+    let longer = [&before[..], b" and more"].concat();
+    let right = *blake3::hash(&longer).as_bytes();
+    for (data, hash, size) in [
+        (vec![(14, &b" and more"[..])], [7; 32], 23),
+        (vec![(14, b" and more")], BROKEN, 23),
+        (vec![(14, b" and more")], right, 24),
+        (vec![], BROKEN, 14),
+        (vec![], BROKEN, 0),
+        // It starts anew after it went on for a while, as after a break.
+        (vec![(14, b" and more"), (0, b"another")], [7; 32], 7),
+    ] {
+        let scratch = Scratch::new();
+        let part = scratch.path().join("x.part");
+        fs::write(&part, before).unwrap();
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        let mut storing = Storing::into(scratch, "x", true);
+        storing.writer.give(Job::Look);
+        let Some(Report::Have { index: Some(0), offset: 14, .. }) = storing.reports.blocking_recv() else { panic!() };
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        for (offset, bytes) in data {
+            storing.writer.give(Job::Data(vec![(offset, Content(bytes.to_vec()))]));
+            // It is on the disk before the next.
+            storing.writer.give(Job::Lost);
+        }
+        storing.writer.give(Job::End { hash, size });
+        while !matches!(storing.reports.blocking_recv().unwrap(), Report::Done(0, Err(_))) {}
+        assert_eq!(storing.files(), ["x.part"]);
+        assert_eq!(fs::read(part).unwrap(), before);
+    }
+}
+
+#[test]
+fn only_a_file_that_can_be_gone_on_from_needs_less_space() {
+    let scratch = Scratch::new();
+    let folder = Folder::open(scratch.path()).unwrap();
+    let part = scratch.path().join("x.part");
+    assert_eq!(folder.size_of_part("x.part"), 0);
+    fs::write(&part, vec![1; 100_000]).unwrap();
+    for (mode, size) in [(0o644, 0), (0o600, 100_000)] {
+        fs::set_permissions(&part, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(folder.size_of_part("x.part"), size);
+    }
+    symlink(&part, scratch.path().join("link")).unwrap();
+    assert_eq!(folder.size_of_part("link"), 0);
+}
+
+#[test]
+fn a_partial_file_is_nobody_elses_until_it_is_whole() {
+    let mut storing = Storing::new("x", true);
+    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+    storing.writer.give(Job::Lost);
+    let Some(Report::Have { index: Some(0), offset: 3, .. }) = storing.reports.blocking_recv() else { panic!() };
+    let part = fs::metadata(storing.scratch.path().join("x.part")).unwrap();
+    assert_eq!((part.permissions().mode() & 0o777, part.len()), (0o600, 3));
+    // Another program that takes a file of the same name at the same time has a partial file of its own.
+    let folder = Folder::open(storing.scratch.path()).unwrap();
+    assert!(folder.part("x.part", true).unwrap().is_none());
+    storing.writer.give(Job::End { hash: *blake3::hash(b"abc").as_bytes(), size: 3 });
+    assert!(matches!(storing.reports.blocking_recv(), Some(Report::Done(0, Ok(_)))));
+    assert_eq!(storing.files(), ["x"]);
+}
+
+#[test]
+fn of_a_batch_that_ends_early_only_a_single_file_is_kept_for_another_try() {
+    for (name, path, kept) in [("x", "x", &["x.part"][..]), ("d", "d/x", &[])] {
+        let mut storing = Storing::new(name, name == "x");
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: path.into() });
+        storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+        storing.writer.give(Job::Lost);
+        storing.reports.blocking_recv();
+        let Storing { scratch, writer, mut reports, .. } = storing;
+        drop(writer);
+        assert!(reports.blocking_recv().is_none());
+        let left = Storing::into(scratch, "other", true).files();
+        assert_eq!(left, kept);
+    }
+}
+
+#[test]
+fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
+    let mut storing = Storing::new("d", false);
+    let outside = Scratch::new();
+    storing.store("d/sub/first", b"x").unwrap();
+    let (folder, link) = (storing.scratch.path().join("d/sub"), storing.scratch.path().join("link"));
+    symlink(outside.path(), &link).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut stored = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for place in 0..1_000 {
+            // Away and back, so that the folder is opened anew each time.
+            let _ = storing.store(&format!("d/other/{place}"), b"x");
+            stored += usize::from(storing.store(&format!("d/sub/{place}"), b"x").is_ok());
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert!(stored > 0);
+}
+
+/// A stream that takes so many bytes at a time, between which it is full.
+struct Narrow {
+    steps: VecDeque<usize>,
+    out: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Narrow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.steps.pop_front() {
+            None | Some(0) => Err(io::ErrorKind::StorageFull.into()),
+            Some(most) => {
+                let count = most.min(bytes.len());
+                self.out.lock().unwrap().extend_from_slice(&bytes[..count]);
+                Ok(count)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_written_twice_to_a_stream_that_was_full() {
+    for (steps, whole) in [(&[3, 0, 4, 100][..], true), (&[3, 1], false)] {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let narrow = Narrow { steps: steps.iter().copied().collect(), out: Arc::clone(&out) };
+        let (writer, mut reports) = Writer::start(Target::Out(Box::new(narrow)));
+        let content = b"a stream of bytes";
+        writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        writer.give(Job::Data(vec![(0, Content(content.to_vec()))]));
+        writer.give(Job::End { hash: *blake3::hash(content).as_bytes(), size: content.len() as u64 });
+        assert!(matches!(reports.blocking_recv(), Some(Report::Full)));
+        if whole {
+            assert!(matches!(reports.blocking_recv(), Some(Report::GoesOn)));
+            assert!(matches!(reports.blocking_recv(), Some(Report::Done(0, Ok(_)))));
+        }
+        drop(writer);
+        while reports.blocking_recv().is_some() {}
+        let expected = if whole { &content[..] } else { &content[..4] };
+        assert_eq!(*out.lock().unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_a_folder_is_not_sent_in_its_stead() {
+    let scratch = Scratch::new();
+    let [folder, away, other] = ["folder", "away", "other"].map(|name| scratch.path().join(name));
+    for (folder, content) in [(&folder, "seen"), (&other, "never seen")] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("file"), content).unwrap();
+    }
+    let read = |source: &Source| -> io::Result<String> {
+        let mut content = String::new();
+        source.root.as_ref().unwrap().open(&source.entries[0])?.read_to_string(&mut content)?;
+        Ok(content)
+    };
+    for path in [folder.clone(), folder.join("file")] {
+        let source = Source::find(&path).unwrap();
+        fs::rename(&folder, &away).unwrap();
+        fs::rename(&other, &folder).unwrap();
+        assert_eq!(read(&source).unwrap(), "seen");
+        fs::remove_file(away.join("file")).unwrap();
+        symlink(folder.join("file"), away.join("file")).unwrap();
+        assert!(read(&source).is_err());
+        fs::remove_file(away.join("file")).unwrap();
+        fs::write(away.join("file"), "seen").unwrap();
+        fs::rename(&folder, &other).unwrap();
+        fs::rename(&away, &folder).unwrap();
+    }
+}
+
+#[test]
+fn no_folder_is_left_in_which_nothing_was_stored() {
+    let mut storing = Storing::new("d", false);
+    storing.store("d/kept/file", b"x").unwrap();
+    for path in ["d/a/b/c/file", "d/a/b/file", "d/kept/empty/file", "d/e/file"] {
+        storing.store_as(path, b"x", [7; 32], 1).unwrap_err();
+    }
+    storing.store("d/e/file", b"x").unwrap();
+    let Storing { scratch, writer, mut reports, .. } = storing;
+    drop(writer);
+    assert!(reports.blocking_recv().is_none());
+    let folders = ["d", "d/kept", "d/e"].map(|name| fs::read_dir(scratch.path().join(name)).unwrap().count());
+    assert_eq!(folders, [2, 1, 1]);
+}

@@ -1,0 +1,382 @@
+//! What the program says to wrong input and to servers that are not tete, and how it ends.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::ffi::OsStringExt;
+use std::process::Command;
+
+use crate::process::*;
+use rustix::process::Signal;
+
+/// What no message may hold: insides of the program or of the system.
+const INSIDES: [&str; 9] =
+    ["panicked", "RUST_BACKTRACE", "internal error", "os error", "{", "}", "Some(", "Err(", "None"];
+
+/// What may come before an error: what was tried.
+const TRIED: [&str; 6] =
+    ["looking up ", "trying ", "no connection to ", "connected to ", "listening: ", "somebody is here"];
+
+/// Runs it to its end, which is an error: the fact with the usual start, and one line of advice.
+#[track_caller]
+fn fails(command: Command, code: i32, fact: &str) -> End {
+    let end = Process::start(command).finish();
+    let what = format!("exit code {}, said: {}", end.code, end.err);
+    assert_eq!((end.code, end.out.as_str()), (code, ""), "{what}");
+    assert!(!INSIDES.iter().any(|word| end.err.contains(word)), "{what}");
+    assert!(end.err.ends_with('\n') && !end.err.chars().any(|c| c.is_control() && c != '\n'), "{what}");
+    let lines: Vec<_> = end.err.lines().collect();
+    let (tried, last) = lines.split_at(lines.len() - 2.min(lines.len()));
+    assert!(tried.iter().all(|line| TRIED.iter().any(|start| line.starts_with(start))), "{what}");
+    let [said, advice] = last else { panic!("{what}") };
+    let said = said.strip_prefix("tete: ").or(said.strip_prefix("tete：")).unwrap_or_else(|| panic!("{what}"));
+    assert!(said.contains(fact), "{what}");
+    assert!(!advice.is_empty() && advice.ends_with(['.', '。', '？', '?']), "{what}");
+    end
+}
+
+/// A port on 127.0.0.1 where nobody listens.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server that does this with its first visitor.
+fn server(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        serve(stream);
+    });
+    port
+}
+
+/// A server that answers record 1 with these bytes and ends.
+fn answers(answer: Vec<u8>) -> u16 {
+    server(move |mut stream| {
+        stream.read_exact(&mut [0; 1280]).unwrap();
+        stream.write_all(&answer).unwrap();
+    })
+}
+
+fn refusal(reason: u8, min: u8, max: u8) -> Vec<u8> {
+    let mut record = vec![0; 1280];
+    record[..10].copy_from_slice(&[0x04, 0xfe, b'T', b'E', b'T', b'E', 0xff, reason, min, max]);
+    record
+}
+
+fn join(port: u16) -> Command {
+    tete(["join", "127.0.0.1", &port.to_string()])
+}
+
+#[test]
+fn what_is_no_address_is_refused_before_anything_is_tried() {
+    let host = "this is neither a host name nor an IP address";
+    let port = "this is not a port";
+    let long = "a".repeat(10_000);
+    for (args, fact) in [
+        (vec!["[::1"], host),
+        (vec!["::1:51423"], host),
+        (vec!["1.2.3"], host),
+        (vec!["1.2.3.4.5"], host),
+        (vec![""], host),
+        (vec![" "], host),
+        (vec!["a\u{1}b"], host),
+        (vec!["\x1b]0;title\x07host"], host),
+        (vec!["\x1b[2Jhost", "80"], host),
+        (vec!["join", "host\u{202e}"], "letters that DNS does not know"),
+        (vec![long.as_str()], host),
+        (vec!["join", "1.2.3.4:99999"], port),
+        (vec!["1.2.3.4:0"], port),
+        (vec!["1.2.3.4:"], port),
+        (vec!["1.2.3.4", "0"], port),
+        (vec!["1.2.3.4", "65536"], port),
+        (vec!["1.2.3.4", "http"], port),
+        (vec!["join", "1.2.3.4", "\x1b[2J"], port),
+        (vec!["join", "1.2.3.4", long.as_str()], port),
+        (vec!["1.2.3.4:5", "6"], "two ports"),
+        (vec!["münchen.example"], "letters that DNS does not know"),
+        (vec!["expyuzz4wqqyqhjn.onion"], "this is not an onion address"),
+        (vec!["join", "x.ONION.", "1"], "this is not an onion address"),
+        (vec!["join"], "no address was given"),
+    ] {
+        let end = fails(tete(&args), 2, fact);
+        assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
+        assert!(end.err.len() < 400, "{args:?}: {}", end.err);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_refused_in_one_line() {
+    for args in [
+        vec!["--port", "65536"],
+        vec!["--port", "-1"],
+        vec!["--port", "x"],
+        vec!["--port"],
+        vec!["--port", "1", "example.org"],
+        vec!["--bind", "localhost"],
+        vec!["--bind", "1.2.3.4:5"],
+        vec!["--bind", ""],
+        vec!["--bind", "::1", "example.org"],
+        vec!["--confirm", "yes"],
+        vec!["--confirm-minutes", "0"],
+        vec!["--confirm-minutes", "31"],
+        vec!["--lang", "xx"],
+        vec!["--no-such-option"],
+        vec!["--\x1b]0;title\x07"],
+        vec!["--port", "\x1b[2J\r\n"],
+        vec!["join", "a", "1", "b"],
+        vec!["a", "1", "b"],
+        vec!["join", "--port", "1", "a"],
+    ] {
+        let end = fails(tete(&args), 2, "the command line is not right: ");
+        assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
+    }
+    let broken = OsString::from_vec(b"exa\xffmple.org".to_vec());
+    fails(tete([broken.as_os_str()]), 2, "the command line is not right: ");
+    fails(tete([OsStr::new("--lang"), broken.as_os_str()]), 2, "the command line is not right: ");
+}
+
+#[test]
+fn a_wrong_command_line_after_the_word_host_is_refused_in_one_line() {
+    for args in
+        [["host", "--port", "65536"], ["host", "--bind", "x"], ["host", "example.org", "1"], ["host", "--confirm", "x"]]
+    {
+        let end = fails(tete(args), 2, "the command line is not right: ");
+        assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
+    }
+}
+
+#[test]
+fn the_word_host_and_no_word_do_the_same() {
+    for args in [vec!["host", "--port", "0", "--bind", "127.0.0.1"], vec!["--bind", "127.0.0.1", "--port=0"]] {
+        let (host, _) = listening(tete(&args));
+        host.signal(Signal::TERM);
+        let end = host.finish();
+        assert_eq!(end.code, 3, "{}", end.err);
+        assert!(end.err.ends_with("tete: ended before anybody came\nNothing was kept.\n"), "{}", end.err);
+    }
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_not_found() {
+    let end = fails(tete(["join", "no-such-host.invalid"]), 3, "cannot find no-such-host.invalid: ");
+    assert_eq!(end.err.lines().count(), 3, "{}", end.err);
+}
+
+#[test]
+fn a_port_where_nobody_listens_gives_no_connection() {
+    let port = free_port();
+    let end = fails(join(port), 3, &format!("no connection to 127.0.0.1:{port}"));
+    let tried = format!("trying 127.0.0.1:{port}\nno connection to 127.0.0.1:{port}: Connection refused\n");
+    assert!(end.err.starts_with(&tried), "{}", end.err);
+}
+
+#[test]
+fn a_port_in_use_is_told_with_advice() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let end =
+        fails(tete(["--bind", "127.0.0.1", "--port", &port]), 7, &format!("port {port} is in use on this machine"));
+    assert!(end.err.contains("Choose another port: `tete --port "), "{}", end.err);
+}
+
+#[test]
+fn an_address_that_is_not_ours_cannot_be_listened_on() {
+    for address in ["192.0.2.1", "2001:db8::1"] {
+        fails(tete(["--port", "0", "--bind", address]), 7, "cannot listen on ");
+    }
+}
+
+#[test]
+fn a_web_server_is_not_tete() {
+    let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let port = answers(answer.to_vec());
+    fails(join(port), 4, &format!("what answers at 127.0.0.1:{port} is not tete"));
+}
+
+#[test]
+fn a_server_that_speaks_first_is_not_tete() {
+    for banner in ["SSH-2.0-OpenSSH_9.9\r\n", "220 mail.example ESMTP\r\n", "\x1b[2J\x07\n"] {
+        let port = server(move |mut stream| {
+            stream.write_all(banner.as_bytes()).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        fails(join(port), 4, "is not tete");
+    }
+}
+
+#[test]
+fn a_server_that_closes_is_not_tete() {
+    fails(join(server(drop)), 4, "is not tete");
+    fails(join(answers(Vec::new())), 4, "is not tete");
+    fails(join(answers(vec![0x04, 0xfe, 0x00])), 4, "is not tete");
+}
+
+#[test]
+fn a_server_that_sends_a_record_of_noise_is_not_tete() {
+    let record = [vec![0x04, 0xfe], vec![0x5a; 1278]].concat();
+    fails(join(answers(record)), 4, "is not tete");
+    // A refusal has nothing but zeros behind its first eight bytes.
+    let mut almost = refusal(2, 1, 1);
+    almost[1279] = 1;
+    fails(join(answers(almost)), 4, "is not tete");
+}
+
+#[test]
+fn an_echo_is_not_mistaken_for_a_partner() {
+    let port = server(|mut stream| {
+        let mut record = [0; 1280];
+        stream.read_exact(&mut record).unwrap();
+        stream.write_all(&record).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let end = Process::start(join(port)).finish();
+    assert!([4, 5].contains(&end.code) && !end.err.contains("code: "), "{}: {}", end.code, end.err);
+}
+
+#[test]
+fn a_refusal_is_told_with_its_reason() {
+    fails(join(answers(refusal(1, 2, 3))), 4, "they speak version 2 to 3 of the protocol");
+    fails(join(answers(refusal(2, 1, 1))), 3, "they are talking with somebody else");
+    fails(join(answers(refusal(9, 1, 1))), 4, "they refused, reason 9");
+}
+
+#[test]
+fn errors_are_chinese_by_locale_and_by_option() {
+    let located = |name: &str, value: &str, args: &[&str]| {
+        let mut command = tete(args);
+        command.env(name, value);
+        command
+    };
+    for command in [
+        located("LANG", "zh_CN.UTF-8", &["x.onion"]),
+        located("LC_ALL", "zh_TW.UTF-8", &["x.onion"]),
+        located("LC_MESSAGES", "zh_HK", &["join", "x.onion"]),
+        tete(["--lang", "zh", "x.onion"]),
+        tete(["join", "--lang=zh", "x.onion"]),
+        tete(["join", "x.onion", "--lang", "zh"]),
+    ] {
+        let end = fails(command, 2, "这不是洋葱地址");
+        assert_eq!(end.err, "tete：这不是洋葱地址\n在 .onion 前面应有 56 个字母和数字。\n");
+    }
+    let mut english = located("LANG", "zh_CN.UTF-8", &["x.onion"]);
+    english.env("LC_ALL", "en_US.UTF-8");
+    fails(english, 2, "this is not an onion address");
+    fails(located("LANG", "zh_CN.UTF-8", &["--lang", "en", "x.onion"]), 2, "this is not an onion address");
+    fails(located("LANG", "zh_CN.UTF-8", &["--port", "x"]), 2, "命令写得不对：");
+}
+
+#[track_caller]
+fn prints(command: Command) -> String {
+    let end = Process::start(command).finish();
+    assert_eq!((end.code, end.err.as_str()), (0, ""));
+    assert!(!INSIDES.iter().any(|word| end.out.contains(word)), "{}", end.out);
+    assert!(!end.out.contains('\x1b') && end.out.ends_with('\n'));
+    end.out
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    assert_eq!(prints(tete(["--version"])), format!("tete {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(prints(tete(["-V"])), prints(tete(["--version"])));
+    let help = prints(tete(["--help"]));
+    for word in ["Usage: tete", "HOST", "--port", "--bind", "--confirm", "--lang", "Exit codes: 0 left in order"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    assert!(prints(tete(["join", "--help"])).contains("Where the partner waits"));
+    assert!(prints(tete(["-h"])).contains("Usage: tete"));
+}
+
+#[test]
+fn help_of_the_word_host_is_printed() {
+    assert!(prints(tete(["host", "--help"])).contains("Port to listen on"));
+}
+
+#[test]
+fn help_is_chinese_by_locale_and_by_option() {
+    let mut located = tete(["--help"]);
+    located.env("LANG", "zh_CN.UTF-8");
+    for help in [prints(located), prints(tete(["--help", "--lang", "zh"])), prints(tete(["--lang=zh", "--help"]))] {
+        for word in ["只属于你和 ta 两个人的端到端加密聊天", "对方在哪里", "界面语言", "退出代码：0 正常离开"]
+        {
+            assert!(help.contains(word), "{word}: {help}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_of_help_that_is_gone_does_no_harm() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tete(["--help"]);
+    command.stdout(writer);
+    let end = Process::start(command).finish();
+    assert_eq!((end.code, end.err.as_str()), (0, ""));
+}
+
+#[test]
+fn no_variable_makes_it_say_more() {
+    let port = free_port();
+    let quiet = Process::start(join(port)).finish();
+    let mut command = join(port);
+    command.envs([
+        ("RUST_LOG", "trace"),
+        ("RUST_BACKTRACE", "full"),
+        ("RUST_LIB_BACKTRACE", "1"),
+        ("TOKIO_CONSOLE", "1"),
+    ]);
+    let loud = Process::start(command).finish();
+    assert_eq!((loud.code, loud.out, loud.err), (quiet.code, quiet.out, quiet.err));
+}
+
+#[test]
+fn no_environment_keeps_a_room_from_opening() {
+    let environments: [&[(&str, Option<&str>)]; 8] = [
+        &[("LANG", Some("xx"))],
+        &[("LANG", Some("xx_YY.ISO-8859-1")), ("LC_ALL", Some(""))],
+        &[("LC_ALL", Some("POSIX"))],
+        &[("TERM", None), ("HOME", None), ("PATH", None)],
+        &[("TERM", Some("dumb")), ("COLUMNS", Some("0")), ("LINES", Some("x"))],
+        &[("TERM", Some("../../etc/passwd")), ("NO_COLOR", Some("1"))],
+        &[("HOME", Some("/dev/null")), ("TMPDIR", Some("/nonexistent"))],
+        &[("TZ", Some(":/nonexistent")), ("TZDIR", Some("/nonexistent"))],
+    ];
+    for environment in environments {
+        let with = |mut command: Command| {
+            for (name, value) in environment {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            command
+        };
+        let (mut host, port) = listening(with(tete(["--port", "0", "--bind", "127.0.0.1"])));
+        let mut guest = Process::start(with(tete(["127.0.0.1", &port.to_string()])));
+        pair(&mut host, &mut guest);
+        host.say("你好");
+        assert_eq!(guest.text(), "你好", "{environment:?}");
+        part(host, guest);
+    }
+}
+
+#[test]
+fn a_time_zone_that_is_a_device_does_no_harm() {
+    for zone in [":/dev/zero", "/dev/zero", ":/dev/tty", "../../../dev/zero", ":/dev/stdin", "/"] {
+        // The limit keeps a program that reads all of /dev/zero from taking the machine along.
+        let with = |args: &[&str]| {
+            let mut command = tete_through_shell("ulimit -v 1000000", args, "");
+            command.env("TZ", zone);
+            command
+        };
+        let (mut host, port) = listening(with(&["--port", "0", "--bind", "127.0.0.1"]));
+        let mut guest = Process::start(with(&["127.0.0.1", &port.to_string()]));
+        pair(&mut host, &mut guest);
+        host.say("你好");
+        assert_eq!(guest.text(), "你好", "{zone}");
+        assert!(memory(&host, PEAK) < 64 * 1024, "{zone}: {} KiB", memory(&host, PEAK));
+        part(host, guest);
+    }
+}

@@ -1,0 +1,484 @@
+//! Files between two real programs.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use crate::process::{self, Process};
+use crate::relay::Relay;
+use crate::scratch::Scratch;
+use crate::script::{confirm, guest, host_with, tell, until};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// Two programs in a room, the first of which stores in a folder of its own.
+struct Room {
+    taker: Process,
+    giver: Process,
+    relay: Relay,
+    stored: Scratch,
+}
+
+fn room(args: &[&str]) -> Room {
+    room_in(Scratch::new(), args)
+}
+
+fn room_in(stored: Scratch, args: &[&str]) -> Room {
+    let folder = stored.path().to_str().unwrap().to_owned();
+    let (mut taker, port) = host_with(&[&["--save-to", &folder], args].concat());
+    let relay = Relay::new(port);
+    let mut giver = guest(relay.port, &[]);
+    confirm(&mut taker, &mut giver);
+    Room { taker, giver, relay, stored }
+}
+
+impl Room {
+    fn send(&self, path: &Path) {
+        tell(&self.giver, json!({"command": "send", "paths": [path.to_str().unwrap()]}));
+    }
+
+    /// Sends, takes, and returns what the two said in the end.
+    fn give(&mut self, path: &Path) -> [Value; 2] {
+        self.send(path);
+        until(&mut self.taker, "offered");
+        tell(&self.taker, json!({"command": "get"}));
+        [until(&mut self.taker, "stored"), until(&mut self.giver, "sent")]
+    }
+
+    fn names(&self) -> Vec<String> {
+        names(self.stored.path())
+    }
+
+    fn leave(mut self) {
+        tell(&self.giver, json!({"command": "quit"}));
+        assert_eq!([self.giver.exit(), self.taker.exit()], [0, 0]);
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Bytes that do not repeat.
+fn content(length: usize) -> Vec<u8> {
+    (0..length as u64).map(|place| (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_file_arrives_whole_beside_one_of_its_name_and_cannot_be_executed() {
+    let from = Scratch::new();
+    for length in [0, 1, 1_243, 1_244, 16_348, 3_000_000] {
+        let mut room = room(&[]);
+        let path = from.path().join("文件 🙂.tar.gz");
+        fs::write(&path, content(length)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(room.stored.path().join("文件 🙂.tar.GZ"), "mine").unwrap();
+        let [stored, sent] = room.give(&path);
+        assert_eq!(
+            stored,
+            json!({"event": "stored", "name": "文件 🙂.tar (2).gz", "files": 1, "bytes": length, "failed": 0})
+        );
+        assert_eq!(sent, json!({"event": "sent", "name": "文件 🙂.tar.gz", "files": 1, "bytes": length, "failed": 0}));
+        let arrived = room.stored.path().join("文件 🙂.tar (2).gz");
+        assert_eq!(fs::read(&arrived).unwrap(), content(length));
+        assert_eq!(mode(&arrived) & 0o111, 0);
+        assert_eq!(fs::read(room.stored.path().join("文件 🙂.tar.GZ")).unwrap(), b"mine");
+        assert_eq!(room.names().len(), 2);
+        room.leave();
+    }
+}
+
+#[test]
+fn a_name_that_is_not_stored_as_it_is_is_shown_beside_the_one_that_is() {
+    let scratch = Scratch::new();
+    let mut room = room(&[]);
+    for (name, stored, called) in [
+        (".bashrc", "_bashrc", json!(".bashrc")),
+        ("evil\u{202e}gnp.exe", "evil_gnp.exe", json!("evil‹U+202E›gnp.exe")),
+        ("plain", "plain", json!(null)),
+    ] {
+        fs::write(scratch.path().join(name), "x").unwrap();
+        room.send(&scratch.path().join(name));
+        let offered = until(&mut room.taker, "offered");
+        assert_eq!((&offered["name"], &offered["called"]), (&json!(stored), &called));
+        tell(&room.taker, json!({"command": "get"}));
+        until(&mut room.taker, "stored");
+        until(&mut room.giver, "sent");
+    }
+    room.leave();
+}
+
+#[test]
+fn a_folder_arrives_without_what_leads_out_of_it() {
+    let from = Scratch::new();
+    let root = from.path().join("photos");
+    fs::create_dir_all(root.join("a/b/空")).unwrap();
+    fs::create_dir_all(root.join("empty")).unwrap();
+    for place in 0..200 {
+        fs::write(root.join(format!("a/{place}")), content(place * 7)).unwrap();
+    }
+    fs::write(root.join("a/b/空/script"), content(40_000)).unwrap();
+    fs::set_permissions(root.join("a/b/空/script"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("/etc/passwd", root.join("a/link")).unwrap();
+    symlink("/", root.join("root")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let mut room = room(&["--executable"]);
+    fs::create_dir(room.stored.path().join("Photos")).unwrap();
+    room.send(&root);
+    let left_out = until(&mut room.giver, "left_out");
+    let of = |path: &str, why: &str| json!({"path": path, "why": why});
+    assert_eq!(
+        left_out["paths"],
+        json!([of("a/link", "link"), of("empty", "empty"), of("pipe", "special"), of("root", "link")])
+    );
+    until(&mut room.taker, "offered");
+    tell(&room.taker, json!({"command": "get"}));
+    assert_eq!(until(&mut room.taker, "stored")["name"], "photos (2)");
+    assert_eq!(until(&mut room.giver, "sent")["files"], 201);
+    let arrived = room.stored.path().join("photos (2)");
+    for place in 0..200 {
+        assert_eq!(fs::read(arrived.join(format!("a/{place}"))).unwrap(), content(place * 7));
+    }
+    assert_eq!(names(&arrived), ["a"]);
+    assert_eq!(fs::read(arrived.join("a/b/空/script")).unwrap(), content(40_000));
+    assert_eq!(mode(&arrived.join("a/b/空/script")) & 0o100, 0o100);
+    assert_eq!(mode(&arrived.join("a/0")) & 0o111, 0);
+    room.leave();
+}
+
+#[test]
+fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
+    let from = Scratch::new();
+    let mut room = room(&[]);
+    let path = from.path().join("big");
+    fs::write(&path, content(30_000_000)).unwrap();
+    room.send(&path);
+    until(&mut room.taker, "offered");
+    tell(&room.taker, json!({"command": "decline"}));
+    until(&mut room.giver, "not_wanted");
+    for giver in [true, false] {
+        room.send(&path);
+        until(&mut room.taker, "offered");
+        // The one that reads nothing stops what is on its way.
+        room.relay.cut();
+        tell(&room.taker, json!({"command": "get"}));
+        until(&mut room.taker, "taking");
+        let who = if giver { &room.giver } else { &room.taker };
+        tell(who, json!({"command": "cancel"}));
+        room.relay.mend();
+        if giver {
+            assert_eq!(until(&mut room.giver, "transfer_ended")["by_partner"], false);
+        } else {
+            // Nothing of it was asked for.
+            until(&mut room.giver, "not_wanted");
+        }
+        assert_eq!(until(&mut room.taker, "transfer_ended")["by_partner"], giver);
+    }
+    assert_eq!(room.names(), Vec::<String>::new());
+    for command in ["get", "decline"] {
+        tell(&room.taker, json!({"command": command}));
+        assert_eq!(until(&mut room.taker, "refused")["why"], "nothing_offered");
+    }
+    tell(&room.taker, json!({"command": "cancel"}));
+    assert_eq!(until(&mut room.taker, "refused")["why"], "nothing_under_way");
+    room.send(&from.path().join("nothing"));
+    assert_eq!(until(&mut room.giver, "cannot_send")["why"], "system");
+    tell(&room.giver, json!({"command": "say", "text": "the chat goes on"}));
+    until(&mut room.taker, "text");
+    // A program is told by the exit, too, that not all has arrived.
+    tell(&room.giver, json!({"command": "quit"}));
+    assert_eq!([room.giver.exit(), room.taker.exit()], [6, 6]);
+}
+
+#[test]
+fn an_answer_is_for_the_offer_that_was_seen() {
+    let from = Scratch::new();
+    let mut room = room(&[]);
+    let [notes, other] = ["notes.txt", "other"].map(|name| from.path().join(name));
+    fs::write(&notes, "notes").unwrap();
+    fs::write(&other, "other").unwrap();
+    for answer in ["get", "decline"] {
+        room.send(&notes);
+        let seen = until(&mut room.taker, "offered")["offer"].clone();
+        tell(&room.giver, json!({"command": "cancel"}));
+        until(&mut room.taker, "transfer_ended");
+        room.send(&other);
+        let now = until(&mut room.taker, "offered")["offer"].clone();
+        assert_ne!(seen, now);
+        tell(&room.taker, json!({"command": answer, "offer": seen}));
+        assert_eq!(until(&mut room.taker, "refused")["why"], "stale_offer");
+        tell(&room.taker, json!({"command": answer, "offer": now}));
+        until(&mut room.taker, if answer == "get" { "stored" } else { "declined" });
+        until(&mut room.giver, if answer == "get" { "sent" } else { "not_wanted" });
+    }
+    assert_eq!(room.names(), ["other"]);
+    for offer in [json!("0"), json!(-1), json!(1_u64 << 40)] {
+        tell(&room.taker, json!({"command": "get", "offer": offer}));
+        assert_eq!(until(&mut room.taker, "refused")["why"], "not_a_command");
+    }
+}
+
+#[test]
+fn who_ended_what_was_under_way_is_said_as_it_was() {
+    let from = Scratch::new();
+    let path = from.path().join("x");
+    fs::write(&path, "x").unwrap();
+    let mut room = room(&[]);
+    room.send(&path);
+    until(&mut room.taker, "offered");
+    tell(&room.giver, json!({"command": "quit"}));
+    assert_eq!(until(&mut room.giver, "transfer_ended")["by_partner"], false);
+    assert_eq!(until(&mut room.taker, "transfer_ended")["by_partner"], true);
+    assert_eq!([room.giver.exit(), room.taker.exit()], [6, 0]);
+}
+
+#[test]
+fn a_break_costs_nothing_that_has_arrived() {
+    let from = Scratch::new();
+    let folder = from.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), content(20_000_000)).unwrap();
+    fs::write(folder.join("b"), content(5_000_000)).unwrap();
+    for place in 0..100 {
+        fs::write(folder.join(format!("c{place}")), content(place)).unwrap();
+    }
+    let mut room = room(&[]);
+    room.send(&folder);
+    until(&mut room.taker, "offered");
+    tell(&room.taker, json!({"command": "get"}));
+    until(&mut room.giver, "taken");
+    for _ in 0..3 {
+        room.relay.cut();
+        until(&mut room.giver, "line_cut");
+        room.relay.mend();
+        until(&mut room.giver, "line_back");
+    }
+    assert_eq!(until(&mut room.taker, "stored")["failed"], 0);
+    assert_eq!(until(&mut room.giver, "sent")["failed"], 0);
+    let arrived = room.stored.path().join("folder");
+    assert!(fs::read(arrived.join("a")).unwrap() == content(20_000_000));
+    assert!(fs::read(arrived.join("b")).unwrap() == content(5_000_000));
+    assert_eq!(names(&arrived).len(), 102);
+    room.leave();
+}
+
+#[test]
+fn a_partial_file_is_continued_only_if_it_is_private_and_of_the_same_content() {
+    let from = Scratch::new();
+    let path = from.path().join("film.mkv");
+    fs::write(&path, content(2_000_000)).unwrap();
+    let part = |scratch: &Scratch, bytes: &[u8], mode: u32| {
+        let part = scratch.path().join("film.mkv.part");
+        fs::write(&part, bytes).unwrap();
+        fs::set_permissions(part, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let other = [vec![1], content(999_999)].concat();
+    for (there, mode, came, anew) in [
+        (&content(1_500_000)[..], 0o600, 500_000, false),
+        (&content(2_000_000), 0o600, 0, false),
+        (&other, 0o600, 2_000_000, true),
+        // It could have been written by somebody else.
+        (&content(1_500_000), 0o644, 2_000_000, false),
+    ] {
+        let scratch = Scratch::new();
+        part(&scratch, there, mode);
+        let mut room = room_in(scratch, &[]);
+        room.send(&path);
+        until(&mut room.taker, "offered");
+        tell(&room.taker, json!({"command": "get"}));
+        if anew {
+            assert_eq!(until(&mut room.taker, "anew")["direction"], "receiving");
+            assert_eq!(until(&mut room.giver, "anew")["direction"], "sending");
+        }
+        assert_eq!(until(&mut room.taker, "stored")["bytes"], came);
+        until(&mut room.giver, "sent");
+        assert!(fs::read(room.stored.path().join("film.mkv")).unwrap() == content(2_000_000));
+        // What is not of this file may be the user's own.
+        let kept: &[&str] = if mode == 0o600 && !anew { &["film.mkv"] } else { &["film.mkv", "film.mkv.part"] };
+        assert_eq!(room.names(), kept);
+        room.leave();
+    }
+}
+
+#[test]
+fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
+    let from = Scratch::new();
+    let path = from.path().join("film.mkv");
+    fs::write(&path, content(40_000_000)).unwrap();
+    let mut room = room(&[]);
+    room.send(&path);
+    until(&mut room.taker, "offered");
+    tell(&room.taker, json!({"command": "get"}));
+    until(&mut room.taker, "taking");
+    room.taker.signal(Signal::KILL);
+    room.taker.exit();
+    let names = room.names();
+    assert!(names.is_empty() || names == ["film.mkv.part"], "{names:?}");
+    for name in names {
+        let part = room.stored.path().join(name);
+        assert_eq!(mode(&part), 0o600);
+        let there = fs::read(part).unwrap();
+        assert!(there == content(40_000_000)[..there.len()]);
+    }
+    room.giver.signal(Signal::KILL);
+    room.giver.exit();
+    let mut room = room_in(room.stored, &[]);
+    assert_eq!(room.give(&path)[0]["failed"], 0);
+    assert!(fs::read(room.stored.path().join("film.mkv")).unwrap() == content(40_000_000));
+    assert_eq!(room.names(), ["film.mkv"]);
+    room.leave();
+}
+
+#[test]
+fn a_receiver_that_is_killed_at_any_moment_has_the_name_only_with_the_whole_file() {
+    const BYTES: usize = 4_000_000;
+    let from = Scratch::new();
+    let path = from.path().join("film.mkv");
+    fs::write(&path, content(BYTES)).unwrap();
+    let [mut parts, mut whole] = [0; 2];
+    for moment in 0..20 {
+        let mut room = room(&[]);
+        room.send(&path);
+        until(&mut room.taker, "offered");
+        // The last is when all has come, and been said to be there.
+        if moment < 19 {
+            room.relay.stop_after(moment * BYTES / 18);
+        }
+        tell(&room.taker, json!({"command": "get"}));
+        if moment < 19 {
+            room.relay.wait_stopped();
+        } else {
+            until(&mut room.giver, "sent");
+        }
+        room.taker.signal(Signal::KILL);
+        room.taker.exit();
+        for name in room.names() {
+            let there = fs::read(room.stored.path().join(&name)).unwrap();
+            match name.as_str() {
+                "film.mkv.part" => assert!(there == content(BYTES)[..there.len()], "{moment}"),
+                "film.mkv" => assert!(there == content(BYTES), "{moment}"),
+                other => panic!("{other}"),
+            }
+            parts += usize::from(name != "film.mkv" && !there.is_empty());
+            whole += usize::from(name == "film.mkv");
+        }
+    }
+    assert!(parts > 0 && whole > 0, "{parts} {whole}");
+}
+
+#[test]
+fn several_files_wait_for_each_other_and_both_ways_work_at_once() {
+    let from = Scratch::new();
+    let paths: Vec<_> = (0..5).map(|place| from.path().join(format!("{place}"))).collect();
+    for (place, path) in paths.iter().enumerate() {
+        fs::write(path, content(place * 100_000)).unwrap();
+    }
+    let stored = Scratch::new();
+    let folders = [stored.path().join("one"), stored.path().join("other")];
+    folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    let args = folders.each_ref().map(|folder| ["--save-to", folder.to_str().unwrap(), "--auto-accept"]);
+    let (mut one, port) = host_with(&args[0]);
+    let mut other = guest(port, &args[1]);
+    confirm(&mut one, &mut other);
+    let all: Vec<_> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+    for side in [&one, &other] {
+        tell(side, json!({"command": "send", "paths": all}));
+    }
+    for side in [&mut one, &mut other] {
+        for _ in 0..10 {
+            let event = loop {
+                let event: Value = serde_json::from_str(&side.text()).unwrap();
+                if event["event"] == "sent" || event["event"] == "stored" {
+                    break event;
+                }
+            };
+            assert_eq!(event["failed"], 0);
+        }
+    }
+    for folder in &folders {
+        assert_eq!(names(folder), ["0", "1", "2", "3", "4"]);
+        assert!((0..5).all(|place| fs::read(folder.join(place.to_string())).unwrap() == content(place * 100_000)));
+    }
+    tell(&one, json!({"command": "quit"}));
+    assert_eq!([one.exit(), other.exit()], [0, 0]);
+}
+
+#[test]
+fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
+    let from = Scratch::new();
+    let path = from.path().join("x");
+    fs::write(&path, "x").unwrap();
+    let (mut host, port) = process::host();
+    let mut giver = guest(port, &[]);
+    let own = until(&mut giver, "code")["own"].as_str().unwrap().to_owned();
+    let half = host.until("code: ");
+    host.say(&own);
+    tell(&giver, json!({"command": "half", "half": half}));
+    host.until("room open");
+    tell(&giver, json!({"command": "send", "paths": [path.to_str().unwrap()]}));
+    until(&mut giver, "not_wanted");
+    host.until("Your partner offered x: declined");
+    host.end_input();
+    assert_eq!(host.exit(), 0);
+}
+
+#[test]
+fn a_file_that_was_changed_meanwhile_is_not_stored_and_said_so() {
+    let from = Scratch::new();
+    let folder = from.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for name in ["gone", "grown", "shrunk", "same"] {
+        fs::write(folder.join(name), content(1_000)).unwrap();
+    }
+    let mut room = room(&[]);
+    room.send(&folder);
+    until(&mut room.taker, "offered");
+    fs::remove_file(folder.join("gone")).unwrap();
+    fs::write(folder.join("grown"), content(2_000)).unwrap();
+    fs::write(folder.join("shrunk"), content(500)).unwrap();
+    tell(&room.taker, json!({"command": "get"}));
+    let mut why = ["gone", "grown"].map(|name| {
+        let told = until(&mut room.giver, "not_sent");
+        assert_eq!(told["path"], format!("folder/{name}"));
+        told["why"].as_str().unwrap().to_owned()
+    });
+    why.sort();
+    assert_eq!(why, ["changed", "system"]);
+    assert_eq!(until(&mut room.taker, "stored")["failed"], 2);
+    assert_eq!(until(&mut room.giver, "sent")["failed"], 2);
+    assert_eq!(names(&room.stored.path().join("folder")), ["same", "shrunk"]);
+    assert_eq!(fs::read(room.stored.path().join("folder/shrunk")).unwrap(), content(500));
+}
+
+#[test]
+fn what_ends_with_less_than_was_there_of_it_is_an_outcome_and_no_end_of_the_program() {
+    let from = Scratch::new();
+    let path = from.path().join("x");
+    let scratch = Scratch::new();
+    let part = scratch.path().join("x.part");
+    fs::write(&part, content(1_000)).unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut room = room_in(scratch, &[]);
+    fs::write(&path, content(2_000)).unwrap();
+    room.send(&path);
+    until(&mut room.taker, "offered");
+    fs::remove_file(&path).unwrap();
+    tell(&room.taker, json!({"command": "get"}));
+    assert_eq!(until(&mut room.taker, "not_stored")["why"], "broken");
+    let stored = until(&mut room.taker, "stored");
+    assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(1), &json!(0)));
+    until(&mut room.giver, "sent");
+    fs::write(&path, "").unwrap();
+    let [stored, _] = room.give(&path);
+    assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(0), &json!(0)));
+    assert_eq!(fs::read(room.stored.path().join("x")).unwrap(), b"");
+    assert_eq!(fs::read(part).unwrap(), content(1_000));
+    assert_eq!(room.names(), ["x", "x.part"]);
+}

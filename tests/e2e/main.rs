@@ -1,0 +1,29 @@
+//! Tests of the real program: in pipes, on terminals, over wires that break.
+
+#[allow(dead_code, reason = "tests/slow.rs uses the other helpers")]
+#[path = "../support/meeting.rs"]
+mod meeting;
+#[path = "../support/process.rs"]
+mod process;
+#[allow(dead_code, reason = "tests/slow.rs and tests/e2e_cover.rs use the other helpers")]
+#[path = "../support/relay.rs"]
+mod relay;
+#[path = "../support/scratch.rs"]
+mod scratch;
+#[path = "../support/script.rs"]
+mod script;
+#[path = "../support/terminal.rs"]
+mod terminal;
+
+mod cli;
+mod doctor;
+mod files;
+mod json;
+mod pipe;
+mod pty;
+mod reach;
+mod resume;
+mod screen;
+mod send;
+mod strangers;
+mod tmux;

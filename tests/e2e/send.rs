@@ -1,0 +1,197 @@
+//! `tete send` and `tete receive`: files and streams without a talk, the code at the terminal.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use crate::process::{self, Process, TETE};
+use crate::scratch::Scratch;
+use crate::terminal::Terminal;
+use portable_pty::CommandBuilder;
+use rustix::fs::{CWD, FileType, mknodat};
+
+const HALF: &str = "partner's half: ";
+
+/// A shell on a terminal of its own that runs tete in a pipe.
+fn shell(script: &str, folder: &Scratch) -> Terminal {
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", &script.replace("tete", TETE)]);
+    command.cwd(folder.path());
+    command.env("LC_ALL", "C.UTF-8");
+    command.env("TERM", "xterm");
+    Terminal::start(command)
+}
+
+fn port_of(host: &Terminal) -> u16 {
+    host.until("a port", |display| {
+        let words = display.words();
+        let (_, rest) = words.split_once("listening: 127.0.0.1:")?;
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        rest[..end].parse().ok()
+    })
+}
+
+fn confirm(host: &Terminal, guest: &Terminal) {
+    let halves = [host.half(), guest.half()];
+    host.answer(HALF, &halves[1]);
+    guest.answer(HALF, &halves[0]);
+}
+
+const LISTEN: &str = "--port 0 --bind 127.0.0.1";
+
+#[test]
+fn a_file_and_a_folder_are_sent_and_both_exit_with_zero() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    fs::write(from.path().join("a"), "one").unwrap();
+    fs::create_dir(from.path().join("b")).unwrap();
+    fs::write(from.path().join("b/c"), vec![7; 3_000_000]).unwrap();
+    let mut host = shell(&format!("tete send a b {LISTEN}; echo exit $?"), &from);
+    let port = port_of(&host);
+    host.shows(&format!("tete receive 127.0.0.1 {port}"));
+    let mut guest = shell(&format!("tete receive 127.0.0.1 {port} --save-to .; echo exit $?"), &to);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("✓ a");
+        side.shows("✓ b");
+        side.shows("exit 0");
+    }
+    assert_eq!(fs::read(to.path().join("a")).unwrap(), b"one");
+    assert_eq!(fs::read(to.path().join("b/c")).unwrap(), [7; 3_000_000]);
+    assert_eq!([host.exit(), guest.exit()], [0, 0]);
+}
+
+#[test]
+fn a_stream_goes_from_a_pipe_into_a_pipe() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    let content: Vec<u8> = (0..5_000_000_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(from.path().join("source"), &content).unwrap();
+    let host = shell(&format!("tete receive --stdout {LISTEN} >target; echo exit $?"), &to);
+    let port = port_of(&host);
+    host.shows(&format!("tete send FILE --to 127.0.0.1:{port}"));
+    let guest = shell(&format!("cat source | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
+    confirm(&host, &guest);
+    guest.shows("✓ stream, 5.0 MB sent and stored");
+    host.shows("✓ stream, 5.0 MB stored");
+    for side in [&host, &guest] {
+        side.shows("exit 0");
+    }
+    assert!(fs::read(to.path().join("target")).unwrap() == content);
+}
+
+#[test]
+fn what_has_come_of_a_stream_is_there_while_its_producer_pauses() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    mknodat(CWD, from.path().join("more"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let host = shell(&format!("tete receive --stdout {LISTEN}; echo exit $?"), &to);
+    let port = port_of(&host);
+    let guest = shell(&format!("(echo the first; cat more) | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
+    confirm(&host, &guest);
+    host.shows("the first");
+    fs::write(from.path().join("more"), "the rest\n").unwrap();
+    host.shows("the rest");
+    for side in [&host, &guest] {
+        side.shows("exit 0");
+    }
+}
+
+#[test]
+fn a_stream_leaves_alone_what_came_of_one_before() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    let part = to.path().join("stream.part");
+    fs::write(&part, "another").unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
+    let guest = shell(&format!("echo content | tete send --to 127.0.0.1:{}; echo exit $?", port_of(&host)), &from);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("exit 0");
+    }
+    assert_eq!(fs::read(to.path().join("stream")).unwrap(), b"content\n");
+    assert_eq!(fs::read(part).unwrap(), b"another");
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 2);
+}
+
+/// What both exit with, and what was stored, where that is sent.
+fn exits(what: &str, from: &Scratch, expected: [&str; 2]) -> Vec<String> {
+    let to = Scratch::new();
+    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
+    let guest = shell(&format!("tete send {what} --to 127.0.0.1:{}; echo exit $?", port_of(&host)), from);
+    confirm(&host, &guest);
+    for (side, exit) in [guest, host].iter().zip(expected) {
+        side.shows(&format!("exit {exit}"));
+    }
+    fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn what_was_not_stored_is_told_by_both_exits() {
+    let from = Scratch::new();
+    fs::write(from.path().join("CON"), "x").unwrap();
+    fs::write(from.path().join("good"), "x").unwrap();
+    assert_eq!(exits("CON", &from, ["6", "6"]), Vec::<String>::new());
+    assert_eq!(exits("good CON", &from, ["6", "6"]), ["good"]);
+}
+
+#[test]
+fn what_is_missing_of_a_folder_is_told_by_the_exit_unless_it_is_never_sent() {
+    let from = Scratch::new();
+    let folder = from.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("good"), "x").unwrap();
+    symlink("good", folder.join("link")).unwrap();
+    assert_eq!(exits("folder", &from, ["0", "0"]), ["folder"]);
+    fs::write(folder.join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+    assert_eq!(exits("folder", &from, ["6", "0"]), ["folder"]);
+}
+
+#[test]
+fn standard_input_goes_alone_and_not_beside_json() {
+    for (args, told) in [
+        (&["send", "a", "-"][..], "tete: the command line is not right: standard input (-) goes alone"),
+        (&["send", "-", "-"], "tete: the command line is not right: standard input (-) goes alone"),
+        (&["send", "--json"], "tete: the command line is not right: with --json"),
+        (&["send", "--json", "-"], "tete: the command line is not right: with --json"),
+        (&["receive", "--json", "--stdout"], "tete: the command line is not right: with --json"),
+    ] {
+        let mut side = Process::start(process::tete(args));
+        side.until(told);
+        assert_eq!(side.exit(), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn without_a_terminal_nobody_could_check_the_code() {
+    let mut command = std::process::Command::new("setsid");
+    command.args(["-w", TETE, "send", "x"]);
+    let mut alone = Process::start(process::bare(command));
+    alone.until("tete: there is no terminal");
+    assert_eq!(alone.exit(), 2);
+}
+
+#[test]
+fn nobody_waits_for_a_side_that_could_store_nothing() {
+    let file = Scratch::new();
+    fs::write(file.path().join("file"), "").unwrap();
+    let missing = file.path().join("missing");
+    for args in [&["receive"][..], &["--auto-accept"], &[]] {
+        let mut side = Process::start(process::tete([args, &["--save-to", missing.to_str().unwrap()]].concat()));
+        side.until(&format!("tete: files cannot be stored in {}: No such file or directory", missing.display()));
+        assert_eq!(side.exit(), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn what_can_no_longer_be_stored_is_declined_where_nobody_is_asked() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    fs::write(from.path().join("a"), "x").unwrap();
+    fs::create_dir(to.path().join("folder")).unwrap();
+    let host = shell(&format!("tete receive --save-to folder {LISTEN}; echo exit $?"), &to);
+    let port = port_of(&host);
+    fs::remove_dir(to.path().join("folder")).unwrap();
+    let guest = shell(&format!("tete send a --to 127.0.0.1:{port}; echo exit $?"), &from);
+    confirm(&host, &guest);
+    for side in [&host, &guest] {
+        side.shows("exit 6");
+    }
+}

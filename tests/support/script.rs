@@ -1,0 +1,49 @@
+//! Two programs driven as docs/SCRIPTING.md says.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::process::{Process, now, tete};
+
+/// The next event of that name.
+#[track_caller]
+pub fn until(side: &mut Process, name: &str) -> Value {
+    let limit = now() + Duration::from_secs(30);
+    loop {
+        assert!(now() < limit, "no {name}");
+        let line = side.text();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if event["event"] == name {
+            return event;
+        }
+    }
+}
+
+/// Gives a command.
+pub fn tell(side: &Process, command: Value) {
+    side.say(&command.to_string());
+}
+
+/// A host that listens on a free port.
+pub fn host_with(args: &[&str]) -> (Process, u16) {
+    let mut host = Process::start(tete([&["--json", "--port", "0", "--bind", "127.0.0.1"], args].concat()));
+    let address = until(&mut host, "listening")["address"].as_str().unwrap().to_owned();
+    (host, address.rsplit(':').next().unwrap().parse().unwrap())
+}
+
+/// Somebody who joins there.
+pub fn guest(port: u16, args: &[&str]) -> Process {
+    Process::start(tete([&["--json", "127.0.0.1", &port.to_string()], args].concat()))
+}
+
+/// Both check the code.
+#[track_caller]
+pub fn confirm(host: &mut Process, guest: &mut Process) {
+    let halves = [until(host, "code")["own"].clone(), until(guest, "code")["own"].clone()];
+    tell(host, json!({"command": "half", "half": halves[1]}));
+    tell(guest, json!({"command": "half", "half": halves[0]}));
+    until(host, "room_open");
+    until(guest, "room_open");
+}
