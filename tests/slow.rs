@@ -238,8 +238,8 @@ fn a_partner_who_stops_in_the_middle_of_a_file_keeps_nobody_busy() {
     let large = from.path().join("large");
     std::fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
     let (mut taker, port) = script::host_with(&["--auto-accept", "--save-to", to.path().to_str().unwrap()]);
-    let mut giver = script::guest(port, &[]);
-    script::confirm(&mut taker, &mut giver);
+    let mut giver = script::guest_with(port, &[]);
+    script::pair(&mut taker, &mut giver);
     script::tell(&giver, serde_json::json!({"command": "send", "paths": [large.to_str().unwrap()]}));
     script::until(&mut giver, "taken");
     taker.signal(Signal::STOP);

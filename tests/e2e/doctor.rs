@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::meeting::{Meeting, Socks, says};
 use crate::process::{self, Process, tete};
 use crate::scratch::Scratch;
-use crate::script::{confirm, guest, host_with, tell, until};
+use crate::script::{guest_with, host_with, pair, tell, until};
 use serde_json::{Value, json};
 use tete::protocol::error::Rejection;
 use tete::protocol::handshake::reject;
@@ -56,8 +56,8 @@ fn a_host_is_not_disturbed_by_the_doctor_and_no_invite_is_used() {
     let (mut host, port) = host_with(&[]);
     let (findings, code) = doctor(&["127.0.0.1", &port.to_string()]);
     assert!(of(&findings, "way").0 == "works" && code == 0, "{findings:?}");
-    let mut joiner = guest(port, &[]);
-    confirm(&mut host, &mut joiner);
+    let mut joiner = guest_with(port, &[]);
+    pair(&mut host, &mut joiner);
     tell(&joiner, json!({"command": "quit"}));
     assert_eq!([joiner.exit(), host.exit()], [0, 0]);
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::process::{self, Process};
 use crate::relay::Relay;
 use crate::scratch::Scratch;
-use crate::script::{confirm, guest, host_with, tell, until};
+use crate::script::{guest_with, host_with, pair, tell, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -27,8 +27,8 @@ fn room_in(stored: Scratch, args: &[&str]) -> Room {
     let folder = stored.path().to_str().unwrap().to_owned();
     let (mut taker, port) = host_with(&[&["--save-to", &folder], args].concat());
     let relay = Relay::new(port);
-    let mut giver = guest(relay.port, &[]);
-    confirm(&mut taker, &mut giver);
+    let mut giver = guest_with(relay.port, &[]);
+    pair(&mut taker, &mut giver);
     Room { taker, giver, relay, stored }
 }
 
@@ -385,8 +385,8 @@ fn several_files_wait_for_each_other_and_both_ways_work_at_once() {
     folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
     let args = folders.each_ref().map(|folder| ["--save-to", folder.to_str().unwrap(), "--auto-accept"]);
     let (mut one, port) = host_with(&args[0]);
-    let mut other = guest(port, &args[1]);
-    confirm(&mut one, &mut other);
+    let mut other = guest_with(port, &args[1]);
+    pair(&mut one, &mut other);
     let all: Vec<_> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     for side in [&one, &other] {
         tell(side, json!({"command": "send", "paths": all}));
@@ -416,7 +416,7 @@ fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
     let path = from.path().join("x");
     fs::write(&path, "x").unwrap();
     let (mut host, port) = process::host();
-    let mut giver = guest(port, &[]);
+    let mut giver = guest_with(port, &[]);
     let own = until(&mut giver, "code")["own"].as_str().unwrap().to_owned();
     let half = host.until("code: ");
     host.say(&own);

@@ -2,14 +2,14 @@
 
 use crate::process::{self, Process, tete};
 use crate::relay::Relay;
-use crate::script::{confirm, guest, host_with, tell, until};
+use crate::script::{guest_with, host_with, pair, tell, until};
 use rustix::process::Signal;
 use serde_json::json;
 
 fn room() -> (Process, Process) {
     let (mut host, port) = host_with(&[]);
-    let mut guest = guest(port, &[]);
-    confirm(&mut host, &mut guest);
+    let mut guest = guest_with(port, &[]);
+    pair(&mut host, &mut guest);
     (host, guest)
 }
 
@@ -68,7 +68,7 @@ fn nothing_can_be_said_before_the_room_is_open() {
     let (mut host, port) = host_with(&[]);
     tell(&host, json!({"command": "say", "text": "too early"}));
     assert_eq!(until(&mut host, "refused")["why"], "not_taken");
-    let mut guest = guest(port, &[]);
+    let mut guest = guest_with(port, &[]);
     until(&mut guest, "code");
     tell(&guest, json!({"command": "say", "text": "too early"}));
     assert_eq!(until(&mut guest, "refused")["why"], "not_taken");
@@ -111,8 +111,8 @@ fn a_comparison_is_answered_by_true_or_false() {
 fn a_program_sees_the_line_break_and_heal() {
     let (mut host, port) = host_with(&[]);
     let relay = Relay::new(port);
-    let mut guest = guest(relay.port, &[]);
-    confirm(&mut host, &mut guest);
+    let mut guest = guest_with(relay.port, &[]);
+    pair(&mut host, &mut guest);
     relay.cut();
     assert_eq!(until(&mut guest, "line_cut"), json!({"event": "line_cut", "why": "cut", "redialing": true}));
     let line = until(&mut guest, "standing")["line"].clone();

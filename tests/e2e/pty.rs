@@ -1,6 +1,6 @@
 //! Two people at their terminals.
 
-use crate::process::{self, Process, guest as piped_guest, pair as pair_pipes, tete as piped, wrong};
+use crate::process::{self, Process, tete as piped, wrong};
 use crate::scratch::Scratch;
 use crate::terminal::{Display, Terminal, command, tete};
 use portable_pty::CommandBuilder;
@@ -38,7 +38,7 @@ fn meeting() -> (Terminal, Terminal) {
 }
 
 #[track_caller]
-fn confirm(host: &Terminal, guest: &Terminal) {
+fn pair(host: &Terminal, guest: &Terminal) {
     let halves = [host.half(), guest.half()];
     host.answer(HALF, &halves[1]);
     guest.answer(HALF, &halves[0]);
@@ -52,7 +52,7 @@ fn confirm(host: &Terminal, guest: &Terminal) {
 #[track_caller]
 fn room() -> (Terminal, Terminal) {
     let (host, guest) = meeting();
-    confirm(&host, &guest);
+    pair(&host, &guest);
     (host, guest)
 }
 
@@ -60,7 +60,7 @@ fn room() -> (Terminal, Terminal) {
 #[track_caller]
 fn room_with_script() -> (Terminal, Process) {
     let (host, port) = host_with(&[]);
-    let mut script = piped_guest(port);
+    let mut script = process::guest(port);
     let half = script.until("code: ");
     script.say(&host.half());
     host.answer(HALF, &half);
@@ -113,7 +113,7 @@ fn the_code_is_large_and_the_partners_half_is_nowhere_before_it_is_typed() {
         let compact = other.replace(' ', "");
         assert!(!raw.contains(other.as_str()) && !raw.contains(&compact), "{raw}");
     }
-    confirm(&host, &guest);
+    pair(&host, &guest);
     let (mut host, mut guest) = (host, guest);
     leave(&mut guest, &mut host);
 }
@@ -133,7 +133,7 @@ fn neither_enter_nor_yes_nor_the_own_half_opens_the_room() {
     host.prompts(HALF);
     guest.prompts(HALF);
     assert!(!host.words().contains("wrong half") && !guest.words().contains("The room is open"));
-    confirm(&host, &guest);
+    pair(&host, &guest);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn what_was_typed_before_the_code_is_no_answer_to_it() {
     host.press("12345678\r\r87654321\rhalf a line");
     host.shows("half a line");
     let guest = guest_with(port, &[]);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     for words in ["wrong half", "A half is eight digits", "That was for the code before"] {
         assert!(!host.words().contains(words), "{}", host.words());
     }
@@ -386,7 +386,7 @@ fn commands_stay_on_this_side() {
     let (mut host, mut guest) = {
         let (host, guest) = meeting();
         let halves = [host.half(), guest.half()];
-        confirm(&host, &guest);
+        pair(&host, &guest);
         host.answer(CHAT, "/help");
         host.shows("/quit leave (Ctrl-D, Ctrl-C)");
         for command in ["/send", "/get", "/decline", "/cancel"] {
@@ -432,7 +432,7 @@ fn a_file_is_offered_by_a_completed_path_and_taken_by_a_command() {
     std::fs::write(from.join("a file.txt"), "what it says").unwrap();
     let (host, port) = host_with(&["--save-to", to.to_str().unwrap()]);
     let guest = guest_with(port, &[]);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     guest.press(&format!("/send {}/a\t\r", from.display()));
     guest.shows("Offered to your partner: a file.txt, 12 B.");
     host.shows("Your partner offers a file.txt, 12 B.");
@@ -637,7 +637,7 @@ fn ctrl_c_at_the_code_ends_both() {
 fn a_killed_partner_is_a_cut() {
     let (mut host, port) = host_with(&["--linger", "0s"]);
     let guest = guest_with(port, &[]);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     guest.signal(Signal::KILL);
     assert_eq!(host.exit(), 6, "{}", host.words());
     host.shows("cut off: the line broke");
@@ -734,7 +734,7 @@ fn join_without_an_address_asks_for_it() {
     let (host, port) = host_with(&[]);
     let guest = Terminal::start(tete(&["join"]));
     guest.answer("address or invite your partner gave you: ", &format!("127.0.0.1 {port}"));
-    confirm(&host, &guest);
+    pair(&host, &guest);
     let mut nobody = Terminal::start(tete(&["join"]));
     nobody.answer("address or invite your partner gave you: ", "");
     assert_eq!(nobody.exit(), 2);
@@ -836,8 +836,8 @@ fn the_terminal_takes_no_control_from_the_program_that_it_does_not_know() {
 #[test]
 fn a_person_and_a_script_can_meet() {
     let (mut host, port) = process::host();
-    let mut guest = piped_guest(port);
-    pair_pipes(&mut host, &mut guest);
+    let mut guest = process::guest(port);
+    process::pair(&mut host, &mut guest);
     let (person, script) = room_with_script();
     person.answer(CHAT, "你好");
     let mut script = script;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt as _;
 
-use crate::process::{self, Process, host as piped_host};
+use crate::process::{self, Process};
 use crate::relay::Relay;
 use crate::scratch::Scratch;
 use crate::terminal::{Display, Terminal, command, screen};
@@ -31,7 +31,7 @@ fn guest_with(port: u16, args: &[&str]) -> Terminal {
 }
 
 #[track_caller]
-fn confirm(host: &Terminal, guest: &Terminal) {
+fn pair(host: &Terminal, guest: &Terminal) {
     let halves = [host.half(), guest.half()];
     host.press(&format!("{}\r", halves[1]));
     host.shows("Right. Waiting for your partner");
@@ -47,14 +47,14 @@ fn confirm(host: &Terminal, guest: &Terminal) {
 fn room() -> (Terminal, Terminal) {
     let (host, port) = host_with(&[]);
     let guest = guest_with(port, &[]);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     (host, guest)
 }
 
 /// A person in an open room with a script, and the wire between them.
 #[track_caller]
 fn room_with_script() -> (Process, Terminal, Relay) {
-    let (mut host, port) = piped_host();
+    let (mut host, port) = process::host();
     let relay = Relay::new(port);
     let person = guest_with(relay.port, &[]);
     let half = host.until("code: ");
@@ -159,7 +159,7 @@ fn a_cut_is_shown_typing_goes_on_and_the_line_heals() {
 
 #[test]
 fn the_terminal_is_given_back_while_the_program_is_stopped() {
-    let (mut host, port) = piped_host();
+    let (mut host, port) = process::host();
     let mut shell = command("sh", &["-c", "set -m; \"$0\" 127.0.0.1 \"$1\"; echo stopped $?; fg; echo done $?"]);
     shell.args([process::TETE, &port.to_string()]);
     let mut person = Terminal::start(shell);
@@ -307,7 +307,7 @@ fn a_locked_screen_shows_no_text_and_opens_by_the_passphrase() {
 #[test]
 fn the_screen_writes_to_no_directory() {
     let scratch = Scratch::new();
-    let (mut host, port) = piped_host();
+    let (mut host, port) = process::host();
     let mut at_home = screen(&["127.0.0.1", &port.to_string()]);
     at_home.cwd(scratch.path());
     for name in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {

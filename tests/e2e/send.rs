@@ -32,7 +32,7 @@ fn port_of(host: &Terminal) -> u16 {
     })
 }
 
-fn confirm(host: &Terminal, guest: &Terminal) {
+fn pair(host: &Terminal, guest: &Terminal) {
     let halves = [host.half(), guest.half()];
     host.answer(HALF, &halves[1]);
     guest.answer(HALF, &halves[0]);
@@ -50,7 +50,7 @@ fn a_file_and_a_folder_are_sent_and_both_exit_with_zero() {
     let port = port_of(&host);
     host.shows(&format!("tete receive 127.0.0.1 {port}"));
     let mut guest = shell(&format!("tete receive 127.0.0.1 {port} --save-to .; echo exit $?"), &to);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     for side in [&host, &guest] {
         side.shows("✓ a");
         side.shows("✓ b");
@@ -70,7 +70,7 @@ fn a_stream_goes_from_a_pipe_into_a_pipe() {
     let port = port_of(&host);
     host.shows(&format!("tete send FILE --to 127.0.0.1:{port}"));
     let guest = shell(&format!("cat source | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     guest.shows("✓ stream, 5.0 MB sent and stored");
     host.shows("✓ stream, 5.0 MB stored");
     for side in [&host, &guest] {
@@ -86,7 +86,7 @@ fn what_has_come_of_a_stream_is_there_while_its_producer_pauses() {
     let host = shell(&format!("tete receive --stdout {LISTEN}; echo exit $?"), &to);
     let port = port_of(&host);
     let guest = shell(&format!("(echo the first; cat more) | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     host.shows("the first");
     fs::write(from.path().join("more"), "the rest\n").unwrap();
     host.shows("the rest");
@@ -103,7 +103,7 @@ fn a_stream_leaves_alone_what_came_of_one_before() {
     fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
     let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
     let guest = shell(&format!("echo content | tete send --to 127.0.0.1:{}; echo exit $?", port_of(&host)), &from);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     for side in [&host, &guest] {
         side.shows("exit 0");
     }
@@ -117,7 +117,7 @@ fn exits(what: &str, from: &Scratch, expected: [&str; 2]) -> Vec<String> {
     let to = Scratch::new();
     let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
     let guest = shell(&format!("tete send {what} --to 127.0.0.1:{}; echo exit $?", port_of(&host)), from);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     for (side, exit) in [guest, host].iter().zip(expected) {
         side.shows(&format!("exit {exit}"));
     }
@@ -190,7 +190,7 @@ fn what_can_no_longer_be_stored_is_declined_where_nobody_is_asked() {
     let port = port_of(&host);
     fs::remove_dir(to.path().join("folder")).unwrap();
     let guest = shell(&format!("tete send a --to 127.0.0.1:{port}; echo exit $?"), &from);
-    confirm(&host, &guest);
+    pair(&host, &guest);
     for side in [&host, &guest] {
         side.shows("exit 6");
     }

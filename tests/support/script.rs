@@ -34,13 +34,13 @@ pub fn host_with(args: &[&str]) -> (Process, u16) {
 }
 
 /// Somebody who joins there.
-pub fn guest(port: u16, args: &[&str]) -> Process {
+pub fn guest_with(port: u16, args: &[&str]) -> Process {
     Process::start(tete([&["--json", "127.0.0.1", &port.to_string()], args].concat()))
 }
 
 /// Both check the code.
 #[track_caller]
-pub fn confirm(host: &mut Process, guest: &mut Process) {
+pub fn pair(host: &mut Process, guest: &mut Process) {
     let halves = [until(host, "code")["own"].clone(), until(guest, "code")["own"].clone()];
     tell(host, json!({"command": "half", "half": halves[1]}));
     tell(guest, json!({"command": "half", "half": halves[0]}));
