@@ -1,16 +1,20 @@
-//! Where the partner is, as a person writes it.
+//! Addresses as people write them, and as connections have them.
+
+mod scope;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use zeroize::Zeroizing;
+
+pub use self::scope::{Scope, is_carrier_grade, is_reachable};
 
 /// The port both sides use unless told otherwise.
 pub const PORT: u16 = 51_423;
 
 /// The longest host name (RFC 1035), in bytes.
 const HOST_NAME: usize = 253;
-/// What stands before `.onion` (v3), in letters and digits.
+/// Length of the label before `.onion` (version 3).
 const ONION: usize = 56;
 /// The longest label of a host name (RFC 1035), in bytes.
 const LABEL: usize = 63;
@@ -24,24 +28,25 @@ pub struct Address {
     pub port: u16,
 }
 
-/// What is wrong with an address that was given.
+/// The reason why a text is not an [`Address`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadAddress {
     /// Neither a host name nor an IP address.
     Host,
     /// Not a number from 1 to 65535.
     Port,
-    /// Written in other letters than ASCII; DNS knows such names by their `xn--` form.
+    /// Letters other than ASCII. DNS knows such names by their `xn--` form.
     NotAscii,
-    /// Ends in `.onion`, and is none.
+    /// A name that ends in `.onion` without being an onion address.
     Onion,
-    /// A port both in the address and after it.
+    /// Two ports, one in the address and one beside it.
     TwoPorts,
 }
 
 impl Address {
-    /// Reads `HOST`, `HOST:PORT`, `IPV4:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`,
-    /// and the port where it is given apart.
+    /// Reads `HOST`, `HOST:PORT`, `IPV4:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`, with [`PORT`] as the default.
+    ///
+    /// `port` is a port that was given beside the address.
     pub fn parse(text: &str, port: Option<&str>) -> Result<Self, BadAddress> {
         let (host, inner) = split(text.trim())?;
         if inner.is_some() && port.is_some() {
@@ -51,10 +56,8 @@ impl Address {
         check_host(host)?;
         Ok(Self { host: host.to_owned(), port })
     }
-}
 
-impl Address {
-    /// The name of an onion service, without `.onion` and what is before it.
+    /// The label before `.onion`, if this is the address of an onion service.
     pub fn onion(&self) -> Option<&str> {
         let name = self.host.strip_suffix('.').unwrap_or(&self.host);
         let (before, last) = name.rsplit_once('.')?;
@@ -72,12 +75,13 @@ impl fmt::Display for Address {
     }
 }
 
-/// A port to connect to: 0 is not one.
+/// Reads a port that can be connected to: 1 to 65535, digits only.
 fn parse_port(text: &str) -> Result<u16, BadAddress> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|port| digits && *port != 0).ok_or(BadAddress::Port)
 }
 
+/// Splits off the port, and the brackets of an IPv6 address.
 fn split(text: &str) -> Result<(&str, Option<&str>), BadAddress> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(BadAddress::Host)?;
@@ -105,8 +109,7 @@ fn check_host(host: &str) -> Result<(), BadAddress> {
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     let last = name.rsplit('.').next().unwrap_or_default();
-    // Where the last label is a number the whole is IPv4 and nothing else:
-    // the C library would read 0x7f.1 as an address too.
+    // If the last label is a number, only the usual spelling of IPv4 is left: the C library would also resolve 0x7f.1.
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
     if numeric {
         return if host.parse::<Ipv4Addr>().is_ok() { Ok(()) } else { Err(BadAddress::Host) };
@@ -126,7 +129,7 @@ fn check_host(host: &str) -> Result<(), BadAddress> {
     if name.len() <= HOST_NAME && name.split('.').all(label_ok) { Ok(()) } else { Err(BadAddress::Host) }
 }
 
-/// An IPv6 address, with the zone that a link-local one needs (RFC 4007).
+/// Checks an IPv6 address, with or without the zone that a link-local one needs (RFC 4007).
 fn check_ipv6(host: &str) -> Result<(), BadAddress> {
     let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
     let zone_ok = (1..=16).contains(&zone.len())
@@ -139,25 +142,25 @@ const PROXY_USER: usize = 255;
 
 /// A SOCKS5 proxy.
 pub struct Proxy {
-    /// Where it is.
+    /// The address of the proxy.
     pub address: Address,
     /// User name and password.
     pub user: Option<(String, Zeroizing<String>)>,
 }
 
-/// What is wrong with a proxy that was given.
+/// The reason why a text is not a [`Proxy`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadProxy {
-    /// It does not begin with `socks5://`.
+    /// Something other than `socks5://` at the beginning.
     Kind,
-    /// The user name or the password.
+    /// A user name or password that is missing, empty or too long.
     User,
-    /// The address.
+    /// A bad address, or no port.
     Address(BadAddress),
 }
 
 impl Proxy {
-    /// Reads `socks5://[USER:PASSWORD@]HOST:PORT`.
+    /// Reads `socks5://[USER:PASSWORD@]HOST:PORT`, or the same with `socks5h`.
     pub fn parse(text: &str) -> Result<Self, BadProxy> {
         let rest = text.strip_prefix("socks5://").or_else(|| text.strip_prefix("socks5h://")).ok_or(BadProxy::Kind)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -180,23 +183,23 @@ impl Proxy {
     }
 }
 
-/// Where the other end of a connection is, as far as it can be seen from here.
+/// The other end of a connection, as far as this machine can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
-    /// What the connection goes to.
+    /// The address that the socket is connected to.
     pub at: SocketAddr,
-    /// What that is.
+    /// What listens at that address.
     pub by: By,
 }
 
-/// What a connection goes to.
+/// What a socket is connected to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum By {
     /// The partner's machine, or a router's mapped port.
     Direct,
-    /// A SOCKS proxy, and on to the partner from there.
+    /// A SOCKS proxy that connects on to the partner.
     Proxy,
-    /// A transit relay, where the two meet.
+    /// A transit relay, where both sides meet.
     Relay,
     /// The Tor network.
     Tor,
@@ -217,53 +220,6 @@ impl fmt::Display for Place {
             By::Tor => write!(out, "Tor"),
         }
     }
-}
-
-/// How far away a partner may be to reach one of this machine's addresses.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Scope {
-    /// From anywhere, if no firewall stands between.
-    Global,
-    /// From the same local network.
-    Local,
-    /// From this machine only.
-    Machine,
-}
-
-/// The scope of an address of this machine.
-pub fn scope(address: IpAddr) -> Scope {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b); // carrier-grade NAT, RFC 6598
-            if v4.is_loopback() {
-                Scope::Machine
-            } else if v4.is_private() || v4.is_link_local() || shared {
-                Scope::Local
-            } else {
-                Scope::Global
-            }
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => scope(v4.into()),
-            None if v6.is_loopback() => Scope::Machine,
-            None if v6.is_unique_local() || v6.is_unicast_link_local() => Scope::Local,
-            None => Scope::Global,
-        },
-    }
-}
-
-/// Whether an address can be a machine's on the internet.
-pub fn is_reachable(address: IpAddr) -> bool {
-    let host = match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            // "This network", IETF protocol assignments such as those of DS-Lite, and all from 224.0.0.0 on.
-            let none = matches!(v4.octets(), [0 | 224..=255, ..] | [192, 0, 0, _]);
-            !none
-        }
-        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast(),
-    };
-    host && scope(address) == Scope::Global
 }
 
 #[cfg(test)]
@@ -330,37 +286,6 @@ mod tests {
             assert_eq!(Address::parse(text, None), Err(why), "{text:?}");
         }
         assert_eq!(Address::parse("a:1", Some("2")), Err(BadAddress::TwoPorts));
-    }
-
-    #[test]
-    fn addresses_are_sorted_by_who_can_reach_them() {
-        let scope = |text: &str| scope(text.parse().unwrap());
-        for text in ["10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.1.1", "100.64.0.1", "fd00::1", "fe80::1"] {
-            assert_eq!(scope(text), Scope::Local, "{text}");
-        }
-        for text in ["192.0.2.1", "100.63.0.1", "2001:db8::1"] {
-            assert_eq!(scope(text), Scope::Global, "{text}");
-        }
-        assert_eq!((scope("127.0.0.1"), scope("::1")), (Scope::Machine, Scope::Machine));
-    }
-
-    #[test]
-    fn what_is_no_address_of_the_internet_leads_nowhere_from_outside() {
-        let reachable = |text: &str| is_reachable(text.parse().unwrap());
-        for text in [
-            "0.0.0.0",
-            "192.0.0.2",
-            "224.0.0.1",
-            "255.255.255.255",
-            "10.0.0.1",
-            "100.64.0.1",
-            "::",
-            "ff02::1",
-            "fd00::1",
-        ] {
-            assert!(!reachable(text), "{text}");
-        }
-        assert!(reachable("11.9.0.1") && reachable("2001:db8::1"));
     }
 
     proptest! {

@@ -19,8 +19,8 @@ use tete::room::doctor::{Case, doctor};
 use tete::room::files::FileOptions;
 use tete::room::{self, Confirm, Errand, Hosting, Options, Target, reason};
 use tete::store::folder::Folder;
-use tete::transport::tor::{Source, onion_key};
-use tete::transport::way::{Gate, Outside};
+use tete::transport::tor::{Source, TorGate, onion_key};
+use tete::transport::way::Outside;
 use tete::ui::counter;
 use tete::ui::guard::TerminalGuard;
 use tete::ui::json;
@@ -183,7 +183,7 @@ fn outside(common: &cli::Common) -> Result<Outside, Fault> {
         Some(at) => Source::Running(at.clone()),
         None => Source::Own(common.tor_config.clone()),
     };
-    let tor = Gate::new(source, common.tor);
+    let tor = TorGate::new(source, common.tor);
     Ok(Outside { proxy, tor, ..Outside::default() })
 }
 

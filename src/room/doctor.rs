@@ -18,7 +18,7 @@ use super::line::{Ended, Line};
 use super::lobby::over;
 use super::signals::Signals;
 use super::{Room, reason, system};
-use crate::address::{Address, Place, Scope, scope};
+use crate::address::{Address, Place, Scope, is_carrier_grade};
 use crate::clock::Clock;
 use crate::protocol::error::{Error, Rejection};
 use crate::protocol::handshake::Mode;
@@ -226,13 +226,13 @@ async fn router(ask: bool) -> Vec<Finding> {
 fn nat(mapped: Option<Result<SocketAddr, MapFault>>) -> Nat {
     let own: Vec<_> = listen::own_addresses().into_iter().filter(|(_, ip)| ip.is_ipv4()).collect();
     // Others may be those of a tunnel, or of machines within this one.
-    let near = local::ipv4().map(|ip| (scope(ip), ip)).or_else(|| own.first().copied());
+    let near = local::ipv4().map(|ip| (Scope::of(ip), ip)).or_else(|| own.first().copied());
     let near = near.filter(|(scope, _)| *scope != Scope::Machine);
     match (near, mapped) {
         (None, _) => Nat::NoIpv4,
         (Some((Scope::Global, ip)), _) => Nat::None(ip),
         (Some(_), Some(Err(MapFault::Useless(ip)))) => Nat::Double(ip),
-        (Some((_, ip)), _) if local::is_of_a_carrier(ip) => Nat::Double(ip),
+        (Some((_, ip)), _) if is_carrier_grade(ip) => Nat::Double(ip),
         (Some(_), Some(Ok(at))) => Nat::Router(at.ip()),
         (Some(_), _) => Nat::Unknown,
     }

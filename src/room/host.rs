@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::line::Line;
 use super::lobby::{Lobby, News};
 use super::{Errand, OWN, Options, Outcome, Room, STEPS, reason, side, system, user};
-use crate::address::{Address, By, scope};
+use crate::address::{Address, By, Scope};
 use crate::protocol::handshake::{Mode, SharedSecret};
 use crate::protocol::invite::Invite;
 use crate::protocol::keys::{InviteSecret, StaticKey};
@@ -95,7 +95,7 @@ impl Room {
         }
         let mut addresses: Vec<_> = listen::own_addresses();
         if !bound.iter().any(IpAddr::is_unspecified) {
-            addresses = bound.iter().map(|address| (scope(*address), *address)).collect();
+            addresses = bound.iter().map(|address| (Scope::of(*address), *address)).collect();
         }
         let how = match self.options.errand {
             Errand::Talk => Invitation::Join,
@@ -179,7 +179,7 @@ impl Room {
         doors.open(listeners, By::Tor);
         let publishing = async {
             let opened = outside.tor.open().await?;
-            let service = opened.tor.lock().await.publish(key, port, |step| outside.tor.say(step)).await?;
+            let service = opened.tor.lock().await.publish(key, port, |step| outside.tor.report(step)).await?;
             Ok((service, opened))
         };
         let (service, opened) = self.while_tor_works(publishing, &mut steps).await?;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use if_addrs::Interface;
 use mdns_sd::{IfKind, IfPredicate, Receiver, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tokio::time::timeout;
 
-use super::hex;
 use crate::protocol::keys::Secret;
 use crate::protocol::random::{OsRandom, Randomness as _};
 
@@ -47,7 +47,7 @@ impl LanKey {
     fn knows(&self, service: &ResolvedService) -> Vec<SocketAddr> {
         let name = service.fullname.split('.').next().unwrap_or_default();
         let said = service.get_property_val_str(TAG).unwrap_or_default();
-        if verify_slices_are_equal(hex::text(&self.tag(name)).as_bytes(), said.as_bytes()).is_err() {
+        if verify_slices_are_equal(HEXLOWER.encode(&self.tag(name)).as_bytes(), said.as_bytes()).is_err() {
             return Vec::new();
         }
         // A link-local IPv6 address is good for nothing without the interface it was heard on.
@@ -71,7 +71,7 @@ impl Announcement {
     pub fn new(key: &LanKey, bind: Option<IpAddr>, port: u16) -> io::Result<Self> {
         let daemon = daemon(bind)?;
         let [name, host] = [random_name()?, random_name()?];
-        let tag = hex::text(&key.tag(&name));
+        let tag = HEXLOWER.encode(&key.tag(&name));
         let addresses: Vec<_> = bind.into_iter().collect();
         let service = ServiceInfo::new(
             SERVICE,
@@ -157,7 +157,7 @@ fn is_network(interface: &Interface) -> bool {
 
 fn random_name() -> io::Result<String> {
     let random = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(hex::text(random.expose().get(..8).unwrap_or_default()))
+    Ok(HEXLOWER.encode(random.expose().get(..8).unwrap_or_default()))
 }
 
 fn wrong(error: mdns_sd::Error) -> io::Error {
@@ -181,7 +181,7 @@ mod tests {
             let service = ServiceInfo::new(SERVICE, name, "x.local.", ips, port, [(TAG, tag)].as_slice());
             service.unwrap().as_resolved_service()
         };
-        let tag = hex::text(&key(1).tag("0123456789abcdef"));
+        let tag = HEXLOWER.encode(&key(1).tag("0123456789abcdef"));
         let mut found = key(1).knows(&heard("0123456789abcdef", &tag, 7));
         found.sort();
         assert_eq!(found, ["192.0.2.1:7", "[2001:db8::1]:7"].map(|at| at.parse().unwrap()));

@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::tor::{ONION_PORT, Service};
-use super::way::{Opened, Outside, TOR, Way};
-use crate::address::{Address, By, Place, Scope, scope};
+use super::tor::{ONION_PORT, Opened, Service};
+use super::way::{Outside, TOR, Way};
+use crate::address::{Address, By, Place, Scope};
 use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
 
 /// Connections that have not sent a whole record yet.
@@ -116,7 +116,7 @@ pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
         .iter()
         .map(|interface| interface.ip())
         .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
-        .map(|ip| (scope(ip), ip))
+        .map(|ip| (Scope::of(ip), ip))
         .collect();
     out.sort_by_key(|(scope, ip)| (*scope, ip.is_ipv6()));
     out.dedup();
@@ -188,7 +188,7 @@ pub async fn keep_onion(
     let way = Way::Onion(service.key, ONION_PORT);
     loop {
         opened.tor.lock().await.ended().await;
-        opened.has_ended();
+        opened.mark_ended();
         let mut error = io::Error::new(io::ErrorKind::BrokenPipe, "tor has ended");
         opened = loop {
             let _ = arrivals.send(Arrival::Door(way.clone(), Some(error))).await;

@@ -1,7 +1,6 @@
 //! Byte pipes to the partner. Knows addresses, nothing of chat.
 
 pub mod dial;
-mod hex;
 pub mod lan;
 pub mod listen;
 pub mod local;

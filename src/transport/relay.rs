@@ -6,10 +6,10 @@
 use std::fmt;
 use std::io;
 
+use data_encoding::HEXLOWER;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
-use super::hex;
 use crate::protocol::keys::Secret;
 
 /// The longest answer that means something: `bad handshake\n`.
@@ -23,9 +23,9 @@ impl Token {
     pub fn new(secret: &Secret, side: [u8; 8]) -> Self {
         let mut line = Zeroizing::new(String::with_capacity(128));
         line.push_str("please relay ");
-        hex::write(&mut line, secret.expose());
+        HEXLOWER.encode_append(secret.expose(), &mut line);
         line.push_str(" for side ");
-        hex::write(&mut line, &side);
+        HEXLOWER.encode_append(&side, &mut line);
         line.push('\n');
         Self(line)
     }

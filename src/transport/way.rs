@@ -5,22 +5,18 @@ use std::io;
 use std::io::ErrorKind::NetworkUnreachable;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, mpsc};
 use tokio::time::{sleep, timeout};
-use zeroize::Zeroizing;
 
 use super::dial::{self, CONNECT, connect};
 use super::relay::{self, Token};
-use super::tor::{Source, Step, Tor, onion_id, onion_key};
-use super::{hex, socks};
-use crate::address::{Address, By, Place, Proxy, Scope, scope};
+use super::socks;
+use super::tor::{Opened, TorGate, onion_id, onion_key};
+use crate::address::{Address, By, Place, Proxy, Scope};
 use crate::protocol::invite::Hint;
-use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
 
 /// Everything takes so many times longer through Tor.
@@ -33,8 +29,6 @@ const MEETING: Duration = Duration::from_secs(15);
 const BEFORE_TOR: Duration = Duration::from_secs(5);
 /// Pause after an onion service was not found: it may not have been published yet.
 const AGAIN: Duration = Duration::from_secs(1);
-/// For what tor is told at the end.
-const CLOSING: Duration = Duration::from_secs(1);
 /// How long to wait for somebody by a connection of which nobody can tell whether it still leads to the relay.
 const UNSEEN: Duration = Duration::from_secs(300);
 
@@ -58,42 +52,8 @@ pub struct Outside {
     pub proxy: Option<Proxy>,
     /// By what a relay knows the two.
     pub token: Option<Token>,
-    /// The Tor network.
-    pub tor: Gate,
-}
-
-/// The way into the Tor network, opened when it is needed first.
-#[derive(Default)]
-pub struct Gate {
-    /// Where tor comes from. `None`: our own, as it comes.
-    pub source: Option<Source>,
-    /// Nothing goes any other way.
-    pub only: bool,
-    /// The key that finds the host's onion service.
-    pub key: Option<StaticKey>,
-    /// Who is told how far it is.
-    pub tell: Option<mpsc::Sender<Step>>,
-    open: Mutex<Option<Arc<Opened>>>,
-}
-
-/// A tor that knows the network.
-pub struct Opened {
-    /// The tor.
-    pub tor: Mutex<Tor>,
-    proxy: Proxy,
-    ended: AtomicBool,
-}
-
-impl Opened {
-    /// It does not answer any more: whoever needs it next opens another.
-    pub fn has_ended(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-    }
-
-    fn runs(&self) -> bool {
-        // Whoever holds it would have noticed.
-        !self.ended.load(Ordering::Relaxed) && self.tor.try_lock().map_or(true, |mut tor| tor.runs())
-    }
+    /// The way into the Tor network.
+    pub tor: TorGate,
 }
 
 /// What everything has to go through.
@@ -111,7 +71,7 @@ impl Through<'_> {
         };
         let (stream, at) = dial::reach(&proxy.address).await.map_err(|error| {
             if let Self::Tor(opened) = self {
-                opened.has_ended();
+                opened.mark_ended();
             }
             io::Error::other(format!("the proxy does not answer: {error}"))
         })?;
@@ -134,58 +94,6 @@ impl Outside {
             None if self.tor.only || onion => Some(Through::Tor(self.tor.open().await?)),
             None => None,
         })
-    }
-}
-
-impl Gate {
-    /// A gate that is shut.
-    pub fn new(source: Source, only: bool) -> Self {
-        Self { source: Some(source), only, ..Self::default() }
-    }
-
-    /// Whether the user asked for it, so that it may be opened without a need.
-    pub fn is_wanted(&self) -> bool {
-        self.only || matches!(self.source, Some(Source::Running(_)))
-    }
-
-    fn is_open(&self) -> bool {
-        self.open.try_lock().is_ok_and(|open| open.is_some())
-    }
-
-    /// The open gate. Where tor has ended another is started, or found.
-    pub async fn open(&self) -> io::Result<Arc<Opened>> {
-        let mut open = self.open.lock().await;
-        if let Some(opened) = open.as_ref().filter(|opened| opened.runs()) {
-            return Ok(opened.clone());
-        }
-        *open = None;
-        let opened = Arc::new(self.start().await.map_err(|error| io::Error::new(NetworkUnreachable, error))?);
-        *open = Some(opened.clone());
-        Ok(opened)
-    }
-
-    async fn start(&self) -> io::Result<Opened> {
-        let source = self.source.clone().unwrap_or(Source::Own(None));
-        let tor = Tor::start(&source, |step| self.say(step)).await?;
-        let address = Address { host: tor.socks.ip().to_string(), port: tor.socks.port() };
-        // Tor keeps apart what comes with different names.
-        let name = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
-        let user = Some(("tete".to_owned(), Zeroizing::new(hex::text(name.expose()))));
-        Ok(Opened { tor: Mutex::new(tor), proxy: Proxy { address, user }, ended: AtomicBool::new(false) })
-    }
-
-    /// The room is over: what tor was told of it is forgotten.
-    pub async fn close(&self) {
-        if let Some(opened) = self.open.lock().await.take() {
-            let _ = timeout(CLOSING, async { opened.tor.lock().await.forget().await }).await;
-        }
-    }
-
-    /// Tells how far it is, if somebody listens.
-    pub fn say(&self, step: Step) {
-        if let Some(tell) = &self.tell {
-            let _ = tell.try_send(step);
-        }
     }
 }
 
@@ -255,7 +163,7 @@ impl Way {
     /// The smaller, the sooner it is tried.
     pub fn rank(&self) -> u8 {
         match self {
-            Self::Direct(at) if scope(at.ip()) == Scope::Machine => 3,
+            Self::Direct(at) if Scope::of(at.ip()) == Scope::Machine => 3,
             Self::Direct(_) => 0,
             Self::Name(_) => 1,
             Self::Relay(_) => 2,
@@ -308,7 +216,7 @@ impl Way {
                     allowed.inspect_err(|error| {
                         // What tor refuses it says; all else is the end of the line to it.
                         if error.kind() != io::ErrorKind::Other {
-                            opened.has_ended();
+                            opened.mark_ended();
                         }
                     })?;
                 }

@@ -1,0 +1,207 @@
+//! The control protocol: <https://spec.torproject.org/control-spec/>.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use data_encoding::{HEXLOWER, HEXUPPER_PERMISSIVE};
+use rustix::fs::OFlags;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpStream, UnixStream};
+use zeroize::Zeroizing;
+
+use super::{within, wrong};
+use crate::protocol::random::{OsRandom, Randomness as _};
+
+/// Limit for one answer.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Longest line that is read, in bytes.
+const LINE: u64 = 16 * 1024;
+/// Most lines of one answer, with the events before it.
+const LINES: usize = 1_000;
+/// Size of the file that proves access to the control port, in bytes.
+const COOKIE: usize = 32;
+
+const CHALLENGE_SERVER: &[u8] = b"Tor safe cookie authentication server-to-controller hash";
+const CHALLENGE_CLIENT: &[u8] = b"Tor safe cookie authentication controller-to-server hash";
+
+pub(super) type Reads = Box<dyn AsyncBufRead + Send + Unpin>;
+pub(super) type Writes = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Connects to a control port, or to a control socket where `at` is an absolute path.
+pub(super) async fn connect(at: &str) -> io::Result<Control<Reads, Writes>> {
+    if at.starts_with('/') {
+        let (from, to) = UnixStream::connect(at).await?.into_split();
+        return Ok(Control { from: Box::new(BufReader::new(from)), to: Box::new(to) });
+    }
+    let (from, to) = TcpStream::connect(at).await?.into_split();
+    Ok(Control { from: Box::new(BufReader::new(from)), to: Box::new(to) })
+}
+
+/// Authenticates with SAFECOOKIE: proves that this side can read the cookie without revealing it to whatever else may
+/// listen there.
+pub(super) async fn authenticate(control: &mut Control<Reads, Writes>, cookie: Option<PathBuf>) -> io::Result<()> {
+    let info = control.ask("PROTOCOLINFO 1").await?;
+    let auth = info.iter().find_map(|line| line.strip_prefix("AUTH METHODS=")).unwrap_or_default();
+    let (methods, file) = auth.split_once(' ').unwrap_or((auth, ""));
+    if methods.split(',').any(|method| method == "NULL") {
+        return control.ask("AUTHENTICATE").await.map(|_| ());
+    }
+    let named = file.strip_prefix("COOKIEFILE=\"").and_then(|rest| rest.strip_suffix('"')).map(PathBuf::from);
+    let file = cookie.or(named).ok_or_else(|| wrong("tor asks for a password; let it use a cookie"))?;
+    let mut cookie = Zeroizing::new(Vec::with_capacity(COOKIE + 1));
+    // The other end may name any file: neither a pipe nor an endless device may block us.
+    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(file)?;
+    file.take(COOKIE as u64 + 1).read_to_end(&mut cookie)?;
+    if cookie.len() != COOKIE {
+        return Err(wrong("tor's cookie is not one"));
+    }
+    let nonce = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+    let answer = control.ask(&format!("AUTHCHALLENGE SAFECOOKIE {}", HEXLOWER.encode(nonce.expose()))).await?;
+    let field = |name: &str| {
+        let line = answer.iter().find(|line| line.starts_with("AUTHCHALLENGE "))?;
+        let digits = line.split(' ').find_map(|part| part.strip_prefix(name))?;
+        HEXUPPER_PERMISSIVE.decode(digits.as_bytes()).ok()
+    };
+    let (theirs, proof) = field("SERVERNONCE=").zip(field("SERVERHASH=")).ok_or_else(|| wrong("tor proves nothing"))?;
+    let mac = |key: &[u8]| {
+        let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+        mac.update(&cookie);
+        mac.update(nonce.expose());
+        mac.update(&theirs);
+        mac.sign()
+    };
+    aws_lc_rs::constant_time::verify_slices_are_equal(mac(CHALLENGE_SERVER).as_ref(), &proof)
+        .map_err(|_| wrong("what answers is not the tor whose cookie this is"))?;
+    control.ask(&format!("AUTHENTICATE {}", HEXLOWER.encode(mac(CHALLENGE_CLIENT).as_ref()))).await.map(|_| ())
+}
+
+/// A connection to a control port.
+pub struct Control<R, W> {
+    /// Lines that tor sends.
+    pub from: R,
+    /// Commands to tor.
+    pub to: W,
+}
+
+impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Control<R, W> {
+    /// Sends a command and returns the lines of the answer without their status codes.
+    ///
+    /// # Errors
+    /// When the status is not 25x, what comes is not an answer, or none is complete within 20 s.
+    pub async fn ask(&mut self, what: &str) -> io::Result<Vec<String>> {
+        within(ANSWER, async {
+            self.to.write_all(what.as_bytes()).await?;
+            self.to.write_all(b"\r\n").await?;
+            self.to.flush().await?;
+            self.answer().await
+        })
+        .await
+    }
+
+    async fn answer(&mut self) -> io::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for _ in 0..LINES {
+            let (code, last, text) = self.line().await?;
+            // An asynchronous event.
+            if code.starts_with('6') {
+                continue;
+            }
+            if !code.starts_with("25") {
+                return Err(io::Error::other(format!("tor says: {text}")));
+            }
+            lines.push(text);
+            if last {
+                return Ok(lines);
+            }
+        }
+        Err(wrong("tor does not come to an end"))
+    }
+
+    /// Waits for an asynchronous event and returns its first line.
+    pub async fn event(&mut self) -> io::Result<String> {
+        loop {
+            let (code, _, text) = self.line().await?;
+            if code.starts_with('6') {
+                return Ok(text);
+            }
+        }
+    }
+
+    /// Reads one line: its status code, whether it ends the answer, and its text.
+    async fn line(&mut self) -> io::Result<(String, bool, String)> {
+        let mut line = Vec::new();
+        (&mut self.from).take(LINE).read_until(b'\n', &mut line).await?;
+        if line.pop() != Some(b'\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let line = String::from_utf8(line).map_err(|_| wrong("tor says what is no text"))?;
+        let line = line.trim_end_matches('\r');
+        let parts = line.split_at_checked(3).filter(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit()));
+        let (code, rest) = parts.ok_or_else(|| wrong("what answers is not tor"))?;
+        let mut rest = rest.chars();
+        match rest.next() {
+            Some(mark @ (' ' | '-' | '+')) => Ok((code.to_owned(), mark == ' ', rest.as_str().to_owned())),
+            _ => Err(wrong("what answers is not tor")),
+        }
+    }
+}
+
+/// Percentage of the bootstrap in an answer to `GETINFO status/bootstrap-phase`.
+pub(super) fn bootstrap(line: &str) -> Option<u8> {
+    let (_, rest) = line.split_once("PROGRESS=")?;
+    rest.split(' ').next()?.parse().ok().filter(|progress| *progress <= 100)
+}
+
+/// The first TCP address in an answer to `GETINFO net/listeners/socks`.
+pub(super) fn socks_listener(line: &str) -> Option<SocketAddr> {
+    let rest = line.strip_prefix("net/listeners/socks=")?;
+    rest.split('"').find_map(|part| part.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tor_says_is_read_line_by_line_and_bounded() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let ask = |said: &str| {
+            let mut control = Control { from: BufReader::new(said.as_bytes()), to: tokio::io::sink() };
+            runtime.block_on(control.ask("GETINFO x")).map_err(|error| error.to_string())
+        };
+        assert_eq!(ask("250-a=1\r\n250 OK\r\n").unwrap(), ["a=1", "OK"]);
+        assert_eq!(ask("650 HS_DESC X\r\n252 fine\r\n").unwrap(), ["fine"]);
+        assert!(ask("510 Unrecognized\r\n").unwrap_err().contains("Unrecognized"));
+        for bad in ["", "250 OK", "25", "hello there\r\n", "250?\r\n", "\u{e9}50 x\r\n"] {
+            assert!(ask(bad).is_err(), "{bad:?}");
+        }
+        assert!(ask(&"250-x\r\n".repeat(2_000)).is_err());
+        assert!(ask(&"2".repeat(20_000)).is_err());
+    }
+
+    #[test]
+    fn whatever_answers_cannot_make_us_read_without_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        for file in ["/dev/zero", "/dev/null"] {
+            let said = format!("250-AUTH METHODS=SAFECOOKIE COOKIEFILE=\"{file}\"\r\n250 OK\r\n");
+            let from: Reads = Box::new(BufReader::new(io::Cursor::new(said)));
+            let mut control = Control { from, to: Box::new(tokio::io::sink()) as Writes };
+            let error = runtime.block_on(authenticate(&mut control, None)).unwrap_err();
+            assert_eq!(error.to_string(), "tor's cookie is not one");
+        }
+    }
+
+    #[test]
+    fn what_tor_tells_of_itself_is_understood() {
+        let line = "status/bootstrap-phase=NOTICE BOOTSTRAP PROGRESS=85 TAG=ap_conn_done SUMMARY=\"x\"";
+        assert_eq!(bootstrap(line), Some(85));
+        assert_eq!(bootstrap("PROGRESS=101"), None);
+        let line = "net/listeners/socks=\"unix:/x\" \"127.0.0.1:9050\"";
+        assert_eq!(socks_listener(line), Some("127.0.0.1:9050".parse().unwrap()));
+    }
+}
