@@ -47,8 +47,10 @@ const BURST: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How long a stop may take to come, and the shell to continue the program.
 const STOP: Duration = Duration::from_millis(200);
-/// Alternate screen, bracketed paste, focus, buttons and wheel of the mouse.
-const TAKE: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
+/// Takes the alternate screen, without autowrap: text that the terminal draws wider than it was counted must not run
+/// into the next row. Some terminals keep that mode per screen, so it is set after the switch and reset before the way
+/// back. Asks for bracketed paste, focus, buttons and wheel of the mouse.
+const TAKE: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[2J\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
 /// A frame begins: a terminal that knows this shows it as a whole.
 const BEGIN: &[u8] = b"\x1b[?2026h";
 /// It is complete.

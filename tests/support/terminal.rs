@@ -59,8 +59,8 @@ impl Callbacks for Effects {
     }
     fn unhandled_csi(&mut self, _: &mut Screen, i1: Option<u8>, i2: Option<u8>, params: &[&[u16]], c: char) {
         // The editor brackets its output so that it appears at once (synchronized output).
-        // The full screen wants to know whether it is looked at.
-        let known = [2026, 1004].iter().any(|mode| params == [[*mode]].as_slice());
+        // The full screen wants to know whether it is looked at, and does not want long rows to be wrapped.
+        let known = [2026, 1004, 7].iter().any(|mode| params == [[*mode]].as_slice());
         let underline_color = params == [[59].as_slice()] && c == 'm';
         if !(known && i1 == Some(b'?') && matches!(c, 'h' | 'l') || underline_color) {
             self.note(("CSI", i1, i2, params, c));
@@ -310,6 +310,9 @@ impl Terminal {
             let raw = display.raw();
             let paste = ["\x1b[?2004h", "\x1b[?2004l"].map(|mode| raw.rfind(mode));
             assert!(paste[1] > paste[0], "bracketed paste is still on: {raw:?}");
+            let [full, given_back] = ["\x1b[?1049h", "\x1b[?1049l"].map(|mode| raw.matches(mode).count());
+            assert_eq!(raw.matches("\x1b[?1049h\x1b[?7l").count(), full, "a full screen wraps rows: {raw:?}");
+            assert_eq!(raw.matches("\x1b[?7h\x1b[?1049l").count(), given_back, "rows are no longer wrapped: {raw:?}");
             let screen = display.parser.screen();
             assert!(!screen.bracketed_paste() && !screen.alternate_screen() && !screen.hide_cursor());
             assert!(!screen.bold() && !screen.dim() && screen.fgcolor() == vt100::Color::Default);
