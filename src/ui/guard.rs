@@ -10,7 +10,8 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 /// Ends a synchronized update and bracketed paste, and clears the row of the prompt.
 const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
 /// Clears the full screen, undoes its modes, and brings back the screen from before.
-const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
+const LEAVE: &[u8] =
+    b"\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
 
 /// Remembers how the terminal was.
 #[derive(Clone)]

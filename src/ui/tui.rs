@@ -3,7 +3,7 @@
 //! ```text
 //! keys, shows, time -> state -> effects -> the room, the terminal
 //!                        |
-//!                      view -> cells -> the terminal
+//!                      view -> cells -> painter -> the terminal
 //! ```
 //!
 //! It runs in a thread of its own, so that a terminal that stands still holds up nothing but itself, with a second
@@ -11,6 +11,7 @@
 
 pub mod editor;
 pub mod lock;
+pub mod painter;
 pub mod scrollback;
 pub mod state;
 pub mod view;
@@ -21,9 +22,6 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
-use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +33,7 @@ use super::interface::{Action, Seat, Show, Shown, Ui};
 use super::messages::Lang;
 use super::time::then;
 use crate::clock::{Clock, Timer};
+use painter::{Painter, WIPE};
 use state::{Effect, Options, State, bounded};
 
 /// Pause between two frames that no key has asked for.
@@ -50,13 +49,7 @@ const STOP: Duration = Duration::from_millis(200);
 /// Takes the alternate screen, without autowrap: text that the terminal draws wider than it was counted must not run
 /// into the next row. Some terminals keep that mode per screen, so it is set after the switch and reset before the way
 /// back. Asks for bracketed paste, focus, buttons and wheel of the mouse.
-const TAKE: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[2J\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
-/// A frame begins: a terminal that knows this shows it as a whole.
-const BEGIN: &[u8] = b"\x1b[?2026h";
-/// It is complete.
-const COMMIT: &[u8] = b"\x1b[?2026l";
-/// Clears the screen and what the terminal has kept of it.
-const WIPE: &[u8] = b"\x1b[2J\x1b[3J";
+const TAKE: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
 /// Tells the desktop that something came, and not what.
 const NOTIFY: &[u8] = b"\x1b]9;tete\x07";
 
@@ -207,7 +200,7 @@ impl Desk {
                 Effect::Bell => self.terminal.write(b"\x07")?,
                 Effect::Notify => self.terminal.write(NOTIFY)?,
                 Effect::Suspend => self.suspend().await?,
-                Effect::Redraw => self.terminal.redraw(state.size())?,
+                Effect::Redraw => self.terminal.painter.forget(),
                 Effect::Wipe => self.terminal.wipe()?,
                 Effect::Leave => return Ok(false),
             }
@@ -230,9 +223,7 @@ impl Desk {
 struct Terminal {
     guard: TerminalGuard,
     frame: Frame,
-    shown: Buffer,
-    next: Buffer,
-    color: bool,
+    painter: Painter,
 }
 
 impl Terminal {
@@ -240,7 +231,7 @@ impl Terminal {
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let frame = Frame { bytes: Zeroizing::new(Vec::with_capacity(FRAME_BYTES)), file };
-        Ok(Self { guard, frame, shown: Buffer::default(), next: Buffer::default(), color })
+        Ok(Self { guard, frame, painter: Painter::new(color) })
     }
 
     fn size(&self) -> (u16, u16) {
@@ -253,8 +244,8 @@ impl Terminal {
     fn take(&mut self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
         self.guard.take();
-        self.write(TAKE)?;
-        self.redraw(self.size())
+        self.painter.forget();
+        self.write(TAKE)
     }
 
     fn leave(&mut self) -> io::Result<()> {
@@ -263,35 +254,17 @@ impl Terminal {
         Ok(())
     }
 
-    /// The next frame is drawn on an empty screen.
-    fn redraw(&mut self, (columns, rows): (u16, u16)) -> io::Result<()> {
-        let area = Rect::new(0, 0, columns, rows);
-        self.shown = Buffer::empty(area);
-        self.next = Buffer::empty(area);
-        self.write(b"\x1b[2J")
-    }
-
     fn wipe(&mut self) -> io::Result<()> {
-        self.redraw(self.size())?;
+        self.painter.forget();
         self.write(WIPE)
     }
 
     fn draw(&mut self, state: &State) -> io::Result<()> {
-        let cursor = view::draw(state, self.color, &mut self.next);
-        self.frame.bytes.extend_from_slice(BEGIN);
-        let mut backend = CrosstermBackend::new(&mut self.frame);
-        backend.hide_cursor()?;
-        backend.draw(self.shown.diff_iter(&self.next))?;
-        if let Some(Position { x, y }) = cursor {
-            backend.set_cursor_position((x, y))?;
-            backend.show_cursor()?;
-        }
-        self.write(COMMIT)?;
-        std::mem::swap(&mut self.shown, &mut self.next);
-        Ok(())
+        self.painter.paint(state, &mut self.frame)?;
+        self.write(&[])
     }
 
-    /// Sends what was drawn and these bytes, unless the terminal was given back meanwhile.
+    /// Sends what was painted and these bytes, unless the terminal was given back meanwhile.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.frame.bytes.extend_from_slice(bytes);
         let sent = if self.guard.is_taken() { self.frame.file.write_all(&self.frame.bytes) } else { Ok(()) };

@@ -18,7 +18,8 @@ use tete::ui::messages::{
     Trust, Who,
 };
 use tete::ui::printable::Printable;
-use tete::ui::tui::state::{Effect, Notify, Options, State};
+use tete::ui::tui::painter::Painter;
+use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
 use tete::ui::tui::view::draw;
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
@@ -873,6 +874,170 @@ fn a_path_is_completed_as_far_as_it_is_clear() {
     assert_eq!(completed("x"), "x");
     assert_eq!(completed(".h"), ".hidden ");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The bytes of the next frame of a terminal that shows what `painter` has painted.
+fn frame(painter: &mut Painter, sitting: &Sitting) -> String {
+    let mut bytes = Vec::new();
+    painter.paint(&sitting.state, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The bytes of a frame on a terminal that shows nobody knows what.
+fn whole_frame(sitting: &Sitting) -> String {
+    frame(&mut Painter::new(true), sitting)
+}
+
+#[test]
+fn another_kind_of_screen_begins_on_a_cleared_terminal_and_only_that_does() {
+    let mut all = screens((80, 24), Lang::En);
+    let mut small = Sitting::open();
+    small.state.input(Event::Resize(10, 2));
+    all.push(("too small", small));
+    for (before, from) in &all {
+        for (after, to) in &all {
+            let mut painter = Painter::new(true);
+            frame(&mut painter, from);
+            let written = frame(&mut painter, to);
+            if from.state.scene() == to.state.scene() {
+                assert!(!written.contains("\x1b[2J"), "{before} to {after}");
+            } else {
+                assert_eq!(written, whole_frame(to), "{before} to {after}");
+                assert!(written.starts_with("\x1b[?2026h\x1b[2J"), "{before} to {after}");
+                let forgets = written.contains("\x1b[3J");
+                assert_eq!(forgets, to.state.scene() == Scene::Locked, "{before} to {after}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_lay_above_the_talk_leaves_the_terminal_whole() {
+    type Step = fn(&mut Sitting);
+    let steps: [(Scene, Step); 24] = [
+        (Scene::Pairing, |sitting| sitting.state.show(asks(code()))),
+        (Scene::Chat, Sitting::opens),
+        (Scene::Help, |sitting| sitting.press(KeyCode::F(1))),
+        (Scene::Chat, |sitting| sitting.press(KeyCode::Esc)),
+        (Scene::Paste, |sitting| sitting.paste(&"line\n".repeat(99))),
+        (Scene::Chat, |sitting| sitting.press(KeyCode::Esc)),
+        (Scene::Find, |sitting| sitting.control('r')),
+        (Scene::Chat, |sitting| sitting.press(KeyCode::Esc)),
+        (Scene::Passphrase, |sitting| {
+            sitting.types("/lock");
+            sitting.press(KeyCode::Enter);
+        }),
+        (Scene::Locked, |sitting| {
+            for _ in 0..2 {
+                sitting.types("abc");
+                sitting.press(KeyCode::Enter);
+            }
+        }),
+        (Scene::Chat, |sitting| {
+            sitting.types("abc");
+            sitting.press(KeyCode::Enter);
+        }),
+        (Scene::Locked, |sitting| sitting.passes(Duration::from_secs(600))),
+        (Scene::Chat, |sitting| {
+            sitting.types("abc");
+            sitting.press(KeyCode::Enter);
+        }),
+        (Scene::Locked, |sitting| {
+            sitting.types("/lock");
+            sitting.press(KeyCode::Enter);
+        }),
+        (Scene::TooSmall, |sitting| sitting.state.input(Event::Resize(10, 2))),
+        (Scene::Locked, |sitting| sitting.state.input(Event::Resize(80, 24))),
+        (Scene::Chat, |sitting| {
+            sitting.types("abc");
+            sitting.press(KeyCode::Enter);
+        }),
+        (Scene::Alarm, |sitting| {
+            let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
+            sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+        }),
+        (Scene::Chat, |sitting| sitting.press(KeyCode::Enter)),
+        (Scene::Over, |sitting| sitting.state.show(Show::End(None))),
+        (Scene::Find, |sitting| sitting.control('r')),
+        (Scene::Over, |sitting| sitting.press(KeyCode::Esc)),
+        (Scene::TooSmall, |sitting| sitting.state.input(Event::Resize(10, 2))),
+        (Scene::Over, |sitting| sitting.state.input(Event::Resize(80, 24))),
+    ];
+    let options = Options { lock: Some(Duration::from_secs(600)), ..Options::default() };
+    let mut sitting = Sitting::with((80, 24), Lang::En, options);
+    sitting.press(KeyCode::Esc);
+    let mut painter = Painter::new(true);
+    frame(&mut painter, &sitting);
+    for (number, (scene, step)) in steps.into_iter().enumerate() {
+        step(&mut sitting);
+        assert_eq!(sitting.state.scene(), scene, "step {number}");
+        assert_eq!(frame(&mut painter, &sitting), whole_frame(&sitting), "step {number}");
+    }
+}
+
+/// A terminal without autowrap that draws everything but ASCII three times as wide as it may.
+struct WideTerminal {
+    cells: Vec<Vec<char>>,
+    row: usize,
+    column: usize,
+}
+
+impl WideTerminal {
+    fn new() -> Self {
+        Self { cells: vec![vec![' '; 80]; 24], row: 0, column: 0 }
+    }
+
+    fn show(&mut self, frame: &str) {
+        let mut rest = frame.chars();
+        while let Some(c) = rest.next() {
+            if c != '\x1b' {
+                let cells = if c.is_ascii() { 1 } else { 3 };
+                for _ in 0..cells {
+                    self.cells[self.row][self.column] = c;
+                    self.column = (self.column + 1).min(79);
+                }
+                continue;
+            }
+            assert_eq!(rest.next(), Some('['));
+            let mut parameters = String::new();
+            let end = loop {
+                match rest.next().unwrap() {
+                    end @ '@'..='~' => break end,
+                    c => parameters.push(c),
+                }
+            };
+            match (end, parameters.as_str()) {
+                ('H', place) => {
+                    let (row, column) = place.split_once(';').unwrap();
+                    (self.row, self.column) = (row.parse::<usize>().unwrap() - 1, column.parse::<usize>().unwrap() - 1);
+                }
+                ('J', "2") => self.cells.iter_mut().for_each(|row| row.fill(' ')),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_of_the_talk_is_left_on_a_locked_terminal_that_draws_texts_too_wide() {
+    let mut sitting = Sitting::open();
+    let (mut painter, mut terminal) = (Painter::new(true), WideTerminal::new());
+    for text in ["กำ secret", "क्षि secret", "ｶﾞｷﾞ secret", "◌̂ secret", "বাংলা secret", "① “secret” ─"]
+    {
+        sitting.hears(text);
+        terminal.show(&frame(&mut painter, &sitting));
+    }
+    sitting.types("/lock");
+    sitting.press(KeyCode::Enter);
+    for _ in 0..2 {
+        sitting.types("abc");
+        sitting.press(KeyCode::Enter);
+        terminal.show(&frame(&mut painter, &sitting));
+    }
+    let mut empty = WideTerminal::new();
+    empty.show(&whole_frame(&sitting));
+    let rows = |terminal: &WideTerminal| terminal.cells.iter().map(String::from_iter).collect::<Vec<_>>();
+    assert_eq!(rows(&terminal), rows(&empty));
 }
 
 #[test]

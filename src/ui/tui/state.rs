@@ -126,6 +126,31 @@ pub enum Overlay {
     },
 }
 
+/// The kind of screen that is shown. No two are mixed: the terminal is cleared between them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scene {
+    /// The terminal is too small for any other.
+    TooSmall,
+    /// The lock.
+    Locked,
+    /// An alarm.
+    Alarm,
+    /// The help.
+    Help,
+    /// A passphrase is being set.
+    Passphrase,
+    /// The check of the code.
+    Pairing,
+    /// The question about a long paste, below the talk.
+    Paste,
+    /// A search in the talk.
+    Find,
+    /// The talk.
+    Chat,
+    /// The talk, once the room is over.
+    Over,
+}
+
 /// Rows of the chat's screen, from the top.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Areas {
@@ -344,6 +369,22 @@ impl State {
     /// The time, as far as it is known.
     pub fn now(&self) -> Duration {
         self.now
+    }
+
+    /// The kind of screen that is shown.
+    pub fn scene(&self) -> Scene {
+        match (&self.overlay, &self.pairing) {
+            _ if !self.fits() => Scene::TooSmall,
+            _ if self.lock.is_locked() => Scene::Locked,
+            _ if self.alarm.is_some() => Scene::Alarm,
+            (Overlay::Help(_), _) => Scene::Help,
+            (Overlay::Passphrase { .. }, _) => Scene::Passphrase,
+            (Overlay::Paste(..), _) => Scene::Paste,
+            (Overlay::Find { .. }, _) => Scene::Find,
+            (Overlay::None, Some(_)) => Scene::Pairing,
+            (Overlay::None, None) if self.over => Scene::Over,
+            (Overlay::None, None) => Scene::Chat,
+        }
     }
 
     /// What is asked.

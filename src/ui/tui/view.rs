@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::scrollback::{Entry, Kind, Row, matches};
-use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, State};
+use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
 use crate::protocol::pairing::DIGITS;
 use crate::ui::commands::Command;
 use crate::ui::interface::Ask;
@@ -24,25 +24,18 @@ use crate::ui::printable::{Printable, cells};
 pub fn draw(state: &State, color: bool, buffer: &mut Buffer) -> Option<Position> {
     let mut canvas = Canvas { buffer, color, cursor: None };
     canvas.buffer.reset();
-    if !state.fits() || canvas.columns() < COLUMNS || canvas.rows() < ROWS {
-        canvas.text(0, 0, state.words().small, Style::new());
-        return None;
-    }
-    if state.lock_state().is_locked() {
-        canvas.locked(state);
-    } else if let Some(text) = state.alarm() {
-        canvas.alarm(state, text);
-    } else {
-        match (state.overlay(), state.pairing()) {
-            (Overlay::Help(top), _) => canvas.help(state, *top),
-            (Overlay::Passphrase { first, differ, .. }, _) => {
-                let words = state.words();
-                let note = if *differ { words.differ } else { words.choose };
-                canvas.secret(state, if first.is_some() { words.again } else { note });
-            }
-            (Overlay::None, Some(pairing)) => canvas.pairing(state, pairing),
-            _ => canvas.chat(state),
+    // The cells may be fewer than the state knows of.
+    let fits = canvas.columns() >= COLUMNS && canvas.rows() >= ROWS;
+    match if fits { state.scene() } else { Scene::TooSmall } {
+        Scene::TooSmall => {
+            canvas.text(0, 0, state.words().small, Style::new());
         }
+        Scene::Locked => canvas.locked(state),
+        Scene::Alarm => canvas.alarm(state),
+        Scene::Help => canvas.help(state),
+        Scene::Passphrase => canvas.passphrase(state),
+        Scene::Pairing => canvas.pairing(state),
+        Scene::Paste | Scene::Find | Scene::Chat | Scene::Over => canvas.chat(state),
     }
     canvas.cursor
 }
@@ -394,7 +387,8 @@ impl Canvas<'_> {
         self.point(at, y);
     }
 
-    fn help(&mut self, state: &State, top: usize) {
+    fn help(&mut self, state: &State) {
+        let Overlay::Help(top) = *state.overlay() else { return };
         let words = state.words();
         let wide = self.columns() >= 60;
         let mut lines: Vec<(String, &str)> = words.keys.iter().map(|(key, what)| ((*key).to_owned(), *what)).collect();
@@ -418,7 +412,8 @@ impl Canvas<'_> {
         self.text(1, y, &format!("{more}{}", words.close), style);
     }
 
-    fn alarm(&mut self, state: &State, text: &Printable) {
+    fn alarm(&mut self, state: &State) {
+        let Some(text) = state.alarm() else { return };
         let style = self.colored(Color::Red).add_modifier(Modifier::REVERSED | Modifier::BOLD);
         for y in 0..self.rows() {
             self.fill(y, style);
@@ -441,6 +436,13 @@ impl Canvas<'_> {
         }
     }
 
+    fn passphrase(&mut self, state: &State) {
+        let Overlay::Passphrase { first, differ, .. } = state.overlay() else { return };
+        let words = state.words();
+        let note = if *differ { words.differ } else { words.choose };
+        self.secret(state, if first.is_some() { words.again } else { note });
+    }
+
     /// A question for something that is not shown.
     fn secret(&mut self, state: &State, question: &str) {
         let y = self.block(1, 0, question, Self::bold()).min(self.rows() - 1);
@@ -448,7 +450,8 @@ impl Canvas<'_> {
         self.entry(x, y, state, true);
     }
 
-    fn pairing(&mut self, state: &State, pairing: &Pairing) {
+    fn pairing(&mut self, state: &State) {
+        let Some(pairing) = state.pairing() else { return };
         let detail = |blanks, boxes, large, next, texts| Detail { blanks, boxes, large, next, texts };
         let levels = [
             detail(true, true, true, true, true),
