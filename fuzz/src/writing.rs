@@ -71,8 +71,8 @@ pub fn play(words: &str, steps: &[u8]) {
                 }
             }
             _ if which == 0 => {
-                assert_eq!(*editor.take(), before);
-                assert!(editor.is_empty() && editor.is_typed());
+                assert_eq!(editor.take().text(), before);
+                assert!(editor.is_empty() && editor.is_first_word_typed());
             }
             _ => {
                 editor.empty();

@@ -1,5 +1,7 @@
 //! What a line of the chat is: a text, or a command.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 /// A command of the chat.
@@ -81,8 +83,9 @@ impl Command {
     }
 }
 
-/// The paths of a `/send`: words, in quotes where there are blanks in them, `\` before what is meant as it stands,
-/// `~` for `home`. `None` where a quote has no end.
+/// Reads the paths of a `/send`: words, or in quotes where there are blanks in them, with `\` before a character that
+/// stands for itself, `~` for `home`, and `file://` addresses as file managers paste them. `None` where a quote has no
+/// end.
 pub fn paths(argument: &str, home: Option<&Path>) -> Option<Vec<PathBuf>> {
     let mut words = Words::read(argument)?;
     words.done.extend(words.last.take());
@@ -142,12 +145,34 @@ impl Words {
 
 impl Word {
     fn path(self, home: Option<&Path>) -> PathBuf {
+        if let Some(path) = of_address(&self.text) {
+            return path;
+        }
         match (self.text.strip_prefix('~').filter(|_| self.home), home) {
             (Some(""), Some(home)) => home.to_owned(),
             (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
             _ => self.text.into(),
         }
     }
+}
+
+/// The path of a `file://` address of this machine.
+fn of_address(address: &str) -> Option<PathBuf> {
+    let rest = address.strip_prefix("file://")?;
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    let mut bytes = path.starts_with('/').then_some(path.as_bytes())?;
+    let mut out = Vec::with_capacity(bytes.len());
+    while let [first, rest @ ..] = bytes {
+        let escaped = if let [b'%', high, low, ..] = bytes { hex(*high).zip(hex(*low)) } else { None };
+        let (byte, length) = escaped.map_or((*first, 1), |(high, low)| (high << 4 | low, 3));
+        out.push(byte);
+        bytes = rest.get(length - 1..).unwrap_or_default();
+    }
+    Some(OsString::from_vec(out).into())
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// A line of the chat, as its writer meant it.
@@ -162,9 +187,12 @@ pub enum Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
-    /// Only what was typed can be a command; a paste is a text whatever it begins with.
-    pub fn read(line: &'a str, typed: bool) -> Self {
-        let Some(rest) = after_slash(line).filter(|_| typed) else { return Self::Text(line) };
+    /// Reads a line, given whether every character of its first word was typed key by key.
+    ///
+    /// Only then can it be a command: a paste is a text whatever it begins with. What is pasted behind the typed name
+    /// of a command is its argument, without the blanks and line breaks around it.
+    pub fn read(line: &'a str, first_word_typed: bool) -> Self {
+        let Some(rest) = after_slash(line).filter(|_| first_word_typed) else { return Self::Text(line) };
         if after_slash(rest).is_some() {
             return Self::Text(rest);
         }
@@ -199,6 +227,8 @@ mod tests {
         assert_eq!(Typed::read("/sent x", true), Typed::Unknown("/sent"));
         assert_eq!(Typed::read("/quit now", true), Typed::Unknown("/quit"));
         assert_eq!(Typed::read("see /quit", true), Typed::Text("see /quit"));
+        assert_eq!(Typed::read("/quit\n", true), quit);
+        assert_eq!(Typed::read("/send /a\n", true), Typed::Command(Command::Send, "/a"));
     }
 
     #[test]
@@ -218,6 +248,11 @@ mod tests {
             ("你好\u{3000}/b", "你好|/b"),
             ("", ""),
             ("a''b", "ab"),
+            ("'it'\\''s'", "it's"),
+            ("file:///a%20b/%e4%BD%A0\nfile:///c", "/a b/你|/c"),
+            ("'file:///a b' \"file://localhost/c\"", "/a b|/c"),
+            ("file:///100%/%2 file:///%", "/100%/%2|/%"),
+            ("file://elsewhere/a ./file:///a", "file://elsewhere/a|./file:///a"),
         ];
         for (argument, expected) in cases {
             assert_eq!(read(argument).as_deref(), Some(expected), "{argument}");

@@ -316,10 +316,95 @@ fn commands_are_typed_not_pasted_and_may_be_full_width() {
     sitting.press(KeyCode::Enter);
     assert_eq!(sitting.effects(), ["/who", "/rekey", "say /quit"]);
     sitting.state.said(true);
-    sitting.types("/nonsense");
+}
+
+/// All ways to type or paste a line in at most three pieces.
+fn ways_to_write(line: &str) -> Vec<Vec<(bool, &str)>> {
+    let places: Vec<_> = line.char_indices().map(|(at, _)| at).chain([line.len()]).collect();
+    let mut ways = Vec::new();
+    for (number, first) in places.iter().enumerate() {
+        for second in &places[number..] {
+            let pieces = [&line[..*first], &line[*first..*second], &line[*second..]];
+            for typed in 0..8 {
+                ways.push((0..3).map(|piece| (typed >> piece & 1 == 1, pieces[piece])).collect());
+            }
+        }
+    }
+    ways
+}
+
+#[test]
+fn a_line_is_a_command_if_and_only_if_its_first_word_was_typed() {
+    let lines = [
+        ("/who", "/who"),
+        ("／rekey", "/rekey"),
+        ("/send /etc/hostname", "send [\"/etc/hostname\"]"),
+        ("/send file:///a%20b\n", "send [\"/a b\"]"),
+    ];
+    for (line, command) in lines {
+        let word = line.find(' ').unwrap_or(line.len());
+        for way in ways_to_write(line) {
+            let mut sitting = Sitting::open();
+            let (mut at, mut first_word_typed) = (0, true);
+            for (typed, piece) in &way {
+                first_word_typed &= *typed || piece.is_empty() || at >= word;
+                at += piece.len();
+                match typed {
+                    // A line break is no key of a command.
+                    true => piece.split_inclusive('\n').for_each(|part| {
+                        sitting.types(part.trim_end_matches('\n'));
+                        if part.ends_with('\n') {
+                            sitting.control('j');
+                        }
+                    }),
+                    false => sitting.paste(piece),
+                }
+            }
+            sitting.press(KeyCode::Enter);
+            let expected = if first_word_typed { command.to_owned() } else { format!("say {line}") };
+            assert_eq!(sitting.effects(), [expected], "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_was_refused_stays_in_the_input_and_can_be_recalled() {
+    let mut sitting = Sitting::open();
+    sitting.types("/usr/bin/ls is nice");
     sitting.press(KeyCode::Enter);
-    assert!(sitting.shows("There is no command /nonsense"));
+    assert!(sitting.shows("There is no command /usr/bin/ls"));
     assert!(sitting.effects().is_empty());
+    assert_eq!(sitting.state.editor().text(), "/usr/bin/ls is nice");
+    sitting.control('c');
+    sitting.paste("/quit");
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["say /quit"]);
+    sitting.state.said(false);
+    assert_eq!(sitting.state.editor().text(), "/quit");
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["say /quit"], "what was pasted is a text when it comes back, too");
+    sitting.state.said(false);
+    sitting.control('c');
+    sitting.press(KeyCode::Up);
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["say /quit"], "and when it is recalled");
+    sitting.state.said(true);
+    sitting.types("/who");
+    sitting.press(KeyCode::Enter);
+    (0..3).for_each(|_| sitting.press(KeyCode::Up));
+    assert_eq!(sitting.state.editor().text(), "/usr/bin/ls is nice");
+    (0..2).for_each(|_| sitting.press(KeyCode::Down));
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["/who", "/who"], "a command that is recalled is still one");
+}
+
+#[test]
+fn a_pasted_word_refuses_no_caller() {
+    let mut sitting = Sitting::new((80, 24), Lang::En);
+    sitting.state.show(asks(code()));
+    sitting.paste("/next");
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["half 1 /next"]);
 }
 
 #[test]

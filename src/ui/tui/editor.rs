@@ -1,6 +1,7 @@
 //! The line being written: a text of any number of lines, edited by grapheme cluster.
 //!
-//! Knows nothing of keys and colours. Its memory for the text is taken once, so that growing leaves no copy behind.
+//! Knows nothing of keys and colours, but which characters were typed and which were pasted. The memory for the text
+//! is allocated once, so that growing leaves no copy behind.
 
 use std::ops::Range;
 
@@ -58,15 +59,63 @@ pub enum Edit {
     Redo,
 }
 
+/// A text, and which of its characters were typed key by key.
+#[derive(Default, PartialEq, Eq)]
+pub struct Draft {
+    text: Zeroizing<String>,
+    /// For each byte, whether it was typed.
+    typed: Vec<bool>,
+}
+
+impl Draft {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text alone.
+    pub fn into_text(self) -> Zeroizing<String> {
+        self.text
+    }
+
+    /// Whether every character of the first word was typed. What was pasted is never the name of a command, but may
+    /// be the argument of one.
+    pub fn is_first_word_typed(&self) -> bool {
+        let word = self.text.find(char::is_whitespace).unwrap_or(self.text.len());
+        self.typed.iter().take(word).all(|typed| *typed)
+    }
+
+    /// A text without what cannot be written.
+    fn clean(text: &str, typed: bool) -> Self {
+        let mut clean = Zeroizing::new(String::with_capacity(text.len() * 4));
+        for c in text.chars().filter(|c| is_writable(*c)) {
+            if c == '\t' { clean.push_str("    ") } else { clean.push(c) }
+        }
+        Self { typed: vec![typed; clean.len()], text: clean }
+    }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        let text = Zeroizing::new(self.text.get(range.clone()).unwrap_or_default().to_owned());
+        Self { text, typed: self.typed.get(range).unwrap_or_default().to_owned() }
+    }
+
+    fn followed_by(&self, more: &Self) -> Self {
+        let text = Zeroizing::new([self.text(), more.text()].concat());
+        Self { text, typed: [self.typed.as_slice(), more.typed.as_slice()].concat() }
+    }
+
+    fn len(&self) -> usize {
+        self.text.len()
+    }
+}
+
 /// A text and a cursor in it.
 pub struct Editor {
-    text: Zeroizing<String>,
+    draft: Draft,
     /// In bytes, always between two clusters.
     cursor: usize,
     limit: usize,
-    /// A part of it was pasted, so it is no command.
-    pasted: bool,
-    cut: Zeroizing<String>,
+    cut: Draft,
     undo: Vec<Change>,
     redo: Vec<Change>,
     /// The next typed character belongs to the last change.
@@ -78,8 +127,8 @@ pub struct Editor {
 /// At `at`, `removed` gave way to `inserted`.
 struct Change {
     at: usize,
-    removed: Zeroizing<String>,
-    inserted: Zeroizing<String>,
+    removed: Draft,
+    inserted: Draft,
     /// Where the cursor was.
     cursor: usize,
 }
@@ -99,11 +148,10 @@ impl Editor {
     /// An empty text of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
-            text: Zeroizing::new(String::with_capacity(limit)),
+            draft: Draft { text: Zeroizing::new(String::with_capacity(limit)), typed: Vec::new() },
             cursor: 0,
             limit,
-            pasted: false,
-            cut: Zeroizing::default(),
+            cut: Draft::default(),
             undo: Vec::new(),
             redo: Vec::new(),
             typing: false,
@@ -113,7 +161,12 @@ impl Editor {
 
     /// The text.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.draft.text
+    }
+
+    /// A copy of the text as it is now.
+    pub fn draft(&self) -> Draft {
+        self.draft.part(0..self.draft.len())
     }
 
     /// The cursor's place, in bytes.
@@ -123,18 +176,18 @@ impl Editor {
 
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        self.text().is_empty()
     }
 
-    /// Whether all of it was typed, key by key.
-    pub fn is_typed(&self) -> bool {
-        !self.pasted
+    /// As [`Draft::is_first_word_typed`].
+    pub fn is_first_word_typed(&self) -> bool {
+        self.draft.is_first_word_typed()
     }
 
     /// Writes at the cursor what a key stands for. `false` if the text would become too long.
     pub fn insert(&mut self, typed: &str) -> bool {
         let goes_on = self.typing && !typed.contains(char::is_whitespace);
-        let inserted = self.replace(self.cursor..self.cursor, typed, goes_on);
+        let inserted = self.replace(self.cursor..self.cursor, Draft::clean(typed, true), goes_on);
         self.typing = inserted;
         inserted
     }
@@ -150,35 +203,30 @@ impl Editor {
                 c => clean.push(c),
             }
         }
-        let inserted = self.replace(self.cursor..self.cursor, &clean, false);
-        self.pasted |= inserted;
-        inserted
+        self.replace(self.cursor..self.cursor, Draft::clean(&clean, false), false)
     }
 
-    /// Puts another text in place of this one, which can be undone. The cursor comes after it.
-    pub fn set(&mut self, text: &str) {
-        self.replace(0..self.text.len(), text, false);
-        self.cursor = self.text.len();
-        // A text that comes back may have been pasted once.
-        self.pasted = true;
+    /// Replaces the text, which can be undone. The cursor comes after it.
+    pub fn set(&mut self, draft: &Draft) {
+        self.replace(0..self.draft.len(), draft.part(0..draft.len()), false);
+        self.cursor = self.draft.len();
     }
 
     /// Removes everything, which can be undone.
     pub fn empty(&mut self) {
-        self.cut(0..self.text.len());
-        self.pasted = false;
+        self.cut(0..self.draft.len());
     }
 
-    /// The text; what is left is an empty one without a past.
-    pub fn take(&mut self) -> Zeroizing<String> {
-        let text = Zeroizing::new(self.text.to_string());
+    /// Takes the text out and leaves an empty one, without changes to undo.
+    pub fn take(&mut self) -> Draft {
+        let draft = self.draft();
         *self = Self { cut: std::mem::take(&mut self.cut), ..Self::new(self.limit) };
-        text
+        draft
     }
 
-    /// Does one thing.
+    /// Applies one edit.
     pub fn edit(&mut self, edit: Edit) {
-        let before = (self.cursor, self.text.len());
+        let before = (self.cursor, self.draft.len());
         match edit {
             Edit::Left => self.cursor = self.left(self.cursor),
             Edit::Right => self.cursor = self.right(self.cursor),
@@ -187,7 +235,7 @@ impl Editor {
             Edit::Home => self.cursor = self.line_start(),
             Edit::End => self.cursor = self.line_end(),
             Edit::First => self.cursor = 0,
-            Edit::Last => self.cursor = self.text.len(),
+            Edit::Last => self.cursor = self.draft.len(),
             Edit::Backspace => self.remove(self.left(self.cursor)..self.cursor),
             Edit::Delete => self.remove(self.cursor..self.right(self.cursor)),
             Edit::CutWordLeft => self.cut(self.word_left()..self.cursor),
@@ -197,16 +245,15 @@ impl Editor {
             Edit::CutEnd if self.cursor == self.line_end() => self.cut(self.cursor..self.right(self.cursor)),
             Edit::CutEnd => self.cut(self.cursor..self.line_end()),
             Edit::PutBack => {
-                let cut = self.cut.clone();
-                self.replace(self.cursor..self.cursor, &cut, false);
+                let cut = self.cut.part(0..self.cut.len());
+                self.replace(self.cursor..self.cursor, cut, false);
             }
             Edit::Transpose => self.transpose(),
             Edit::Undo => self.travel(true),
             Edit::Redo => self.travel(false),
         }
-        self.typing &= before == (self.cursor, self.text.len());
+        self.typing &= before == (self.cursor, self.draft.len());
         self.column = None;
-        self.pasted &= !self.text.is_empty();
     }
 
     /// One row up or down in a box of that width. `false` from the first row up and the last one down.
@@ -235,7 +282,7 @@ impl Editor {
         let columns = columns.max(2);
         let mut out = Layout { rows: Vec::new(), row: 0, column: 0 };
         let mut start = 0;
-        for line in self.text.split('\n') {
+        for line in self.text().split('\n') {
             self.lay_line(start..start + line.len(), columns, &mut out);
             start += line.len() + 1;
         }
@@ -278,16 +325,16 @@ impl Editor {
     }
 
     fn slice(&self, range: Range<usize>) -> &str {
-        self.text.get(range).unwrap_or_default()
+        self.text().get(range).unwrap_or_default()
     }
 
     fn left(&self, from: usize) -> usize {
-        GraphemeCursor::new(from, self.text.len(), true).prev_boundary(&self.text, 0).ok().flatten().unwrap_or(0)
+        GraphemeCursor::new(from, self.draft.len(), true).prev_boundary(self.text(), 0).ok().flatten().unwrap_or(0)
     }
 
     fn right(&self, from: usize) -> usize {
-        let next = GraphemeCursor::new(from, self.text.len(), true).next_boundary(&self.text, 0).ok().flatten();
-        next.unwrap_or(self.text.len())
+        let next = GraphemeCursor::new(from, self.draft.len(), true).next_boundary(self.text(), 0).ok().flatten();
+        next.unwrap_or(self.draft.len())
     }
 
     fn word_left(&self) -> usize {
@@ -297,10 +344,10 @@ impl Editor {
     }
 
     fn word_right(&self) -> usize {
-        let after = self.slice(self.cursor..self.text.len());
+        let after = self.slice(self.cursor..self.draft.len());
         let mut words = after.split_word_bound_indices();
         let end = words.find(|(_, word)| is_word(word)).map(|(at, word)| self.cursor + at + word.len());
-        end.map_or(self.text.len(), |at| self.boundary(at))
+        end.map_or(self.draft.len(), |at| self.boundary(at))
     }
 
     fn blank_left(&self) -> usize {
@@ -314,22 +361,22 @@ impl Editor {
     }
 
     fn line_end(&self) -> usize {
-        self.slice(self.cursor..self.text.len()).find('\n').map_or(self.text.len(), |at| self.cursor + at)
+        self.slice(self.cursor..self.draft.len()).find('\n').map_or(self.draft.len(), |at| self.cursor + at)
     }
 
     /// That place, or the next one between two clusters.
     fn boundary(&self, at: usize) -> usize {
-        let inside = GraphemeCursor::new(at, self.text.len(), true).is_boundary(&self.text, 0) == Ok(false);
+        let inside = GraphemeCursor::new(at, self.draft.len(), true).is_boundary(self.text(), 0) == Ok(false);
         if inside { self.right(at) } else { at }
     }
 
     fn remove(&mut self, range: Range<usize>) {
-        self.replace(range, "", false);
+        self.replace(range, Draft::default(), false);
     }
 
     fn cut(&mut self, range: Range<usize>) {
         if !range.is_empty() {
-            self.cut = Zeroizing::new(self.slice(range.clone()).to_owned());
+            self.cut = self.draft.part(range.clone());
             self.remove(range);
         }
     }
@@ -338,31 +385,26 @@ impl Editor {
         let end = if self.cursor == self.line_end() { self.cursor } else { self.right(self.cursor) };
         let middle = self.left(end);
         let start = self.left(middle);
-        let swapped = Zeroizing::new([self.slice(middle..end), self.slice(start..middle)].concat());
-        if start < middle && !swapped.contains('\n') {
-            self.replace(start..end, &swapped, false);
+        let swapped = self.draft.part(middle..end).followed_by(&self.draft.part(start..middle));
+        if start < middle && !swapped.text.contains('\n') {
+            self.replace(start..end, swapped, false);
         }
     }
 
     /// One change, to be undone as one; together with the last if it goes on with that.
-    fn replace(&mut self, range: Range<usize>, by: &str, goes_on: bool) -> bool {
-        let mut inserted = Zeroizing::new(String::with_capacity(by.len() * 4));
-        for c in by.chars().filter(|c| is_writable(*c)) {
-            if c == '\t' { inserted.push_str("    ") } else { inserted.push(c) }
-        }
-        if self.text.len() - range.len() + inserted.len() > self.limit {
+    fn replace(&mut self, range: Range<usize>, inserted: Draft, goes_on: bool) -> bool {
+        if self.draft.len() - range.len() + inserted.len() > self.limit {
             return false;
         }
-        if range.is_empty() && inserted.is_empty() {
+        if range.is_empty() && inserted.text.is_empty() {
             return true;
         }
-        let removed = Zeroizing::new(self.slice(range.clone()).to_owned());
+        let removed = self.draft.part(range.clone());
         let change = Change { at: range.start, removed, inserted, cursor: self.cursor };
         self.apply(&change.inserted, range);
         match self.undo.last_mut() {
             Some(last) if goes_on && last.at + last.inserted.len() == change.at => {
-                let both = [last.inserted.as_str(), change.inserted.as_str()].concat();
-                last.inserted = Zeroizing::new(both);
+                last.inserted = last.inserted.followed_by(&change.inserted);
             }
             _ => self.undo.push(change),
         }
@@ -375,9 +417,10 @@ impl Editor {
         true
     }
 
-    fn apply(&mut self, insert: &str, range: Range<usize>) {
+    fn apply(&mut self, insert: &Draft, range: Range<usize>) {
         let end = range.start + insert.len();
-        self.text.replace_range(range, insert);
+        self.draft.text.replace_range(range.clone(), &insert.text);
+        self.draft.typed.splice(range, insert.typed.iter().copied());
         self.cursor = end;
         self.typing = false;
         self.column = None;
@@ -390,15 +433,16 @@ impl Editor {
     }
 
     fn travel(&mut self, back: bool) {
-        let (from, to) = if back { (&mut self.undo, &mut self.redo) } else { (&mut self.redo, &mut self.undo) };
+        let from = if back { &mut self.undo } else { &mut self.redo };
         let Some(Change { at, removed, inserted, cursor }) = from.pop() else { return };
         let before = self.cursor;
-        to.push(Change { at, removed: inserted.clone(), inserted: removed.clone(), cursor: before });
         self.apply(&removed, at..at + inserted.len());
         if back {
             self.cursor = cursor;
             self.settle();
         }
+        let to = if back { &mut self.redo } else { &mut self.undo };
+        to.push(Change { at, removed: inserted, inserted: removed, cursor: before });
     }
 }
 
@@ -506,9 +550,39 @@ mod tests {
         let mut editor = Editor::new(100);
         assert!(editor.paste("a\r\nb\rc\td\u{202e}\x1b[31m\u{200b}e"));
         assert_eq!(editor.text(), "a\nb\nc    d[31me");
-        assert!(!editor.is_typed());
-        editor.take();
-        assert!(editor.is_typed());
+    }
+
+    /// What an editor holds, character by character, and whether each was typed.
+    fn marked(editor: &Editor) -> Vec<(char, bool)> {
+        editor.text().char_indices().map(|(at, c)| (c, editor.draft.typed[at])).collect()
+    }
+
+    #[test]
+    fn each_character_stays_typed_or_pasted_wherever_it_goes() {
+        let mut editor = Editor::new(100);
+        assert!(editor.insert("/se") && editor.paste("你") && editor.insert("d x"));
+        assert!(!editor.is_first_word_typed());
+        for edits in [
+            &[Edit::CutBlankLeft, Edit::PutBack][..],
+            &[Edit::Home, Edit::CutEnd, Edit::PutBack],
+            &[Edit::CutHome, Edit::Undo, Edit::Redo, Edit::Undo],
+        ] {
+            edits.iter().for_each(|edit| editor.edit(*edit));
+            let expected = "/se你d x".chars().map(|c| (c, c != '你')).collect::<Vec<_>>();
+            assert_eq!(marked(&editor), expected, "{edits:?}");
+            assert!(!editor.is_first_word_typed());
+        }
+        let draft = editor.take();
+        assert!(editor.is_first_word_typed() && !draft.is_first_word_typed());
+        editor.set(&draft);
+        assert!(!editor.is_first_word_typed());
+        [Edit::First, Edit::Right, Edit::Right, Edit::Right, Edit::Transpose]
+            .iter()
+            .for_each(|edit| editor.edit(*edit));
+        assert_eq!(marked(&editor)[2..4], [('你', false), ('e', true)]);
+        [Edit::Left, Edit::Backspace].iter().for_each(|edit| editor.edit(*edit));
+        assert_eq!(editor.text(), "/sed x");
+        assert!(editor.is_first_word_typed(), "what was pasted is gone");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, Mou
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
-use super::editor::{Edit, Editor};
+use super::editor::{Draft, Edit, Editor};
 use super::lock::Lock;
 use super::scrollback::{Kind, Place, Scrollback, Shape, names};
 use crate::protocol::delivery::{Incoming, TEXT};
@@ -32,9 +32,9 @@ pub const PROMPT: u16 = 2;
 const PASTE_LINES: usize = 20;
 /// Bytes of an answer, a search, a passphrase.
 const ENTRY: usize = 512;
-/// Texts that were sent and can be had back.
+/// Lines that were entered and can be recalled.
 const RECALL: usize = 100;
-/// Bytes of them.
+/// Upper bound of their bytes.
 const RECALL_BYTES: usize = 1 << 20;
 /// How long a word to the user stands in the bar.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -182,8 +182,8 @@ pub struct State {
     editor: Editor,
     input_top: usize,
     entry: Editor,
-    recall: VecDeque<Zeroizing<String>>,
-    recalled: Option<(usize, Zeroizing<String>)>,
+    recall: VecDeque<Draft>,
+    recalled: Option<(usize, Draft)>,
     overlay: Overlay,
     alarm: Option<Printable>,
     lock: Lock,
@@ -197,8 +197,8 @@ pub struct State {
     over: bool,
     /// Our texts that the partner was not shown yet, oldest first.
     unshown: VecDeque<u64>,
-    /// What is being said, and as which entry.
-    saying: Option<(u64, Zeroizing<String>)>,
+    /// The line that is being said, and its entry.
+    saying: Option<(u64, Draft)>,
     /// The partner's texts that the room has not been told of as shown.
     seen: VecDeque<u32>,
     effects: VecDeque<Effect>,
@@ -311,16 +311,16 @@ impl State {
 
     /// What became of the text that was being said.
     pub fn said(&mut self, taken: bool) {
-        let Some((id, text)) = self.saying.take() else { return };
+        let Some((id, written)) = self.saying.take() else { return };
         self.changed = true;
         if taken {
             self.unshown.push_back(id);
-            self.remember(text);
         } else {
             self.scrollback.take_back(id);
-            self.editor.set(&text);
+            self.editor.set(&written);
             self.settle_input();
         }
+        self.remember(written);
     }
 
     /// What the user did at the terminal.
@@ -469,7 +469,8 @@ impl State {
 
     /// Commands that begin as what is typed, while that may become one.
     pub fn candidates(&self) -> Vec<Command> {
-        let begun = after_slash(self.editor.text()).filter(|_| self.editor.is_typed() && self.ask == Ask::Chat);
+        let begun =
+            after_slash(self.editor.text()).filter(|_| self.editor.is_first_word_typed() && self.ask == Ask::Chat);
         let fits = |command: &Command| begun.is_some_and(|begun| command.name().starts_with(begun));
         Command::ALL.into_iter().filter(fits).collect()
     }
@@ -766,11 +767,13 @@ impl State {
     fn key_answer(&mut self, key: KeyEvent) {
         match key.code {
             KeyCode::Enter => {
-                let typed = self.entry.take();
-                let question = self.question;
-                let action = match after_slash(typed.trim()) {
-                    Some("next") => Action::Next { question },
-                    _ if self.ask == Ask::Compare => Action::Compared { question, same: compared(&typed) },
+                let written = self.entry.take();
+                let command = after_slash(written.text().trim()).filter(|_| written.is_first_word_typed());
+                let (question, is_next) = (self.question, command == Some("next"));
+                let typed = written.into_text();
+                let action = match self.ask {
+                    _ if is_next => Action::Next { question },
+                    Ask::Compare => Action::Compared { question, same: compared(&typed) },
                     _ => Action::Half { question, typed },
                 };
                 self.effects.push_back(Effect::Act(action));
@@ -839,23 +842,30 @@ impl State {
         if self.editor.text().trim().is_empty() {
             return self.follow();
         }
-        let pasted = !self.editor.is_typed();
-        let written = self.editor.take();
+        let written = self.editor.draft();
         self.recalled = None;
         self.follow();
         self.new_from = None;
-        match Typed::read(&written, !pasted) {
+        match Typed::read(written.text(), written.is_first_word_typed()) {
             Typed::Text(text) => {
+                self.editor.take();
                 let id = self.scrollback.push(
                     Kind::Own { shown: false },
                     &(self.wall)(Duration::ZERO),
                     Printable::text(text),
                 );
-                self.saying = Some((id, Zeroizing::new(text.to_owned())));
                 self.effects.push_back(Effect::Say(Zeroizing::new(text.to_owned())));
+                self.saying = Some((id, written));
             }
-            Typed::Command(command, argument) => self.command(command, argument),
-            Typed::Unknown(name) => self.status(&Status::UnknownCommand(Printable::line(name))),
+            Typed::Command(command, argument) => {
+                self.editor.take();
+                self.command(command, argument);
+                self.remember(written);
+            }
+            Typed::Unknown(name) => {
+                self.status(&Status::UnknownCommand(Printable::line(name)));
+                self.remember(written);
+            }
         }
     }
 
@@ -876,7 +886,7 @@ impl State {
     }
 
     fn complete(&mut self) {
-        let typed = Typed::read(self.editor.text(), self.editor.is_typed());
+        let typed = Typed::read(self.editor.text(), self.editor.is_first_word_typed());
         if let Typed::Command(Command::Send, _) = typed
             && let Some((_, argument)) = self.editor.text().split_once(char::is_whitespace)
         {
@@ -896,9 +906,11 @@ impl State {
         self.write(&rest);
     }
 
-    fn remember(&mut self, text: Zeroizing<String>) {
-        self.recall.push_back(text);
-        let bytes = |recall: &VecDeque<Zeroizing<String>>| recall.iter().map(|text| text.len()).sum::<usize>();
+    fn remember(&mut self, written: Draft) {
+        if self.recall.back().is_none_or(|last| *last != written) {
+            self.recall.push_back(written);
+        }
+        let bytes = |recall: &VecDeque<Draft>| recall.iter().map(|written| written.text().len()).sum::<usize>();
         while self.recall.len() > RECALL || bytes(&self.recall) > RECALL_BYTES {
             self.recall.pop_front();
         }
@@ -907,7 +919,7 @@ impl State {
     fn recall(&mut self, older: bool) {
         let (at, draft) = match self.recalled.take() {
             Some((at, draft)) => (at, draft),
-            None => (self.recall.len(), Zeroizing::new(self.editor.text().to_owned())),
+            None => (self.recall.len(), self.editor.draft()),
         };
         let to = if older { at.checked_sub(1) } else { at.checked_add(1).filter(|to| *to <= self.recall.len()) };
         let Some(to) = to else {
@@ -915,8 +927,8 @@ impl State {
             return;
         };
         match self.recall.get(to) {
-            Some(text) => {
-                self.editor.set(text);
+            Some(written) => {
+                self.editor.set(written);
                 self.recalled = Some((to, draft));
             }
             None => self.editor.set(&draft),
@@ -1013,7 +1025,7 @@ impl State {
                 self.overlay = Overlay::None;
             }
             KeyCode::Enter if !self.entry.is_empty() => {
-                let typed = self.entry.take();
+                let typed = self.entry.take().into_text();
                 if let Overlay::Passphrase { first, differ, then_lock } = &mut self.overlay {
                     match first.take() {
                         None => (*first, *differ) = (Some(typed), false),
@@ -1036,7 +1048,7 @@ impl State {
     fn key_locked(&mut self, key: KeyEvent) {
         match key.code {
             KeyCode::Enter => {
-                let typed = self.entry.take();
+                let typed = self.entry.take().into_text();
                 self.lock.open(&typed, self.now);
             }
             _ => drop(write(&mut self.entry, key)),
