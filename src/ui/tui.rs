@@ -142,6 +142,7 @@ impl Desk {
                 Moved::Show(Some(first)) => {
                     // A flood of the longest texts does not keep keys waiting.
                     let until = Clock.now() + PATIENCE;
+                    state.tick(Clock.now());
                     let more = std::iter::from_fn(|| (Clock.now() < until).then(|| self.show.try_recv().ok())?);
                     for show in std::iter::once(first).chain(more).take(BURST) {
                         if let Show::Ask { .. } = show {

@@ -264,7 +264,9 @@ fn an_alarm_takes_the_whole_screen_until_it_was_seen() {
     assert_eq!(sitting.effects(), ["bell"]);
     assert!(sitting.shows("ALARM: an attack") && !sitting.shows("4124"));
     sitting.types("x ");
-    assert!(sitting.shows("Enter: close"));
+    sitting.press(KeyCode::Enter);
+    assert!(sitting.shows("Enter: close"), "that key was meant for the screen before");
+    sitting.passes(Duration::from_secs(1));
     sitting.press(KeyCode::Enter);
     assert!(!sitting.shows("Enter: close"));
 }
@@ -466,12 +468,59 @@ fn one_press_never_leaves() {
     sitting.control('7');
     assert_eq!(sitting.state.editor().text(), "abc", "what was emptied can be had back");
     sitting.control('c');
-    sitting.control('d');
     assert!(sitting.effects().is_empty() && sitting.shows("Once more leaves the room."));
     sitting.passes(Duration::from_secs(5));
     sitting.control('c');
     assert!(sitting.effects().is_empty(), "the first press was too long ago");
     sitting.control('c');
+    assert_eq!(sitting.effects(), ["leave"]);
+}
+
+#[test]
+fn whatever_is_done_between_two_presses_they_do_not_leave() {
+    type Step = fn(&mut Sitting);
+    let steps: [Step; 12] = [
+        |sitting| sitting.says("hello"),
+        |sitting| {
+            sitting.types("c");
+            sitting.control('c');
+        },
+        |sitting| {
+            sitting.paste("pasted");
+            sitting.control('c');
+        },
+        |sitting| sitting.press(KeyCode::Enter),
+        |sitting| sitting.press(KeyCode::Esc),
+        |sitting| sitting.press(KeyCode::Left),
+        |sitting| sitting.press(KeyCode::PageUp),
+        |sitting| {
+            sitting.press(KeyCode::F(1));
+            sitting.press(KeyCode::Esc);
+        },
+        |sitting| sitting.control('d'),
+        |sitting| sitting.control('l'),
+        |sitting| {
+            let (kind, modifiers) = (MouseEventKind::ScrollUp, KeyModifiers::NONE);
+            sitting.state.input(Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers }));
+        },
+        |sitting| sitting.passes(Duration::from_secs(4)),
+    ];
+    for (number, step) in steps.into_iter().enumerate() {
+        let mut sitting = Sitting::open();
+        sitting.control('c');
+        step(&mut sitting);
+        sitting.effects();
+        sitting.control('c');
+        assert!(sitting.effects().is_empty() && sitting.shows("Once more leaves the room."), "step {number}");
+        sitting.control('c');
+        assert_eq!(sitting.effects(), ["leave"], "step {number}");
+    }
+    let mut sitting = Sitting::open();
+    sitting.control('d');
+    sitting.state.input(Event::FocusLost);
+    sitting.state.input(Event::Resize(60, 20));
+    sitting.hears("a text");
+    sitting.control('d');
     assert_eq!(sitting.effects(), ["leave"]);
 }
 
@@ -604,6 +653,7 @@ fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
     sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
     assert!(sitting.shows("ALARM"));
+    sitting.passes(Duration::from_secs(1));
     sitting.press(KeyCode::Enter);
     sitting.types("horse");
     sitting.press(KeyCode::Enter);
@@ -651,9 +701,46 @@ fn the_end_of_a_room_can_be_read_until_a_key_closes_it() {
     sitting.status(Status::PartnerLeft);
     sitting.state.show(Show::End(None));
     assert!(sitting.shows("last words") && sitting.shows("Enter closes"));
+    sitting.passes(Duration::from_secs(1));
     sitting.types("x");
     assert!(sitting.effects().is_empty());
+    sitting.passes(Duration::from_secs(1));
     sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["gone"]);
+}
+
+#[test]
+fn a_room_that_ends_under_the_hands_of_its_writer_takes_neither_their_keys_nor_their_words() {
+    let ended = |draft: &str| {
+        let mut sitting = Sitting::open();
+        sitting.types(draft);
+        sitting.state.show(Show::End(None));
+        for code in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('q')] {
+            sitting.press(code);
+        }
+        sitting.control('c');
+        assert!(sitting.effects().is_empty(), "they were meant for the room");
+        sitting.passes(Duration::from_millis(600));
+        sitting.types("more");
+        sitting.passes(Duration::from_millis(600));
+        sitting.press(KeyCode::Enter);
+        assert!(sitting.effects().is_empty(), "somebody writes on");
+        sitting.passes(Duration::from_millis(400));
+        sitting
+    };
+    let mut without = ended("");
+    without.press(KeyCode::Enter);
+    assert_eq!(without.effects(), ["gone"]);
+
+    let mut sitting = ended("half a sentence");
+    assert!(sitting.shows("› half a sentence") && sitting.shows("This was not sent. q closes."));
+    assert_eq!(sitting.drawn().1, None);
+    sitting.press(KeyCode::Enter);
+    assert!(sitting.effects().is_empty() && sitting.shows("Once more closes; what you wrote is lost."));
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), ["gone"]);
+    let mut sitting = ended("half a sentence");
+    sitting.types("q");
     assert_eq!(sitting.effects(), ["gone"]);
 }
 
@@ -881,6 +968,11 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     let mut over = talk();
     over.state.show(Show::End(Some(Fault::HostGone { waiting: 1 })));
     out.push(("over", over));
+
+    let mut unsent = talk();
+    unsent.types("写到一半");
+    unsent.state.show(Show::End(None));
+    out.push(("over, with a text that was not sent", unsent));
     out
 }
 
@@ -1041,7 +1133,10 @@ fn whatever_lay_above_the_talk_leaves_the_terminal_whole() {
             let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
             sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
         }),
-        (Scene::Chat, |sitting| sitting.press(KeyCode::Enter)),
+        (Scene::Chat, |sitting| {
+            sitting.passes(Duration::from_secs(1));
+            sitting.press(KeyCode::Enter);
+        }),
         (Scene::Over, |sitting| sitting.state.show(Show::End(None))),
         (Scene::Find, |sitting| sitting.control('r')),
         (Scene::Over, |sitting| sitting.press(KeyCode::Esc)),

@@ -39,6 +39,10 @@ pub struct ScreenWords {
     pub chord: &'static str,
     /// The room is over.
     pub over: &'static str,
+    /// The room is over, and there is a text that was not sent.
+    pub unsent: &'static str,
+    /// A key was pressed that closes the screen, and that text with it, when it is pressed again.
+    pub close_again: &'static str,
     /// Above our half of the code.
     pub read_out: &'static str,
     /// Above the partner's half.
@@ -163,6 +167,8 @@ const ENGLISH: ScreenWords = ScreenWords {
     full: "A text is at most 65536 bytes.",
     chord: "Ctrl-X, and then: c wipes this screen, p wipes everything and leaves",
     over: "Over. Enter closes.",
+    unsent: "Over. This was not sent. q closes.",
+    close_again: "Once more closes; what you wrote is lost.",
     read_out: "Read your half to your partner by phone, or any way you know their voice:",
     type_in: "Type the half that your partner reads to you:",
     right: "Right. Waiting for your partner to type your half.",
@@ -227,6 +233,8 @@ const CHINESE: ScreenWords = ScreenWords {
     full: "一条最多 65536 字节。",
     chord: "Ctrl-X 之后：c 清空这边的屏幕，p 全部抹掉并离开",
     over: "结束了。按回车关闭。",
+    unsent: "结束了。这条没有发出。按 q 关闭。",
+    close_again: "再按一次就关闭，没发出的就没了。",
     read_out: "把你这一半念给对方听（打电话，或用任何能听出是 ta 的方式）：",
     type_in: "输入对方念给你的那一半：",
     right: "对了。等对方输入你的那一半。",

@@ -38,6 +38,8 @@ const RECALL: usize = 100;
 const RECALL_BYTES: usize = 1 << 20;
 /// How long a word to the user stands in the bar.
 const NOTICE: Duration = Duration::from_secs(4);
+/// How long the keys that close a screen do nothing after it came by itself: they were meant for the one before.
+const UNSEEN: Duration = Duration::from_secs(1);
 /// Rows that the wheel scrolls at once.
 const WHEEL: usize = 3;
 /// Ages below this are not worth a word.
@@ -151,6 +153,13 @@ pub enum Scene {
     Over,
 }
 
+impl Scene {
+    /// Whether texts are on the screen.
+    pub fn shows_talk(self) -> bool {
+        matches!(self, Self::Paste | Self::Find | Self::Chat | Self::Over)
+    }
+}
+
 /// Rows of the chat's screen, from the top.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Areas {
@@ -190,7 +199,10 @@ pub struct State {
     standing: Option<Standing>,
     notice: Option<(&'static str, Duration)>,
     chord: bool,
-    leave_by: Option<Duration>,
+    /// The key that leaves when it is pressed again, and until when.
+    armed: Option<(KeyCode, KeyModifiers, Duration)>,
+    /// Until when a screen that came by itself counts as not seen.
+    unseen_until: Duration,
     /// When the seconds on the screen were counted last.
     counted: Duration,
     leaving: bool,
@@ -241,7 +253,8 @@ impl State {
             standing: None,
             notice: None,
             chord: false,
-            leave_by: None,
+            armed: None,
+            unseen_until: now,
             counted: now,
             leaving: false,
             over: false,
@@ -281,7 +294,7 @@ impl State {
             self.lock();
         }
         self.changed |= self.notice.take_if(|(_, until)| now >= *until).is_some();
-        self.leave_by = self.leave_by.filter(|by| now < *by);
+        self.armed.take_if(|(.., until)| now >= *until);
         if self.counts() && now >= self.counted + Duration::from_secs(1) {
             self.counted = now;
             self.changed = true;
@@ -299,6 +312,7 @@ impl State {
     /// What the room wants to be shown.
     pub fn show(&mut self, show: Show) {
         self.changed = true;
+        let scene = self.scene();
         match show {
             Show::Text(text) => self.hear(&text),
             Show::Status(status) => self.status(&status),
@@ -306,6 +320,9 @@ impl State {
             Show::Ask { question, what, about } => self.ask(question, what, about),
             Show::Wipe => self.wipe(),
             Show::End(fault) => self.end(fault),
+        }
+        if self.scene() != scene {
+            self.unseen_until = self.now + UNSEEN;
         }
     }
 
@@ -341,11 +358,17 @@ impl State {
             }
             Event::FocusGained => self.focused = true,
             Event::FocusLost => self.focused = false,
-            Event::Mouse(mouse) => match mouse.kind {
-                MouseEventKind::ScrollUp => self.scroll(WHEEL, false),
-                MouseEventKind::ScrollDown => self.scroll(WHEEL, true),
-                _ => return,
-            },
+            Event::Mouse(mouse) => {
+                let down = match mouse.kind {
+                    MouseEventKind::ScrollUp => false,
+                    MouseEventKind::ScrollDown => true,
+                    _ => return,
+                };
+                self.disarm();
+                if self.scene().shows_talk() {
+                    self.scroll(WHEEL, down);
+                }
+            }
         }
         self.settle_input();
         self.changed = true;
@@ -483,7 +506,7 @@ impl State {
     /// How the chat's screen is divided.
     pub fn areas(&self) -> Areas {
         let rows = self.size.1.max(ROWS);
-        let asked = self.ask == Ask::Chat && matches!(self.overlay, Overlay::None) && !self.over;
+        let asked = (self.ask == Ask::Chat || self.over) && matches!(self.overlay, Overlay::None);
         let wanted = if asked { self.editor.layout(self.input_columns()).rows.len().min(INPUT_ROWS) } else { 1 };
         let input = u16::try_from(wanted).unwrap_or(1).min(rows - 3);
         Areas { messages: rows - 1 - input, input }
@@ -517,6 +540,18 @@ impl State {
     fn touch(&mut self) {
         self.touched = self.now;
         self.focused = true;
+    }
+
+    /// Whether a screen came by itself a moment ago.
+    fn is_unseen(&self) -> bool {
+        self.now < self.unseen_until
+    }
+
+    /// The key that would have left does not, and nothing says so any more.
+    fn disarm(&mut self) {
+        if self.armed.take().is_some() {
+            self.notice = None;
+        }
     }
 
     fn note(&mut self, text: &'static str) {
@@ -628,6 +663,7 @@ impl State {
         self.ask = Ask::Nothing;
         self.overlay = Overlay::None;
         self.entry.take();
+        self.settle_input();
         if self.leaving {
             self.effects.push_back(Effect::Leave);
         }
@@ -676,6 +712,7 @@ impl State {
 
     fn key(&mut self, key: KeyEvent) {
         self.notice = None;
+        self.armed.take_if(|(code, modifiers, _)| (*code, *modifiers) != (key.code, key.modifiers));
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Char('z') if control => return self.effects.push_back(Effect::Suspend),
@@ -684,7 +721,8 @@ impl State {
             _ => {}
         }
         if self.alarm.is_some() {
-            self.alarm.take_if(|_| matches!(key.code, KeyCode::Enter | KeyCode::Esc));
+            let seen = !self.is_unseen();
+            self.alarm.take_if(|_| seen && matches!(key.code, KeyCode::Enter | KeyCode::Esc));
             return;
         }
         if std::mem::take(&mut self.chord) {
@@ -756,11 +794,17 @@ impl State {
     fn key_over(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Enter | KeyCode::Esc => self.effects.push_back(Effect::Leave),
-            KeyCode::Char('c' | 'd') if control => self.effects.push_back(Effect::Leave),
             KeyCode::Char('x') if control => self.chord = true,
             KeyCode::Char('r') if control => self.find(""),
-            _ => drop(self.key_scrolls(key)),
+            KeyCode::Enter | KeyCode::Esc | KeyCode::Char('q') if self.is_unseen() => {}
+            KeyCode::Char('c' | 'd') if control && self.is_unseen() => {}
+            KeyCode::Enter | KeyCode::Esc
+                if !self.editor.is_empty() && !self.is_second(key, self.words().close_again) => {}
+            KeyCode::Enter | KeyCode::Esc | KeyCode::Char('q') => self.effects.push_back(Effect::Leave),
+            KeyCode::Char('c' | 'd') if control => self.effects.push_back(Effect::Leave),
+            _ if self.key_scrolls(key) => {}
+            // Somebody writes on.
+            _ => self.unseen_until = self.now + UNSEEN,
         }
     }
 
@@ -797,7 +841,11 @@ impl State {
             KeyCode::Tab => self.complete(),
             KeyCode::Char('r') if control => self.find(""),
             KeyCode::Char('c') if control && !self.editor.is_empty() => self.editor.empty(),
-            KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => self.leave_after_second(),
+            KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => {
+                if self.is_second(key, self.words().leave) {
+                    self.leave(Action::Interrupt);
+                }
+            }
             KeyCode::Esc => self.follow(),
             KeyCode::Up if !self.editor.move_row(false, columns) => self.recall(true),
             KeyCode::Down if !self.editor.move_row(true, columns) => self.recall(false),
@@ -819,13 +867,14 @@ impl State {
         }
     }
 
-    fn leave_after_second(&mut self) {
-        if self.leave_by.is_some() {
-            self.leave(Action::Interrupt);
-        } else {
-            self.leave_by = Some(self.now + NOTICE);
-            self.note(self.words().leave);
+    /// Whether that key is pressed for the second time in a row. If not, `notice` tells what the second time does.
+    fn is_second(&mut self, key: KeyEvent, notice: &'static str) -> bool {
+        let second = self.armed.take().is_some();
+        if !second {
+            self.armed = Some((key.code, key.modifiers, self.now + NOTICE));
+            self.note(notice);
         }
+        second
     }
 
     fn leave(&mut self, action: Action) {
@@ -937,6 +986,7 @@ impl State {
 
     fn paste(&mut self, text: Zeroizing<String>) {
         self.notice = None;
+        self.armed = None;
         let typing = matches!(self.overlay, Overlay::None) && !self.lock.is_locked() && !self.over;
         match self.ask {
             Ask::Chat if typing => {

@@ -285,6 +285,9 @@ impl Canvas<'_> {
                 parts.push((10, if *nothing { words.nothing } else { words.find_keys }.to_owned()));
             }
             Overlay::Paste(..) => parts.push((10, words.paste_keys.to_owned())),
+            Overlay::None if state.is_over() && !state.editor().is_empty() => {
+                parts.push((10, words.unsent.to_owned()));
+            }
             _ => {}
         }
         if let Some(standing) = state.standing() {
@@ -339,11 +342,11 @@ impl Canvas<'_> {
                 self.text(0, y, &format!("{} {lines} {}", words.paste, words.lines), Self::bold());
                 return;
             }
-            _ if state.is_over() => {
+            _ if state.is_over() && state.editor().is_empty() => {
                 self.text(0, y, words.over, Self::bold());
                 return;
             }
-            _ if state.asked() != Ask::Chat => {
+            _ if state.asked() != Ask::Chat && !state.is_over() => {
                 self.text(0, y, words.waiting, Self::dim());
                 return;
             }
@@ -357,7 +360,7 @@ impl Canvas<'_> {
             self.text(PROMPT, y + row, text.get(range.clone()).unwrap_or_default(), Style::new());
         }
         let below = layout.row.checked_sub(top).and_then(|row| u16::try_from(row).ok());
-        if let Some(row) = below.filter(|row| *row < rows) {
+        if let Some(row) = below.filter(|row| *row < rows && !state.is_over()) {
             self.point(PROMPT + u16::try_from(layout.column).unwrap_or(u16::MAX - PROMPT), y + row);
         }
     }
