@@ -323,7 +323,9 @@ impl Room {
     }
 
     /// The last words of the program, before the error that main prints.
-    async fn finish_showing(&mut self, result: &Result<(), Fault>) {
+    ///
+    /// Returns the result of the run: a user who was not shown every text did not see it end in order.
+    async fn finish_showing(&mut self, result: Result<(), Fault>) -> Result<(), Fault> {
         // A full screen would take the last texts with it.
         let stay = self.ui.seat == Seat::Screen && self.opened && !self.input.ended;
         if stay || self.ui.seat == Seat::Json {
@@ -336,8 +338,14 @@ impl Room {
         let (screen, _) = mpsc::channel(1);
         // Without a sender the screen ends once it has shown the rest, and then so does its report.
         self.ui.screen = screen;
-        let Self { ui, signals, .. } = self;
-        let ended = async { while ui.shown.recv().await.is_some() {} };
+        let Self { ui, signals, unshown, .. } = self;
+        let ended = async {
+            while let Some(shown) = ui.shown.recv().await {
+                if let Shown::Text(_) = shown {
+                    unshown.pop();
+                }
+            }
+        };
         if stay {
             tokio::select! {
                 () = ended => {}
@@ -345,6 +353,10 @@ impl Room {
             }
         } else {
             let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        }
+        match self.unshown.texts.len() {
+            0 => result,
+            texts => result.and(Err(Fault::Unread { texts })),
         }
     }
 }

@@ -61,7 +61,7 @@ pub async fn host(ui: Ui, options: Options, at: Hosting, outside: Outside) -> Re
             Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&reason(&error)) })
         }
     };
-    room.finish_showing(&result).await;
+    let result = room.finish_showing(result).await;
     if let Some(mapping) = room.mapping.take() {
         mapping.remove().await;
     }

@@ -58,7 +58,7 @@ pub async fn join(ui: Ui, options: Options, to: Target, outside: Outside) -> Res
         Target::Address(address) => room.join(&address, outside).await,
         Target::Invite { invite, lan } => room.join_by(invite, lan, outside).await,
     };
-    room.finish_showing(&result).await;
+    let result = room.finish_showing(result).await;
     if let Some(road) = room.road.take() {
         road.outside.tor.close().await;
     }

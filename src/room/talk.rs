@@ -406,12 +406,10 @@ impl Room {
                 talk.line.session.shown(id);
             }
             Moved::Shown(Some(Shown::Broken(error))) => {
-                talk.leave();
-                say_bye(talk.line, self.options.settings.cover).await;
-                return Some(Outcome::Local(Fault::Output(Printable::line(&reason(&error)))));
+                return Some(self.lose_user(talk, Some(error)).await);
             }
             Moved::Action(None) | Moved::Shown(None) | Moved::Screen(false) => {
-                return Some(Outcome::Local(Fault::System(Printable::line("a thread of the interface ended"))));
+                return Some(self.lose_user(talk, None).await);
             }
             Moved::File(news) => self.files.hear(news, &mut talk.line.session),
             Moved::Finding(Some(finding)) => self.tell(Status::Finding(finding)),
@@ -425,6 +423,23 @@ impl Room {
             Moved::Signal => self.fail(talk, PairingFault::Left),
         }
         None
+    }
+
+    /// Leaves where the user's side has ended, although nobody asked to leave.
+    async fn lose_user(&mut self, talk: &mut Talk<'_>, mut why: Option<std::io::Error>) -> Outcome {
+        // All channels of an interface end with it, in any order.
+        while let (None, Ok(shown)) = (&why, self.ui.shown.try_recv()) {
+            match shown {
+                Shown::Broken(error) => why = Some(error),
+                Shown::Text(_) => self.unshown.pop(),
+            }
+        }
+        talk.leave();
+        say_bye(talk.line, self.options.settings.cover).await;
+        Outcome::Local(match why {
+            Some(error) => Fault::Output(Printable::line(&reason(&error))),
+            None => Fault::System(Printable::line("a thread of the interface ended")),
+        })
     }
 
     /// What happens at the door or on the way back.

@@ -372,6 +372,8 @@ pub enum Fault {
     HostGone { waiting: usize },
     /// Left in order, but not every text was shown to the partner.
     NotShown { waiting: usize },
+    /// The room ended, and not every text of the partner was shown here.
+    Unread { texts: usize },
     /// Left in order, but not every file is whole where it was to go.
     Files { unfinished: usize },
     /// Standard input is to be sent, and something else, too.
@@ -408,7 +410,7 @@ impl Fault {
             Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) => 5,
-            Self::Files { .. } | Self::NothingCame => 6,
+            Self::Files { .. } | Self::NothingCame | Self::Unread { .. } => 6,
             Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
             Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
         }
@@ -555,6 +557,9 @@ impl Fault {
             Self::NotShown { waiting } => {
                 two(&format!("{} not shown to your partner", texts(*waiting)), "Tell your partner some other way.")
             }
+            Self::Unread { texts: count } => {
+                two(&format!("{} not shown here", texts(*count)), "Ask your partner: there they have no ✓.")
+            }
             Self::PortInUse(port) => two(
                 &format!("port {port} is in use on this machine"),
                 "Another tete may be running. Choose another port: `tete --port 51424`.",
@@ -662,6 +667,7 @@ impl Fault {
                 "没有显示任何假消息。两边用同一版本的 tete 重新开始。",
             ),
             Self::NotShown { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
+            Self::Unread { texts } => two(&format!("还有 {texts} 条没在这里显示过"), "请问对方：那边没有 ✓ 的就是。"),
             Self::PortInUse(port) => {
                 two(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete。换个端口：`tete --port 51424`。")
             }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It runs in a thread of its own, so that a terminal that stands still holds up nothing but itself, with a second
-//! thread that blocks on the terminal's input.
+//! thread for the terminal's input.
 
 pub mod editor;
 pub mod lock;
@@ -18,10 +18,11 @@ pub mod view;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +45,8 @@ const FRAME_BYTES: usize = 64 * 1024;
 const BURST: usize = 256;
 /// How long shows are taken before a key is looked at again.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// How often is looked whether the terminal is still there.
+const LOOK: Duration = Duration::from_millis(250);
 /// How long a stop may take to come, and the shell to continue the program.
 const STOP: Duration = Duration::from_millis(200);
 /// Takes the alternate screen, without autowrap: text that the terminal draws wider than it was counted must not run
@@ -61,13 +64,7 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
     let (screen, show) = mpsc::channel(64);
     let (press, keys) = mpsc::channel(BURST);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::spawn(move || {
-        while let Ok(event) = event::read() {
-            if press.blocking_send(event).is_err() {
-                return;
-            }
-        }
-    });
+    std::thread::spawn(move || read_keys(&press));
     std::thread::spawn(move || {
         let desk = Desk { terminal, keys, show, act, tell: tell.clone() };
         if let Err(error) = runtime.block_on(desk.run(lang, options)) {
@@ -75,6 +72,28 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
         }
     });
     Ok(Ui { actions, shown, screen, seat: Seat::Screen })
+}
+
+/// Reads the terminal's input until it fails or has no other end.
+fn read_keys(press: &mpsc::Sender<Event>) {
+    while !has_hung_up(io::stdin()) {
+        match event::poll(LOOK) {
+            Ok(false) => {}
+            Ok(true) if event::read().is_ok_and(|event| press.blocking_send(event).is_ok()) => {}
+            _ => return,
+        }
+    }
+}
+
+/// Whether the other end of a terminal is gone. The library would go on reading it for ever, without a pause.
+fn has_hung_up(terminal: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&terminal, PollFlags::empty())];
+    let at_once = Timespec::default();
+    rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
+fn hung_up() -> io::Error {
+    io::Error::other("the terminal has hung up")
 }
 
 /// Where the user sits: what is typed, shown and told.
@@ -107,13 +126,8 @@ impl Desk {
             state.tick(now);
             due |= state.take_changed();
             if due && now >= drawn_at + FRAME {
-                self.terminal.draw(&state)?;
+                self.draw(&mut state).await?;
                 (due, drawn_at) = (false, now);
-                while let Some(id) = state.seen() {
-                    if self.tell.send(Shown::Text(id)).await.is_err() {
-                        return Ok(());
-                    }
-                }
             }
             let frame = due.then(|| drawn_at + FRAME);
             let wake = [frame, state.deadline()].into_iter().flatten().min();
@@ -137,8 +151,7 @@ impl Desk {
                     }
                     drawn_at = Duration::ZERO;
                 }
-                // The terminal is gone, and the room is told by a signal.
-                Moved::Key(None) => return Ok(()),
+                Moved::Key(None) => return Err(hung_up()),
                 Moved::Show(Some(first)) => {
                     // A flood of the longest texts does not keep keys waiting.
                     let until = Clock.now() + PATIENCE;
@@ -172,12 +185,12 @@ impl Desk {
         let timer = Timer::new();
         loop {
             state.tick(Clock.now());
-            self.terminal.draw(&state)?;
+            self.draw(&mut state).await?;
             let wake = state.deadline();
             tokio::select! {
                 key = self.keys.recv() => match key {
                     Some(key) => state.input(key),
-                    None => return Ok(()),
+                    None => return Err(hung_up()),
                 },
                 () = timer.until(wake.unwrap_or_default()), if wake.is_some() => {}
             }
@@ -185,6 +198,17 @@ impl Desk {
                 return Ok(());
             }
         }
+    }
+
+    /// Shows the state, and tells which texts of the partner are on the terminal now.
+    async fn draw(&mut self, state: &mut State) -> io::Result<()> {
+        if self.terminal.draw(state)? {
+            while let Some(id) = state.seen() {
+                // A room that is over may no longer listen.
+                let _ = self.tell.send(Shown::Text(id)).await;
+            }
+        }
+        Ok(())
     }
 
     /// Does what the state wants done. `false` if the user has left.
@@ -198,8 +222,8 @@ impl Desk {
                     state.said(answer.await == Ok(true));
                 }
                 Effect::Interrupt => drop(kill_process(getpid(), Signal::INT)),
-                Effect::Bell => self.terminal.write(b"\x07")?,
-                Effect::Notify => self.terminal.write(NOTIFY)?,
+                Effect::Bell => drop(self.terminal.write(b"\x07")?),
+                Effect::Notify => drop(self.terminal.write(NOTIFY)?),
                 Effect::Suspend => self.suspend().await?,
                 Effect::Redraw => self.terminal.painter.forget(),
                 Effect::Wipe => self.terminal.wipe()?,
@@ -246,7 +270,7 @@ impl Terminal {
         crossterm::terminal::enable_raw_mode()?;
         self.guard.take();
         self.painter.forget();
-        self.write(TAKE)
+        self.write(TAKE).map(drop)
     }
 
     fn leave(&mut self) -> io::Result<()> {
@@ -257,20 +281,22 @@ impl Terminal {
 
     fn wipe(&mut self) -> io::Result<()> {
         self.painter.forget();
-        self.write(WIPE)
+        self.write(WIPE).map(drop)
     }
 
-    fn draw(&mut self, state: &State) -> io::Result<()> {
+    /// Shows the state. `false` if the terminal was given back meanwhile.
+    fn draw(&mut self, state: &State) -> io::Result<bool> {
         self.painter.paint(state, &mut self.frame)?;
         self.write(&[])
     }
 
-    /// Sends what was painted and these bytes, unless the terminal was given back meanwhile.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Sends what was painted and these bytes. `false` if the terminal was given back meanwhile.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.frame.bytes.extend_from_slice(bytes);
-        let sent = if self.guard.is_taken() { self.frame.file.write_all(&self.frame.bytes) } else { Ok(()) };
+        let taken = self.guard.is_taken();
+        let sent = if taken { self.frame.file.write_all(&self.frame.bytes) } else { Ok(()) };
         self.frame.bytes.zeroize();
-        sent
+        sent.map(|()| taken)
     }
 }
 
@@ -289,5 +315,21 @@ impl Write for Frame {
     /// A frame is sent when it is complete, whatever the library thinks.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_without_its_other_end_has_hung_up() {
+        let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
+        let terminal = File::options().read(true).write(true).open(pair.master.tty_name().unwrap()).unwrap();
+        assert!(!has_hung_up(&terminal));
+        pair.master.take_writer().unwrap().write_all(b"keys\r").unwrap();
+        assert!(!has_hung_up(&terminal));
+        drop(pair);
+        assert!(has_hung_up(&terminal));
     }
 }

@@ -468,6 +468,7 @@ fn one_press_never_leaves() {
     sitting.control('7');
     assert_eq!(sitting.state.editor().text(), "abc", "what was emptied can be had back");
     sitting.control('c');
+    sitting.control('c');
     assert!(sitting.effects().is_empty() && sitting.shows("Once more leaves the room."));
     sitting.passes(Duration::from_secs(5));
     sitting.control('c');
@@ -520,6 +521,7 @@ fn whatever_is_done_between_two_presses_they_do_not_leave() {
     sitting.state.input(Event::FocusLost);
     sitting.state.input(Event::Resize(60, 20));
     sitting.hears("a text");
+    sitting.effects();
     sitting.control('d');
     assert_eq!(sitting.effects(), ["leave"]);
 }
@@ -623,6 +625,53 @@ fn a_locked_screen_shows_nothing_and_tells_nothing_was_shown() {
     sitting.press(KeyCode::Enter);
     assert!(sitting.shows("while it was locked") && sitting.shows("─ new ─"));
     assert_eq!(sitting.seen(), [1]);
+}
+
+#[test]
+fn a_text_counts_as_shown_only_where_the_end_of_the_talk_is_on_the_screen() {
+    type Step = fn(&mut Sitting);
+    let steps: [(Step, Step); 6] = [
+        (|sitting| sitting.press(KeyCode::F(1)), |sitting| sitting.press(KeyCode::Esc)),
+        (|sitting| sitting.press(KeyCode::PageUp), |sitting| sitting.press(KeyCode::Esc)),
+        (
+            |sitting| {
+                sitting.types("/lock");
+                sitting.press(KeyCode::Enter);
+            },
+            |sitting| sitting.press(KeyCode::Esc),
+        ),
+        (|sitting| sitting.state.input(Event::Resize(10, 2)), |sitting| sitting.state.input(Event::Resize(80, 24))),
+        (
+            |sitting| {
+                let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
+                let pause = Duration::from_secs(5);
+                sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause });
+            },
+            |sitting| {
+                sitting.passes(Duration::from_secs(1));
+                sitting.press(KeyCode::Enter);
+            },
+        ),
+        (
+            |sitting| sitting.press(KeyCode::PageUp),
+            |sitting| {
+                sitting.control('c');
+                sitting.control('c');
+            },
+        ),
+    ];
+    for (number, (hide, back)) in steps.into_iter().enumerate() {
+        let mut sitting = Sitting::open();
+        (0..50).for_each(|number| sitting.hears(&format!("text {number}")));
+        assert_eq!(sitting.seen().len(), 50);
+        hide(&mut sitting);
+        sitting.hears("hidden");
+        assert!(sitting.seen().is_empty(), "step {number}");
+        assert!(!sitting.shows("hidden"), "step {number}");
+        back(&mut sitting);
+        assert!(sitting.shows("hidden"), "step {number}");
+        assert_eq!(sitting.seen(), [50], "step {number}");
+    }
 }
 
 #[test]

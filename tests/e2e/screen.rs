@@ -1,12 +1,15 @@
 //! Two people at full screens.
 
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt as _;
+use std::sync::mpsc;
 
 use crate::process::{self, Process};
 use crate::relay::Relay;
 use crate::scratch::Scratch;
-use crate::terminal::{Display, Terminal, command, screen};
-use rustix::process::Signal;
+use crate::terminal::{Display, Terminal, command, half_in, screen};
+use portable_pty::{Child, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The last row of the input when nothing is written.
 const INPUT: &str = "›";
@@ -103,8 +106,7 @@ fn two_people_pair_talk_and_leave() {
     host.shows("Your partner left.");
     row(&host, "Over. Enter closes.");
     row(&host, "you ✓ 你吗好!");
-    host.press("\r");
-    assert_eq!(host.exit(), 0);
+    assert_eq!(host.close(), 0);
     host.is_sane();
     assert_eq!(host.look(|display| display.effects().strange.clone()), Vec::<String>::new());
 }
@@ -196,9 +198,120 @@ fn the_terminal_is_sane_after_a_signal() {
         assert_eq!(guest.exit(), 0, "{signal:?}");
         guest.is_sane();
         host.shows("Your partner left.");
-        host.press("\r");
-        assert_eq!(host.exit(), 0);
+        assert_eq!(host.close(), 0);
     }
+}
+
+#[test]
+fn an_end_with_a_text_that_nobody_saw_is_not_in_order() {
+    let (mut host, port) = process::host();
+    let mut person = guest_with(port, &["--notify", "bell"]);
+    let half = host.until("code: ");
+    host.say(&person.half());
+    person.press(&format!("{half}\r"));
+    host.until("room open");
+    person.shows("The room is open");
+    person.press("/lock\r");
+    person.shows("Choose a passphrase");
+    person.press("abc\rabc\r");
+    person.shows("This screen is locked.");
+    host.say("a secret");
+    person.until("the bell", |display| (display.effects().bells > 0).then_some(()));
+    person.signal(Signal::HUP);
+    assert_eq!(person.exit(), 6);
+    person.shows("1 text was not shown here");
+    person.is_sane();
+    host.until("partner left");
+}
+
+/// A terminal that can vanish while the program in it goes on.
+struct Window {
+    master: Box<dyn MasterPty + Send>,
+    reader: Option<Box<dyn Read + Send>>,
+    writer: Box<dyn Write + Send>,
+    parser: vt100::Parser,
+    scratch: Scratch,
+    ended: mpsc::Receiver<()>,
+    child: Box<dyn Child + Send + Sync>,
+}
+
+impl Window {
+    /// Starts a shell that survives the end of its terminal, and the program in it.
+    fn start(args: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        let pair = native_pty_system().openpty(PtySize { rows: 24, cols: 80, ..PtySize::default() }).unwrap();
+        let script = "trap : HUP; code=$1; shift; \"$0\" \"$@\"; echo $? > \"$code\"";
+        let mut shell = command("sh", &["-c", script, process::TETE]);
+        shell.arg(scratch.path().join("code"));
+        shell.args(args);
+        let child = pair.slave.spawn_command(shell).unwrap();
+        Self {
+            reader: Some(pair.master.try_clone_reader().unwrap()),
+            writer: pair.master.take_writer().unwrap(),
+            master: pair.master,
+            parser: vt100::Parser::default(),
+            scratch,
+            ended: process::watch(child.process_id().unwrap()),
+            child,
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Reads until the screen shows what is looked for.
+    #[track_caller]
+    fn until<R>(&mut self, mut look: impl FnMut(&[String]) -> Option<R>) -> R {
+        loop {
+            let rows: Vec<_> = self.parser.screen().rows(0, 80).collect();
+            if let Some(found) = look(&rows) {
+                return found;
+            }
+            let mut reader = self.reader.take().unwrap();
+            let (tell, read) = mpsc::channel();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                let count = reader.read(&mut buffer).unwrap_or(0);
+                let _ = tell.send((reader, buffer[..count].to_vec()));
+            });
+            let Ok((reader, bytes)) = read.recv_timeout(process::PATIENCE) else {
+                panic!("the window shows {rows:#?}")
+            };
+            self.reader = Some(reader);
+            self.parser.process(&bytes);
+        }
+    }
+
+    /// Takes the terminal away and returns the exit code of the program.
+    #[track_caller]
+    fn vanish(self) -> String {
+        let Self { master, reader, writer, scratch, ended, child, .. } = self;
+        drop((master, reader, writer));
+        if ended.recv_timeout(process::PATIENCE).is_err() {
+            let group = Pid::from_raw(child.process_id().unwrap().try_into().unwrap()).unwrap();
+            kill_process_group(group, Signal::KILL).unwrap();
+            panic!("the program goes on without a terminal");
+        }
+        std::fs::read_to_string(scratch.path().join("code")).unwrap().trim().to_owned()
+    }
+}
+
+#[test]
+fn a_terminal_that_vanishes_without_a_signal_is_a_farewell() {
+    let (mut host, port) = process::host();
+    let mut window = Window::start(&["127.0.0.1", &port.to_string(), "--notify", "bell"]);
+    let half = host.until("code: ");
+    host.say(&window.until(|rows| rows.iter().find_map(|row| half_in(row))));
+    window.press(&format!("{half}\r"));
+    host.until("room open");
+    window.until(|rows| rows.iter().any(|row| row.contains("The room is open")).then_some(()));
+    assert_ne!(window.vanish(), "0");
+    host.until("partner left");
+
+    let mut alone = Window::start(&["--port", "0", "--bind", "127.0.0.1"]);
+    alone.until(|rows| rows.iter().any(|row| row.contains("Nobody is here yet")).then_some(()));
+    assert_eq!(alone.vanish(), "3");
 }
 
 #[test]
@@ -249,8 +362,7 @@ fn panic_leaves_nothing_on_the_terminal() {
     assert_eq!(guest.words(), "");
     assert!(guest.look(|display| display.raw()).contains("\x1b[3J"), "the terminal is to forget what it kept");
     host.shows("Your partner left.");
-    host.press("\r");
-    assert_eq!(host.exit(), 0);
+    assert_eq!(host.close(), 0);
 }
 
 /// How often those bytes are in the writable memory of a process.

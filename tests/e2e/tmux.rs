@@ -163,12 +163,14 @@ fn an_evening_in_tmux() {
     tmux.types("guest", "/quit");
     tmux.press("guest", &["Enter"]);
     tmux.shows("host", "Over. Enter closes.");
-    tmux.press("host", &["Enter"]);
+    let is_shell = |screen: &str| screen.trim_end().ends_with(['$', '#']).then_some(());
+    tmux.until("host", "the shell", |screen| {
+        // A key that comes too soon does nothing.
+        tmux.press("host", &["Enter"]);
+        is_shell(screen)
+    });
     for window in ["host", "guest"] {
-        tmux.until(window, "the shell", |screen| {
-            let last = screen.trim_end().lines().last()?.to_owned();
-            (last.ends_with('$') || last.ends_with('#')).then_some(())
-        });
+        tmux.until(window, "the shell", is_shell);
         tmux.types(window, "echo code $?");
         tmux.press(window, &["Enter"]);
         tmux.shows(window, "code 0");

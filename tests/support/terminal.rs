@@ -139,6 +139,13 @@ pub fn command(program: &str, args: &[&str]) -> CommandBuilder {
     command
 }
 
+/// The half that stands alone in a row.
+pub fn half_in(row: &str) -> Option<String> {
+    let digits = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let half = row.trim();
+    half.split_once(' ').is_some_and(|(a, b)| digits(a) && digits(b)).then(|| half.to_owned())
+}
+
 /// A terminal and the program in it.
 pub struct Terminal {
     display: Watched<Display>,
@@ -275,11 +282,7 @@ impl Terminal {
     /// The half that this side shows, once it asks for the other.
     #[track_caller]
     pub fn half(&self) -> String {
-        self.until("a half", |display| {
-            let digits = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
-            let half = |row: &String| row.trim().split_once(' ').is_some_and(|(a, b)| digits(a) && digits(b));
-            display.rows().iter().rfind(|row| half(row)).map(|row| row.trim().to_owned())
-        })
+        self.until("a half", |display| display.rows().iter().rev().find_map(|row| half_in(row)))
     }
 
     /// Sends a signal.
@@ -296,6 +299,20 @@ impl Terminal {
             self.code = Some(self.child.wait().unwrap().exit_code());
         }
         self.code.unwrap_or_default()
+    }
+
+    /// Closes the screen of a room that is over, where a key that comes too soon does nothing. Returns the exit code.
+    #[track_caller]
+    pub fn close(&mut self) -> u32 {
+        let pause = Duration::from_millis(100);
+        for _ in 0..PATIENCE.div_duration_f32(pause) as u32 {
+            self.press("\r");
+            if self.ended.recv_timeout(pause).is_ok() {
+                self.code = Some(self.child.wait().unwrap().exit_code());
+                break;
+            }
+        }
+        self.exit()
     }
 
     /// After the end: whether the terminal is as it was before the program, and the cursor at a new row.

@@ -271,9 +271,11 @@ impl State {
         self.effects.pop_front()
     }
 
-    /// The next text of the partner that counts as shown: it was drawn, and the screen not locked.
+    /// The next text of the partner that counts as shown, to be asked after a frame was written to the terminal.
+    ///
+    /// A text was shown once the end of the talk was on the screen: neither behind a lock or a help nor below the view.
     pub fn seen(&mut self) -> Option<u32> {
-        if self.lock.is_locked() { None } else { self.seen.pop_front() }
+        if self.scene().shows_talk() && self.bottom.is_none() { self.seen.pop_front() } else { None }
     }
 
     /// Whether something is to be drawn since this was asked last.
@@ -878,6 +880,7 @@ impl State {
     }
 
     fn leave(&mut self, action: Action) {
+        self.follow();
         self.leaving = true;
         self.effects.push_back(Effect::Act(action));
     }
