@@ -3,12 +3,12 @@
 //! A secret is boxed, so that a move copies a pointer and not the key, is wiped
 //! on drop, and has no `Debug`, `Display` or `Clone`.
 
+use aws_lc_rs::agreement::{PrivateKey, X25519};
 use aws_lc_rs::hkdf::{self, HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroizing;
 
 use super::error::Error;
-use super::resolver::x25519_public;
 
 const LABEL_COMMIT: &[u8] = b"tete/1 sas commit\0";
 const LABEL_CODE: &[u8] = b"tete/1 sas\0";
@@ -66,6 +66,12 @@ impl StaticKey {
     pub fn private(&self) -> &Secret {
         &self.private
     }
+}
+
+/// Computes the public key of an X25519 private key (RFC 7748). `None` if the primitive fails.
+pub fn x25519_public(private: &[u8; 32]) -> Option<[u8; 32]> {
+    let private = PrivateKey::from_private_key(&X25519, private).ok()?;
+    private.compute_public_key().ok()?.as_ref().try_into().ok()
 }
 
 /// The Noise handshake hash: it covers every byte of the handshake.

@@ -15,5 +15,6 @@ pub mod random;
 pub mod record;
 pub mod replays;
 pub mod resolver;
+pub mod role;
 pub mod session;
 pub mod transfer;

@@ -7,7 +7,7 @@
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::keys::{HandshakeHash, PairingNonce, code_secret};
-use super::session::Role;
+use super::role::Role;
 
 /// Digits of each half.
 pub const DIGITS: usize = 8;

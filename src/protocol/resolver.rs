@@ -14,16 +14,10 @@ use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::keys::Secret;
+use super::keys::{Secret, x25519_public};
 
 const KEY: usize = 32;
 const TAG: usize = 16;
-
-/// Public key of a X25519 private key (RFC 7748), `None` if the primitive fails.
-pub fn x25519_public(private: &[u8; KEY]) -> Option<[u8; KEY]> {
-    let private = PrivateKey::from_private_key(&X25519, private).ok()?;
-    private.compute_public_key().ok()?.as_ref().try_into().ok()
-}
 
 /// Hands `snow` the primitives for one handshake with one ephemeral key.
 pub struct Resolver {

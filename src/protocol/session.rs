@@ -22,6 +22,7 @@ use super::keys::{Commitment, PairingNonce, Secret, scrub_stack};
 use super::pairing::{Entries, PairingCode, Verdict};
 use super::random::Randomness;
 use super::record::{Decoder, Record};
+pub use super::role::Role;
 use super::transfer::{Received, Receiving, Sending, Sent};
 pub use room::{EPOCH, EPOCH_BYTES, EPOCH_CHANGE, EPOCH_FRAMES, EPOCH_WITH_TEXTS};
 use room::{Link, Room};
@@ -36,15 +37,6 @@ pub const HEARTBEAT: Duration = Duration::from_secs(4);
 pub const SILENCE: Duration = Duration::from_secs(10);
 /// How long a resumed connection may take from the handshake to RESUME.
 const RESUMING: Duration = HANDSHAKE;
-
-/// Which end of the connection this side is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Opened the connection: the joiner.
-    Initiator,
-    /// Listened: the host.
-    Responder,
-}
 
 /// How far a session has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Event, Role};
+use super::Event;
 use crate::protocol::channel::Channel;
 use crate::protocol::delivery::{Inbox, Outbox};
 use crate::protocol::epoch::{Begun, Chain};
@@ -14,6 +14,7 @@ use crate::protocol::keys::TrafficKeys;
 use crate::protocol::pairing::PairingCode;
 use crate::protocol::random::Randomness;
 use crate::protocol::record::{LARGE_BODY, Record, SMALL_BODY};
+use crate::protocol::role::Role;
 use crate::protocol::transfer::{Offer, Receiving, Sending};
 
 /// An epoch change is given up, and its connection with it, after so long.
