@@ -23,7 +23,9 @@ use super::pairing::{Entries, PairingCode, Verdict};
 use super::random::Randomness;
 use super::record::{Decoder, Record};
 pub use super::role::Role;
-use super::transfer::{Received, Receiving, Sending, Sent};
+use super::transfer::receiving::Receiving;
+use super::transfer::sending::Sending;
+use super::transfer::{Received, Sent};
 pub use room::{EPOCH, EPOCH_BYTES, EPOCH_CHANGE, EPOCH_FRAMES, EPOCH_WITH_TEXTS};
 use room::{Link, Room};
 

@@ -15,7 +15,9 @@ use crate::protocol::pairing::PairingCode;
 use crate::protocol::random::Randomness;
 use crate::protocol::record::{LARGE_BODY, Record, SMALL_BODY};
 use crate::protocol::role::Role;
-use crate::protocol::transfer::{Offer, Receiving, Sending};
+use crate::protocol::transfer::Offer;
+use crate::protocol::transfer::receiving::Receiving;
+use crate::protocol::transfer::sending::Sending;
 
 /// An epoch change is given up, and its connection with it, after so long.
 pub const EPOCH_CHANGE: Duration = Duration::from_secs(30);

@@ -1,0 +1,376 @@
+//! The batches that this side sends.
+
+use std::collections::VecDeque;
+
+use super::{Item, Offer, REASON, Sent, WINDOW};
+use crate::protocol::error::Error;
+use crate::protocol::frame::{Frame, Hash};
+
+/// Bytes that wait to be sealed, beyond which no more are asked for.
+const QUEUED: usize = 512 << 10;
+/// Pieces, beginnings and ends that wait, likewise.
+const QUEUED_ITEMS: usize = 256;
+/// Batches of ours that the partner may not know to have ended.
+const UNCERTAIN: usize = 64;
+
+/// Numbers below some bound.
+#[derive(Default)]
+struct Set(Vec<u64>);
+
+impl Set {
+    /// Whether it was not there.
+    fn insert(&mut self, number: u32) -> bool {
+        let (place, bit) = (number as usize / 64, 1 << (number % 64));
+        if self.0.len() <= place {
+            self.0.resize(place + 1, 0);
+        }
+        let Some(word) = self.0.get_mut(place) else { return false };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    fn contains(&self, number: u32) -> bool {
+        self.0.get(number as usize / 64).is_some_and(|word| word & 1 << (number % 64) != 0)
+    }
+}
+
+/// Our batches.
+#[derive(Default)]
+pub struct Sending {
+    next_batch: u32,
+    open: Option<Outgoing>,
+    /// Batches that we ended, and that the partner may not know of.
+    ended: VecDeque<Ended>,
+    /// A batch that we ended and the partner still asks for.
+    ended_again: Option<u32>,
+}
+
+struct Outgoing {
+    offer: Offer,
+    offer_due: bool,
+    /// The partner knows of it.
+    known: bool,
+    /// Entries the partner is done with.
+    done: Set,
+    done_count: u32,
+    /// Entries that were begun, on any connection.
+    begun: Set,
+    /// Entries that were sent whole, likewise.
+    whole: Set,
+    /// Entries accepted on this connection.
+    accepted: Set,
+    /// Entries sent whole on this connection that the partner is not done with: where each ends, and up to where it was
+    /// dealt with.
+    unseen: VecDeque<(u32, u64, u64)>,
+    /// Bytes of those that were not dealt with.
+    unseen_bytes: u64,
+    items: VecDeque<Item>,
+    /// Bytes in there.
+    queued: usize,
+    /// Bytes of the first that were sent.
+    position: usize,
+    /// The entry that is being sent.
+    current: Option<Current>,
+    /// What was taken from the queue last: frames borrow from it.
+    last: Option<Item>,
+}
+
+struct Current {
+    index: u32,
+    /// Bytes up to here were sent, and up to there dealt with.
+    window: Option<(u64, u64)>,
+}
+
+/// A batch that ended by our wish.
+struct Ended {
+    offer: Offer,
+    known: bool,
+    offer_due: bool,
+    cancel_due: bool,
+}
+
+impl Sending {
+    /// Opens a batch. `None` while another is open.
+    pub fn offer(&mut self, entries: u32, bytes: u64, name: String) -> Option<u32> {
+        if self.open.is_some() || self.ended.len() >= UNCERTAIN {
+            return None;
+        }
+        let batch = self.next_batch;
+        self.next_batch = batch.checked_add(1)?;
+        self.open = Some(Outgoing {
+            offer: Offer { batch, entries, bytes, name },
+            offer_due: true,
+            known: false,
+            done: Set::default(),
+            done_count: 0,
+            begun: Set::default(),
+            whole: Set::default(),
+            accepted: Set::default(),
+            unseen: VecDeque::new(),
+            unseen_bytes: 0,
+            items: VecDeque::new(),
+            queued: 0,
+            position: 0,
+            current: None,
+            last: None,
+        });
+        Some(batch)
+    }
+
+    /// Whether a batch is open.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Ends the open batch.
+    pub fn cancel(&mut self) {
+        if let Some(open) = self.open.take() {
+            // An offer that was not sent yet is sent nevertheless: numbers have no gaps.
+            let Outgoing { offer, known, offer_due, .. } = open;
+            self.ended.push_back(Ended { offer, known, offer_due, cancel_due: true });
+        }
+    }
+
+    /// Whether more items are wanted.
+    pub fn wants_items(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| open.queued < QUEUED && open.items.len() < QUEUED_ITEMS)
+    }
+
+    /// Takes what comes next of an accepted entry.
+    pub fn feed(&mut self, item: Item) {
+        // What the partner is done with does not interest it any longer.
+        if let Some(open) = self.open.as_mut().filter(|open| !open.done.contains(item.index())) {
+            open.queued += item.len();
+            open.items.push_back(item);
+        }
+    }
+
+    /// FILE_ACCEPT.
+    pub(in crate::protocol) fn accept(
+        &mut self,
+        batch: u32,
+        index: u32,
+        offset: u64,
+        prefix: &Hash,
+    ) -> Result<Option<Sent>, Error> {
+        if self.is_over(batch)? {
+            self.ended_again = Some(batch);
+            return Ok(None);
+        }
+        let Some(open) = self.known(batch) else { return Ok(None) };
+        if index >= open.offer.entries || open.done.contains(index) || !open.accepted.insert(index) {
+            return Err(Error::OutOfOrder);
+        }
+        Ok(Some(Sent::Wanted { index, offset, prefix: *prefix }))
+    }
+
+    /// FILE_SEEN.
+    pub(in crate::protocol) fn seen(&mut self, batch: u32, index: u32, offset: u64) -> Result<Option<Sent>, Error> {
+        if self.is_over(batch)? {
+            return Ok(None);
+        }
+        let Some(open) = self.known(batch) else { return Ok(None) };
+        match &mut open.current {
+            Some(Current { index: current, window: Some((sent, seen)) }) if *current == index => {
+                if !(*seen..=*sent).contains(&offset) {
+                    return Err(Error::OutOfOrder);
+                }
+                *seen = offset;
+            }
+            _ if open.whole.contains(index) || open.done.contains(index) => {
+                let whole = open.unseen.iter_mut().find(|(whole, ..)| *whole == index);
+                if let Some((_, _, seen)) = whole.filter(|(_, end, seen)| (*seen..=*end).contains(&offset)) {
+                    open.unseen_bytes -= offset - *seen;
+                    *seen = offset;
+                }
+            }
+            _ => return Err(Error::OutOfOrder),
+        }
+        Ok(Some(Sent::Seen { index, offset }))
+    }
+
+    /// FILE_DONE.
+    pub(in crate::protocol) fn done(&mut self, batch: u32, index: u32, ok: bool) -> Result<Option<Sent>, Error> {
+        if self.is_over(batch)? {
+            return Ok(None);
+        }
+        let Some(open) = self.known(batch) else { return Ok(None) };
+        // What was said on a connection that broke is said again.
+        if open.done.contains(index) {
+            return Ok(None);
+        }
+        let sent = if ok { &open.whole } else { &open.begun };
+        if !sent.contains(index) {
+            return Err(Error::OutOfOrder);
+        }
+        if open.current.take_if(|current| current.index == index).is_some() {
+            open.position = 0;
+            open.items.retain(|item| item.index() != index);
+            open.queued = open.items.iter().map(Item::len).sum();
+        }
+        if let Some(place) = open.unseen.iter().position(|(whole, ..)| *whole == index)
+            && let Some((_, end, seen)) = open.unseen.remove(place)
+        {
+            open.unseen_bytes -= end - seen;
+        }
+        open.done.insert(index);
+        open.done_count += 1;
+        let last = open.done_count == open.offer.entries;
+        if last {
+            self.open = None;
+        }
+        Ok(Some(Sent::Done { index, ok, last }))
+    }
+
+    /// FILE_CANCEL for the other direction goes out: it ends a batch of that number here, too.
+    pub(in crate::protocol) fn cancelling(&mut self, batch: u32) {
+        if let Some(open) = self.open.take_if(|open| open.offer.batch == batch) {
+            let Outgoing { offer, known, offer_due, .. } = open;
+            self.ended.push_back(Ended { offer, known, offer_due, cancel_due: offer_due });
+        }
+    }
+
+    /// FILE_CANCEL. Returns whether it ended a batch of ours.
+    ///
+    /// If it may be about another batch, the partner may not know that it ended this one: it is told.
+    pub(in crate::protocol) fn cancelled(&mut self, batch: u32, unsure: bool) -> bool {
+        let Some(open) = self.open.take_if(|open| open.offer.batch == batch) else { return false };
+        if unsure {
+            let Outgoing { offer, known, offer_due, .. } = open;
+            self.ended.push_back(Ended { offer, known, offer_due, cancel_due: true });
+        } else {
+            self.ended.clear();
+        }
+        true
+    }
+
+    /// Whether that batch was ours once.
+    pub(in crate::protocol) fn knows(&self, batch: u32) -> bool {
+        batch < self.next_batch
+    }
+
+    /// The connection is gone, and what was under way with it.
+    pub(in crate::protocol) fn lost(&mut self) {
+        self.ended_again = None;
+        for ended in &mut self.ended {
+            (ended.offer_due, ended.cancel_due) = (!ended.known, true);
+        }
+        if let Some(open) = &mut self.open {
+            open.offer_due = !open.known;
+            open.accepted = Set::default();
+            open.unseen.clear();
+            open.unseen_bytes = 0;
+            open.items.clear();
+            (open.queued, open.position) = (0, 0);
+            open.current = None;
+            open.last = None;
+        }
+    }
+
+    /// The next frame that is not of an entry's content.
+    pub(in crate::protocol) fn next_control(&mut self) -> Option<Frame<'_>> {
+        if let Some(batch) = self.ended_again.take() {
+            return Some(Frame::FileCancel { batch, reason: REASON });
+        }
+        for ended in &mut self.ended {
+            if std::mem::take(&mut ended.offer_due) {
+                return Some(ended.offer.frame());
+            }
+            if std::mem::take(&mut ended.cancel_due) {
+                return Some(Frame::FileCancel { batch: ended.offer.batch, reason: REASON });
+            }
+        }
+        let open = self.open.as_mut()?;
+        std::mem::take(&mut open.offer_due).then(|| open.offer.frame())
+    }
+
+    /// Whether [`next_item`](Self::next_item) has something.
+    pub(in crate::protocol) fn has_items(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        open.items.front().is_some_and(|item| !matches!(item, Item::Data { .. }) || open.allowed() > 0)
+    }
+
+    /// The next frame of an entry's content, with at most so many of its bytes.
+    pub(in crate::protocol) fn next_item(&mut self, most: usize) -> Option<Frame<'_>> {
+        let open = self.open.as_mut()?;
+        let batch = open.offer.batch;
+        let item = open.items.front()?;
+        let index = item.index();
+        match item {
+            Item::Begin { .. } => {
+                open.current = Some(Current { index, window: None });
+                open.begun.insert(index);
+                open.pop();
+            }
+            Item::End { .. } => {
+                if let Some(Current { window: Some((sent, seen)), .. }) = open.current.take() {
+                    open.unseen.push_back((index, sent, seen));
+                    open.unseen_bytes += sent - seen;
+                }
+                open.whole.insert(index);
+                open.pop();
+            }
+            Item::Data { offset, bytes, .. } => {
+                let offset = offset + open.position as u64;
+                let allowed = usize::try_from(open.allowed()).unwrap_or(usize::MAX);
+                let end = bytes.0.len().min(open.position.saturating_add(most.min(allowed)));
+                let from = std::mem::replace(&mut open.position, end);
+                if from == end && !bytes.0.is_empty() {
+                    return None;
+                }
+                let whole = end == bytes.0.len();
+                let sent = offset + (end - from) as u64;
+                let Current { window, .. } = open.current.as_mut().filter(|current| current.index == index)?;
+                window.get_or_insert((offset, offset)).0 = sent;
+                if whole {
+                    open.pop();
+                }
+                let item = if whole { open.last.as_ref() } else { open.items.front() };
+                let Some(Item::Data { bytes, .. }) = item else { return None };
+                return Some(Frame::FileData { batch, index, offset, part: bytes.0.get(from..end)? });
+            }
+        }
+        match open.last.as_ref()? {
+            Item::Begin { size, executable, path, .. } => {
+                Some(Frame::FileBegin { batch, index, size: *size, executable: *executable, path })
+            }
+            Item::End { hash, .. } => Some(Frame::FileEnd { batch, index, hash }),
+            Item::Data { .. } => None,
+        }
+    }
+
+    /// Whether that batch is over. One that was never offered is an error.
+    fn is_over(&self, batch: u32) -> Result<bool, Error> {
+        if batch >= self.next_batch {
+            return Err(Error::OutOfOrder);
+        }
+        Ok(self.open.as_ref().is_none_or(|open| open.offer.batch != batch))
+    }
+
+    /// The open batch, which the partner has spoken of: it knows all before it to be over.
+    fn known(&mut self, batch: u32) -> Option<&mut Outgoing> {
+        self.ended.retain(|ended| ended.offer.batch > batch);
+        let open = self.open.as_mut()?;
+        open.known = true;
+        Some(open)
+    }
+}
+
+impl Outgoing {
+    /// Moves on in the queue.
+    fn pop(&mut self) {
+        self.last = self.items.pop_front();
+        self.queued -= self.last.as_ref().map_or(0, Item::len);
+        self.position = 0;
+    }
+
+    /// How many more bytes of the batch's content the window allows.
+    fn allowed(&self) -> u64 {
+        let current = match self.current {
+            Some(Current { window: Some((sent, seen)), .. }) => sent - seen,
+            _ => 0,
+        };
+        WINDOW.saturating_sub(self.unseen_bytes + current)
+    }
+}
