@@ -17,7 +17,8 @@ use crate::store::output::Output;
 use crate::store::path::{SafePath, part_of};
 use crate::store::reader::{Failure, Read, Reader, Wanted};
 use crate::store::source::{NoSource, Source, Unsendable};
-use crate::store::writer::{Job, Refused, Report, Stored, Target, Writer};
+use crate::store::tree::{Refused, Target};
+use crate::store::writer::{Job, Report, Stored, Writer};
 use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
 use crate::ui::printable::{Printable, plain_name};
 

@@ -10,4 +10,5 @@ pub mod output;
 pub mod path;
 pub mod reader;
 pub mod source;
+pub mod tree;
 pub mod writer;

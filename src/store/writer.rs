@@ -1,23 +1,17 @@
 //! Stores one batch of the partner's: partial files first, the final name only after the hash was right.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write};
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rustix::fs::Mode;
-use rustix::io::Errno;
-use rustix::process::umask;
 use tokio::sync::mpsc;
 
-use super::folder::Folder;
-use super::path::{BadPath, SafePath, collision_key, part_of};
+use super::tree::{Current, Refused, Storage, Target};
 use crate::clock::Clock;
 use crate::protocol::frame::Hash;
-use crate::protocol::transfer::{BROKEN, Content, ENTRIES};
+use crate::protocol::transfer::{BROKEN, Content};
 
 /// The partner is told after so many bytes, or after [`REPORT`].
 const REPORT_BYTES: u64 = 512 << 10;
@@ -29,8 +23,6 @@ const BLOCK: usize = 256 << 10;
 const IDLE: Duration = Duration::from_millis(50);
 /// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How many names a partial file may have.
-const PARTS: u32 = 100;
 
 /// What to do next.
 pub enum Job {
@@ -92,44 +84,6 @@ pub struct Stored {
     pub found: u64,
 }
 
-/// Why an entry was not stored.
-#[derive(Debug)]
-pub enum Refused {
-    /// Its path cannot be stored.
-    Path(String, BadPath),
-    /// Its path is not of what was offered.
-    OtherName(String),
-    /// What came is not what was sent.
-    Hash(String),
-    /// The sender could not read it whole.
-    Broken(String),
-    /// A stream cannot start anew.
-    Stream(String),
-    /// The disk refused.
-    Disk(String, io::Error),
-}
-
-/// What a batch is stored as.
-pub enum Target {
-    /// Files below a folder.
-    Folder {
-        /// The folder.
-        folder: Folder,
-        /// What was offered: its only name is the file's, or the top folder's.
-        name: SafePath,
-        /// Whether it has one entry.
-        single: bool,
-        /// Whether what there is of its only file is gone on from: not of a stream, which cannot be read again.
-        continues: bool,
-        /// Whether what may be executed stays so.
-        executable: bool,
-        /// Replaces what must not be shown in a name.
-        plain: fn(&str) -> String,
-    },
-    /// A stream that takes every entry, one after the other.
-    Out(Box<dyn Write + Send>),
-}
-
 /// The thread's end on the driver's side. Dropping it ends the thread once it has done what it was told.
 pub struct Writer {
     jobs: Sender<Job>,
@@ -182,54 +136,6 @@ struct Storing {
     given_up: Arc<AtomicBool>,
     waiting: Arc<AtomicUsize>,
 }
-
-/// The entry that comes.
-struct Current {
-    index: u32,
-    foreign: String,
-    place: Place,
-    /// Bytes of the file that was there before, and that it goes on from.
-    found: u64,
-    hasher: blake3::Hasher,
-    /// How much of it has come.
-    at: u64,
-    /// The end of that, not written yet.
-    block: Content,
-    executable: bool,
-    reported: (u64, Duration),
-}
-
-enum Place {
-    Part { file: File, folder: Vec<String>, part: String, name: String },
-    Out,
-}
-
-enum Storage {
-    Folder(Box<Tree>),
-    Out(Box<dyn Write + Send>),
-}
-
-struct Tree {
-    root: Folder,
-    name: SafePath,
-    single: bool,
-    continues: bool,
-    executable: bool,
-    plain: fn(&str) -> String,
-    mode: u32,
-    /// The peer's folders, by the hash of their path, as places in `made`.
-    folders: HashMap<Key, usize>,
-    /// Folders that were created: where in here the one is that each is in, and its name. That one comes first.
-    made: Vec<(Option<usize>, String)>,
-    /// An entry was not stored, and a folder may be empty.
-    untidy: bool,
-    /// Names that are taken in this batch, by the hash of their path.
-    taken: HashSet<Key>,
-    /// The folder that was used last.
-    open: Option<(Vec<String>, Folder)>,
-}
-
-type Key = [u8; 16];
 
 impl Storing {
     fn run(mut self, todo: &Receiver<Job>) {
@@ -441,323 +347,10 @@ impl Storing {
     }
 }
 
-impl Current {
-    fn new(index: u32, foreign: String, place: Place, executable: bool) -> Self {
-        let hasher = blake3::Hasher::new();
-        Self {
-            index,
-            foreign,
-            place,
-            found: 0,
-            hasher,
-            at: 0,
-            block: Content::default(),
-            executable,
-            reported: (0, Clock.now()),
-        }
-    }
-
-    fn begin_anew(&mut self) {
-        self.found = 0;
-        self.block.0.clear();
-        self.hasher.reset();
-        self.at = 0;
-        self.reported = (0, Clock.now());
-    }
-}
-
-impl Storage {
-    fn new(target: Target) -> Self {
-        match target {
-            Target::Out(out) => Self::Out(out),
-            Target::Folder { folder, name, single, continues, executable, plain } => Self::Folder(Box::new(Tree {
-                root: folder,
-                name,
-                single,
-                continues,
-                executable,
-                plain,
-                mode: 0o666 & !mask(),
-                folders: HashMap::new(),
-                made: Vec::new(),
-                untidy: false,
-                taken: HashSet::new(),
-                open: None,
-            })),
-        }
-    }
-
-    fn only_name(&self) -> String {
-        match self {
-            Self::Folder(tree) => tree.name.name().to_owned(),
-            Self::Out(_) => String::new(),
-        }
-    }
-
-    /// Returns how many of the bytes were written.
-    fn write(&mut self, place: &mut Place, bytes: &[u8]) -> io::Result<usize> {
-        match (self, place) {
-            (_, Place::Part { file, .. }) => file.write(bytes),
-            (Self::Out(out), Place::Out) => out.write(bytes),
-            (Self::Folder(_), Place::Out) => Err(io::ErrorKind::InvalidInput.into()),
-        }
-    }
-
-    fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, Refused> {
-        match self {
-            Self::Out(_) => Ok(Current::new(index, path, Place::Out, false)),
-            Self::Folder(tree) => tree.begin(index, path, executable),
-        }
-    }
-
-    /// Makes the content of an entry survive a power cut.
-    fn sync(&self, current: &Current) -> io::Result<()> {
-        match (self, &current.place) {
-            (Self::Folder(tree), Place::Part { file, .. }) => tree.sync(file, current.executable),
-            _ => Ok(()),
-        }
-    }
-
-    fn finish(&mut self, current: &Current) -> io::Result<String> {
-        match self {
-            Self::Out(_) => Ok(String::new()),
-            Self::Folder(tree) => tree.finish(current),
-        }
-    }
-
-    /// Drops what there is of an entry.
-    fn restart(&mut self, current: &mut Current) -> io::Result<()> {
-        match (self, &mut current.place) {
-            (Self::Folder(tree), _) if current.found > 0 => tree.renew(current),
-            (_, Place::Part { file, .. }) => {
-                file.set_len(0)?;
-                file.rewind()?;
-                current.begin_anew();
-                Ok(())
-            }
-            (_, Place::Out) => Err(io::ErrorKind::NotSeekable.into()),
-        }
-    }
-
-    /// The entry is not finished. Of a single file what there is stays, for another try.
-    fn leave(&mut self, current: Option<Current>) {
-        let Some(current) = current else { return };
-        if current.at == 0 || matches!(&current.place, Place::Part { folder, .. } if !folder.is_empty()) {
-            self.remove(current);
-        }
-    }
-
-    /// Removes the folders of the batch in which nothing was stored.
-    fn tidy(&mut self) {
-        if let Self::Folder(tree) = self
-            && tree.untidy
-        {
-            tree.tidy();
-        }
-    }
-
-    /// Drops what came of an entry, and leaves what was there before as it was.
-    fn remove(&mut self, current: Current) {
-        match (self, current.place) {
-            (_, Place::Part { file, .. }) if current.found > 0 => {
-                let _ = file.set_len(current.found);
-            }
-            (Self::Folder(tree), Place::Part { folder, part, .. }) => {
-                tree.untidy = true;
-                let _ = tree.folder(&folder).and_then(|folder| folder.remove(&part));
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Tree {
-    fn begin(&mut self, index: u32, foreign: String, executable: bool) -> Result<Current, Refused> {
-        let path = match SafePath::new(&foreign, self.plain) {
-            Ok(path) => path,
-            Err(why) => return Err(Refused::Path(foreign, why)),
-        };
-        // One entry is a file, or the only one of a folder.
-        if path.first() != self.name.name() || path.folders().is_empty() && !self.single {
-            return Err(Refused::OtherName(foreign));
-        }
-        match self.open_part(&path, self.continues && path.folders().is_empty()) {
-            Ok(place) => {
-                let mut current = Current::new(index, foreign, place, executable);
-                match self.read_part(&mut current) {
-                    Ok(()) => Ok(current),
-                    Err(error) => Err(Refused::Disk(current.foreign, error)),
-                }
-            }
-            Err(error) => Err(Refused::Disk(foreign, error)),
-        }
-    }
-
-    /// A file that was there, and is not what comes, stays as it was: it may be the user's own.
-    fn renew(&mut self, current: &mut Current) -> io::Result<()> {
-        let path = SafePath::new(&current.foreign, self.plain).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let place = self.open_part(&path, false)?;
-        if let Place::Part { file, .. } = std::mem::replace(&mut current.place, place) {
-            file.set_len(current.found)?;
-        }
-        current.begin_anew();
-        Ok(())
-    }
-
-    fn open_part(&mut self, path: &SafePath, old: bool) -> io::Result<Place> {
-        let folder = self.place(path.folders())?;
-        let inside = self.folder(&folder)?;
-        for number in 1..PARTS {
-            let part = part_of(path.name(), number);
-            if let Some(file) = inside.part(&part, old)? {
-                return Ok(Place::Part { file, folder, part, name: path.name().to_owned() });
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
-    }
-
-    /// Hashes what there is of it already.
-    fn read_part(&self, current: &mut Current) -> io::Result<()> {
-        let Place::Part { file, .. } = &mut current.place else { return Ok(()) };
-        file.seek(SeekFrom::Start(0))?;
-        current.hasher.update_reader(&mut *file)?;
-        current.at = file.stream_position()?;
-        current.found = current.at;
-        current.reported = (current.at, Clock.now());
-        Ok(())
-    }
-
-    fn sync(&self, file: &File, executable: bool) -> io::Result<()> {
-        let execute = if self.executable && executable { self.mode >> 2 & 0o111 } else { 0 };
-        Folder::settle(file, self.mode | execute)
-    }
-
-    fn finish(&mut self, current: &Current) -> io::Result<String> {
-        let Place::Part { folder, part, name, .. } = &current.place else { return Ok(String::new()) };
-        let keys = if folder.is_empty() { self.root.keys()? } else { HashSet::new() };
-        let taken = std::mem::take(&mut self.taken);
-        let stored = self.folder(folder).and_then(|inside| {
-            let is_taken =
-                |name: &str| keys.contains(&collision_key(name)) || taken.contains(&key(folder, &collision_key(name)));
-            inside.finish(part, name, is_taken)
-        });
-        self.taken = taken;
-        let stored = stored?;
-        self.taken.insert(key(folder, &collision_key(&stored)));
-        // It is stored even if that fails.
-        let _ = self.folder(folder).and_then(Folder::sync);
-        Ok(folder.iter().chain([&stored]).map(String::as_str).collect::<Vec<_>>().join("/"))
-    }
-
-    /// Where the peer's folders lie, created where they are missing.
-    fn place(&mut self, folders: &[String]) -> io::Result<Vec<String>> {
-        let mut place = Vec::new();
-        let mut inside = None;
-        for depth in 1..=folders.len() {
-            let foreign = folders.get(..depth).unwrap_or_default();
-            let (name, above) = foreign.split_last().ok_or(io::ErrorKind::InvalidInput)?;
-            let known = key(above, name);
-            let number = match self.folders.get(&known) {
-                Some(number) => *number,
-                None => {
-                    if self.made.len() >= ENTRIES as usize {
-                        return Err(Errno::MLINK.into());
-                    }
-                    let keys = if depth == 1 { self.root.keys()? } else { HashSet::new() };
-                    let taken = std::mem::take(&mut self.taken);
-                    let created = self.folder(&place).and_then(|inside| {
-                        inside.create_folder(name, |name| {
-                            keys.contains(&collision_key(name)) || taken.contains(&key(&place, &collision_key(name)))
-                        })
-                    });
-                    self.taken = taken;
-                    let created = created?;
-                    self.taken.insert(key(&place, &collision_key(&created)));
-                    self.folders.insert(known, self.made.len());
-                    self.made.push((inside, created));
-                    self.made.len() - 1
-                }
-            };
-            place.extend(self.made.get(number).map(|(_, name)| name.clone()));
-            inside = Some(number);
-        }
-        Ok(place)
-    }
-
-    fn tidy(&mut self) {
-        while let Some((mut inside, name)) = self.made.pop() {
-            let mut place = Vec::new();
-            while let Some((above, name)) = inside.and_then(|inside| self.made.get(inside)) {
-                place.insert(0, name.clone());
-                inside = *above;
-            }
-            // One that has something in it stays.
-            let _ = self.folder(&place).and_then(|inside| inside.remove_folder(&name));
-        }
-    }
-
-    fn folder(&mut self, place: &[String]) -> io::Result<&Folder> {
-        if place.is_empty() {
-            return Ok(&self.root);
-        }
-        if self.open.as_ref().is_none_or(|(open, _)| open != place) {
-            let mut folder: Option<Folder> = None;
-            for name in place {
-                folder = Some(folder.as_ref().unwrap_or(&self.root).folder(name)?);
-            }
-            self.open = folder.map(|folder| (place.to_vec(), folder));
-        }
-        self.open.as_ref().map(|(_, folder)| folder).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-/// The umask, which can only be read by being set: once, for all threads.
-fn mask() -> u32 {
-    static MASK: OnceLock<u32> = OnceLock::new();
-    *MASK.get_or_init(|| {
-        let mask = umask(Mode::from_raw_mode(0o077));
-        umask(mask);
-        mask.as_raw_mode()
-    })
-}
-
-/// Stands for a path without keeping it.
-fn key(folders: &[String], name: &str) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    for folder in folders {
-        hasher.update(folder.as_bytes()).update(b"/");
-    }
-    let mut key = Key::default();
-    hasher.update(name.as_bytes()).finalize_xof().fill(&mut key);
-    key
-}
-
 fn size(pieces: &[(u64, Content)]) -> usize {
     pieces.iter().map(|(_, bytes)| bytes.0.len()).sum()
 }
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_folders_are_made_than_files_may_come() {
-        let scratch = std::env::temp_dir().join(format!("tete-folders-{}", std::process::id()));
-        std::fs::create_dir(&scratch).unwrap();
-        let plain: fn(&str) -> String = str::to_owned;
-        let (folder, name) = (Folder::open(&scratch).unwrap(), SafePath::new("d", plain).unwrap());
-        let target = Target::Folder { folder, name, single: false, continues: false, executable: false, plain };
-        let Storage::Folder(mut tree) = Storage::new(target) else { panic!() };
-        tree.made.resize(ENTRIES as usize - 1, (None, String::new()));
-        let folders = ["d", "e"].map(str::to_owned);
-        tree.place(&folders[..1]).unwrap();
-        let refused = tree.place(&folders).map_err(|error| error.raw_os_error());
-        assert_eq!(refused, Err(Some(Errno::MLINK.raw_os_error())));
-        tree.place(&folders[..1]).unwrap();
-        std::fs::remove_dir_all(scratch).unwrap();
-    }
 }

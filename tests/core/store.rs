@@ -14,7 +14,8 @@ use tete::protocol::transfer::{BROKEN, Content};
 use tete::store::folder::Folder;
 use tete::store::path::SafePath;
 use tete::store::source::Source;
-use tete::store::writer::{Job, Refused, Report, Target, Writer};
+use tete::store::tree::{Refused, Target};
+use tete::store::writer::{Job, Report, Writer};
 use tete::ui::printable::plain_name;
 use tokio::sync::mpsc;
 
