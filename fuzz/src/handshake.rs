@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use tete::protocol::delivery::Refusal;
+use tete::protocol::delivery::SayError;
 use tete::protocol::error::Error;
 use tete::protocol::handshake::Initiator;
 use tete::protocol::random::{CIPHERTEXT, OsRandom};
@@ -39,7 +39,7 @@ pub fn stranger(awaited: u8, bytes: &[u8], cuts: &[u8]) {
 fn knows_nothing(session: &mut Session) {
     assert!(matches!(session.stage(), Stage::Handshake | Stage::Closed));
     assert!(session.code().is_none() && session.keys().is_none() && session.enter("01234567").is_none());
-    assert_eq!(session.say(Zeroizing::default(), START), Err(Refusal::NotOpen));
+    assert_eq!(session.say(Zeroizing::default(), START), Err(SayError::NotOpen));
 }
 
 fn record_1() -> &'static Record {

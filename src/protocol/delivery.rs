@@ -18,14 +18,17 @@ pub const WAITING_BYTES: usize = 4 << 20;
 /// Below this a text counts as live: it was sent as soon as the line took it.
 const LIVE: Duration = Duration::from_secs(1);
 
-/// Why a text was not taken. It stays with its writer; the session goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// Longer than [`TEXT`].
+/// Why a text was not accepted for sending. The session continues unchanged.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SayError {
+    /// The text is longer than [`TEXT`].
+    #[error("the text is longer than {TEXT} bytes")]
     TooLong,
-    /// [`WAITING_TEXTS`] or [`WAITING_BYTES`] wait already.
+    /// [`WAITING_TEXTS`] texts or [`WAITING_BYTES`] bytes wait for their receipt already.
+    #[error("too many texts wait for their receipt")]
     Full,
-    /// The room is not open.
+    /// No room is open, or this side is leaving it.
+    #[error("the room is not open")]
     NotOpen,
 }
 
@@ -48,16 +51,16 @@ struct Waiting {
 
 impl Outbox {
     /// Takes a text written at `now` and returns its id.
-    pub fn push(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, Refusal> {
+    pub fn push(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
         if text.len() > TEXT {
-            return Err(Refusal::TooLong);
+            return Err(SayError::TooLong);
         }
         if self.waiting.len() >= WAITING_TEXTS || self.bytes + text.len() > WAITING_BYTES {
-            return Err(Refusal::Full);
+            return Err(SayError::Full);
         }
         let id = self.next_id;
         // An id is never used twice; at one text a millisecond they last for 49 days.
-        self.next_id = id.checked_add(1).ok_or(Refusal::Full)?;
+        self.next_id = id.checked_add(1).ok_or(SayError::Full)?;
         self.bytes += text.len();
         self.waiting.push_back(Waiting { text, written: now });
         Ok(id)
@@ -252,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_text_of_one_byte_too_many_is_refused_on_both_sides() {
-        assert_eq!(Outbox::default().push(text(TEXT + 1), NOW), Err(Refusal::TooLong));
+        assert_eq!(Outbox::default().push(text(TEXT + 1), NOW), Err(SayError::TooLong));
         let mut inbox = Inbox::default();
         for _ in 0..TEXT / TEXT_PART {
             assert!(inbox.part(0, 0, true, &[b'x'; TEXT_PART]).unwrap().is_none());
@@ -317,12 +320,12 @@ mod tests {
         for _ in 0..WAITING_TEXTS {
             outbox.push(text(1), NOW).unwrap();
         }
-        assert_eq!(outbox.push(text(1), NOW), Err(Refusal::Full));
+        assert_eq!(outbox.push(text(1), NOW), Err(SayError::Full));
         let mut outbox = Outbox::default();
         for _ in 0..WAITING_BYTES / TEXT {
             outbox.push(text(TEXT), NOW).unwrap();
         }
-        assert_eq!(outbox.push(text(1), NOW), Err(Refusal::Full));
+        assert_eq!(outbox.push(text(1), NOW), Err(SayError::Full));
     }
 
     #[test]

@@ -1,61 +1,83 @@
-//! Why a connection ended before its time, by whose fault.
+//! Why a connection or a room ended before its users ended it.
 
-use std::fmt;
-
-/// What the responder refuses in clear, before any key exists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A refusal in clear, sent in place of record 2 before any key exists (docs/PROTOCOL.md, section 3).
+///
+/// Anybody on the path can forge it: a hint to show, not a fact to act upon.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rejection {
-    /// It speaks these versions only.
+    /// The responder speaks other versions of the protocol only.
+    #[error("it speaks versions {min} to {max} of the protocol")]
     Version {
-        /// Lowest version it speaks.
+        /// Lowest version that the responder speaks.
         min: u8,
-        /// Highest version it speaks.
+        /// Highest version that the responder speaks.
         max: u8,
     },
-    /// It talks with somebody else.
+    /// The responder talks with somebody else.
+    #[error("it is busy with somebody else")]
     Busy,
-    /// A reason this version does not know.
+    /// A reason that this version of the protocol does not define, by its number on the wire.
+    #[error("reason {0}")]
     Other(u8),
 }
 
-/// Why a session ended. Every one of them leaves the session closed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Why a session ended, or lost its connection.
+///
+/// After an error for which [`is_of_the_line`](Self::is_of_the_line) is true an open room outlives the
+/// connection; after any other the session is closed and keeps no key.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
-    /// A record of a length that is not allowed now.
+    /// A record has a length that is not allowed at this point.
+    #[error("a record of a length that is not allowed")]
     RecordLength,
-    /// The first bytes are not those of tete.
+    /// The first bytes of the connection are not those of tete.
+    #[error("the first bytes are not those of tete")]
     NotTete,
-    /// Another version of tete, as the initiator's preface names it.
+    /// The initiator's preface names a version that this side does not speak.
+    #[error("another version of tete: {0}")]
     Version(u8),
-    /// Another mode than the one listened for.
+    /// The initiator's preface names another mode than this side listens for.
+    #[error("another mode of tete: {0}")]
     Mode(u8),
-    /// The responder refused in clear: a hint, not a fact.
+    /// The responder refused in clear, which anybody on the path can forge.
+    #[error("refused by the other side: {0}")]
     Rejected(Rejection),
-    /// A handshake message that does not verify, or a key that must be refused.
+    /// A handshake message does not verify, or holds a key that must be refused.
+    #[error("a handshake message that does not verify")]
     Handshake,
-    /// Whoever wants to come back has the room's secret and not the partner's key.
+    /// The peer of a resuming handshake has the room's secret, but not the partner's static key.
+    #[error("the room's secret with another key")]
     OtherPartner,
-    /// The partner sends our own key or message back.
+    /// The peer sends this side's own key or message back.
+    #[error("our own key or message came back")]
     Reflection,
-    /// The responder's nonce is not the one it had committed to: an attack.
+    /// The responder opened another nonce than it had committed to: an attack.
+    #[error("the commitment does not open")]
     Commitment,
-    /// A record of the channel that does not verify.
+    /// A record of the encrypted channel does not verify.
+    #[error("a record that does not verify")]
     Forged,
-    /// A frame that cannot be parsed.
+    /// A frame cannot be parsed.
+    #[error("a frame that cannot be parsed")]
     Frame,
-    /// A frame that may not come now.
+    /// A frame is not allowed in this phase, or breaks the rules of its kind.
+    #[error("a frame that may not come now")]
     OutOfOrder,
-    /// A text longer than allowed, or not UTF-8.
+    /// A text is longer than allowed, or not UTF-8.
+    #[error("a text that is too long or not UTF-8")]
     Text,
-    /// A limit of time ran out.
+    /// A time limit was reached.
+    #[error("a time limit was reached: {0:?}")]
     Timeout(Wait),
-    /// The last counter of a key was reached.
+    /// A counter reached its last value.
+    #[error("the last value of a counter was reached")]
     Exhausted,
     /// A cryptographic primitive or the random generator failed.
+    #[error("a cryptographic primitive failed")]
     Primitive,
 }
 
-/// What a session waits for at most so long.
+/// What a time limit bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wait {
     /// The three records of the handshake.
@@ -64,16 +86,16 @@ pub enum Wait {
     Opening,
     /// The two people's check of the code.
     Confirmation,
-    /// Any sign of life in an open room.
+    /// Any record from the partner in an open room.
     Silence,
     /// The end of an epoch change.
     EpochChange,
-    /// The partner's return after a break.
+    /// The partner's return after the connection was lost.
     Return,
 }
 
 impl Error {
-    /// Whether it is the connection that failed, and not the partner: the room outlives it.
+    /// Whether the connection failed and not the partner, so that an open room waits for the next connection.
     pub fn is_of_the_line(self) -> bool {
         matches!(
             self,
@@ -81,28 +103,3 @@ impl Error {
         )
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::RecordLength => "a record of a length that is not allowed",
-            Self::NotTete => "the first bytes are not those of tete",
-            Self::Version(_) => "another version of tete",
-            Self::Mode(_) => "another mode of tete",
-            Self::Rejected(_) => "refused by the other side",
-            Self::Handshake => "a handshake message that does not verify",
-            Self::OtherPartner => "the room's secret with another key",
-            Self::Reflection => "our own key or message came back",
-            Self::Commitment => "the commitment does not open",
-            Self::Forged => "a record that does not verify",
-            Self::Frame => "a frame that cannot be parsed",
-            Self::OutOfOrder => "a frame that may not come now",
-            Self::Text => "a text that is too long or not UTF-8",
-            Self::Timeout(_) => "a limit of time ran out",
-            Self::Exhausted => "the last counter of a key was reached",
-            Self::Primitive => "a cryptographic primitive failed",
-        })
-    }
-}
-
-impl std::error::Error for Error {}

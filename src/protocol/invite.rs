@@ -40,14 +40,17 @@ pub enum Hint {
     Relay(String, u16),
 }
 
-/// Why a line is no invite.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadInvite {
-    /// It does not begin like one.
-    Other,
-    /// A part is missing or was changed.
+/// Why a line could not be read as an invite.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InviteError {
+    /// The line does not begin with [`MARK`].
+    #[error("this is not an invite")]
+    NotAnInvite,
+    /// A part of the invite is missing or was changed.
+    #[error("the invite is damaged")]
     Damaged,
-    /// It is for a newer tete.
+    /// The invite has a version or a kind of way that this version does not know.
+    #[error("the invite was made by a newer version")]
     Newer,
 }
 
@@ -77,31 +80,31 @@ impl Invite {
     }
 
     /// Reads a line. White space in it is ignored: some programs break long lines.
-    pub fn read(line: &str) -> Result<Self, BadInvite> {
+    pub fn read(line: &str) -> Result<Self, InviteError> {
         let mut text = Zeroizing::new(String::with_capacity(line.len().min(LONGEST)));
         for character in line.chars().filter(|character| !character.is_whitespace()) {
             if text.len() >= LONGEST {
-                return Err(BadInvite::Damaged);
+                return Err(InviteError::Damaged);
             }
             text.push(character);
         }
-        let encoded = text.strip_prefix(MARK).ok_or(BadInvite::Other)?;
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| BadInvite::Damaged)?);
-        let (said, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(BadInvite::Damaged)?;
+        let encoded = text.strip_prefix(MARK).ok_or(InviteError::NotAnInvite)?;
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| InviteError::Damaged)?);
+        let (said, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(InviteError::Damaged)?;
         if checksum(said) != *sum {
-            return Err(BadInvite::Damaged);
+            return Err(InviteError::Damaged);
         }
-        let (version, rest) = said.split_first().ok_or(BadInvite::Damaged)?;
+        let (version, rest) = said.split_first().ok_or(InviteError::Damaged)?;
         if *version != VERSION {
-            return Err(BadInvite::Newer);
+            return Err(InviteError::Newer);
         }
-        let (secret, rest) = rest.split_first_chunk::<32>().ok_or(BadInvite::Damaged)?;
+        let (secret, rest) = rest.split_first_chunk::<32>().ok_or(InviteError::Damaged)?;
         let mut kept = Secret::default();
         kept.expose_mut().copy_from_slice(secret);
-        let (count, mut rest) = rest.split_first().ok_or(BadInvite::Damaged)?;
+        let (count, mut rest) = rest.split_first().ok_or(InviteError::Damaged)?;
         let hints = (0..*count).map(|_| Hint::read(&mut rest)).collect::<Result<_, _>>()?;
         if !rest.is_empty() {
-            return Err(BadInvite::Damaged);
+            return Err(InviteError::Damaged);
         }
         Ok(Self { secret: InviteSecret(kept), hints })
     }
@@ -144,7 +147,7 @@ impl Hint {
     }
 
     /// A kind that is not known has an unknown length: nothing after it can be read.
-    fn read(rest: &mut &[u8]) -> Result<Self, BadInvite> {
+    fn read(rest: &mut &[u8]) -> Result<Self, InviteError> {
         let [kind] = take(rest)?;
         let hint = match kind {
             KIND_IPV4 => Self::Ipv4(take(rest)?, port(rest)?),
@@ -152,32 +155,32 @@ impl Hint {
             KIND_NAME => Self::Name(name(rest, b"-._")?, port(rest)?),
             KIND_ONION => Self::Onion(take(rest)?, port(rest)?),
             KIND_RELAY => Self::Relay(name(rest, b"-._:")?, port(rest)?),
-            _ => return Err(BadInvite::Newer),
+            _ => return Err(InviteError::Newer),
         };
         Ok(hint)
     }
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], BadInvite> {
-    let (taken, left) = rest.split_first_chunk().ok_or(BadInvite::Damaged)?;
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], InviteError> {
+    let (taken, left) = rest.split_first_chunk().ok_or(InviteError::Damaged)?;
     *rest = left;
     Ok(*taken)
 }
 
-fn port(rest: &mut &[u8]) -> Result<u16, BadInvite> {
+fn port(rest: &mut &[u8]) -> Result<u16, InviteError> {
     match u16::from_be_bytes(take(rest)?) {
-        0 => Err(BadInvite::Damaged),
+        0 => Err(InviteError::Damaged),
         port => Ok(port),
     }
 }
 
-fn name(rest: &mut &[u8], marks: &[u8]) -> Result<String, BadInvite> {
+fn name(rest: &mut &[u8], marks: &[u8]) -> Result<String, InviteError> {
     let [length] = take(rest)?;
-    let (name, left) = rest.split_at_checked(length.into()).ok_or(BadInvite::Damaged)?;
+    let (name, left) = rest.split_at_checked(length.into()).ok_or(InviteError::Damaged)?;
     *rest = left;
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || marks.contains(byte);
     if name.is_empty() || !name.iter().all(fits) {
-        return Err(BadInvite::Damaged);
+        return Err(InviteError::Damaged);
     }
     Ok(name.iter().copied().map(char::from).collect())
 }

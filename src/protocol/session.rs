@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::delivery::{Incoming, Refusal};
+use super::delivery::{Incoming, SayError};
 use super::epoch::Chain;
 use super::error::{Error, Rejection, Wait};
 use super::frame::Frame;
@@ -541,11 +541,11 @@ impl Session {
     }
 
     /// Takes a text to send and returns its number. While the connection is gone the text waits.
-    pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, Refusal> {
+    pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
         let leaving = self.leaving;
         match self.room_mut() {
             Some(room) if !leaving => room.outbox.push(text, now),
-            _ => Err(Refusal::NotOpen),
+            _ => Err(SayError::NotOpen),
         }
     }
 

@@ -15,9 +15,9 @@ use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::output::Output;
 use crate::store::path::{SafePath, part_of};
-use crate::store::reader::{Failure, Read, Reader, Wanted};
-use crate::store::source::{NoSource, Source, Unsendable};
-use crate::store::tree::{Refused, Target};
+use crate::store::reader::{Read, ReadError, Reader, Wanted};
+use crate::store::source::{Source, SourceError, Unsendable};
+use crate::store::tree::{StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
 use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
 use crate::ui::printable::{Printable, plain_name};
@@ -78,7 +78,7 @@ pub struct Files {
 }
 
 /// After so many drops somebody wanted to send a path: what there is.
-type Looked = (u64, PathBuf, Result<Source, NoSource>);
+type Looked = (u64, PathBuf, Result<Source, SourceError>);
 
 struct Outgoing {
     source: Arc<Source>,
@@ -231,7 +231,7 @@ impl Meter {
 /// What moved.
 pub enum News {
     /// A file or folder was looked at.
-    Looked(u64, PathBuf, Result<Source, NoSource>),
+    Looked(u64, PathBuf, Result<Source, SourceError>),
     /// Something was read.
     Read(u64, Read),
     /// Something was stored.
@@ -475,7 +475,7 @@ impl Files {
         }
     }
 
-    fn looked_at(&mut self, path: &Path, found: Result<Source, NoSource>) {
+    fn looked_at(&mut self, path: &Path, found: Result<Source, SourceError>) {
         let shown = Printable::line(&path.to_string_lossy());
         match found {
             Ok(source) => {
@@ -495,9 +495,9 @@ impl Files {
             }
             Err(why) => {
                 let why = match why {
-                    NoSource::Unreadable(error) => FileFault::System(Printable::line(&super::reason(&error))),
-                    NoSource::Nothing => FileFault::Nothing,
-                    NoSource::TooMany => FileFault::TooMany(ENTRIES),
+                    SourceError::Unreadable(error) => FileFault::System(Printable::line(&super::reason(&error))),
+                    SourceError::Nothing => FileFault::Nothing,
+                    SourceError::TooMany => FileFault::TooMany(ENTRIES),
                 };
                 self.failed += 1;
                 self.told.push_back(FileStatus::CannotSend { path: shown, why });
@@ -523,9 +523,9 @@ impl Files {
             Read::Anew(index) => self.told.push_back(FileStatus::Anew { path: path(index), sending: true }),
             Read::Failed(index, why) => {
                 let why = match why {
-                    Failure::Disk(error) => FileFault::System(Printable::line(&super::reason(&error))),
-                    Failure::Changed => FileFault::Changed,
-                    Failure::Stream => FileFault::Stream,
+                    ReadError::Disk(error) => FileFault::System(Printable::line(&super::reason(&error))),
+                    ReadError::Changed => FileFault::Changed,
+                    ReadError::Stream => FileFault::Stream,
                 };
                 self.told.push_back(FileStatus::NotSent { path: path(index), why });
                 out.broken = Some(index);
@@ -768,14 +768,14 @@ fn unsendable(why: Unsendable) -> FileFault {
     }
 }
 
-fn refused(why: Refused) -> (String, FileFault) {
+fn refused(why: StoreError) -> (String, FileFault) {
     match why {
-        Refused::Path(path, _) => (path, FileFault::Path),
-        Refused::OtherName(path) => (path, FileFault::OtherName),
-        Refused::Hash(path) => (path, FileFault::Hash),
-        Refused::Broken(path) => (path, FileFault::Broken),
-        Refused::Stream(path) => (path, FileFault::Stream),
-        Refused::Disk(path, error) => (path, FileFault::System(Printable::line(&super::reason(&error)))),
+        StoreError::Path(path, _) => (path, FileFault::Path),
+        StoreError::OtherName(path) => (path, FileFault::OtherName),
+        StoreError::Hash(path) => (path, FileFault::Hash),
+        StoreError::Broken(path) => (path, FileFault::Broken),
+        StoreError::Stream(path) => (path, FileFault::Stream),
+        StoreError::Disk(path, error) => (path, FileFault::System(Printable::line(&super::reason(&error)))),
     }
 }
 

@@ -15,7 +15,7 @@ use super::lobby::News;
 use super::redial::Redial;
 use super::{Confirm, EVENTS, Errand, Outcome, Room, reason};
 use crate::address::By;
-use crate::protocol::delivery::Refusal;
+use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::handshake::SUITE;
 use crate::protocol::keys::PublicKey;
@@ -600,7 +600,7 @@ impl Room {
             Action::Say { text, taken } => {
                 let said = session.say(text, self.clock.now());
                 let (away, waiting) = (session.stage() != Stage::Open, session.waiting());
-                if said == Err(Refusal::Full) {
+                if said == Err(SayError::Full) {
                     self.tell(Status::Full { waiting });
                 } else if away && self.ui.seat.is_person() {
                     self.tell(Status::Waiting { waiting });

@@ -12,15 +12,19 @@ const NAME: usize = 240;
 const FOREIGN_NAME: usize = 250;
 
 /// Why a path is refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadPath {
-    /// Empty, absolute, or with an empty name, `.` or `..` in it.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathError {
+    /// The path is empty or absolute, or has an empty name, `.` or `..` in it.
+    #[error("the path leads out of the folder")]
     NotBelow,
-    /// A character that no name has: NUL, or a backslash.
+    /// A name contains NUL or a backslash.
+    #[error("the path has a character that no name can have")]
     Character,
-    /// The name of a device on some system.
+    /// A name is that of a device on some system.
+    #[error("the path has the name of a device")]
     Device,
-    /// A name, the whole, or its depth is beyond a limit.
+    /// A name or the path is too long, or the path is too deep.
+    #[error("the path is too long")]
     TooLong,
 }
 
@@ -34,9 +38,9 @@ impl SafePath {
     /// Refuses what cannot be meant well, repairs the rest.
     ///
     /// `plain` replaces what must not be shown.
-    pub fn new(path: &str, plain: fn(&str) -> String) -> Result<Self, BadPath> {
+    pub fn new(path: &str, plain: fn(&str) -> String) -> Result<Self, PathError> {
         if path.len() > PATH || path.split('/').count() > DEPTH {
-            return Err(BadPath::TooLong);
+            return Err(PathError::TooLong);
         }
         let names = path.split('/').map(|name| safe_name(name, plain)).collect::<Result<_, _>>()?;
         Ok(Self { names })
@@ -58,15 +62,15 @@ impl SafePath {
     }
 }
 
-fn safe_name(name: &str, plain: fn(&str) -> String) -> Result<String, BadPath> {
+fn safe_name(name: &str, plain: fn(&str) -> String) -> Result<String, PathError> {
     if matches!(name, "" | "." | "..") {
-        return Err(BadPath::NotBelow);
+        return Err(PathError::NotBelow);
     }
     if name.contains(['\0', '\\']) {
-        return Err(BadPath::Character);
+        return Err(PathError::Character);
     }
     if name.len() > FOREIGN_NAME {
-        return Err(BadPath::TooLong);
+        return Err(PathError::TooLong);
     }
     let mut safe = plain(&name.nfc().collect::<String>()).replace(['<', '>', ':', '"', '|', '?', '*'], "_");
     // Not hidden, no option of a command, nobody's home.
@@ -79,9 +83,9 @@ fn safe_name(name: &str, plain: fn(&str) -> String) -> Result<String, BadPath> {
     }
     // Both as it came and as it would be stored.
     if is_device(name) || is_device(&safe) {
-        return Err(BadPath::Device);
+        return Err(PathError::Device);
     }
-    if safe.len() > NAME { Err(BadPath::TooLong) } else { Ok(safe) }
+    if safe.len() > NAME { Err(PathError::TooLong) } else { Ok(safe) }
 }
 
 /// Whether Windows takes the name for a device, whatever its extension.
@@ -129,20 +133,20 @@ mod tests {
         name.replace(|c: char| c.is_control() || c == '\u{202e}' || c == '\u{200b}', "_")
     }
 
-    fn safe(path: &str) -> Result<String, BadPath> {
+    fn safe(path: &str) -> Result<String, PathError> {
         SafePath::new(path, plain).map(|path| path.names.join("/"))
     }
 
     #[test]
     fn what_would_leave_the_folder_is_refused() {
         for bad in ["", "/", "/etc/x", ".", "..", "../x", "a/../../x", "a//b", "a/", "./a", "a/.", "//h/s"] {
-            assert_eq!(safe(bad), Err(BadPath::NotBelow), "{bad}");
+            assert_eq!(safe(bad), Err(PathError::NotBelow), "{bad}");
         }
         for bad in ["a\\..\\b", "\\\\h\\s", "C:\\x", "a\0b", "\0"] {
-            assert_eq!(safe(bad), Err(BadPath::Character), "{bad:?}");
+            assert_eq!(safe(bad), Err(PathError::Character), "{bad:?}");
         }
         for bad in ["x".repeat(251), "x".repeat(1025), "x/".repeat(32) + "x", "x".repeat(241)] {
-            assert_eq!(safe(&bad), Err(BadPath::TooLong), "{}", bad.len());
+            assert_eq!(safe(&bad), Err(PathError::TooLong), "{}", bad.len());
         }
         assert!(safe(&("x/".repeat(31) + "x")).is_ok());
     }
@@ -167,7 +171,7 @@ mod tests {
             "lpt³.c",
         ];
         for bad in devices {
-            assert_eq!(safe(bad), Err(BadPath::Device), "{bad}");
+            assert_eq!(safe(bad), Err(PathError::Device), "{bad}");
         }
         for good in ["CONSOLE", "COM10", "COM", "nulls", "xCON", "LPT"] {
             assert_eq!(safe(good).as_deref(), Ok(good));

@@ -33,17 +33,20 @@ pub enum Read {
     /// What the partner has of an entry is not what it now begins with: it starts anew.
     Anew(u32),
     /// An entry could not be read whole.
-    Failed(u32, Failure),
+    Failed(u32, ReadError),
 }
 
 /// Why an entry could not be read whole.
-#[derive(Debug)]
-pub enum Failure {
-    /// The system says no.
-    Disk(io::Error),
-    /// It has changed since it was offered or while it was read.
+#[derive(thiserror::Error, Debug)]
+pub enum ReadError {
+    /// The system failed to open or read the file.
+    #[error("cannot be read")]
+    Disk(#[source] io::Error),
+    /// The file has changed since it was offered.
+    #[error("the file has changed")]
     Changed,
-    /// What the partner lacks of a stream is no longer there.
+    /// The part of a stream that the partner lacks is no longer kept.
+    #[error("a part of the stream is gone")]
     Stream,
 }
 
@@ -159,12 +162,12 @@ impl Reading {
     }
 
     /// An entry that cannot be sent ends with a hash that nothing has.
-    fn fail(&self, index: u32, failure: Failure) -> Result<(), Unwanted> {
+    fn fail(&self, index: u32, failure: ReadError) -> Result<(), Unwanted> {
         self.send(Read::Failed(index, failure))?;
         self.send(Read::Item(Item::End { index, hash: BROKEN }))
     }
 
-    fn read(&self, wanted: &Wanted, entry: &Entry) -> Result<Result<(), Failure>, Unwanted> {
+    fn read(&self, wanted: &Wanted, entry: &Entry) -> Result<Result<(), ReadError>, Unwanted> {
         let index = wanted.index;
         let opened = self.source.root.as_ref().ok_or(io::ErrorKind::NotFound.into());
         let opened = opened.and_then(|root| root.open(entry));
@@ -175,12 +178,12 @@ impl Reading {
             // More than was offered would be refused.
             Ok((_, state)) if state.size > entry.state.size => {
                 self.send(begin(0))?;
-                return Ok(Err(Failure::Changed));
+                return Ok(Err(ReadError::Changed));
             }
             Ok(opened) => opened,
             Err(error) => {
                 self.send(begin(0))?;
-                return Ok(Err(Failure::Disk(error)));
+                return Ok(Err(ReadError::Disk(error)));
             }
         };
         let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
@@ -192,7 +195,7 @@ impl Reading {
             }
             if let Err(error) = file.seek(SeekFrom::Start(at)) {
                 self.send(begin(0))?;
-                return Ok(Err(Failure::Disk(error)));
+                return Ok(Err(ReadError::Disk(error)));
             }
         }
         self.send(begin(state.size))?;
@@ -201,17 +204,17 @@ impl Reading {
             let mut bytes = Content(Vec::with_capacity(CHUNK.min(usize::try_from(state.size - at).unwrap_or(CHUNK))));
             let most = (bytes.0.capacity() as u64).min(state.size - at);
             match (&file).take(most).read_to_end(&mut bytes.0) {
-                Ok(0) => return Ok(Err(Failure::Changed)),
+                Ok(0) => return Ok(Err(ReadError::Changed)),
                 Ok(count) => {
                     hasher.update(&bytes.0);
                     self.send(Read::Item(Item::Data { index, offset: at, bytes }))?;
                     at += count as u64;
                 }
-                Err(error) => return Ok(Err(Failure::Disk(error))),
+                Err(error) => return Ok(Err(ReadError::Disk(error))),
             }
         }
         if file.metadata().map(|metadata| State::of(&metadata)).ok() != Some(state) {
-            return Ok(Err(Failure::Changed));
+            return Ok(Err(ReadError::Changed));
         }
         self.send(Read::Item(Item::End { index, hash: *hasher.finalize().as_bytes() }))?;
         Ok(Ok(()))
@@ -251,7 +254,7 @@ impl Reading {
         self.send(Read::Item(Item::Begin { index, size: UNKNOWN, executable: false, path: self.source.name.clone() }))?;
         // What the partner has is still known only as far back as it said so.
         let Some(mut hasher) = stream.hash_to(wanted.offset, &wanted.prefix) else {
-            return self.fail(index, Failure::Stream);
+            return self.fail(index, ReadError::Stream);
         };
         let mut at = wanted.offset;
         let mut again = stream.from(at);
@@ -269,7 +272,7 @@ impl Reading {
                         stream.kept.push_back(bytes.clone());
                         bytes
                     }
-                    Err(error) => return self.fail(index, Failure::Disk(error)),
+                    Err(error) => return self.fail(index, ReadError::Disk(error)),
                 },
             };
             hasher.update(&bytes);

@@ -123,39 +123,42 @@ pub enum Unsendable {
     Empty,
 }
 
-/// Why nothing can be sent.
-#[derive(Debug)]
-pub enum NoSource {
-    /// The system says no.
-    Unreadable(io::Error),
-    /// Neither a file nor a folder, or no file in it.
+/// Why a path cannot be sent.
+#[derive(thiserror::Error, Debug)]
+pub enum SourceError {
+    /// The path cannot be read.
+    #[error("cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// The path is neither a file nor a folder, or a folder without a file in it.
+    #[error("no file to send")]
     Nothing,
-    /// More than [`ENTRIES`].
+    /// The folder holds more than [`ENTRIES`] files.
+    #[error("more than {ENTRIES} files")]
     TooMany,
 }
 
 impl Source {
     /// Looks at a file or folder. A link is followed here, for the user named it, and nowhere below.
-    pub fn find(path: &Path) -> Result<Self, NoSource> {
-        let root = fs::canonicalize(path).map_err(NoSource::Unreadable)?;
-        let metadata = fs::metadata(&root).map_err(NoSource::Unreadable)?;
+    pub fn find(path: &Path) -> Result<Self, SourceError> {
+        let root = fs::canonicalize(path).map_err(SourceError::Unreadable)?;
+        let metadata = fs::metadata(&root).map_err(SourceError::Unreadable)?;
         // By the name the user knows it by, if it has one.
         let named = path.file_name().or(root.file_name());
         let name = named.and_then(|name| name.to_str()).filter(|name| name.len() <= PATH).map(str::to_owned);
-        let name = name.ok_or(NoSource::Nothing)?;
+        let name = name.ok_or(SourceError::Nothing)?;
         if !metadata.is_dir() && !metadata.is_file() {
-            return Err(NoSource::Nothing);
+            return Err(SourceError::Nothing);
         }
         let folder = root.clone();
-        let root = Some(Root::new(root, metadata.is_file()).map_err(NoSource::Unreadable)?);
+        let root = Some(Root::new(root, metadata.is_file()).map_err(SourceError::Unreadable)?);
         let mut source = Self { name, bytes: 0, entries: Vec::new(), left_out: LeftOut::default(), root };
         if metadata.is_dir() {
             source.search(&folder, &mut Vec::new())?;
         } else {
-            readable(path).map_err(NoSource::Unreadable)?;
+            readable(path).map_err(SourceError::Unreadable)?;
             source.add(Vec::new(), &metadata)?;
         }
-        if source.entries.is_empty() { Err(NoSource::Nothing) } else { Ok(source) }
+        if source.entries.is_empty() { Err(SourceError::Nothing) } else { Ok(source) }
     }
 
     /// Standard input, under that name.
@@ -170,11 +173,11 @@ impl Source {
         [&self.name].into_iter().chain(&entry.below).map(String::as_str).collect::<Vec<_>>().join("/")
     }
 
-    fn search(&mut self, folder: &Path, below: &mut Vec<String>) -> Result<(), NoSource> {
+    fn search(&mut self, folder: &Path, below: &mut Vec<String>) -> Result<(), SourceError> {
         let listed = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
         let mut found: Vec<PathBuf> = match listed {
             Ok(found) => found,
-            Err(error) if below.is_empty() => return Err(NoSource::Unreadable(error)),
+            Err(error) if below.is_empty() => return Err(SourceError::Unreadable(error)),
             Err(_) => return self.leave_out(folder, Unsendable::Unreadable),
         };
         if found.is_empty() && !below.is_empty() {
@@ -201,9 +204,9 @@ impl Source {
         Ok(())
     }
 
-    fn add(&mut self, below: Vec<String>, metadata: &Metadata) -> Result<(), NoSource> {
+    fn add(&mut self, below: Vec<String>, metadata: &Metadata) -> Result<(), SourceError> {
         if self.entries.len() >= ENTRIES as usize {
-            return Err(NoSource::TooMany);
+            return Err(SourceError::TooMany);
         }
         self.bytes = self.bytes.saturating_add(metadata.len());
         let executable = metadata.permissions().mode() & 0o100 != 0;
@@ -211,7 +214,7 @@ impl Source {
         Ok(())
     }
 
-    fn leave_out(&mut self, path: &Path, why: Unsendable) -> Result<(), NoSource> {
+    fn leave_out(&mut self, path: &Path, why: Unsendable) -> Result<(), SourceError> {
         self.left_out.count += 1;
         self.left_out.missing += usize::from(matches!(why, Unsendable::Unreadable | Unsendable::Name));
         if self.left_out.paths.len() < NAMED {

@@ -11,28 +11,34 @@ use rustix::io::Errno;
 use rustix::process::umask;
 
 use super::folder::Folder;
-use super::path::{BadPath, SafePath, collision_key, part_of};
+use super::path::{PathError, SafePath, collision_key, part_of};
 use crate::clock::Clock;
 use crate::protocol::transfer::{Content, ENTRIES};
 
 /// How many names a partial file may have.
 const PARTS: u32 = 100;
 
-/// Why an entry was not stored.
-#[derive(Debug)]
-pub enum Refused {
-    /// Its path cannot be stored.
-    Path(String, BadPath),
-    /// Its path is not of what was offered.
+/// Why an entry was not stored. Each holds the entry's path as the partner calls it, not printable.
+#[derive(thiserror::Error, Debug)]
+pub enum StoreError {
+    /// The path cannot be stored.
+    #[error("the path cannot be stored")]
+    Path(String, #[source] PathError),
+    /// The path does not belong to the offer.
+    #[error("the path does not belong to the offer")]
     OtherName(String),
-    /// What came is not what was sent.
+    /// The bytes that came do not have the hash or the size that the sender names.
+    #[error("the hash is wrong")]
     Hash(String),
-    /// The sender could not read it whole.
+    /// The sender could not read the entry whole.
+    #[error("the sender could not read it whole")]
     Broken(String),
-    /// A stream cannot start anew.
+    /// A stream would have to restart, which it cannot.
+    #[error("a stream cannot restart")]
     Stream(String),
     /// The disk refused.
-    Disk(String, io::Error),
+    #[error("cannot be written")]
+    Disk(String, #[source] io::Error),
 }
 
 /// What a batch is stored as.
@@ -166,7 +172,7 @@ impl Storage {
         }
     }
 
-    pub(super) fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, Refused> {
+    pub(super) fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, StoreError> {
         match self {
             Self::Out(_) => Ok(Current::new(index, path, Place::Out, false)),
             Self::Folder(tree) => tree.begin(index, path, executable),
@@ -235,24 +241,24 @@ impl Storage {
 }
 
 impl Tree {
-    fn begin(&mut self, index: u32, foreign: String, executable: bool) -> Result<Current, Refused> {
+    fn begin(&mut self, index: u32, foreign: String, executable: bool) -> Result<Current, StoreError> {
         let path = match SafePath::new(&foreign, self.plain) {
             Ok(path) => path,
-            Err(why) => return Err(Refused::Path(foreign, why)),
+            Err(why) => return Err(StoreError::Path(foreign, why)),
         };
         // One entry is a file, or the only one of a folder.
         if path.first() != self.name.name() || path.folders().is_empty() && !self.single {
-            return Err(Refused::OtherName(foreign));
+            return Err(StoreError::OtherName(foreign));
         }
         match self.open_part(&path, self.continues && path.folders().is_empty()) {
             Ok(place) => {
                 let mut current = Current::new(index, foreign, place, executable);
                 match self.read_part(&mut current) {
                     Ok(()) => Ok(current),
-                    Err(error) => Err(Refused::Disk(current.foreign, error)),
+                    Err(error) => Err(StoreError::Disk(current.foreign, error)),
                 }
             }
-            Err(error) => Err(Refused::Disk(foreign, error)),
+            Err(error) => Err(StoreError::Disk(foreign, error)),
         }
     }
 

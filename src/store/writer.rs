@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::tree::{Current, Refused, Storage, Target};
+use super::tree::{Current, Storage, StoreError, Target};
 use crate::clock::Clock;
 use crate::protocol::frame::Hash;
 use crate::protocol::transfer::{BROKEN, Content};
@@ -70,7 +70,7 @@ pub enum Report {
     /// There is space again.
     GoesOn,
     /// An entry was stored, or was not.
-    Done(u32, Result<Stored, Refused>),
+    Done(u32, Result<Stored, StoreError>),
 }
 
 /// An entry that was stored.
@@ -209,7 +209,7 @@ impl Storing {
         let mut told = false;
         let begun = loop {
             match self.target.begin(index, path.clone(), executable) {
-                Err(Refused::Disk(_, error)) if is_full(&error) => self.wait_for_space(&mut told)?,
+                Err(StoreError::Disk(_, error)) if is_full(&error) => self.wait_for_space(&mut told)?,
                 begun => break begun,
             }
         };
@@ -226,7 +226,7 @@ impl Storing {
         let Some(current) = &self.current else { return Some(()) };
         if offset != current.at {
             if offset > 0 {
-                return self.refuse(Refused::Stream);
+                return self.refuse(StoreError::Stream);
             }
             self.restart()?;
         }
@@ -244,8 +244,8 @@ impl Storing {
             match self.target.restart(current) {
                 Ok(()) => break,
                 Err(error) if is_full(&error) => self.wait_for_space(&mut told)?,
-                Err(error) if error.kind() == io::ErrorKind::NotSeekable => return self.refuse(Refused::Stream),
-                Err(error) => return self.refuse(|path| Refused::Disk(path, error)),
+                Err(error) if error.kind() == io::ErrorKind::NotSeekable => return self.refuse(StoreError::Stream),
+                Err(error) => return self.refuse(|path| StoreError::Disk(path, error)),
             }
         }
         self.goes_on(&mut told)?;
@@ -257,7 +257,7 @@ impl Storing {
         let mut told = false;
         while let Some(current) = self.current.as_mut().filter(|current| !current.block.0.is_empty()) {
             match self.target.write(&mut current.place, &current.block.0) {
-                Ok(0) => return self.refuse(|path| Refused::Disk(path, io::ErrorKind::WriteZero.into())),
+                Ok(0) => return self.refuse(|path| StoreError::Disk(path, io::ErrorKind::WriteZero.into())),
                 Ok(count) => {
                     current.hasher.update(current.block.0.get(..count).unwrap_or_default());
                     current.block.0.drain(..count);
@@ -265,7 +265,7 @@ impl Storing {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_full(&error) => self.wait_for_space(&mut told)?,
-                Err(error) => return self.refuse(|path| Refused::Disk(path, error)),
+                Err(error) => return self.refuse(|path| StoreError::Disk(path, error)),
             }
         }
         Some(())
@@ -309,18 +309,18 @@ impl Storing {
         self.flush()?;
         let Some(current) = &self.current else { return Some(()) };
         if *hash == BROKEN {
-            return self.refuse(Refused::Broken);
+            return self.refuse(StoreError::Broken);
         }
         if size == 0 && current.at > 0 {
             self.restart()?;
         }
         let Some(current) = &self.current else { return Some(()) };
         if current.at != size || current.hasher.finalize() != blake3::Hash::from_bytes(*hash) {
-            return self.refuse(Refused::Hash);
+            return self.refuse(StoreError::Hash);
         }
         // What could not be synced may be gone although the next try succeeds.
         if let Err(error) = self.target.sync(current) {
-            return self.refuse(|path| Refused::Disk(path, error));
+            return self.refuse(|path| StoreError::Disk(path, error));
         }
         let mut told = false;
         let finished = loop {
@@ -334,12 +334,12 @@ impl Storing {
         let (index, found, foreign) = (current.index, current.found, current.foreign.clone());
         let stored = finished.map(|name| Stored { name, size, found }).map_err(|error| {
             self.target.leave(Some(current));
-            Refused::Disk(foreign, error)
+            StoreError::Disk(foreign, error)
         });
         self.say(Report::Done(index, stored))
     }
 
-    fn refuse(&mut self, why: impl FnOnce(String) -> Refused) -> Option<()> {
+    fn refuse(&mut self, why: impl FnOnce(String) -> StoreError) -> Option<()> {
         let current = self.current.take()?;
         let (index, path) = (current.index, current.foreign.clone());
         self.target.remove(current);

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::emoji;
 use super::printable::Printable;
 use crate::address::{BadAddress, BadProxy, Place, Scope};
-use crate::protocol::invite::BadInvite;
+use crate::protocol::invite::InviteError;
 use crate::protocol::pairing::{DIGITS, Half};
 pub use doctor::{Finding, Met, Nat, Verdict};
 pub use files::{EndedBy, FileFault, FileStatus, Progress, size};
@@ -335,7 +335,7 @@ pub enum Fault {
     /// No way of an invite led to the host.
     NoWay,
     /// What was given as an invite.
-    Invite(BadInvite),
+    Invite(InviteError),
     /// An invite on the command line.
     InviteInArguments,
     /// A way that only somebody with an invite can take.
@@ -459,13 +459,13 @@ impl Fault {
                 "none of the invite's ways led to your partner",
                 "Is their tete still running, and the invite not used yet? Ask for a new one; one that names a relay gets through most routers. `tete doctor` tells more.",
             ),
-            Self::Invite(BadInvite::Other) => {
+            Self::Invite(InviteError::NotAnInvite) => {
                 two("this is not an invite", "An invite is one long line that begins with tete1.")
             }
-            Self::Invite(BadInvite::Damaged) => {
+            Self::Invite(InviteError::Damaged) => {
                 two("this invite is not whole", "A part is missing or was changed on the way. Copy all of it.")
             }
-            Self::Invite(BadInvite::Newer) => two("this invite was made by a newer tete", "Update this one."),
+            Self::Invite(InviteError::Newer) => two("this invite was made by a newer tete", "Update this one."),
             Self::NeedsInvite => two(
                 "the command line is not right: --relay, --onion and --lan need an invite",
                 "Make one with --invite; your partner joins with it.",
@@ -605,9 +605,9 @@ impl Fault {
                 "邀请里的路都走不通",
                 "对方的 tete 还开着吗？邀请是不是已经用过？请对方再做一个；带中转的邀请大多数路由器都挡不住。`tete doctor` 会说清楚。",
             ),
-            Self::Invite(BadInvite::Other) => two("这不是邀请", "邀请是以 tete1 开头的一长行。"),
-            Self::Invite(BadInvite::Damaged) => two("邀请不完整", "少了一段，或者路上被改了。请整行复制。"),
-            Self::Invite(BadInvite::Newer) => two("这个邀请是更新版的 tete 做的", "请更新这边的 tete。"),
+            Self::Invite(InviteError::NotAnInvite) => two("这不是邀请", "邀请是以 tete1 开头的一长行。"),
+            Self::Invite(InviteError::Damaged) => two("邀请不完整", "少了一段，或者路上被改了。请整行复制。"),
+            Self::Invite(InviteError::Newer) => two("这个邀请是更新版的 tete 做的", "请更新这边的 tete。"),
             Self::NeedsInvite => {
                 two("命令行不对：--relay、--onion 和 --lan 要有邀请才行", "用 --invite 做一个，对方用它进来。")
             }

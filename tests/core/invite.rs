@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 use tete::protocol::error::Error;
 use tete::protocol::handshake::{Mode, SharedSecret};
-use tete::protocol::invite::{BadInvite, HINTS, Hint, Invite, LONGEST};
+use tete::protocol::invite::{HINTS, Hint, Invite, InviteError, LONGEST};
 use tete::protocol::keys::InviteSecret;
 use tete::protocol::session::{Role, Stage};
 
@@ -91,18 +91,18 @@ fn no_character_of_an_invite_can_be_changed_or_lost() {
 fn what_is_no_invite_is_refused_for_a_reason() {
     let why = |text: &str| Invite::read(text).err();
     for (text, reason) in [
-        (String::new(), BadInvite::Other),
-        ("example.org".into(), BadInvite::Other),
-        ("tete1".into(), BadInvite::Damaged),
-        (line_of(&bytes_of(&[], 1)), BadInvite::Damaged),
-        (line_of(&bytes_of(&[4, 1, 2, 3, 4, 0, 1, 0], 1)), BadInvite::Damaged),
-        (line_of(&bytes_of(&[4, 1, 2, 3, 4, 0, 0], 1)), BadInvite::Damaged),
-        (line_of(&bytes_of(&[0x0d, 0, 0, 1], 1)), BadInvite::Damaged),
-        (line_of(&bytes_of(b"\x0d\x03a\x1bb\0\x01", 1)), BadInvite::Damaged),
-        (line_of(&bytes_of(b"\x0d\x03a b\0\x01", 1)), BadInvite::Damaged),
-        (line_of(&bytes_of(&[0x10, 0], 1)), BadInvite::Newer),
-        (line_of(&[&[2][..], &[7; 33]].concat()), BadInvite::Newer),
-        ("tete1".to_owned() + &"A".repeat(LONGEST), BadInvite::Damaged),
+        (String::new(), InviteError::NotAnInvite),
+        ("example.org".into(), InviteError::NotAnInvite),
+        ("tete1".into(), InviteError::Damaged),
+        (line_of(&bytes_of(&[], 1)), InviteError::Damaged),
+        (line_of(&bytes_of(&[4, 1, 2, 3, 4, 0, 1, 0], 1)), InviteError::Damaged),
+        (line_of(&bytes_of(&[4, 1, 2, 3, 4, 0, 0], 1)), InviteError::Damaged),
+        (line_of(&bytes_of(&[0x0d, 0, 0, 1], 1)), InviteError::Damaged),
+        (line_of(&bytes_of(b"\x0d\x03a\x1bb\0\x01", 1)), InviteError::Damaged),
+        (line_of(&bytes_of(b"\x0d\x03a b\0\x01", 1)), InviteError::Damaged),
+        (line_of(&bytes_of(&[0x10, 0], 1)), InviteError::Newer),
+        (line_of(&[&[2][..], &[7; 33]].concat()), InviteError::Newer),
+        ("tete1".to_owned() + &"A".repeat(LONGEST), InviteError::Damaged),
     ] {
         assert_eq!(why(&text), Some(reason), "{text}");
     }

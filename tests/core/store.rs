@@ -14,7 +14,7 @@ use tete::protocol::transfer::{BROKEN, Content};
 use tete::store::folder::Folder;
 use tete::store::path::SafePath;
 use tete::store::source::Source;
-use tete::store::tree::{Refused, Target};
+use tete::store::tree::{StoreError, Target};
 use tete::store::writer::{Job, Report, Writer};
 use tete::ui::printable::plain_name;
 use tokio::sync::mpsc;
@@ -41,11 +41,11 @@ impl Storing {
     }
 
     /// What becomes of an entry whose hash is right.
-    fn store(&mut self, path: &str, content: &[u8]) -> Result<String, Refused> {
+    fn store(&mut self, path: &str, content: &[u8]) -> Result<String, StoreError> {
         self.store_as(path, content, *blake3::hash(content).as_bytes(), content.len() as u64)
     }
 
-    fn store_as(&mut self, path: &str, content: &[u8], hash: [u8; 32], size: u64) -> Result<String, Refused> {
+    fn store_as(&mut self, path: &str, content: &[u8], hash: [u8; 32], size: u64) -> Result<String, StoreError> {
         let index = self.next;
         self.next += 1;
         self.writer.give(Job::Begin { index, executable: false, path: path.to_owned() });
@@ -102,11 +102,11 @@ fn no_path_leaves_the_folder_that_was_offered() {
         &long,
         &deep,
     ] {
-        assert!(matches!(storing.store(bad, b"x"), Err(Refused::Path(..))), "{bad:?}");
+        assert!(matches!(storing.store(bad, b"x"), Err(StoreError::Path(..))), "{bad:?}");
     }
     for other in ["photos", "x", "photo/x", "Photos/x", "photos2/x", "/photos/x", "~/x", "C:/x"] {
         let refused = storing.store(other, b"x");
-        assert!(matches!(refused, Err(Refused::OtherName(_) | Refused::Path(..))), "{other:?}");
+        assert!(matches!(refused, Err(StoreError::OtherName(_) | StoreError::Path(..))), "{other:?}");
     }
     assert_eq!(storing.files(), Vec::<String>::new());
     for (path, stored) in [
@@ -127,7 +127,7 @@ fn no_path_leaves_the_folder_that_was_offered() {
 fn a_single_file_is_the_one_that_was_offered() {
     let mut storing = Storing::new("a.txt", true);
     for other in ["b.txt", "x/a.txt", "a.txt2/b"] {
-        assert!(matches!(storing.store(other, b"x"), Err(Refused::OtherName(_))), "{other}");
+        assert!(matches!(storing.store(other, b"x"), Err(StoreError::OtherName(_))), "{other}");
     }
     assert_eq!(storing.store("a.txt", b"x").unwrap(), "a.txt");
     assert_eq!(storing.files(), ["a.txt"]);
@@ -189,7 +189,7 @@ fn without_the_right_hash_there_is_no_file() {
     ] {
         let mut storing = Storing::new("x", true);
         let refused = storing.store_as("x", content, hash, size);
-        assert!(matches!(refused, Err(Refused::Hash(_) | Refused::Broken(_))), "{content:?}");
+        assert!(matches!(refused, Err(StoreError::Hash(_) | StoreError::Broken(_))), "{content:?}");
         assert_eq!(storing.files(), Vec::<String>::new());
     }
 }
