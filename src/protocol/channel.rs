@@ -1,4 +1,4 @@
-//! The encrypted channel after the handshake: seal, open, REKEY after each frame.
+//! The encrypted channel after the handshake, with a REKEY after each frame (docs/PROTOCOL.md, section 5).
 
 use snow::TransportState;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -8,22 +8,22 @@ use super::frame::{Frame, LARGE_FRAME, SMALL_FRAME};
 use super::keys::TrafficKeys;
 use super::record::{self, LARGE_BODY, Record, SMALL_BODY};
 
-/// A counter at which a connection ends.
+/// The counter at which a connection ends.
 const LAST_COUNTER: u64 = 1 << 48;
 
-/// One connection's two directions, each with a key and a counter of its own.
+/// The two directions of one connection, each with a key and a counter of its own.
 pub struct Channel {
     noise: TransportState,
     incoming: Box<Zeroizing<[u8; LARGE_FRAME]>>,
-    /// How much of it holds what was opened and is not wiped.
+    /// Bytes of `incoming` that hold plaintext which is not wiped yet.
     opened: usize,
     outgoing: Box<Zeroizing<[u8; LARGE_FRAME]>>,
-    /// How much of it holds what was sealed and is not wiped.
+    /// Bytes of `outgoing` that hold plaintext which is not wiped yet.
     sealed: usize,
 }
 
 impl Channel {
-    /// Replaces the keys of a finished Noise handshake by those that also rest on ML-KEM.
+    /// A channel that replaces the keys of a finished Noise handshake by `keys`, which also rest on ML-KEM.
     pub fn new(noise: TransportState, keys: &TrafficKeys) -> Self {
         let mut channel = Self {
             noise,
@@ -37,12 +37,12 @@ impl Channel {
         channel
     }
 
-    /// From the next frame on this side sends under new keys. The counter goes on.
+    /// Switches the sending direction to new keys, from the next frame on. The counter continues.
     pub fn switch_sending(&mut self, keys: &TrafficKeys) {
         self.switch(keys, self.noise.is_initiator());
     }
 
-    /// From the next frame on the partner sends under new keys. The counter goes on.
+    /// Switches the receiving direction to new keys, from the next frame on. The counter continues.
     pub fn switch_receiving(&mut self, keys: &TrafficKeys) {
         self.switch(keys, !self.noise.is_initiator());
     }
@@ -55,7 +55,11 @@ impl Channel {
         }
     }
 
-    /// Seals one frame into the record that carries it.
+    /// Encrypts one frame into a small record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exhausted`] at the last counter, [`Error::Frame`] if the frame does not fit.
     pub fn seal(&mut self, frame: &Frame<'_>) -> Result<Record, Error> {
         self.check_counter()?;
         let plaintext = self.outgoing.get_mut(..SMALL_FRAME).ok_or(Error::Primitive)?;
@@ -71,7 +75,10 @@ impl Channel {
         Ok(record)
     }
 
-    /// Seals one frame of file data at the end of `out`. What it says is wiped with the next frame of another kind.
+    /// Encrypts one frame of file data and appends the record to `out`.
+    ///
+    /// The plaintext stays in the channel's buffer until [`seal`](Self::seal) wipes it, so that a run of
+    /// file data is wiped once. Fails as `seal` does.
     pub fn seal_data(&mut self, frame: &Frame<'_>, large: bool, out: &mut Vec<u8>) -> Result<(), Error> {
         self.check_counter()?;
         let (length, sealed) = if large { (LARGE_FRAME, LARGE_BODY) } else { (SMALL_FRAME, SMALL_BODY) };
@@ -90,7 +97,7 @@ impl Channel {
         if self.noise.sending_nonce() < LAST_COUNTER { Ok(()) } else { Err(Error::Exhausted) }
     }
 
-    /// Wipes what was opened.
+    /// Wipes the plaintext of the frame that was opened last.
     pub fn forget(&mut self) {
         if let Some(frame) = self.incoming.get_mut(..self.opened) {
             frame.zeroize();
@@ -98,7 +105,12 @@ impl Channel {
         self.opened = 0;
     }
 
-    /// Opens the body of one record. After an error the channel must not be used again.
+    /// Decrypts the body of one record and parses its frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forged`] if the body does not verify, [`Error::Frame`] if the frame cannot be parsed,
+    /// [`Error::Exhausted`] at the last counter. The channel must not be used again after any of them.
     pub fn open(&mut self, body: &[u8]) -> Result<Frame<'_>, Error> {
         if self.noise.receiving_nonce() >= LAST_COUNTER {
             return Err(Error::Exhausted);

@@ -1,4 +1,5 @@
-//! Texts under way: numbered, kept until their receipt, put together from their parts.
+//! Delivery of texts: numbering, fragments, receipts, and sending again after a break
+//! (docs/PROTOCOL.md, sections 7 and 8).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,14 +9,14 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::error::Error;
 use super::frame::{Frame, TEXT_PART};
 
-/// The longest text, in bytes.
+/// Size of the longest text, in bytes.
 pub const TEXT: usize = 65_536;
-/// Texts that may wait for their receipt.
+/// Number of texts that may wait for their receipt.
 pub const WAITING_TEXTS: usize = 1_000;
-/// Bytes of texts that may wait for their receipt.
+/// Bytes of the texts that may wait for their receipt.
 pub const WAITING_BYTES: usize = 4 << 20;
 
-/// Below this a text counts as live: it was sent as soon as the line took it.
+/// A younger text counts as live: it was sent as soon as the connection took it.
 const LIVE: Duration = Duration::from_secs(1);
 
 /// Why a text was not accepted for sending. The session continues unchanged.
@@ -32,15 +33,15 @@ pub enum SayError {
     NotOpen,
 }
 
-/// Our texts that the partner has not been shown yet.
+/// This side's texts until their receipt. They outlive a connection.
 #[derive(Default)]
 pub struct Outbox {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     next_id: u32,
-    /// Place in `waiting` of the text that is sent next, and how much of it is out.
+    /// Index in `waiting` of the text that is sent next, and how many of its bytes were sent.
     sending: (usize, usize),
-    /// Every text below this id was sent whole, by this connection or one before.
+    /// Every text below this id was sent whole, on this connection or an earlier one.
     sent: u32,
 }
 
@@ -50,7 +51,11 @@ struct Waiting {
 }
 
 impl Outbox {
-    /// Takes a text written at `now` and returns its id.
+    /// Accepts a text written at `now` and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// [`SayError::TooLong`] and [`SayError::Full`], the latter also when no id is left.
     pub fn push(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
         if text.len() > TEXT {
             return Err(SayError::TooLong);
@@ -59,14 +64,14 @@ impl Outbox {
             return Err(SayError::Full);
         }
         let id = self.next_id;
-        // An id is never used twice; at one text a millisecond they last for 49 days.
+        // An id is never used twice; at one text a millisecond the ids last for 49 days.
         self.next_id = id.checked_add(1).ok_or(SayError::Full)?;
         self.bytes += text.len();
         self.waiting.push_back(Waiting { text, written: now });
         Ok(id)
     }
 
-    /// The next part to send; it counts as sent once this returns.
+    /// Takes the next part to send, which counts as sent from then on.
     pub fn next_part(&mut self, now: Duration) -> Option<Frame<'_>> {
         let (place, from) = self.sending;
         let id = self.first_id().wrapping_add(place as u32);
@@ -85,11 +90,17 @@ impl Outbox {
         Some(Frame::Text { id, age_ms, more, part })
     }
 
-    /// The partner was shown every text up to and including `id`. Returns how many of ours that newly covers.
+    /// Applies the partner's RECEIPT for every text up to and including `id`, and returns how many texts it
+    /// newly covers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfOrder`] if a covered text was not sent whole on this connection, or `id` is lower than in an
+    /// earlier receipt.
     pub fn receipt(&mut self, id: u32) -> Result<usize, Error> {
         let first = self.first_id();
         let Some(place) = id.checked_sub(first) else {
-            // The same again says nothing new; one below that takes back what was said.
+            // A repeat of the last receipt says nothing new; a lower id would take a receipt back.
             return if first.checked_sub(1) == Some(id) { Ok(0) } else { Err(Error::OutOfOrder) };
         };
         let (sent, _) = self.sending;
@@ -104,19 +115,23 @@ impl Outbox {
         Ok(count)
     }
 
-    /// On a new connection: sends again from `next_id` on, which the partner expects next.
+    /// Starts a new connection: everything from `next_id` on, the id that the partner expects, is sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfOrder`] if `next_id` is below what was receipted or above what was sent.
     pub fn resume(&mut self, next_id: u32) -> Result<(), Error> {
         let place = next_id.checked_sub(self.first_id()).filter(|_| next_id <= self.sent);
         self.sending = (place.ok_or(Error::OutOfOrder)? as usize, 0);
         Ok(())
     }
 
-    /// Texts that wait for their receipt.
+    /// Number of texts that wait for their receipt.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether a text of any allowed length would be taken now.
+    /// Whether a text of any allowed length would be accepted now.
     pub fn has_room(&self) -> bool {
         self.waiting.len() < WAITING_TEXTS && self.bytes + TEXT <= WAITING_BYTES
     }
@@ -126,21 +141,21 @@ impl Outbox {
     }
 }
 
-/// A text from the partner, complete.
+/// A complete text from the partner.
 pub struct Incoming {
-    /// Its number, for the receipt.
+    /// Number of the text in its direction, for the receipt.
     pub id: u32,
-    /// How long ago it was written, by the partner's word; zero when live.
+    /// Time since the text was written, as the partner claims; zero when live.
     pub age: Duration,
-    /// What it says, as it came: not fit for a screen.
+    /// The text as it came. It may hold any character, so make it printable before it reaches a terminal.
     pub text: Zeroizing<String>,
 }
 
-/// The partner's texts as they come in.
+/// The partner's texts as they arrive, and the receipts for them. It outlives a connection.
 #[derive(Default)]
 pub struct Inbox {
     next_id: u32,
-    /// What there is of a text in several parts. Its room for the longest text is kept for the next.
+    /// The parts so far of a text in several parts. The capacity, enough for the longest text, is kept.
     partial: Zeroizing<Vec<u8>>,
     midway: bool,
     /// Every text below this id was shown.
@@ -149,12 +164,17 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Takes one part. Returns the text when it was the last.
+    /// Adds one part and returns the text if the part was its last. A text that arrived before is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfOrder`] for another id than the next one or an empty part that is not the last,
+    /// [`Error::Text`] for a text that is too long or not UTF-8, [`Error::Exhausted`] at the last id.
     pub fn part(&mut self, id: u32, age_ms: u32, more: bool, part: &[u8]) -> Result<Option<Incoming>, Error> {
         if id < self.next_id && !self.midway {
             return Ok(None);
         }
-        // A part that says nothing but "more" could go on for ever.
+        // Empty parts with more to follow could go on for ever.
         if id != self.next_id || (more && part.is_empty()) {
             return Err(Error::OutOfOrder);
         }
@@ -162,7 +182,7 @@ impl Inbox {
             return Err(Error::Text);
         }
         if more {
-            // At once: growing would leave copies behind.
+            // Reserved at once, as growing would leave copies behind.
             let missing = TEXT - self.partial.len();
             self.partial.reserve_exact(missing);
         }
@@ -181,12 +201,13 @@ impl Inbox {
         Ok(Some(Incoming { id, age: Duration::from_millis(age_ms.into()), text: Zeroizing::new(text) }))
     }
 
-    /// Number of the text that is expected next.
+    /// Id of the text that is expected next.
     pub fn next_id(&self) -> u32 {
         self.next_id
     }
 
-    /// The connection is gone: a text under way comes again whole, and the last receipt may not have arrived.
+    /// Handles the loss of the connection: an incomplete text is forgotten, as it comes again whole, and the last
+    /// receipt becomes due again, as it may not have arrived.
     pub fn lost(&mut self) {
         self.forget_partial();
         self.acknowledged = 0;
@@ -198,17 +219,17 @@ impl Inbox {
         self.midway = false;
     }
 
-    /// Our user was shown every text up to and including `id`.
+    /// Marks every text up to and including `id` as shown to this side's user.
     pub fn shown(&mut self, id: u32) {
         self.shown = self.shown.max(id.saturating_add(1)).min(self.next_id);
     }
 
-    /// Whether the partner does not know yet of all that was shown.
+    /// Whether a receipt is due.
     pub fn owes_receipt(&self) -> bool {
         self.acknowledged < self.shown
     }
 
-    /// The receipt that is due; it counts as sent once this returns.
+    /// Takes the receipt that is due, which counts as sent from then on.
     pub fn next_receipt(&mut self) -> Option<Frame<'static>> {
         if !self.owes_receipt() {
             return None;

@@ -5,9 +5,9 @@
 //! I <- R   e, ee, se        RK2, ML-KEM ciphertext
 //! I -> R                    RK3, the last frame under I's old key
 //! ```
-//! Whoever has a copy of one epoch's memory needs to be there, and active, at
-//! the next change to keep up. When one begins and which key holds for which
-//! frame is the session's business.
+//! A stolen copy of memory is worth nothing after the next change, unless the thief
+//! takes an active part in it. When a change begins, and which key holds for which
+//! frame, is decided in [`session`](super::session) (docs/PROTOCOL.md, section 9).
 
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
@@ -23,14 +23,14 @@ use super::resolver::Resolver;
 pub const SUITE: &str = "Noise_KKpsk0_25519_AESGCM_SHA256";
 const PROLOGUE_LABEL: &[u8] = b"tete/1 rekey\0";
 
-/// What the next epoch change starts from.
+/// The state that the next epoch change starts from.
 pub struct Chain {
     number: u32,
     secret: Secret,
     hash: HandshakeHash,
 }
 
-/// An epoch change that the initiator has begun.
+/// An epoch change between RK1 and RK2, on the initiator's side.
 pub struct Begun {
     noise: HandshakeState,
     kem: Box<dyn Decapsulate>,
@@ -38,17 +38,17 @@ pub struct Begun {
 }
 
 impl Chain {
-    /// That of a fresh connection, epoch 0.
+    /// The chain of a fresh connection, in epoch 0.
     pub fn new(secret: Secret, hash: HandshakeHash) -> Self {
         Self { number: 0, secret, hash }
     }
 
-    /// Number of the epoch, 0 for the first of a connection.
+    /// Number of the epoch. The first of a connection is 0.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// `-> psk, e, es, ss`: the content of RK1.
+    /// Begins an epoch change as the initiator (`-> psk, e, es, ss`) and returns the content of RK1.
     pub fn begin(&self, keys: &ResumeKey, random: &mut dyn Randomness) -> Result<(Begun, Box<[u8; RK1]>), Error> {
         let number = self.number.checked_add(1).ok_or(Error::Exhausted)?;
         let mut noise = self.noise(number, keys, random.secret()?, |builder| builder.build_initiator())?;
@@ -58,7 +58,12 @@ impl Chain {
         Ok((Begun { noise, kem, number }, message))
     }
 
-    /// `<- e, ee, se`: the content of RK2, and what holds after it.
+    /// Answers RK1 as the responder (`<- e, ee, se`): returns the content of RK2, and the chain and keys of the
+    /// next epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the message does not verify.
     pub fn answer(
         &self,
         keys: &ResumeKey,
@@ -96,7 +101,11 @@ impl Chain {
 }
 
 impl Begun {
-    /// Reads RK2: what holds after it.
+    /// Reads RK2 and returns the chain and keys of the next epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the message does not verify.
     pub fn finish(mut self, message: &[u8; RK2]) -> Result<(Chain, TrafficKeys), Error> {
         let ciphertext: [u8; CIPHERTEXT] = read(&mut self.noise, message)?;
         let shared = self.kem.decapsulate(&ciphertext)?;

@@ -1,169 +1,173 @@
-//! The inner format: typed frames with zero padding, one a record.
+//! The inner format: typed frames with zero padding, one in each record (docs/PROTOCOL.md, section 7).
 //!
-//! Parses and writes; which frame may come when is the session's business.
+//! This module parses and writes frames. Which frame is allowed when is decided in
+//! [`session`](super::session).
 
 use super::error::Error;
 use super::random::{CIPHERTEXT, ENCAPSULATION_KEY};
 
-/// Plaintext of a small record, in bytes: a frame and its padding.
+/// Size of a small record's plaintext, in bytes: a frame and its padding.
 pub const SMALL_FRAME: usize = 1262;
-/// Plaintext of a large record, in bytes.
+/// Size of a large record's plaintext, in bytes.
 pub const LARGE_FRAME: usize = 16_366;
-/// Bytes of a text that fit one frame.
+/// Size of the largest part of a text in one frame, in bytes.
 pub const TEXT_PART: usize = 1250;
-/// Content of RK1, in bytes: e, an ML-KEM key, a tag.
+/// Size of RK1's content, in bytes: an ephemeral key, an ML-KEM key, a tag.
 pub const RK1: usize = 32 + ENCAPSULATION_KEY + 16;
-/// Content of RK2, in bytes: e, an ML-KEM ciphertext, a tag.
+/// Size of RK2's content, in bytes: an ephemeral key, an ML-KEM ciphertext, a tag.
 pub const RK2: usize = 32 + CIPHERTEXT + 16;
-/// Bytes of the longest name or path of a file, in UTF-8.
+/// Size of the longest name or path of a file, in bytes of UTF-8.
 pub const PATH: usize = 1024;
-/// Bytes of a file that fit a large record.
+/// Size of the largest piece of a file in a large record, in bytes.
 pub const LARGE_PART: usize = LARGE_FRAME - HEADER - FILE_HEADER;
-/// Bytes of a file that fit a small record.
+/// Size of the largest piece of a file in a small record, in bytes.
 pub const SMALL_PART: usize = SMALL_FRAME - HEADER - FILE_HEADER;
 
 const HEADER: usize = 3;
-/// Batch, index and offset before the bytes of a file.
+/// Size of batch, index and offset before the bytes of a file.
 const FILE_HEADER: usize = 16;
 const FLAG_MORE: u8 = 1;
 const FLAG_EXECUTABLE: u8 = 1;
 
-/// What a PONG repeats of its PING.
+/// The token of a PING, which its PONG repeats.
 pub type Token = [u8; 8];
-/// A BLAKE3 hash.
+/// A BLAKE3 hash of 32 bytes.
 pub type Hash = [u8; 32];
 
-/// One frame, borrowed from the plaintext it was read from.
+/// One frame, which borrows from the plaintext it was read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Frame<'a> {
-    /// Nothing: a sign of life.
+    /// PAD: no content. A sign of life, or cover traffic.
     Pad,
-    /// The responder opens its commitment.
+    /// SAS_OPEN: the responder opens its commitment with n_R.
     SasOpen(&'a [u8; 32]),
-    /// The sender's own user has checked the code.
+    /// VERIFIED: the sender's user has checked the code.
     Verified,
-    /// A text, or a part of one.
+    /// TEXT: a text, or a part of one.
     Text {
         /// Number of the text in its direction.
         id: u32,
-        /// Milliseconds since it was written, 0 when live.
+        /// Milliseconds since the text was written; 0 when live.
         age_ms: u32,
-        /// More parts of this text follow.
+        /// Whether more parts of this text follow.
         more: bool,
-        /// Bytes of UTF-8; a part may split a character.
+        /// The part, in UTF-8. A character may be split over two parts.
         part: &'a [u8],
     },
-    /// Every text up to and including this one was shown.
+    /// RECEIPT: every text up to and including `id` was shown.
     Receipt {
         /// Number of the text in the other direction.
         id: u32,
     },
-    /// The last frame.
+    /// BYE: the last frame, which ends the room.
     Bye,
-    /// Asks for a PONG.
+    /// PING: asks for a PONG.
     Ping(Token),
-    /// Answers a PING.
+    /// PONG: answers a PING.
     Pong(Token),
-    /// What the partner has to send next, first after VERIFIED when a connection was resumed.
+    /// RESUME: the first frame after VERIFIED on a connection that resumes a room.
     Resume {
         /// Number of the text that the sender of this frame expects next.
         next_id: u32,
     },
-    /// The responder asks for an epoch change.
+    /// RK_ASK: the responder asks for an epoch change.
     RkAsk,
-    /// The initiator begins one.
+    /// RK1: the initiator begins an epoch change.
     Rk1(&'a [u8; RK1]),
-    /// The responder's answer.
+    /// RK2: the responder's answer to RK1.
     Rk2(&'a [u8; RK2]),
-    /// The initiator's last frame of the old epoch.
+    /// RK3: the initiator's last frame of the old epoch.
     Rk3,
-    /// An offer of files: a batch.
+    /// FILE_OFFER: the sender offers a batch of files.
     FileOffer {
         /// Number of the batch in its direction.
         batch: u32,
-        /// How many files.
+        /// Number of files.
         entries: u32,
-        /// Bytes of all of them; 2^64-1 for a stream of unknown length.
+        /// Size of all files in bytes; 2^64-1 for a stream of unknown length.
         bytes: u64,
-        /// Name of the file, or of the folder they are in.
+        /// Name of the file, or of the folder that holds the files.
         name: &'a str,
     },
-    /// The receiver wants an entry.
+    /// FILE_ACCEPT: the receiver asks for an entry of a batch.
     FileAccept {
         /// Number of the batch.
         batch: u32,
-        /// Which of its entries.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Bytes of it that the receiver has.
+        /// Number of bytes that the receiver has already.
         offset: u64,
-        /// Hash of those.
+        /// Hash of the bytes that the receiver has already.
         prefix: &'a Hash,
     },
-    /// An entry begins.
+    /// FILE_BEGIN: the sender starts an entry.
     FileBegin {
         /// Number of the batch.
         batch: u32,
-        /// Which of its entries.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Its bytes; 2^64-1 if that is not known.
+        /// Size of the entry in bytes; 2^64-1 if it is not known.
         size: u64,
-        /// Whether it may be executed where it comes from.
+        /// Whether the file is executable on the sender's machine.
         executable: bool,
-        /// Where it lies, by names with `/` between them.
+        /// Relative path of the entry, with `/` between names.
         path: &'a str,
     },
-    /// A piece of an entry.
+    /// FILE_DATA: a piece of an entry.
     FileData {
         /// Number of the batch.
         batch: u32,
-        /// Which of its entries.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Where in the entry the piece lies.
+        /// Position of the piece in the entry, in bytes.
         offset: u64,
         /// The piece.
         part: &'a [u8],
     },
-    /// An entry is complete.
+    /// FILE_END: the sender has sent an entry whole.
     FileEnd {
         /// Number of the batch.
         batch: u32,
-        /// Which of its entries.
+        /// Number of the entry in the batch.
         index: u32,
         /// Hash of the whole entry.
         hash: &'a Hash,
     },
-    /// The receiver has dealt with an entry up to there.
+    /// FILE_SEEN: the receiver has handled an entry up to an offset.
     FileSeen {
         /// Number of the batch.
         batch: u32,
-        /// Which of its entries.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Bytes from its beginning.
+        /// Position in the entry, in bytes.
         offset: u64,
     },
-    /// The receiver is done with an entry.
+    /// FILE_DONE: the receiver is done with an entry.
     FileDone {
         /// Number of the batch.
         batch: u32,
-        /// Which of its entries.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Whether it was stored whole under its name.
+        /// Whether the entry was stored whole under its final name.
         ok: bool,
     },
-    /// Ends or declines a batch.
+    /// FILE_CANCEL: ends or declines a batch.
     FileCancel {
         /// Number of the batch.
         batch: u32,
-        /// Why, for the partner.
+        /// Reason, of which version 1 assigns none.
         reason: u8,
     },
-    /// A type left for extensions, to be ignored.
+    /// A frame of a type that is left for extensions, which is ignored.
     Extension(u8),
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the one frame of a record. Leftover content and padding that is
-    /// not zero are errors.
+    /// Parses the one frame of a record from its decrypted plaintext.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Frame`] for an undefined type, a content of the wrong size or form, and padding that is not zero.
     pub fn decode(plaintext: &'a [u8]) -> Result<Self, Error> {
         let (header, rest) = plaintext.split_first_chunk::<HEADER>().ok_or(Error::Frame)?;
         let [kind, high, low] = *header;
@@ -252,7 +256,9 @@ impl<'a> Frame<'a> {
 
     /// Writes the frame and its padding over all of `out`, the plaintext of a small or a large record.
     ///
-    /// Fails on what does not fit there, and on extensions.
+    /// # Errors
+    ///
+    /// [`Error::Frame`] if the frame does not fit `out`, or is an extension.
     pub fn encode(&self, out: &mut [u8]) -> Result<(), Error> {
         let large = out.len() == LARGE_FRAME;
         if !(out.len() == SMALL_FRAME || large && matches!(self, Self::FileData { .. })) {
@@ -301,7 +307,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Two numbers, with which all but one of the frames about files begin.
+/// Encodes two numbers, with which all but one of the frames about files begin.
 fn entry(batch: u32, index: u32) -> [u8; 8] {
     (u64::from(batch) << 32 | u64::from(index)).to_be_bytes()
 }
@@ -345,7 +351,7 @@ fn write(out: &mut [u8], kind: u8, parts: &[&[u8]]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes bytes from the front; what is left over at the end is an error.
+/// A reader of a frame's content. Bytes left over at the end are an error.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -1,16 +1,17 @@
-//! `Noise_XX_25519_AESGCM_SHA256` with ML-KEM-768 in its payloads: three records in, [`Established`] out.
+//! The handshake: Noise XX with ML-KEM-768 in its payloads, three records that lead to [`Established`]
+//! (docs/PROTOCOL.md, sections 3 and 4).
 //!
 //! ```text
 //! I -> R   [psk] e      preface, ML-KEM encapsulation key; in clear without a psk
 //! I <- R   e, ee, s, es ML-KEM ciphertext, commitment to n_R
 //! I -> R   s, se        n_I
 //! ```
-//! Two strangers have no psk and pair by the code; two who share an invite have
-//! one from it, the two of an open room have one from its first handshake, and
-//! nobody else can finish with them.
+//! Two strangers have no pre-shared key (psk) and check a code afterwards. Two who
+//! share an invite derive a psk from it, and the two of an open room have one from
+//! its first handshake; nobody else can finish a handshake with them.
 //!
-//! A state that failed is dropped whole; nobody can feed it again, because every
-//! step takes it by value.
+//! Every step takes the state by value, so that a state that failed is dropped whole
+//! and cannot be given another message.
 
 use std::sync::Arc;
 
@@ -26,11 +27,11 @@ use super::random::{CIPHERTEXT, Decapsulate, ENCAPSULATION_KEY, Randomness};
 use super::record::{self, Record, SMALL_BODY};
 use super::resolver::Resolver;
 
-/// The Noise protocol of mode 0x00.
+/// Name of the Noise protocol in mode 0x00.
 pub const SUITE: &str = "Noise_XX_25519_AESGCM_SHA256";
-/// The Noise protocol of modes 0x01 and 0x02.
+/// Name of the Noise protocol in modes 0x01 and 0x02.
 pub const SUITE_PSK: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
-/// The one version of the wire protocol.
+/// Version of the wire protocol.
 pub const VERSION: u8 = 1;
 
 const MAGIC: &[u8; 4] = b"TETE";
@@ -53,26 +54,26 @@ const PAYLOAD_2: usize = SMALL_BODY - DH - (DH + TAG) - TAG;
 const PAYLOAD_3: usize = SMALL_BODY - (DH + TAG) - TAG;
 const _: () = assert!(PAYLOAD_1 == 1238 && PAYLOAD_1_PSK == 1222 && PAYLOAD_2 == 1182 && PAYLOAD_3 == 1214);
 
-/// What the two sides know of each other before the handshake.
+/// How the two sides know each other before the handshake. Both must use the same mode.
 #[derive(Clone)]
 pub enum Mode {
-    /// Nothing: the pairing code follows. The key is this side's own.
+    /// Mode 0x00: not at all. The two people check a pairing code after the handshake. Holds this side's static key.
     Pair(Arc<StaticKey>),
-    /// A secret that was handed over: no code needs to be checked.
+    /// Mode 0x01: by a secret that was handed over. Checking a code is optional.
     Secret(Arc<SharedSecret>),
-    /// The room that they share.
+    /// Mode 0x02: as the two of an open room whose connection was lost.
     Resume(Arc<ResumeKey>),
 }
 
-/// What it takes to enter a room by a secret: the psk that was derived from it, and this side's own key.
+/// The keys for a handshake in mode 0x01.
 pub struct SharedSecret {
-    /// The psk.
+    /// The pre-shared key that was derived from the secret.
     pub psk: Secret,
-    /// This side's own key.
+    /// This side's static key.
     pub local: Arc<StaticKey>,
 }
 
-/// What it takes to come back into an open room: its secret, and both static keys.
+/// The keys for a handshake in mode 0x02: the room's pre-shared key, and the static keys of both sides.
 pub struct ResumeKey {
     psk: Secret,
     local: Arc<StaticKey>,
@@ -80,7 +81,7 @@ pub struct ResumeKey {
 }
 
 impl ResumeKey {
-    /// The static keys of both sides.
+    /// The static public keys of both sides.
     pub fn keys(&self) -> Keys {
         Keys { local: self.local.public(), remote: self.remote }
     }
@@ -90,12 +91,12 @@ impl ResumeKey {
     }
 }
 
-/// The static keys of both sides.
+/// The static public keys of both sides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keys {
-    /// This side's.
+    /// The static key of this side.
     pub local: PublicKey,
-    /// The partner's.
+    /// The static key of the partner.
     pub remote: PublicKey,
 }
 
@@ -122,44 +123,44 @@ impl Mode {
     }
 }
 
-/// Whether this record 1 asks for mode 0x02.
+/// Whether a record 1 names mode 0x02 in its preface. Nothing is verified.
 pub fn asks_to_resume(record: &Record) -> bool {
     let from = record::HEADER + MAGIC.len() + 1;
     record.get(from) == Some(&MODE_RESUME)
 }
 
-/// What the first frame must still prove.
+/// This side's part in the opening of n_R, which is the first frame after the handshake.
 pub enum Opening {
-    /// The initiator holds the responder's commitment.
+    /// The initiator has the responder's commitment, which the opened nonce must match.
     Committed(Commitment),
-    /// The responder holds n_R.
+    /// The responder has n_R, which it opens.
     Nonce(PairingNonce),
 }
 
-/// How the two sides of a handshake know each other.
+/// How the two sides of a finished handshake know each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
-    /// Not at all: a code is to be checked.
+    /// Not at all. The two people must check a code.
     No,
     /// By a secret that was handed over.
     Secret,
-    /// From an open room.
+    /// As the two of an open room.
     Room,
 }
 
-/// A finished handshake. Nobody knows yet who is at the other end.
+/// A finished handshake. In mode 0x00 it proves nothing yet about who is at the other end.
 pub struct Established {
     /// The encrypted channel.
     pub channel: Channel,
     /// Hash of the whole handshake.
     pub hash: HandshakeHash,
-    /// What the first epoch change starts from.
+    /// Pre-shared key of the first epoch change.
     pub chain: Secret,
-    /// How this connection's end is not the room's.
+    /// Lets the room outlive this connection.
     pub resume: Arc<ResumeKey>,
-    /// The commitment or its opening.
+    /// The responder's commitment, or the nonce that opens it.
     pub opening: Opening,
-    /// How the two know each other.
+    /// How the two sides know each other.
     pub known: Known,
 }
 
@@ -172,7 +173,11 @@ pub struct Initiator {
 }
 
 impl Initiator {
-    /// `-> e`
+    /// Begins a handshake (`-> e`) and returns record 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Primitive`] if no key can be made.
     pub fn start(mode: Mode, random: &mut dyn Randomness) -> Result<(Self, Record), Error> {
         let mut noise = noise(&mode, random.secret()?, |builder| builder.build_initiator())?;
         let (public, kem) = random.kem_pair()?;
@@ -192,7 +197,13 @@ impl Initiator {
         Ok((Self { noise, kem, mode, ephemeral }, record))
     }
 
-    /// `<- e, ee, s, es` and `-> s, se`
+    /// Reads the body of record 2 (`<- e, ee, s, es`) and returns record 3 (`-> s, se`) and the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rejected`] if the body is a refusal in clear, [`Error::Reflection`] if it holds a key of this side,
+    /// [`Error::OtherPartner`] in mode 0x02 if the static key is not the partner's, and [`Error::Handshake`] if
+    /// anything else does not verify.
     pub fn finish(mut self, body: &[u8], random: &mut dyn Randomness) -> Result<(Record, Established), Error> {
         if let Some(rejection) = read_rejection(body) {
             return Err(Error::Rejected(rejection));
@@ -225,7 +236,12 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// `-> e` and `<- e, ee, s, es`
+    /// Reads the body of record 1 (`-> e`) and returns record 2 (`<- e, ee, s, es`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotTete`], [`Error::Version`] and [`Error::Mode`] for a preface that is not the expected one,
+    /// [`Error::Handshake`] if anything else does not verify.
     pub fn accept(mode: Mode, body: &[u8], random: &mut dyn Randomness) -> Result<(Self, Record), Error> {
         let (preface, message) = body.split_first_chunk().ok_or(Error::NotTete)?;
         check_preface(preface, &mode)?;
@@ -243,7 +259,12 @@ impl Responder {
         Ok((Self { noise, shared, nonce, mode }, record))
     }
 
-    /// `-> s, se`
+    /// Reads the body of record 3 (`-> s, se`) and returns the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`], and [`Error::Reflection`] and [`Error::OtherPartner`] as
+    /// [`Initiator::finish`].
     pub fn finish(mut self, body: &[u8]) -> Result<Established, Error> {
         let payload: Payload<PAYLOAD_3> = read(&mut self.noise, body)?;
         let (_nonce, rest) = payload.0.split_first_chunk::<32>().ok_or(Error::Handshake)?;
@@ -252,7 +273,7 @@ impl Responder {
     }
 }
 
-/// The ciphertext for the key in the payload of record 1.
+/// Encapsulates a shared secret for the key in the payload of record 1.
 fn answer<const N: usize>(
     payload: &Payload<N>,
     random: &mut dyn Randomness,
@@ -262,7 +283,7 @@ fn answer<const N: usize>(
     random.encapsulate(public)
 }
 
-/// The record that refuses a caller in clear.
+/// Makes the record that refuses a caller in clear, in place of record 2.
 pub fn reject(rejection: Rejection) -> Option<Record> {
     let (reason, min, max) = match rejection {
         Rejection::Version { min, max } => (REJECT_VERSION, min, max),
@@ -294,7 +315,7 @@ fn check_preface(preface: &[u8; PREFACE], expected: &Mode) -> Result<(), Error> 
     let [magic @ .., version, mode, high, low] = *preface;
     match (magic, version, mode, [high, low]) {
         (magic, ..) if magic != *MAGIC => Err(Error::NotTete),
-        // Only strangers are told which versions there are.
+        // Only a listener for strangers says which versions there are.
         (_, version, ..) if version != VERSION => Err(match expected {
             Mode::Pair(_) => Error::Version(version),
             Mode::Secret(_) | Mode::Resume(_) => Error::NotTete,
@@ -305,7 +326,7 @@ fn check_preface(preface: &[u8; PREFACE], expected: &Mode) -> Result<(), Error> 
     }
 }
 
-/// `caps(4)`, of which no bit has a meaning yet, then zeros.
+/// Checks the end of a payload: `caps(4)`, of which no bit has a meaning yet, then zeros.
 fn check_padding(rest: &[u8]) -> Result<(), Error> {
     match rest.split_first_chunk::<4>() {
         Some((_caps, zeros)) if zeros.iter().all(|byte| *byte == 0) => Ok(()),
@@ -313,7 +334,7 @@ fn check_padding(rest: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// The ephemeral public key in a record 1, as it is on the wire.
+/// Reads the ephemeral public key of a record 1 as it is on the wire. Nothing is verified.
 pub fn ephemeral(record: &Record) -> Option<[u8; DH]> {
     let from = record::HEADER + PREFACE;
     record.get(from..from + DH)?.try_into().ok()
@@ -339,12 +360,12 @@ fn noise(
         .map_err(|_| Error::Primitive)
 }
 
-/// A psk is used up by the first message. snow would leave it in memory.
+/// Overwrites the psk, which the first message has used up. snow would leave it in memory.
 pub(super) fn forget_psk(noise: &mut HandshakeState) -> Result<(), Error> {
     noise.set_psk(0, &[0; 32]).map_err(|_| Error::Primitive)
 }
 
-/// What is said, and zeros up to the end.
+/// A payload of `N` bytes, padded with zeros and wiped on drop.
 struct Payload<const N: usize>(Box<Zeroizing<[u8; N]>>);
 
 impl<const N: usize> Payload<N> {
@@ -364,10 +385,10 @@ impl<const N: usize> Default for Payload<N> {
 }
 
 fn write<const N: usize>(noise: &mut HandshakeState, payload: &Payload<N>, message: &mut [u8]) -> Result<(), Error> {
-    // snow asks for room for a tag even where message 1 has none.
+    // snow asks for space for a tag even where message 1 has none.
     let mut buffer = [0; SMALL_BODY + TAG];
     let written = noise.write_message(payload.0.as_slice(), &mut buffer).map_err(|error| match error {
-        // The partner's key is one of small order.
+        // The partner's key is a point of small order.
         snow::Error::Dh => Error::Handshake,
         _ => Error::Primitive,
     })?;
@@ -386,7 +407,8 @@ fn read<const N: usize>(noise: &mut HandshakeState, message: &[u8]) -> Result<Pa
     }
 }
 
-/// The partner's static key is read, and the split keys are taken, only here: the handshake is finished.
+/// Derives everything from a handshake that is finished: only here is the partner's static key read, and are the split
+/// keys taken.
 fn establish(
     mut noise: HandshakeState,
     mode: Mode,
@@ -423,7 +445,7 @@ fn establish(
     Ok(Established { channel, hash, chain, resume, opening, known })
 }
 
-/// The two keys of a finished handshake: the one place that takes them.
+/// Takes the two split keys of a finished handshake.
 #[inline(never)]
 pub(super) fn split(noise: &mut HandshakeState) -> SplitKeys {
     let (i2r, r2i) = noise.dangerously_get_raw_split();

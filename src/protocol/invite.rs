@@ -1,4 +1,5 @@
-//! An invite: one line that lets exactly one other person into a room, and says where it is.
+//! Invites: one line that lets exactly one other person into a room, and says where it is
+//! (docs/PROTOCOL.md, section 11).
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -7,11 +8,11 @@ use zeroize::Zeroizing;
 
 use super::keys::{InviteSecret, Secret};
 
-/// What every invite begins with.
+/// Beginning of every invite.
 pub const MARK: &str = "tete1";
-/// Ways that an invite can name.
+/// Number of ways to the host that an invite can name.
 pub const HINTS: usize = 255;
-/// The longest invite, in characters.
+/// Length of the longest invite, in characters.
 pub const LONGEST: usize = MARK.len() + (OVERHEAD + HINTS * (1 + 1 + 255 + 2)).div_ceil(3) * 4;
 
 const VERSION: u8 = 1;
@@ -25,18 +26,18 @@ const KIND_NAME: u8 = 0x0d;
 const KIND_ONION: u8 = 0x0e;
 const KIND_RELAY: u8 = 0x0f;
 
-/// One way to the host, as it was written down. Ports are not 0.
+/// One way to the host. A port of 0 is invalid.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Hint {
     /// An IPv4 address and a port.
     Ipv4([u8; 4], u16),
     /// An IPv6 address and a port.
     Ipv6([u8; 16], u16),
-    /// A name in DNS, 1 to 255 letters, digits, hyphens, dots and underscores, and a port.
+    /// A DNS name of 1 to 255 letters, digits, hyphens, dots and underscores, and a port.
     Name(String, u16),
     /// The public key of a v3 onion service, and a port.
     Onion([u8; 32], u16),
-    /// A transit relay's host, as a name or an address in its usual spelling, and its port.
+    /// The host of a transit relay, as a DNS name or an IP address in its usual spelling, and its port.
     Relay(String, u16),
 }
 
@@ -54,16 +55,16 @@ pub enum InviteError {
     Newer,
 }
 
-/// A room's secret, and the ways to its host.
+/// The secret of a room and the ways to its host.
 pub struct Invite {
-    /// What only the two have.
+    /// The secret that only the two people have.
     pub secret: InviteSecret,
-    /// The ways, at most [`HINTS`].
+    /// The ways to the host. [`Invite::line`] writes the first [`HINTS`] of them.
     pub hints: Vec<Hint>,
 }
 
 impl Invite {
-    /// As one line to paste.
+    /// Writes the invite as one line to paste.
     pub fn line(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
         bytes.push(VERSION);
@@ -79,7 +80,12 @@ impl Invite {
         line
     }
 
-    /// Reads a line. White space in it is ignored: some programs break long lines.
+    /// Reads an invite. White space anywhere in it is ignored, as some programs break long lines.
+    ///
+    /// # Errors
+    ///
+    /// [`InviteError::Damaged`] for a changed or missing part, which a checksum of four bytes finds;
+    /// [`InviteError::NotAnInvite`] and [`InviteError::Newer`] as they say.
     pub fn read(line: &str) -> Result<Self, InviteError> {
         let mut text = Zeroizing::new(String::with_capacity(line.len().min(LONGEST)));
         for character in line.chars().filter(|character| !character.is_whitespace()) {
@@ -146,7 +152,7 @@ impl Hint {
         out.extend_from_slice(&port.to_be_bytes());
     }
 
-    /// A kind that is not known has an unknown length: nothing after it can be read.
+    /// Reads one hint. An unknown kind has an unknown length, so that nothing after it can be read.
     fn read(rest: &mut &[u8]) -> Result<Self, InviteError> {
         let [kind] = take(rest)?;
         let hint = match kind {

@@ -1,7 +1,8 @@
-//! Every derivation and every label of tete/1, and the types its secrets live in.
+//! Every key derivation and label of the protocol, and the types that hold secrets
+//! (docs/PROTOCOL.md, sections 5, 6 and 11).
 //!
-//! A secret is boxed, so that a move copies a pointer and not the key, is wiped
-//! on drop, and has no `Debug`, `Display` or `Clone`.
+//! A secret is boxed, so that a move copies a pointer and not the key; it is wiped
+//! on drop and has no `Debug`, `Display` or `Clone`.
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use aws_lc_rs::hkdf::{self, HKDF_SHA256, KeyType, Prk, Salt};
@@ -19,16 +20,16 @@ const LABEL_INVITE_RELAY: &[u8] = b"tete/1 relay\0";
 const LABEL_INVITE_ONION: &[u8] = b"tete/1 onion\0";
 const LABEL_INVITE_LAN: &[u8] = b"tete/1 lan\0";
 
-/// 32 secret bytes.
+/// 32 secret bytes on the heap, wiped on drop.
 pub struct Secret(Box<Zeroizing<[u8; 32]>>);
 
 impl Secret {
-    /// The bytes; whoever copies them wipes the copy.
+    /// The bytes. A caller that copies them must wipe the copy.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The bytes, to be filled in place.
+    /// The bytes, for filling them in place.
     pub fn expose_mut(&mut self) -> &mut [u8; 32] {
         &mut self.0
     }
@@ -44,14 +45,18 @@ impl Default for Secret {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PublicKey(pub [u8; 32]);
 
-/// An X25519 static key pair: who this side is towards its partner.
+/// An X25519 static key pair: the identity of one side towards its partner.
 pub struct StaticKey {
     private: Secret,
     public: PublicKey,
 }
 
 impl StaticKey {
-    /// The pair of the given private key.
+    /// The key pair of a private key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Primitive`] if the public key cannot be computed.
     pub fn new(private: Secret) -> Result<Self, Error> {
         let public = PublicKey(x25519_public(private.expose()).ok_or(Error::Primitive)?);
         Ok(Self { private, public })
@@ -62,7 +67,7 @@ impl StaticKey {
         self.public
     }
 
-    /// The private half; whoever copies it wipes the copy.
+    /// The private half. A caller that copies it must wipe the copy.
     pub fn private(&self) -> &Secret {
         &self.private
     }
@@ -74,19 +79,19 @@ pub fn x25519_public(private: &[u8; 32]) -> Option<[u8; 32]> {
     private.compute_public_key().ok()?.as_ref().try_into().ok()
 }
 
-/// The Noise handshake hash: it covers every byte of the handshake.
+/// The Noise handshake hash, which covers every byte of the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HandshakeHash(pub [u8; 32]);
 
-/// n_R or n_I: what each side adds to the pairing code.
+/// A nonce of the pairing: n_R, which the code is made from, or n_I.
 pub struct PairingNonce(pub Secret);
 
-/// The responder's promise of n_R, given before it can know n_I.
+/// The responder's commitment to n_R, made before it can know n_I.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Commitment(pub [u8; 32]);
 
 impl Commitment {
-    /// `SHA256("tete/1 sas commit\0" || s_R || n_R)`
+    /// Computes `SHA256("tete/1 sas commit\0" || s_R || n_R)`.
     pub fn new(responder: PublicKey, nonce: &PairingNonce) -> Self {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(LABEL_COMMIT);
@@ -98,7 +103,7 @@ impl Commitment {
     }
 }
 
-/// S, the secret the pairing code is cut from: `HMAC-SHA256(n_R, "tete/1 sas\0" || h)`.
+/// Computes S, the secret that the pairing code is cut from: `HMAC-SHA256(n_R, "tete/1 sas\0" || h)`.
 pub(super) fn code_secret(nonce: &PairingNonce, hash: &HandshakeHash) -> Secret {
     let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, nonce.0.expose()));
     mac.update(LABEL_CODE);
@@ -108,7 +113,7 @@ pub(super) fn code_secret(nonce: &PairingNonce, hash: &HandshakeHash) -> Secret 
     out
 }
 
-/// The two keys of Noise's Split().
+/// The two keys of Noise's Split(). They encrypt nothing; the keys of epoch 0 are derived from them.
 pub struct SplitKeys {
     /// Initiator to responder.
     pub i2r: Secret,
@@ -119,17 +124,17 @@ pub struct SplitKeys {
 /// The shared secret of ML-KEM-768 (FIPS 203).
 pub struct KemSecret(pub Secret);
 
-/// The first key of one direction.
+/// The first key of one direction in an epoch, before any REKEY.
 pub struct TrafficKey(Secret);
 
 impl TrafficKey {
-    /// The bytes; whoever copies them wipes the copy.
+    /// The bytes. A caller that copies them must wipe the copy.
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose()
     }
 }
 
-/// The first keys of both directions.
+/// The first keys of both directions in an epoch.
 pub struct TrafficKeys {
     /// Initiator to responder.
     pub i2r: TrafficKey,
@@ -137,14 +142,14 @@ pub struct TrafficKeys {
     pub r2i: TrafficKey,
 }
 
-/// The keys of one epoch, all derived from the transcript, Noise and ML-KEM together.
+/// The source of one epoch's keys, derived from the transcript, Noise and ML-KEM together.
 pub struct Epoch {
     root: Prk,
     number: u32,
 }
 
 impl Epoch {
-    /// `HKDF-Extract(salt = h, IKM = k_i2r || k_r2i || ss)` (RFC 5869).
+    /// Computes `HKDF-Extract(salt = h, IKM = k_i2r || k_r2i || ss)` (RFC 5869).
     pub fn new(number: u32, hash: &HandshakeHash, split: &SplitKeys, kem: &KemSecret) -> Self {
         let mut input = Box::new(Zeroizing::new([0; 96]));
         let parts = [&split.i2r, &split.r2i, &kem.0];
@@ -160,58 +165,58 @@ impl Epoch {
         Ok(TrafficKeys { i2r: TrafficKey(self.expand(b"key i2r")?), r2i: TrafficKey(self.expand(b"key r2i")?) })
     }
 
-    /// The secret that the next epoch's handshake starts from.
+    /// The pre-shared key of the handshake that starts the next epoch.
     pub fn chain(&self) -> Result<Secret, Error> {
         self.expand(b"chain")
     }
 
-    /// What lets the partner of this room, and nobody else, come back to it.
+    /// The pre-shared key with which the partner, and nobody else, comes back to the room.
     pub fn resume_psk(&self) -> Result<Secret, Error> {
         self.expand(b"resume psk")
     }
 
-    /// What two partners keep who remember each other.
+    /// The pre-shared key that two partners keep who remember each other.
     pub fn contact_psk(&self) -> Result<Secret, Error> {
         self.expand(b"contact psk")
     }
 
-    /// `HKDF-Expand(PRK, "tete/1 " || name || "\0" || epoch(4), 32)`
+    /// Computes `HKDF-Expand(PRK, "tete/1 " || name || "\0" || epoch(4), 32)`.
     fn expand(&self, name: &[u8]) -> Result<Secret, Error> {
         let number = self.number.to_be_bytes();
         expand(&self.root, &[LABEL_KEY, name, b"\0", &number])
     }
 }
 
-/// The secret of an invite: whoever has it may enter the room.
+/// The secret of an invite. Whoever has it may enter the room.
 pub struct InviteSecret(pub Secret);
 
 impl InviteSecret {
-    /// The bytes; whoever copies them wipes the copy.
+    /// The bytes. A caller that copies them must wipe the copy.
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose()
     }
 
-    /// What the handshake of mode 0x01 begins with.
+    /// The pre-shared key of the handshake in mode 0x01.
     pub fn psk(&self) -> Result<Secret, Error> {
         self.expand(LABEL_INVITE_PSK)
     }
 
-    /// By what a relay knows the two that belong together, and nobody the room.
+    /// The token by which a relay pairs the two connections. It reveals nothing of the room.
     pub fn relay_token(&self) -> Result<Secret, Error> {
         self.expand(LABEL_INVITE_RELAY)
     }
 
-    /// The private X25519 key with which an onion service can be found.
+    /// The X25519 private key of the onion service's client authorisation.
     pub fn onion_key(&self) -> Result<Secret, Error> {
         self.expand(LABEL_INVITE_ONION)
     }
 
-    /// By what the two know each other's announcements on a local network.
+    /// The key that authenticates announcements on a local network.
     pub fn lan_key(&self) -> Result<Secret, Error> {
         self.expand(LABEL_INVITE_LAN)
     }
 
-    /// `HKDF-Expand(HKDF-Extract("tete/1 invite\0", secret), label, 32)`
+    /// Computes `HKDF-Expand(HKDF-Extract("tete/1 invite\0", secret), label, 32)`.
     fn expand(&self, label: &[u8]) -> Result<Secret, Error> {
         expand(&Salt::new(HKDF_SHA256, LABEL_INVITE).extract(self.expose()), &[label])
     }
@@ -234,9 +239,7 @@ impl KeyType for Length {
     }
 }
 
-/// Overwrites the stack below the caller, where copies of keys may lie.
-///
-/// 256 KiB: more than any frame of the handshake reaches down.
+/// Overwrites 256 KiB of stack below the caller, where copies of keys may lie: more than the handshake uses.
 #[inline(never)]
 pub fn scrub_stack() {
     let mut depth = [0u8; 256 * 1024];

@@ -1,4 +1,4 @@
-//! tete/1: the protocol core, without sockets, clock, terminal, files or tasks.
+//! The protocol tete/1, without sockets, clock, terminal, files or tasks.
 //!
 //! docs/PROTOCOL.md is its specification. [`session`] is the way in.
 

@@ -1,22 +1,25 @@
-//! The pairing code: what each side shows, and what its user typed.
+//! The pairing code, and the check of what a user typed.
 //!
-//! Both codes come from the whole transcript and from n_R, which the responder
-//! had committed to before it could know the rest. So a man in the middle has
-//! one try in 10^8 a run and no way to search for a better one.
+//! The code is a *short authentication string*, as in ZRTP (RFC 6189), in two halves of
+//! eight digits. Each screen shows one half, and its user reads it to the partner, who
+//! types it. Both halves come from the whole transcript and from n_R, which the responder
+//! had committed to before it could know the rest. A man in the middle thus succeeds
+//! with a probability of 10^-8 a run and cannot search for a better one
+//! (docs/PROTOCOL.md, section 6).
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::keys::{HandshakeHash, PairingNonce, code_secret};
 use super::role::Role;
 
-/// Digits of each half.
+/// Number of digits in each half.
 pub const DIGITS: usize = 8;
-/// Wrong entries after which the pairing has failed.
+/// Number of wrong entries after which the pairing has failed.
 pub const TRIES: u8 = 3;
 
 const MODULUS: u64 = 100_000_000;
 
-/// One side's code: eight digits that the partner types.
+/// One half of the pairing code: the eight digits that one side shows and the other types. Wiped on drop.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Half([u8; DIGITS]);
 
@@ -32,13 +35,13 @@ impl Half {
         Self(digits)
     }
 
-    /// The digits, each 0 to 9, leading zeros kept.
+    /// The digits, each from 0 to 9, with leading zeros.
     pub fn digits(&self) -> &[u8; DIGITS] {
         &self.0
     }
 
-    /// What a person typed: eight digits, ASCII or full-width, with any spaces
-    /// and dashes between them. `None` if it is anything else.
+    /// Reads what a person typed: eight digits, ASCII or full-width, with any spaces and dashes between
+    /// them. `None` for anything else.
     pub fn parse(typed: &str) -> Option<Self> {
         let mut half = Self([0; DIGITS]);
         let mut places = half.0.iter_mut();
@@ -56,7 +59,7 @@ impl Half {
 }
 
 impl std::fmt::Display for Half {
-    /// As `4124 2842`.
+    /// Writes two groups of four digits: `4124 2842`.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (place, digit) in self.0.iter().enumerate() {
             if place == DIGITS / 2 {
@@ -68,18 +71,18 @@ impl std::fmt::Display for Half {
     }
 }
 
-/// Both halves of the pairing code as one side sees them, and their picture form.
+/// The pairing code of a connection as one side sees it.
 pub struct PairingCode {
-    /// Shown here, read out to the partner.
+    /// The half that this side shows and its user reads to the partner.
     pub own: Half,
-    /// Shown there, typed here.
+    /// The half that the partner's side shows and this side's user types. Never show it before it was typed.
     pub partner: Half,
-    /// Seven indices, 0 to 63, into the Matrix SAS emoji table.
+    /// The code as pictures: seven indices from 0 to 63 into the SAS emoji table of the Matrix specification.
     pub emoji: Zeroizing<[u8; 7]>,
 }
 
 impl PairingCode {
-    /// Cuts the code from n_R and the handshake hash (docs/PROTOCOL.md, section 6).
+    /// Derives the code from n_R and the handshake hash.
     pub fn new(role: Role, nonce: &PairingNonce, hash: &HandshakeHash) -> Self {
         let secret = code_secret(nonce, hash);
         let (first, rest) = secret.expose().split_at(8);
@@ -97,23 +100,23 @@ impl PairingCode {
     }
 }
 
-/// What an entry was worth.
+/// The result of one entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// The partner's half.
+    /// The entry is the partner's half.
     Right,
-    /// Not eight digits; does not count.
+    /// The entry is not eight digits. It does not count as a try.
     NotACode,
-    /// The half shown here, which says nothing about the partner; does not count.
+    /// The entry is this side's own half, which proves nothing. It does not count as a try.
     OwnHalf,
-    /// Another half: so many tries are left, none when 0.
+    /// The entry is another half.
     Wrong {
-        /// Entries that may still be made.
+        /// Number of tries that are left; 0 means that the pairing has failed.
         tries_left: u8,
     },
 }
 
-/// Judges what the user types, at most [`TRIES`] times wrong.
+/// The judge of a user's entries, which allows [`TRIES`] wrong ones.
 pub struct Entries {
     tries_left: u8,
 }

@@ -1,4 +1,4 @@
-//! Where randomness enters the core: passed in, so that a test can fix it.
+//! The source of randomness, passed in so that a test can fix it.
 
 use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, EncapsulationKey, ML_KEM_768};
 use rand::TryRng as _;
@@ -7,30 +7,37 @@ use rand::rngs::SysRng;
 use super::error::Error;
 use super::keys::{KemSecret, Secret};
 
-/// An ML-KEM-768 encapsulation key (FIPS 203), in bytes.
+/// Size of an ML-KEM-768 encapsulation key (FIPS 203), in bytes.
 pub const ENCAPSULATION_KEY: usize = 1184;
-/// An ML-KEM-768 ciphertext (FIPS 203), in bytes.
+/// Size of an ML-KEM-768 ciphertext (FIPS 203), in bytes.
 pub const CIPHERTEXT: usize = 1088;
 
-/// The private half of an ML-KEM-768 key pair, good for one ciphertext.
+/// The private half of an ML-KEM-768 key pair, used up by one ciphertext.
 pub trait Decapsulate: Send {
-    /// The shared secret of a ciphertext. A changed one gives another secret (implicit rejection).
+    /// Computes the shared secret of a ciphertext. A changed ciphertext gives another secret, not an error
+    /// (implicit rejection).
     fn decapsulate(self: Box<Self>, ciphertext: &[u8; CIPHERTEXT]) -> Result<KemSecret, Error>;
 }
 
-/// Everything a session draws at random.
+/// Everything that a session draws at random.
+///
+/// An implementation that cannot draw fails with [`Error::Primitive`]; it never returns weak bytes.
 pub trait Randomness: Send {
-    /// 32 fresh random bytes.
+    /// Draws 32 fresh bytes.
     fn secret(&mut self) -> Result<Secret, Error>;
 
-    /// A fresh ML-KEM-768 key pair.
+    /// Makes a fresh ML-KEM-768 key pair.
     fn kem_pair(&mut self) -> Result<([u8; ENCAPSULATION_KEY], Box<dyn Decapsulate>), Error>;
 
-    /// A fresh shared secret for the owner of a key, which must pass the check of FIPS 203 section 7.2.
+    /// Makes a fresh shared secret for the owner of `key`, and the ciphertext that carries it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the key fails the check of FIPS 203, section 7.2.
     fn encapsulate(&mut self, key: &[u8; ENCAPSULATION_KEY]) -> Result<([u8; CIPHERTEXT], KemSecret), Error>;
 }
 
-/// The operating system's random generator. Its failure is an error, never weak bytes.
+/// The operating system's random generator.
 pub struct OsRandom;
 
 impl Randomness for OsRandom {

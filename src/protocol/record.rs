@@ -1,25 +1,25 @@
-//! The outer format: a two-byte length and a body of one of two sizes.
+//! The outer format: a two-byte length and a body of one of two sizes (docs/PROTOCOL.md, section 2).
 //!
-//! Knows nothing of what a body means. Nothing is ever allocated from a
-//! length that the peer sent.
+//! Nothing is allocated from a length that the peer sent, and nothing here depends
+//! on the content of a body.
 
 use super::error::Error;
 
-/// Body of a small record, in bytes.
+/// Size of a small record's body, in bytes.
 pub const SMALL_BODY: usize = 1278;
-/// Body of a large record, in bytes: file data in an open room.
+/// Size of a large record's body, in bytes. Only file data in an open room comes in one.
 pub const LARGE_BODY: usize = 16_382;
-/// Length prefix, in bytes.
+/// Size of the length prefix, in bytes.
 pub const HEADER: usize = 2;
-/// A small record on the wire, in bytes.
+/// Size of a small record on the wire, in bytes.
 pub const SMALL: usize = HEADER + SMALL_BODY;
-/// A large record on the wire, in bytes.
+/// Size of a large record on the wire, in bytes.
 pub const LARGE: usize = HEADER + LARGE_BODY;
 
-/// A small record, header and all, as it goes on the wire.
+/// A small record as it goes on the wire, with its length prefix.
 pub type Record = Box<[u8; SMALL]>;
 
-/// An empty record with its header set, and where its body goes.
+/// Makes a small record whose body `fill` writes.
 pub fn small(fill: impl FnOnce(&mut [u8; SMALL_BODY]) -> Result<(), Error>) -> Result<Record, Error> {
     let mut record = Box::new([0; SMALL]);
     let (header, body) = record.split_first_chunk_mut::<HEADER>().ok_or(Error::Primitive)?;
@@ -28,7 +28,7 @@ pub fn small(fill: impl FnOnce(&mut [u8; SMALL_BODY]) -> Result<(), Error>) -> R
     Ok(record)
 }
 
-/// Appends a record with such a body to `out`. Nothing is left behind if `fill` fails.
+/// Appends a record with a body of `body` bytes, which `fill` writes, to `out`. If `fill` fails `out` is unchanged.
 pub fn append(out: &mut Vec<u8>, body: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Error>) -> Result<(), Error> {
     let start = out.len();
     out.extend_from_slice(&u16::try_from(body).map_err(|_| Error::Primitive)?.to_be_bytes());
@@ -54,7 +54,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// From here on large records are taken too.
+    /// Allows large records from the next record on.
     pub fn allow_large(&mut self) {
         let mut buffer = vec![0; LARGE].into_boxed_slice();
         for (place, byte) in buffer.iter_mut().zip(&self.buffer) {
@@ -63,16 +63,19 @@ impl Decoder {
         self.buffer = buffer;
     }
 
-    /// Takes from the front of `input` what the record under way still lacks.
+    /// Takes bytes from the front of `input` until one record is complete, and returns its body.
     ///
-    /// Returns the body once it is complete; the rest of `input` is left for
-    /// the next call. A length that is not allowed now is an error before any
-    /// byte of the body is taken, and the decoder must not be used again.
+    /// Returns `None` when `input` was too short; bytes behind the record are left for the next call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RecordLength`] for a length that is not allowed now, before any byte of the body is
+    /// taken. The decoder must not be used again.
     pub fn read<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, Error> {
         if self.filled == 0
             && let Some(header) = input.first_chunk()
         {
-            // A record that is there as a whole needs no copy.
+            // A record that is complete in `input` needs no copy.
             let length = self.allowed(*header).unwrap_or_default();
             if length > 0
                 && let Some((record, rest)) = input.split_at_checked(HEADER + length)
@@ -92,7 +95,7 @@ impl Decoder {
         Ok(self.buffer.get(HEADER..end))
     }
 
-    /// Whether a record has begun and is not complete.
+    /// Whether a record has begun to arrive and is not complete.
     pub fn is_midway(&self) -> bool {
         self.filled > 0
     }

@@ -1,17 +1,17 @@
-//! Which ephemeral keys of record 1 were accepted in this room.
+//! Protection against a replayed record 1.
 //!
-//! A psk authenticates record 1, so one that was recorded passes again, and
-//! would cost a handshake and a place each time.
+//! A pre-shared key authenticates record 1, so a recorded one passes again and
+//! would cost a handshake and a place each time. The ephemeral key in it tells.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::handshake::ephemeral;
 use super::record::Record;
 
-/// So many are remembered.
+/// Number of ephemeral keys that are remembered (docs/PROTOCOL.md, section 10).
 pub const REMEMBERED: usize = 4_096;
 
-/// The latest of them.
+/// The latest [`REMEMBERED`] ephemeral keys that were accepted in a room.
 #[derive(Default)]
 pub struct Replays {
     known: HashSet<[u8; 32]>,
@@ -19,12 +19,12 @@ pub struct Replays {
 }
 
 impl Replays {
-    /// Whether a record 1 with this key was accepted before.
+    /// Whether a record 1 with the same ephemeral key was accepted before.
     pub fn knows(&self, record: &Record) -> bool {
         ephemeral(record).is_some_and(|key| self.known.contains(&key))
     }
 
-    /// Remembers that this one was accepted.
+    /// Remembers the ephemeral key of an accepted record 1.
     pub fn accepted(&mut self, record: &Record) {
         let Some(key) = ephemeral(record) else { return };
         if !self.known.insert(key) {

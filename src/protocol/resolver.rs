@@ -1,8 +1,8 @@
 //! The primitives that Noise runs on: X25519, AES-256-GCM and SHA-256 of aws-lc.
 //!
-//! `snow` wipes nothing by itself, so every key it is handed lives in the types
-//! below, which do. The ephemeral key is passed in: a handshake draws exactly
-//! one, and a second request for randomness fails.
+//! `snow` wipes no key by itself, so every key that it is handed lives in the types
+//! of this module, which wipe it. The ephemeral key is passed in: a handshake draws
+//! exactly one, and a second request for randomness fails.
 
 use std::sync::Mutex;
 
@@ -19,7 +19,7 @@ use super::keys::{Secret, x25519_public};
 const KEY: usize = 32;
 const TAG: usize = 16;
 
-/// Hands `snow` the primitives for one handshake with one ephemeral key.
+/// A `snow` resolver for one handshake with one given ephemeral key.
 pub struct Resolver {
     ephemeral: Mutex<Option<Secret>>,
 }
@@ -50,7 +50,7 @@ impl CryptoResolver for Resolver {
     }
 }
 
-/// Yields the one ephemeral key, then fails.
+/// A random generator that yields the one ephemeral key and fails from then on.
 struct Once(Option<Secret>);
 
 impl Random for Once {
@@ -89,7 +89,7 @@ impl Dh for X25519Key {
         if let Ok(key) = <&[u8; KEY]>::try_from(private) {
             self.private.expose_mut().copy_from_slice(key);
         }
-        // All zero when the primitive fails; the partner refuses such a key.
+        // All zero if the primitive fails: the partner refuses such a key.
         self.public = x25519_public(self.private.expose()).unwrap_or_default();
     }
 
@@ -127,7 +127,7 @@ impl Dh for X25519Key {
 struct Aes256Gcm(Option<LessSafeKey>);
 
 impl Aes256Gcm {
-    /// Noise revision 34, section 12.4: 4 zero bytes, then the counter big-endian.
+    /// The nonce of Noise revision 34, section 12.4: 4 zero bytes, then the counter big-endian.
     fn nonce(counter: u64) -> Nonce {
         let mut nonce = [0; 12];
         for (place, byte) in nonce.iter_mut().skip(4).zip(counter.to_be_bytes()) {
@@ -146,7 +146,7 @@ impl Cipher for Aes256Gcm {
         self.0 = UnboundKey::new(&AES_256_GCM, key).ok().map(LessSafeKey::new);
     }
 
-    /// Returns 0 if there is no key: a length no caller accepts as sealed.
+    /// Returns 0 if there is no key, a length that no caller accepts as sealed.
     fn encrypt(&self, nonce: u64, ad: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
         let (Some(key), Some((body, rest))) = (&self.0, out.split_at_mut_checked(plaintext.len())) else {
             return 0;
@@ -175,7 +175,7 @@ impl Cipher for Aes256Gcm {
         Ok(length)
     }
 
-    /// Noise revision 34, section 4.2.
+    /// Implements REKEY of Noise revision 34, section 4.2.
     fn rekey(&mut self) {
         let mut sealed = Zeroizing::new([0; KEY + TAG]);
         let length = self.encrypt(u64::MAX, &[], &[0; KEY], sealed.as_mut_slice());

@@ -1,8 +1,8 @@
-//! The folder for downloads, by the conventions of the platform.
+//! The user's folder for downloads, by the conventions of the platform.
 
 use std::path::{Path, PathBuf};
 
-/// The folder that the user has set for downloads, else `Downloads` in their home, else the current one.
+/// Finds the folder that the user has set for downloads, else `Downloads` in their home, else the current folder.
 pub fn downloads() -> PathBuf {
     let Some(home) = std::env::home_dir() else { return ".".into() };
     let settings = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
@@ -11,7 +11,7 @@ pub fn downloads() -> PathBuf {
     chosen.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(|| ".".into())
 }
 
-/// What `user-dirs.dirs` says (freedesktop.org, xdg-user-dirs).
+/// Reads `XDG_DOWNLOAD_DIR` from the content of `user-dirs.dirs` (freedesktop.org, xdg-user-dirs).
 fn chosen(settings: &str, home: &Path) -> Option<PathBuf> {
     let value = settings.lines().find_map(|line| line.trim().strip_prefix("XDG_DOWNLOAD_DIR=\"")?.strip_suffix('"'))?;
     match value.strip_prefix("$HOME/") {

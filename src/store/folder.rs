@@ -1,4 +1,4 @@
-//! A folder by its handle: every step is relative to it, follows no link and replaces nothing.
+//! Folders by their handle: every step is relative to an open folder, follows no link and replaces nothing.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -15,20 +15,20 @@ use rustix::process::getuid;
 
 use super::path::{collision_key, numbered};
 
-/// How many names are tried before a folder is taken to be hopeless.
+/// Number of names that are tried before the creation of a file fails.
 const TRIES: u32 = 10_000;
 
 /// An open folder.
 pub struct Folder(File);
 
 impl Folder {
-    /// Opens the folder that the user named; links on the way to it are the user's.
+    /// Opens a folder that the user named. Links in the path are followed, as they are the user's own.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         Ok(Self(openat(CWD, path, flags, Mode::empty())?.into()))
     }
 
-    /// Opens a folder by a path in which nothing may be a link.
+    /// Opens a folder by a path, and fails if any part of the path is a link.
     pub fn open_without_links(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         let no_links = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -38,20 +38,20 @@ impl Folder {
         }
     }
 
-    /// Opens a folder in this one.
+    /// Opens a folder in this one, unless it is a link.
     pub fn folder(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         Ok(Self(self.open_at(name, flags, Mode::empty())?))
     }
 
-    /// Opens a file in this folder to be read, and waits for nobody.
+    /// Opens a file in this folder for reading, unless it is a link. Does not block on a pipe without a writer.
     pub fn read(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         self.open_at(name, flags, Mode::empty())
     }
 
     fn open_at(&self, name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
-        // A name is no path: without a separator in it there is nothing else to resolve.
+        // Without openat2(2) O_NOFOLLOW is enough, as a name has no separator and so nothing else to resolve.
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         match openat2(&self.0, name, flags, mode, beneath) {
             Err(Errno::NOSYS | Errno::PERM) => Ok(openat(&self.0, name, flags, mode)?.into()),
@@ -59,21 +59,21 @@ impl Folder {
         }
     }
 
-    /// Whether the user may create files in the folder that they named.
+    /// Checks that the user may create files in a folder.
     pub fn check(path: &Path) -> io::Result<()> {
         accessat(CWD, path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
         Self::open(path)?.room().map(drop)
     }
 
-    /// Creates a folder by that name, or by the next that is free, and returns the name.
+    /// Creates a folder by `name`, or by the next [numbered] name that is free and not `taken`, and returns its name.
     pub fn create_folder(&self, name: &str, taken: impl Fn(&str) -> bool) -> io::Result<String> {
         first_free(name, taken, |name| mkdirat(&self.0, name, Mode::from_raw_mode(0o777)))
     }
 
-    /// Creates the partial file of that name, locked, or opens the `old` one. `None` if something else is there, or
-    /// another program has it.
+    /// Creates and locks a partial file. With `old` an existing one is opened instead.
     ///
-    /// An old one is opened only if nobody else can have written to it.
+    /// `None` if the name is in use: by anything without `old`; with `old` by what is not a regular file that only this
+    /// user can have written to, and by a file that another program has locked.
     pub fn part(&self, name: &str, old: bool) -> io::Result<Option<File>> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -82,7 +82,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.open_at(name, flags, Mode::empty()) {
                     Ok(file) if is_ours(&fstat(&file)?) => file,
-                    // A link, a pipe, a device, somebody else's.
+                    // A link, a pipe, a device, or somebody else's file.
                     _ => return Ok(None),
                 }
             }
@@ -95,7 +95,7 @@ impl Folder {
         }
     }
 
-    /// Bytes of the partial file of that name, if it can be gone on from.
+    /// Size of a partial file in bytes; 0 if there is none that can be continued.
     pub fn size_of_part(&self, name: &str) -> u64 {
         match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if is_ours(&stat) => u64::try_from(stat.st_size).unwrap_or(0),
@@ -103,16 +103,17 @@ impl Folder {
         }
     }
 
-    /// Gives a complete partial file its mode, and makes its content survive a power cut.
+    /// Sets the mode of a complete partial file and syncs its content to the disk.
     pub fn settle(file: &File, mode: u32) -> io::Result<()> {
         fchmod(file, Mode::from_raw_mode(mode))?;
         Ok(fsync(file)?)
     }
 
-    /// Gives a complete partial file its name, or the next name that is free, and returns that.
+    /// Renames a complete partial file to `name`, or to the next [numbered] name that is free and not `taken`, and
+    /// returns the name.
     pub fn finish(&self, part: &str, name: &str, taken: impl Fn(&str) -> bool) -> io::Result<String> {
         first_free(name, taken, |name| match renameat_with(&self.0, part, &self.0, name, RenameFlags::NOREPLACE) {
-            // Not every file system can.
+            // Not every file system knows RENAME_NOREPLACE.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 linkat(&self.0, part, &self.0, name, AtFlags::empty())?;
                 unlinkat(&self.0, part, AtFlags::empty())
@@ -121,7 +122,7 @@ impl Folder {
         })
     }
 
-    /// [`collision_key`]s of the names here.
+    /// The [`collision_key`]s of all names in this folder.
     pub fn keys(&self) -> io::Result<HashSet<String>> {
         let mut keys = HashSet::new();
         for entry in Dir::read_from(&self.0)? {
@@ -130,22 +131,22 @@ impl Folder {
         Ok(keys)
     }
 
-    /// Removes a file.
+    /// Removes a file from this folder.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
-    /// Removes an empty folder.
+    /// Removes an empty folder from this folder.
     pub fn remove_folder(&self, name: &str) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// What was created or renamed here survives a power cut.
+    /// Syncs the folder to the disk, so that a power cut does not undo what was created or renamed in it.
     pub fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.0)?)
     }
 
-    /// Bytes that may be stored here, with a twentieth of them left over.
+    /// Number of bytes that may be stored in this folder: the free space less a twentieth.
     pub fn room(&self) -> io::Result<u64> {
         let system = fstatvfs(&self.0)?;
         let free = system.f_bavail.saturating_mul(system.f_frsize);
@@ -153,7 +154,7 @@ impl Folder {
     }
 }
 
-/// Tries names until one is taken neither by what `taken` knows nor by anything on the disk.
+/// Creates something by the first name that is neither `taken` nor in use on the disk, and returns the name.
 fn first_free(
     name: &str,
     taken: impl Fn(&str) -> bool,
@@ -169,6 +170,7 @@ fn first_free(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
+/// Whether only this user can have written to the file: a regular one of theirs with mode 0600 and no second name.
 fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && stat.st_uid == getuid().as_raw()

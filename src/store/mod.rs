@@ -1,8 +1,7 @@
-//! Files on this machine: what is sent is read here, what is received is stored here.
+//! Files on this machine: reading what is sent, and storing what is received.
 //!
-//! Everything blocks, so it runs on threads of its own, one for each
-//! direction. The peer's paths become [`path::SafePath`] here and reach the
-//! disk as nothing else.
+//! Everything blocks, so it runs on threads of its own, one for each direction.
+//! The partner's paths reach the disk only as a [`path::SafePath`].
 
 pub mod downloads;
 pub mod folder;

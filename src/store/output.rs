@@ -1,8 +1,8 @@
-//! Standard output, as files go there.
+//! Standard output as the target of received files.
 
 use std::io::{self, Write};
 
-/// Standard output without a buffer between: so many bytes as [`write`](Write::write) says are gone, and no more.
+/// Standard output without a buffer: exactly the bytes that [`write`](Write::write) reports have left the process.
 pub struct Output;
 
 impl Write for Output {

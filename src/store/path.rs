@@ -1,14 +1,14 @@
-//! A peer's path, made safe: the one way of a foreign name to the disk.
+//! The partner's paths made safe: the only way of a foreign name to the disk.
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::protocol::frame::PATH;
 
-/// Folders within each other, and the file in the last.
+/// Number of names in the longest path: folders within each other, and the file in the last.
 pub const DEPTH: usize = 32;
-/// Bytes of the longest name that is stored. A little is left for ` (2)` and `.part`.
+/// Size of the longest name that is stored, in bytes: 255 less what ` (2)` and `.part` need.
 const NAME: usize = 240;
-/// Bytes of the longest name that is looked at.
+/// Size of the longest name that is looked at, in bytes.
 const FOREIGN_NAME: usize = 250;
 
 /// Why a path is refused.
@@ -28,16 +28,20 @@ pub enum PathError {
     TooLong,
 }
 
-/// Names of folders and at the end of a file, each of which can be created as it is below any folder.
+/// A relative path whose names can be created as they are below any folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SafePath {
     names: Vec<String>,
 }
 
 impl SafePath {
-    /// Refuses what cannot be meant well, repairs the rest.
+    /// Makes a foreign path safe: repairs names that some program or system would treat specially.
     ///
-    /// `plain` replaces what must not be shown.
+    /// `plain` replaces the characters that must not be shown.
+    ///
+    /// # Errors
+    ///
+    /// A path that cannot be meant well, as [`PathError`] lists.
     pub fn new(path: &str, plain: fn(&str) -> String) -> Result<Self, PathError> {
         if path.len() > PATH || path.split('/').count() > DEPTH {
             return Err(PathError::TooLong);
@@ -46,17 +50,17 @@ impl SafePath {
         Ok(Self { names })
     }
 
-    /// The folders it leads through.
+    /// The names of the folders that the path leads through.
     pub fn folders(&self) -> &[String] {
         self.names.split_last().map_or(&[], |(_, folders)| folders)
     }
 
-    /// The last name.
+    /// The last name, which is the file's.
     pub fn name(&self) -> &str {
         self.names.last().map_or("", String::as_str)
     }
 
-    /// The first name.
+    /// The first name, which is a folder's unless the path has one name only.
     pub fn first(&self) -> &str {
         self.names.first().map_or("", String::as_str)
     }
@@ -73,7 +77,7 @@ fn safe_name(name: &str, plain: fn(&str) -> String) -> Result<String, PathError>
         return Err(PathError::TooLong);
     }
     let mut safe = plain(&name.nfc().collect::<String>()).replace(['<', '>', ':', '"', '|', '?', '*'], "_");
-    // Not hidden, no option of a command, nobody's home.
+    // Not hidden, not an option of a command, not somebody's home.
     if safe.starts_with(['.', '-', '~']) || safe.starts_with(char::is_whitespace) {
         safe = format!("_{}", safe.chars().skip(1).collect::<String>());
     }
@@ -81,7 +85,7 @@ fn safe_name(name: &str, plain: fn(&str) -> String) -> Result<String, PathError>
         safe.pop();
         safe.push('_');
     }
-    // Both as it came and as it would be stored.
+    // The name is checked as it came and as it would be stored.
     if is_device(name) || is_device(&safe) {
         return Err(PathError::Device);
     }
@@ -100,13 +104,13 @@ fn is_device(name: &str) -> bool {
     matches!((digits.next(), digits.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
-/// What two names have in common that some file system takes for the same.
+/// Folds a name so that any two names which some file system takes for the same have the same key.
 pub fn collision_key(name: &str) -> String {
     // Upper and then lower case folds more than either, ß and ss among them.
     name.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
 }
 
-/// The `number`th name to try in place of one that is taken: `name (2).ext`.
+/// The `number`th name to try in place of one that is taken: `name.ext`, `name (2).ext`, `name (3).ext`.
 pub fn numbered(name: &str, number: u32) -> String {
     if number < 2 {
         return name.to_owned();
@@ -118,7 +122,7 @@ pub fn numbered(name: &str, number: u32) -> String {
     format!("{stem} ({number}){extension}")
 }
 
-/// What a file is called until it is whole, at the `number`th try.
+/// The name of a file until it is whole, at the `number`th try: `name.ext.part`, `name (2).ext.part`.
 pub fn part_of(name: &str, number: u32) -> String {
     format!("{}.part", numbered(name, number))
 }

@@ -1,4 +1,4 @@
-//! Reads one batch of ours, entry after entry as the partner asks for them.
+//! A thread that reads one batch for sending, entry after entry as the partner asks for them.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,26 +13,26 @@ use super::source::{Entry, Source, State};
 use crate::protocol::frame::Hash;
 use crate::protocol::transfer::{BROKEN, Content, Item, UNKNOWN, WINDOW};
 
-/// Bytes read at once.
+/// Number of bytes that are read at once.
 const CHUNK: usize = 128 << 10;
 
-/// What the partner wants of an entry.
+/// The partner's request for an entry.
 pub struct Wanted {
-    /// Which one.
+    /// Number of the entry in the batch.
     pub index: u32,
-    /// Bytes the partner has.
+    /// Number of bytes that the partner has already.
     pub offset: u64,
-    /// Their hash.
+    /// Hash of the bytes that the partner has already.
     pub prefix: Hash,
 }
 
-/// What was read.
+/// An event from the thread.
 pub enum Read {
-    /// The next of what is to be sent.
+    /// The next item to send.
     Item(Item),
-    /// What the partner has of an entry is not what it now begins with: it starts anew.
+    /// An entry, by its number, does not begin with the bytes that the partner has, and is sent from the start.
     Anew(u32),
-    /// An entry could not be read whole.
+    /// An entry, by its number, could not be read whole. It ends with [`BROKEN`].
     Failed(u32, ReadError),
 }
 
@@ -50,26 +50,26 @@ pub enum ReadError {
     Stream,
 }
 
-/// The thread's end on the driver's side. Dropping it ends the thread.
+/// The handle of the thread. Dropping it ends the thread.
 pub struct Reader {
     wanted: Sender<(u64, Wanted)>,
     shared: Arc<Shared>,
     run: u64,
 }
 
-/// What the thread looks at while it reads.
+/// State that the thread looks at while it reads.
 #[derive(Default)]
 struct Shared {
-    /// Number of the connection that is read for; of none when there is no reader.
+    /// Number of the current connection; `u64::MAX` when the reader was dropped.
     run: AtomicU64,
-    /// One more than the entry that is not wanted any longer.
+    /// One more than the number of the entry that is not wanted any longer.
     refused: AtomicU64,
-    /// How far the partner has dealt with the stream.
+    /// Offset up to which the partner has handled the stream.
     seen: AtomicU64,
 }
 
 impl Reader {
-    /// Starts the thread. What it has read comes with the number of the connection it was read for.
+    /// Starts the thread. Each event comes with the number of the connection it was read for.
     pub fn start(source: Arc<Source>) -> (Self, mpsc::Receiver<(u64, Read)>) {
         let (wanted, todo) = channel();
         let (out, read) = mpsc::channel(4);
@@ -79,29 +79,29 @@ impl Reader {
         (Self { wanted, shared, run: 0 }, read)
     }
 
-    /// Reads an entry once those before it are read. The protocol lets each be wanted once a connection.
+    /// Queues an entry to be read. The protocol lets each entry be wanted once on a connection.
     pub fn want(&self, wanted: Wanted) {
         let _ = self.wanted.send((self.run, wanted));
     }
 
-    /// The entry is not wanted any longer.
+    /// Stops reading an entry that the partner has refused.
     pub fn refused(&self, index: u32) {
         self.shared.refused.store(u64::from(index) + 1, Ordering::Relaxed);
     }
 
-    /// The partner has dealt with an entry up to there.
+    /// Reports that the partner has handled the stream up to `offset`, so that less of it is kept.
     pub fn seen(&self, offset: u64) {
         self.shared.seen.store(offset, Ordering::Relaxed);
     }
 
-    /// The connection of that number is there: what was wanted before is not any longer.
+    /// Starts a new connection: what was wanted on an earlier one is dropped.
     pub fn set_run(&mut self, run: u64) {
         self.run = run;
         self.shared.run.store(run, Ordering::Relaxed);
         self.shared.refused.store(0, Ordering::Relaxed);
     }
 
-    /// Whether what was read is for the connection that there is.
+    /// Whether `run` is the number of the current connection.
     pub fn is_current(&self, run: u64) -> bool {
         self.run == run
     }
@@ -121,24 +121,24 @@ struct Reading {
     run: u64,
 }
 
-/// Standard input, and what may have to be sent again.
+/// Standard input, and the part of it that may have to be sent again.
 #[derive(Default)]
 struct Stream {
-    /// Hash of all before `start`.
+    /// Hash of everything before `start`.
     before: blake3::Hasher,
     start: u64,
     kept: VecDeque<Vec<u8>>,
     ended: bool,
 }
 
-/// Nobody wants what is read any longer.
+/// Stops reading: the entry, or the connection it was for, is not wanted any longer.
 struct Unwanted;
 
 impl Reading {
     fn run(mut self, todo: &Receiver<(u64, Wanted)>) {
         while let Ok((run, wanted)) = todo.recv() {
             self.run = run;
-            // What is not wanted any longer is simply not read to its end.
+            // An entry that is not wanted any longer is not read to its end.
             let _ = if self.source.root.is_some() { self.file(&wanted) } else { self.stream(&wanted) };
         }
     }
@@ -161,7 +161,7 @@ impl Reading {
         Ok(())
     }
 
-    /// An entry that cannot be sent ends with a hash that nothing has.
+    /// Ends an entry that cannot be sent whole, with a hash that nothing has.
     fn fail(&self, index: u32, failure: ReadError) -> Result<(), Unwanted> {
         self.send(Read::Failed(index, failure))?;
         self.send(Read::Item(Item::End { index, hash: BROKEN }))
@@ -175,7 +175,7 @@ impl Reading {
         let begin =
             |size| Read::Item(Item::Begin { index, size, executable: entry.executable, path: self.source.path(entry) });
         let (mut file, state) = match opened {
-            // More than was offered would be refused.
+            // The partner would refuse more than was offered.
             Ok((_, state)) if state.size > entry.state.size => {
                 self.send(begin(0))?;
                 return Ok(Err(ReadError::Changed));
@@ -220,7 +220,7 @@ impl Reading {
         Ok(Ok(()))
     }
 
-    /// The state of the hash after what the partner has, if that is what the file begins with.
+    /// Hashes the part that the partner has. `None` if the file does not begin with the same bytes.
     fn prefix(&self, file: &mut File, wanted: &Wanted) -> Result<io::Result<Option<blake3::Hasher>>, Unwanted> {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = Content(vec![0; CHUNK]);
@@ -252,7 +252,7 @@ impl Reading {
     fn read_stream(&self, stream: &mut Stream, wanted: &Wanted) -> Result<(), Unwanted> {
         let index = wanted.index;
         self.send(Read::Item(Item::Begin { index, size: UNKNOWN, executable: false, path: self.source.name.clone() }))?;
-        // What the partner has is still known only as far back as it said so.
+        // The stream is kept only from the offset on that the partner has handled.
         let Some(mut hasher) = stream.hash_to(wanted.offset, &wanted.prefix) else {
             return self.fail(index, ReadError::Stream);
         };
@@ -285,7 +285,7 @@ impl Reading {
     }
 }
 
-/// What standard input has now; nothing at its end.
+/// Reads what standard input has now. Empty at its end.
 fn read_some() -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; CHUNK];
     loop {
@@ -301,7 +301,7 @@ fn read_some() -> io::Result<Vec<u8>> {
 }
 
 impl Stream {
-    /// The state of the hash after so many bytes, if they are those with that hash and the next are still there.
+    /// Hashes the stream up to `offset`. `None` if the hash is not `prefix`, or the bytes behind it are no longer kept.
     fn hash_to(&self, offset: u64, prefix: &Hash) -> Option<blake3::Hasher> {
         let mut left = offset.checked_sub(self.start)?;
         let mut hasher = self.before.clone();
@@ -313,7 +313,7 @@ impl Stream {
         (left == 0 && hasher.finalize() == blake3::Hash::from_bytes(*prefix)).then_some(hasher)
     }
 
-    /// What is kept from there on.
+    /// The kept bytes from `offset` on.
     fn from(&self, offset: u64) -> VecDeque<Vec<u8>> {
         let mut skip = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let mut out = VecDeque::new();
@@ -327,7 +327,7 @@ impl Stream {
         out
     }
 
-    /// The partner will not ask again for what lies before. More than the window cannot be missing.
+    /// Drops what lies before `seen`, for which the partner will not ask again. The window of the protocol bounds the rest.
     fn forget(&mut self, seen: u64) {
         while let Some(bytes) = self.kept.front().filter(|bytes| self.start + bytes.len() as u64 <= seen) {
             self.before.update(bytes);

@@ -1,4 +1,4 @@
-//! What the user wants to send: a file, or a folder with all that is in it.
+//! The files to send: a file, a folder with everything in it, or standard input.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -12,34 +12,34 @@ use super::path::DEPTH;
 use crate::protocol::frame::PATH;
 use crate::protocol::transfer::{ENTRIES, UNKNOWN};
 
-/// Left-out names that are remembered; the rest is counted.
+/// Number of left-out paths that are remembered. The rest are only counted.
 const NAMED: usize = 20;
 
-/// A file or folder, as it was when it was looked at.
+/// A file, a folder or standard input, as it was when it was looked at.
 pub struct Source {
-    /// Its own name.
+    /// Name of the file or folder.
     pub name: String,
-    /// Bytes of all its files; [`UNKNOWN`] for a stream.
+    /// Size of all files in bytes; [`UNKNOWN`] for standard input.
     pub bytes: u64,
-    /// Its files.
+    /// The files.
     pub entries: Vec<Entry>,
-    /// What is in it and cannot be sent.
+    /// Files and folders that cannot be sent.
     pub left_out: LeftOut,
-    /// Where it lies; nowhere for standard input.
+    /// Handle of the file or folder; `None` for standard input.
     pub root: Option<Root>,
 }
 
-/// Where a file or folder lies, by a handle: what takes its place meanwhile is not read.
+/// The place of a file or folder, held open: a file that takes its place later is not read.
 pub struct Root {
     path: PathBuf,
-    /// The folder itself, or the one that the file is in.
+    /// The folder that is sent, or the one that the file is in.
     folder: Folder,
-    /// The file's name there.
+    /// Name of the file that is sent; `None` for a folder.
     name: Option<String>,
 }
 
 impl Root {
-    /// Of a path without links.
+    /// Opens the place of a path without links.
     fn new(path: PathBuf, is_file: bool) -> io::Result<Self> {
         let above = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
         let (folder, name) = match above.filter(|_| is_file) {
@@ -49,7 +49,7 @@ impl Root {
         Ok(Self { path, folder, name })
     }
 
-    /// Opens an entry without following a link.
+    /// Opens an entry. Fails if a link or anything but a regular file is at its place.
     pub fn open(&self, entry: &Entry) -> io::Result<File> {
         let file = match (&self.name, entry.below.split_last()) {
             (Some(name), _) => self.folder.read(name)?,
@@ -66,28 +66,28 @@ impl Root {
     }
 }
 
-/// One file.
+/// One file of a source.
 #[derive(Clone)]
 pub struct Entry {
-    /// Names below the root; none if the root is the file.
+    /// Path below the root, name by name; empty if the root is the file.
     pub below: Vec<String>,
-    /// What tells whether it is still the same.
+    /// State of the file when it was looked at.
     pub state: State,
-    /// Whether it may be executed.
+    /// Whether the file is executable by its owner.
     pub executable: bool,
 }
 
-/// What tells whether a file is still the same.
+/// The metadata of a file by which a change is noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct State {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     modified: (i64, i64),
     inode: (u64, u64),
 }
 
 impl State {
-    /// Of an open file.
+    /// Takes the state from the metadata of a file.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.len(),
@@ -97,29 +97,29 @@ impl State {
     }
 }
 
-/// What cannot be sent.
+/// Files and folders of a source that are not sent.
 #[derive(Default, Clone)]
 pub struct LeftOut {
-    /// The first of them, by their paths, as they are on the disk.
+    /// The first 20 of them: their paths below the root, not printable, and the reasons.
     pub paths: Vec<(String, Unsendable)>,
-    /// How many in all.
+    /// Number of all of them.
     pub count: usize,
-    /// How many of them are no links, devices and the like, and would be sent if they could be.
+    /// Number of those that a user would expect to be sent: not links, devices and the like.
     pub missing: usize,
 }
 
-/// Why something cannot be sent.
+/// Why a file or folder in a source is not sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unsendable {
-    /// A link, which could lead out of the folder.
+    /// It is a link, which could lead out of the folder.
     Link,
-    /// Neither a file nor a folder.
+    /// It is neither a file nor a folder.
     Special,
-    /// Not allowed to be read, or gone.
+    /// It is gone, or the user may not read it.
     Unreadable,
-    /// Its name is not UTF-8, or too long, or too deep.
+    /// Its name is not UTF-8, or its path is too long or too deep.
     Name,
-    /// A folder without a file.
+    /// It is an empty folder.
     Empty,
 }
 
@@ -138,11 +138,15 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Looks at a file or folder. A link is followed here, for the user named it, and nowhere below.
+    /// Looks at a file or folder. A link at `path` itself is followed, as the user named it; links below are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if nothing at the path can be sent. What cannot be sent below it is [left out](LeftOut) instead.
     pub fn find(path: &Path) -> Result<Self, SourceError> {
         let root = fs::canonicalize(path).map_err(SourceError::Unreadable)?;
         let metadata = fs::metadata(&root).map_err(SourceError::Unreadable)?;
-        // By the name the user knows it by, if it has one.
+        // The name is the one that the user typed, if the path ends in one.
         let named = path.file_name().or(root.file_name());
         let name = named.and_then(|name| name.to_str()).filter(|name| name.len() <= PATH).map(str::to_owned);
         let name = name.ok_or(SourceError::Nothing)?;
@@ -161,14 +165,14 @@ impl Source {
         if source.entries.is_empty() { Err(SourceError::Nothing) } else { Ok(source) }
     }
 
-    /// Standard input, under that name.
+    /// Standard input, offered under `name`.
     pub fn standard_input(name: String) -> Self {
         let state = State { size: UNKNOWN, modified: (0, 0), inode: (0, 0) };
         let entries = vec![Entry { below: Vec::new(), state, executable: false }];
         Self { name, bytes: UNKNOWN, entries, left_out: LeftOut::default(), root: None }
     }
 
-    /// Path of an entry below the batch's name, that name first.
+    /// The path of an entry as it is sent: the name of the source, and the path below it.
     pub fn path(&self, entry: &Entry) -> String {
         [&self.name].into_iter().chain(&entry.below).map(String::as_str).collect::<Vec<_>>().join("/")
     }

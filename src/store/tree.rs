@@ -1,4 +1,4 @@
-//! Where the entries of a batch lie on disk: below a folder, or in one stream.
+//! The places where the entries of a batch are stored: below a folder, or in one stream.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use super::path::{PathError, SafePath, collision_key, part_of};
 use crate::clock::Clock;
 use crate::protocol::transfer::{Content, ENTRIES};
 
-/// How many names a partial file may have.
+/// Number of names that are tried for a partial file.
 const PARTS: u32 = 100;
 
 /// Why an entry was not stored. Each holds the entry's path as the partner calls it, not printable.
@@ -41,53 +41,60 @@ pub enum StoreError {
     Disk(String, #[source] io::Error),
 }
 
-/// What a batch is stored as.
+/// The place where a batch is stored.
 pub enum Target {
     /// Files below a folder.
     Folder {
-        /// The folder.
+        /// The folder, an existing one.
         folder: Folder,
-        /// What was offered: its only name is the file's, or the top folder's.
+        /// The name of the offer: a path of one name, which is the file's or the top folder's.
         name: SafePath,
-        /// Whether it has one entry.
+        /// Whether the batch has one entry.
         single: bool,
-        /// Whether what there is of its only file is gone on from: not of a stream, which cannot be read again.
+        /// Whether a partial file of the only entry is continued. Not for a stream, which cannot be read again.
         continues: bool,
-        /// Whether what may be executed stays so.
+        /// Whether executable files stay executable.
         executable: bool,
-        /// Replaces what must not be shown in a name.
+        /// Replaces the characters of a name that must not be shown.
         plain: fn(&str) -> String,
     },
-    /// A stream that takes every entry, one after the other.
+    /// A stream that receives every entry, one after the other.
     Out(Box<dyn Write + Send>),
 }
 
-/// The entry that comes.
+/// The entry that is arriving.
 pub(super) struct Current {
     pub(super) index: u32,
     pub(super) foreign: String,
     pub(super) place: Place,
-    /// Bytes of the file that was there before, and that it goes on from.
+    /// Size of the partial file that was there before and is continued.
     pub(super) found: u64,
+    /// Hash of everything that was written.
     pub(super) hasher: blake3::Hasher,
-    /// How much of it has come.
+    /// Number of bytes that have come.
     pub(super) at: u64,
-    /// The end of that, not written yet.
+    /// The last of those bytes, which are not written yet.
     pub(super) block: Content,
     pub(super) executable: bool,
+    /// Offset and time of the last report.
     pub(super) reported: (u64, Duration),
 }
 
+/// The place of one entry.
 pub(super) enum Place {
+    /// A partial file in a folder below the root, and the name that it gets when it is complete.
     Part { file: File, folder: Vec<String>, part: String, name: String },
+    /// The stream of the batch.
     Out,
 }
 
+/// The state of a [`Target`] while a batch is stored.
 pub(super) enum Storage {
     Folder(Box<Tree>),
     Out(Box<dyn Write + Send>),
 }
 
+/// The files of a batch below a folder.
 pub(super) struct Tree {
     root: Folder,
     name: SafePath,
@@ -95,19 +102,21 @@ pub(super) struct Tree {
     continues: bool,
     executable: bool,
     plain: fn(&str) -> String,
+    /// Mode of a stored file that is not executable.
     mode: u32,
-    /// The peer's folders, by the hash of their path, as places in `made`.
+    /// The partner's folders, by the key of their path, as indices in `made`.
     folders: HashMap<Key, usize>,
-    /// Folders that were created: where in here the one is that each is in, and its name. That one comes first.
+    /// Folders that were created: the index of the parent, which comes first, and the name.
     made: Vec<(Option<usize>, String)>,
-    /// An entry was not stored, and a folder may be empty.
+    /// An entry was not stored, so that a folder may be empty.
     untidy: bool,
-    /// Names that are taken in this batch, by the hash of their path.
+    /// Names that this batch has used, by the key of their path.
     taken: HashSet<Key>,
     /// The folder that was used last.
     open: Option<(Vec<String>, Folder)>,
 }
 
+/// A hash that stands for a path, so that paths of many files need little memory.
 type Key = [u8; 16];
 
 impl Current {
@@ -126,6 +135,7 @@ impl Current {
         }
     }
 
+    /// Sets the entry back to its start.
     fn begin_anew(&mut self) {
         self.found = 0;
         self.block.0.clear();
@@ -163,7 +173,7 @@ impl Storage {
         }
     }
 
-    /// Returns how many of the bytes were written.
+    /// Writes bytes of an entry, and returns how many were written.
     pub(super) fn write(&mut self, place: &mut Place, bytes: &[u8]) -> io::Result<usize> {
         match (self, place) {
             (_, Place::Part { file, .. }) => file.write(bytes),
@@ -179,7 +189,7 @@ impl Storage {
         }
     }
 
-    /// Makes the content of an entry survive a power cut.
+    /// Syncs the content of an entry to the disk.
     pub(super) fn sync(&self, current: &Current) -> io::Result<()> {
         match (self, &current.place) {
             (Self::Folder(tree), Place::Part { file, .. }) => tree.sync(file, current.executable),
@@ -194,7 +204,8 @@ impl Storage {
         }
     }
 
-    /// Drops what there is of an entry.
+    /// Sets an entry back to its start: an empty file, which is another one if the old one was there before.
+    /// A stream fails with [`io::ErrorKind::NotSeekable`].
     pub(super) fn restart(&mut self, current: &mut Current) -> io::Result<()> {
         match (self, &mut current.place) {
             (Self::Folder(tree), _) if current.found > 0 => tree.renew(current),
@@ -208,7 +219,7 @@ impl Storage {
         }
     }
 
-    /// The entry is not finished. Of a single file what there is stays, for another try.
+    /// Gives up an unfinished entry. The partial file of a single file stays, for another try.
     pub(super) fn leave(&mut self, current: Option<Current>) {
         let Some(current) = current else { return };
         if current.at == 0 || matches!(&current.place, Place::Part { folder, .. } if !folder.is_empty()) {
@@ -216,7 +227,7 @@ impl Storage {
         }
     }
 
-    /// Removes the folders of the batch in which nothing was stored.
+    /// Removes the folders of the batch in which nothing was stored, if there can be any.
     pub(super) fn tidy(&mut self) {
         if let Self::Folder(tree) = self
             && tree.untidy
@@ -225,7 +236,7 @@ impl Storage {
         }
     }
 
-    /// Drops what came of an entry, and leaves what was there before as it was.
+    /// Removes an entry. A partial file that was there before is cut back to its size.
     pub(super) fn remove(&mut self, current: Current) {
         match (self, current.place) {
             (_, Place::Part { file, .. }) if current.found > 0 => {
@@ -246,7 +257,7 @@ impl Tree {
             Ok(path) => path,
             Err(why) => return Err(StoreError::Path(foreign, why)),
         };
-        // One entry is a file, or the only one of a folder.
+        // A path of one name is right only if the batch is one file.
         if path.first() != self.name.name() || path.folders().is_empty() && !self.single {
             return Err(StoreError::OtherName(foreign));
         }
@@ -262,7 +273,7 @@ impl Tree {
         }
     }
 
-    /// A file that was there, and is not what comes, stays as it was: it may be the user's own.
+    /// Moves an entry to a new partial file. The old one, which may be the user's own, gets back the content it had.
     fn renew(&mut self, current: &mut Current) -> io::Result<()> {
         let path = SafePath::new(&current.foreign, self.plain).map_err(|_| io::ErrorKind::InvalidInput)?;
         let place = self.open_part(&path, false)?;
@@ -285,7 +296,7 @@ impl Tree {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Hashes what there is of it already.
+    /// Hashes the content that the partial file has already.
     fn read_part(&self, current: &mut Current) -> io::Result<()> {
         let Place::Part { file, .. } = &mut current.place else { return Ok(()) };
         file.seek(SeekFrom::Start(0))?;
@@ -301,6 +312,7 @@ impl Tree {
         Folder::settle(file, self.mode | execute)
     }
 
+    /// Gives the partial file its final name, or one that is free, and returns its path below the root.
     fn finish(&mut self, current: &Current) -> io::Result<String> {
         let Place::Part { folder, part, name, .. } = &current.place else { return Ok(String::new()) };
         let keys = if folder.is_empty() { self.root.keys()? } else { HashSet::new() };
@@ -313,12 +325,12 @@ impl Tree {
         self.taken = taken;
         let stored = stored?;
         self.taken.insert(key(folder, &collision_key(&stored)));
-        // It is stored even if that fails.
+        // The file is stored even if this sync fails.
         let _ = self.folder(folder).and_then(Folder::sync);
         Ok(folder.iter().chain([&stored]).map(String::as_str).collect::<Vec<_>>().join("/"))
     }
 
-    /// Where the peer's folders lie, created where they are missing.
+    /// Finds the folders that stand for the partner's, and creates those that are missing.
     fn place(&mut self, folders: &[String]) -> io::Result<Vec<String>> {
         let mut place = Vec::new();
         let mut inside = None;
@@ -353,6 +365,7 @@ impl Tree {
         Ok(place)
     }
 
+    /// Removes the created folders that are empty, the innermost first.
     fn tidy(&mut self) {
         while let Some((mut inside, name)) = self.made.pop() {
             let mut place = Vec::new();
@@ -360,11 +373,12 @@ impl Tree {
                 place.insert(0, name.clone());
                 inside = *above;
             }
-            // One that has something in it stays.
+            // A folder that is not empty stays.
             let _ = self.folder(&place).and_then(|inside| inside.remove_folder(&name));
         }
     }
 
+    /// Opens a folder below the root, or takes the one that was used last.
     fn folder(&mut self, place: &[String]) -> io::Result<&Folder> {
         if place.is_empty() {
             return Ok(&self.root);
@@ -380,7 +394,7 @@ impl Tree {
     }
 }
 
-/// The umask, which can only be read by being set: once, for all threads.
+/// The umask, read once for all threads, as reading it means setting it.
 fn mask() -> u32 {
     static MASK: OnceLock<u32> = OnceLock::new();
     *MASK.get_or_init(|| {
@@ -390,7 +404,7 @@ fn mask() -> u32 {
     })
 }
 
-/// Stands for a path without keeping it.
+/// Computes the key of a path.
 fn key(folders: &[String], name: &str) -> Key {
     let mut hasher = blake3::Hasher::new();
     for folder in folders {

@@ -1,4 +1,4 @@
-//! Stores one batch of the partner's: partial files first, the final name only after the hash was right.
+//! A thread that stores one batch: in partial files first, under the final name only once the hash was right.
 
 use std::io;
 use std::sync::Arc;
@@ -13,78 +13,78 @@ use crate::clock::Clock;
 use crate::protocol::frame::Hash;
 use crate::protocol::transfer::{BROKEN, Content};
 
-/// The partner is told after so many bytes, or after [`REPORT`].
+/// Number of bytes after which progress is reported.
 const REPORT_BYTES: u64 = 512 << 10;
-/// The partner is told after so long.
+/// Time after which progress is reported, whatever the number of bytes.
 const REPORT: Duration = Duration::from_millis(500);
-/// Bytes written and hashed at once.
+/// Number of bytes that are written and hashed at once.
 const BLOCK: usize = 256 << 10;
-/// Silence after which what has come is written, although it is no whole block: more may be long in coming.
+/// Pause of the partner after which a block is written although it is not full, as more may be long in coming.
 const IDLE: Duration = Duration::from_millis(50);
-/// How often a full disk is tried again.
+/// Time between two attempts to write to a full disk.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What to do next.
+/// A job for the thread.
 pub enum Job {
-    /// Look what there is of the only file of the batch. Answered by [`Report::Have`].
+    /// Look for a partial file of the only entry of the batch. Answered by [`Report::Have`].
     Look,
-    /// An entry begins, or goes on after a break.
+    /// Begin an entry, or continue it after a break.
     Begin {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Whether it may be executed where it comes from.
+        /// Whether the file is executable on the partner's machine.
         executable: bool,
-        /// Its path, the peer's.
+        /// Path of the entry, as the partner calls it.
         path: String,
     },
-    /// Bytes of it, piece by piece, each with the place where it lies.
+    /// Store pieces of the entry that was begun last, each with its position in the entry.
     Data(Vec<(u64, Content)>),
-    /// It is complete.
+    /// Finish the entry that was begun last.
     End {
-        /// The hash of the whole.
+        /// Hash of the whole entry.
         hash: Hash,
-        /// Where its bytes end.
+        /// Size of the entry in bytes.
         size: u64,
     },
-    /// The connection is gone. Answered by [`Report::Have`].
+    /// Write what has come, as the connection was lost. Answered by [`Report::Have`].
     Lost,
 }
 
-/// What was done.
+/// A report from the thread.
 pub enum Report {
-    /// So much of an entry is there.
+    /// The part of an entry that is stored already.
     Have {
-        /// Which one; `None` for none.
+        /// Number of the entry in the batch; `None` if there is no part of any.
         index: Option<u32>,
-        /// Its bytes.
+        /// Size of the part in bytes.
         offset: u64,
-        /// Their hash.
+        /// Hash of the part.
         prefix: Hash,
     },
-    /// An entry is dealt with up to there.
+    /// An entry, by its number, is written up to an offset.
     Seen(u32, u64),
-    /// The entry that comes is not what there was of it: it starts anew.
+    /// The partner's entry does not begin with the part that was stored already, and restarts.
     Anew,
-    /// No space is left. It is tried again, and nothing lost.
+    /// The disk is full. The thread tries again until there is space; nothing is lost.
     Full,
-    /// There is space again.
+    /// The disk has space again.
     GoesOn,
-    /// An entry was stored, or was not.
+    /// An entry, by its number, was stored or refused.
     Done(u32, Result<Stored, StoreError>),
 }
 
 /// An entry that was stored.
 #[derive(Debug)]
 pub struct Stored {
-    /// Its path below the folder.
+    /// Path of the file below the folder.
     pub name: String,
-    /// Its bytes.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Those of them that were there before the batch was taken.
+    /// Number of bytes that were there before and did not come again.
     pub found: u64,
 }
 
-/// The thread's end on the driver's side. Dropping it ends the thread once it has done what it was told.
+/// The handle of the thread. Dropping it ends the thread, which writes what has come and removes what is left over.
 pub struct Writer {
     jobs: Sender<Job>,
     given_up: Arc<AtomicBool>,
@@ -109,7 +109,7 @@ impl Writer {
         (Self { jobs, given_up, waiting }, reports)
     }
 
-    /// Hands over a job. The window of the protocol bounds what may wait.
+    /// Queues a job. The window of the protocol bounds the queue.
     pub fn give(&self, job: Job) {
         if let Job::Data(pieces) = &job {
             self.waiting.fetch_add(size(pieces), Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Writer {
         let _ = self.jobs.send(job);
     }
 
-    /// Bytes that wait to be written.
+    /// Number of bytes that wait to be written.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -149,7 +149,7 @@ impl Storing {
         self.target.tidy();
     }
 
-    /// The next of what to do. While there is nothing what has come is written.
+    /// Waits for the next job. Meanwhile the block that has come is written.
     fn next(&mut self, todo: &Receiver<Job>) -> Option<Job> {
         if self.current.as_ref().is_some_and(|current| !current.block.0.is_empty()) {
             match todo.recv_timeout(IDLE) {
@@ -160,11 +160,11 @@ impl Storing {
         todo.recv().ok()
     }
 
-    /// `None` once nobody listens any more.
+    /// Does a job. `None` once nobody reads the reports any more.
     fn act(&mut self, job: Job) -> Option<()> {
         match job {
             Job::Look => {
-                // If it cannot be, the beginning of the entry tells why.
+                // An error is reported when the entry begins.
                 self.current = self.target.begin(0, self.target.only_name(), false).ok();
                 self.say_what_there_is()
             }
@@ -222,7 +222,7 @@ impl Storing {
     }
 
     fn data(&mut self, offset: u64, bytes: &[u8]) -> Option<()> {
-        // What still comes of an entry that was refused.
+        // Pieces of a refused entry may still arrive.
         let Some(current) = &self.current else { return Some(()) };
         if offset != current.at {
             if offset > 0 {
@@ -236,7 +236,7 @@ impl Storing {
         if current.block.0.len() >= BLOCK { self.flush() } else { Some(()) }
     }
 
-    /// What comes is not what there is of the entry.
+    /// Restarts the entry, as the partner's does not begin with the part that is stored.
     fn restart(&mut self) -> Option<()> {
         let mut told = false;
         loop {
@@ -252,7 +252,7 @@ impl Storing {
         self.say(Report::Anew)
     }
 
-    /// Writes and hashes what has come, in blocks large enough for both to be fast.
+    /// Writes and hashes the block that has come, which is large enough for both to be fast.
     fn flush(&mut self) -> Option<()> {
         let mut told = false;
         while let Some(current) = self.current.as_mut().filter(|current| !current.block.0.is_empty()) {
@@ -271,7 +271,7 @@ impl Storing {
         Some(())
     }
 
-    /// Waits for a moment, and says why if that was not `told`. `None` once nobody wants the rest any more.
+    /// Waits before the next attempt, and reports the full disk unless that was `told`. `None` once the handle was dropped.
     fn wait_for_space(&mut self, told: &mut bool) -> Option<()> {
         if !std::mem::replace(told, true) {
             self.say(Report::Full)?;
@@ -282,12 +282,12 @@ impl Storing {
         wanted()
     }
 
-    /// Says that there is space, where the lack of it was `told`.
+    /// Reports that there is space again, if the lack of it was `told`.
     fn goes_on(&mut self, told: &mut bool) -> Option<()> {
         if std::mem::take(told) { self.say(Report::GoesOn) } else { Some(()) }
     }
 
-    /// Says how far the entry is: at once where nothing more comes, else now and then.
+    /// Reports how far the entry is written: at once if the partner is `idle`, else now and then.
     fn tell_how_far(&mut self, idle: bool) -> Option<()> {
         let Some(current) = &mut self.current else { return Some(()) };
         let (bytes, at) = current.reported;
@@ -318,7 +318,7 @@ impl Storing {
         if current.at != size || current.hasher.finalize() != blake3::Hash::from_bytes(*hash) {
             return self.refuse(StoreError::Hash);
         }
-        // What could not be synced may be gone although the next try succeeds.
+        // After a failed fsync the page cache may drop the data, and a retry would report success.
         if let Err(error) = self.target.sync(current) {
             return self.refuse(|path| StoreError::Disk(path, error));
         }

@@ -1,42 +1,44 @@
-//! Files under way: offers, what was accepted, windows, what a break leaves open.
+//! Transfers of files: offers, acceptance, flow control, and what a break leaves open
+//! (docs/PROTOCOL.md, section 7, "Files").
 //!
-//! Knows no file: names, pieces and hashes are passed through. One batch a
-//! direction is open at a time; entries are sent one after the other.
+//! Nothing here reads or writes a file: names, pieces and hashes are passed through.
+//! In each direction one batch is open at a time, and its entries are sent one after
+//! the other.
 
 pub mod receiving;
 pub mod sending;
 
 use super::frame::{Frame, Hash};
 
-/// Entries of the largest batch.
+/// Number of entries in the largest batch.
 pub const ENTRIES: u32 = 100_000;
-/// Bytes of a batch that may be under way past what the receiver has dealt with.
+/// Number of bytes that a sender may send beyond what the receiver has reported as handled.
 pub const WINDOW: u64 = 16 << 20;
-/// Size of a stream that ends when it ends.
+/// Size of a stream whose length is not known.
 pub const UNKNOWN: u64 = u64::MAX;
-/// Entries that a receiver accepts ahead of the one that comes.
+/// Number of entries that a receiver accepts ahead of the one that is arriving.
 pub const AHEAD: usize = 64;
-/// BLAKE3 of nothing: the prefix of an entry of which the receiver has no byte.
+/// The BLAKE3 hash of no bytes: the prefix of an entry of which the receiver has nothing.
 pub const NOTHING: Hash = [
     0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9, 0x49, 0x9b, 0xcb, 0x25,
     0xc9, 0xad, 0xc1, 0x12, 0xb7, 0xcc, 0x9a, 0x93, 0xca, 0xe4, 0x1f, 0x32, 0x62,
 ];
-/// What stands in place of the hash of an entry that its sender cannot send whole. Nothing has this hash.
+/// Stands in for the hash of an entry that its sender cannot send whole. Nothing has this hash.
 pub const BROKEN: Hash = [0; 32];
 
-/// Reason of every FILE_CANCEL: version 1 assigns none.
+/// Reason in every FILE_CANCEL, as version 1 assigns none.
 const REASON: u8 = 0;
 
-/// A batch, as its sender describes it.
+/// An offer of a batch, as its sender describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offer {
-    /// Its number in its direction.
+    /// Number of the batch in its direction.
     pub batch: u32,
-    /// How many files.
+    /// Number of files.
     pub entries: u32,
-    /// Their bytes, or [`UNKNOWN`].
+    /// Size of all files in bytes, or [`UNKNOWN`].
     pub bytes: u64,
-    /// Name of the file or the folder: the peer's, not fit for a screen or a disk.
+    /// Name of the file or folder, as the sender calls it. Make it safe before it reaches a screen or a disk.
     pub name: String,
 }
 
@@ -51,40 +53,40 @@ impl Offer {
 pub struct Content(pub Vec<u8>);
 
 impl Drop for Content {
-    /// Not by `zeroize`, which goes byte by byte: that would take as long as the encryption.
+    /// Wipes with `fill`: `zeroize` goes byte by byte and would take as long as the encryption.
     fn drop(&mut self) {
         self.0.fill(0);
         std::hint::black_box(&mut self.0);
     }
 }
 
-/// What the sender of a batch sends of its entries, in this order for each.
+/// A part of an entry that is to be sent. Each entry is one `Begin`, any number of `Data`, and one `End`.
 pub enum Item {
-    /// An entry begins.
+    /// The beginning of an entry.
     Begin {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Its bytes, or [`UNKNOWN`].
+        /// Size of the entry in bytes, or [`UNKNOWN`].
         size: u64,
-        /// Whether it may be executed.
+        /// Whether the file is executable.
         executable: bool,
-        /// Its path below the batch's name, that name first.
+        /// Relative path of the entry. Its first name is the name of the offer.
         path: String,
     },
-    /// Bytes of it.
+    /// A piece of an entry.
     Data {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Where the bytes lie in it.
+        /// Position of the piece in the entry, in bytes.
         offset: u64,
-        /// The bytes.
+        /// The piece.
         bytes: Content,
     },
-    /// It is complete.
+    /// The end of an entry.
     End {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Its hash, or [`BROKEN`].
+        /// Hash of the whole entry, or [`BROKEN`].
         hash: Hash,
     },
 }
@@ -101,63 +103,66 @@ impl Item {
     }
 }
 
-/// What a batch of ours has to say to its driver.
+/// An event about the batch that this side sends.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Sent {
-    /// The partner wants an entry, of which it has so many bytes with this hash.
+    /// The partner asks for an entry.
     Wanted {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// So many bytes.
+        /// Number of bytes that the partner has already.
         offset: u64,
-        /// Their hash.
+        /// Hash of the bytes that the partner has already.
         prefix: Hash,
     },
-    /// The partner has dealt with an entry up to there.
+    /// The partner has handled an entry up to an offset.
     Seen {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// So far.
+        /// Position in the entry, in bytes.
         offset: u64,
     },
     /// The partner is done with an entry.
     Done {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Whether it was stored.
+        /// Whether the partner stored the entry.
         ok: bool,
-        /// It was the last of the batch.
+        /// Whether the entry was the last, so that the batch is over.
         last: bool,
     },
 }
 
-/// What a batch of the partner's has to say to its driver.
+/// An event about the batch that the partner sends.
 pub enum Received {
-    /// A batch was offered.
+    /// The partner offers a batch.
     Offered(Offer),
     /// An accepted entry begins.
     Begun {
-        /// Which one.
+        /// Number of the entry in the batch.
         index: u32,
-        /// Its bytes, or [`UNKNOWN`].
+        /// Size of the entry in bytes, or [`UNKNOWN`].
         size: u64,
-        /// Whether it may be executed where it comes from.
+        /// Whether the file is executable on the partner's machine.
         executable: bool,
-        /// Its path: the peer's, not fit for a screen or a disk.
+        /// Relative path of the entry, as the partner calls it. Make it safe before it reaches a screen or a disk.
         path: String,
     },
-    /// Bytes of the entry that began last. The first may lie at 0 although more was accepted: it starts anew.
+    /// A piece of the entry that began last.
+    ///
+    /// Pieces are contiguous. The first lies at the offset that was accepted, or at 0 if the partner's file does not
+    /// begin with the accepted bytes: then the entry restarts.
     Data {
-        /// Where the bytes lie in it.
+        /// Position of the piece in the entry, in bytes.
         offset: u64,
-        /// The bytes.
+        /// The piece.
         bytes: Content,
     },
-    /// The entry that began last is complete, if that is its hash.
+    /// The entry that began last was sent whole. It is complete only if its hash and size are these.
     Ended {
-        /// The hash.
+        /// Hash of the whole entry. [`BROKEN`] if the partner could not send it whole.
         hash: Hash,
-        /// Its bytes: as many as it was begun with, even if fewer came.
+        /// Size of the entry in bytes.
         size: u64,
     },
 }

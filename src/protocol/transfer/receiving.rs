@@ -6,22 +6,22 @@ use super::{AHEAD, Content, ENTRIES, Offer, REASON, Received, UNKNOWN, WINDOW};
 use crate::protocol::error::Error;
 use crate::protocol::frame::{Frame, Hash};
 
-/// The partner's batches.
+/// The batches that the partner sends, of which one at a time is open. It outlives a connection.
 #[derive(Default)]
 pub struct Receiving {
     next_batch: u32,
     open: Option<Incoming>,
-    /// What is to be said, in order, each with how many entries had been accepted on this connection before.
+    /// Answers to be sent, in order, each with the number of entries that had been accepted on this connection before.
     due: VecDeque<(Say, u64)>,
-    /// How far an entry was dealt with, where the partner is to be told.
+    /// Entry and offset of the FILE_SEEN that is due.
     seen_due: Option<(u32, u64)>,
-    /// What was said on this connection, and the partner may not have heard.
+    /// Answers that were sent on this connection and may not have arrived.
     unheard: VecDeque<(Say, u64)>,
-    /// What was taken from the queue last: its frame borrows from it.
+    /// The answer that was taken from the queue last. Its frame borrows from it.
     said: Option<Say>,
 }
 
-/// What the receiver says, but for FILE_SEEN.
+/// An answer of the receiver, other than FILE_SEEN.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Say {
     Accept { batch: u32, index: u32, offset: u64, prefix: Hash },
@@ -31,7 +31,7 @@ enum Say {
 
 struct Incoming {
     offer: Offer,
-    /// Our side wants it.
+    /// This side has accepted the offer.
     wanted: bool,
     /// The lowest entry that was never accepted.
     next_index: u32,
@@ -39,21 +39,21 @@ struct Incoming {
     again: VecDeque<u32>,
     /// Entries that were accepted and are not done.
     entries: VecDeque<Entry>,
-    /// How many entries are done.
+    /// Number of entries that are done.
     done: u32,
     /// Bytes of the entries that came whole, or were refused.
     bytes: u64,
-    /// Entries accepted on this connection.
+    /// Number of entries accepted on this connection.
     accepts: u64,
-    /// The entry that our side is done with although it still comes.
+    /// The entry that this side is done with although it is still arriving.
     refused: Option<u32>,
 }
 
 struct Entry {
     index: u32,
-    /// Bytes of it that our side has.
+    /// Number of bytes that this side had when it accepted the entry.
     offset: u64,
-    /// How many were accepted on this connection before.
+    /// Number of entries that were accepted on this connection before.
     number: u64,
     state: State,
 }
@@ -63,20 +63,20 @@ enum State {
     Accepted,
     Begun {
         size: u64,
-        /// Where the next piece lies; nowhere in particular before the first.
+        /// Position of the next piece; `None` before the first.
         next: Option<u64>,
-        /// What the partner was told, or knows, to be dealt with.
+        /// The offset up to which the partner knows the entry to be handled.
         seen: u64,
     },
-    /// Came whole; our side is not done with it.
+    /// The entry came whole, and this side is not done with it.
     Whole,
 }
 
 impl Receiving {
-    /// FILE_OFFER.
+    /// Handles FILE_OFFER.
     pub(in crate::protocol) fn offer(&mut self, offer: Offer) -> Result<Option<Received>, Error> {
         if offer.batch < self.next_batch {
-            // Said again after a break.
+            // The partner repeats an offer after a break.
             return Ok(None);
         }
         let possible = (1..=ENTRIES).contains(&offer.entries) && (offer.bytes != UNKNOWN || offer.entries == 1);
@@ -84,7 +84,7 @@ impl Receiving {
             return Err(Error::OutOfOrder);
         }
         self.next_batch = offer.batch.checked_add(1).ok_or(Error::Exhausted)?;
-        // It would not come if the one before were not over for the partner, too.
+        // The next offer shows that the partner has heard of the end of the batch before.
         self.unheard.clear();
         self.open = Some(Incoming {
             offer: offer.clone(),
@@ -100,7 +100,7 @@ impl Receiving {
         Ok(Some(Received::Offered(offer)))
     }
 
-    /// Our side wants the open batch.
+    /// Accepts the open batch. Its entries are then accepted one by one.
     pub fn want(&mut self) {
         if let Some(open) = &mut self.open {
             open.wanted = true;
@@ -112,7 +112,7 @@ impl Receiving {
         self.open.is_some()
     }
 
-    /// Our side does not want the open batch, or no more of it.
+    /// Declines or ends the open batch. The partner is told.
     pub fn cancel(&mut self) {
         if let Some(open) = self.open.take() {
             self.due.clear();
@@ -121,14 +121,15 @@ impl Receiving {
         }
     }
 
-    /// The entry to accept next.
+    /// Number of the entry to [accept](Self::accept) next. `None` if there is none, or enough are accepted ahead.
     pub fn next_entry(&self) -> Option<u32> {
         let open = self.open.as_ref().filter(|open| open.wanted && open.entries.len() < AHEAD)?;
         let fresh = Some(open.next_index).filter(|index| *index < open.offer.entries);
         open.again.front().copied().or(fresh)
     }
 
-    /// Accepts [`next_entry`](Self::next_entry), of which our side has so many bytes with that hash.
+    /// Accepts [`next_entry`](Self::next_entry). This side has its first `offset` bytes, whose hash is `prefix`;
+    /// [`NOTHING`](super::NOTHING) for an offset of 0.
     pub fn accept(&mut self, offset: u64, prefix: Hash) {
         let Some(index) = self.next_entry() else { return };
         let Some(open) = &mut self.open else { return };
@@ -140,7 +141,7 @@ impl Receiving {
         self.due.push_back((Say::Accept { batch: open.offer.batch, index, offset, prefix }, open.accepts));
     }
 
-    /// Our side has dealt with an entry up to there. The partner is told.
+    /// Reports that this side has handled an entry up to `offset`. The partner is told, so that it may send more.
     pub fn seen(&mut self, index: u32, offset: u64) {
         let entry = self.open.as_ref().and_then(|open| open.entries.iter().find(|entry| entry.index == index));
         let sent = entry.is_some_and(|entry| match entry.state {
@@ -153,8 +154,10 @@ impl Receiving {
         }
     }
 
-    /// Our side is done with an entry that has begun. Returns whether that was the last, and nothing
-    /// where a break came between: then the entry comes again.
+    /// Reports that this side is done with an entry that has begun, and whether it was stored.
+    ///
+    /// Returns whether the entry was the last of the batch, and `None` if the connection was lost meanwhile: then the
+    /// entry must be accepted again.
     pub fn done(&mut self, index: u32, ok: bool) -> Option<bool> {
         let open = self.open.as_mut()?;
         let place = open.entries.iter().position(|entry| entry.index == index && entry.state != State::Accepted)?;
@@ -172,7 +175,7 @@ impl Receiving {
         Some(last)
     }
 
-    /// FILE_BEGIN.
+    /// Handles FILE_BEGIN.
     pub(in crate::protocol) fn begin(
         &mut self,
         batch: u32,
@@ -194,12 +197,12 @@ impl Receiving {
         entry.state = State::Begun { size, next: None, seen: 0 };
         open.refused = None;
         let number = entry.number;
-        // What was said before this entry was accepted has been heard.
+        // An entry that begins shows that every answer before its acceptance has arrived.
         self.unheard.retain(|(_, before)| *before > number);
         Ok(Some(Received::Begun { index, size, executable, path: path.to_owned() }))
     }
 
-    /// FILE_DATA.
+    /// Handles FILE_DATA.
     pub(in crate::protocol) fn data(
         &mut self,
         batch: u32,
@@ -221,7 +224,7 @@ impl Receiving {
         if next.is_none() {
             *seen = offset;
         }
-        // A piece of no bytes could come for ever.
+        // Empty pieces could come for ever.
         if !expected || part.is_empty() || end > *size || end > seen.saturating_add(WINDOW) {
             return Err(Error::OutOfOrder);
         }
@@ -229,7 +232,7 @@ impl Receiving {
         Ok(Some(Received::Data { offset, bytes: Content(part.to_vec()) }))
     }
 
-    /// FILE_END.
+    /// Handles FILE_END.
     pub(in crate::protocol) fn end(&mut self, batch: u32, index: u32, hash: &Hash) -> Result<Option<Received>, Error> {
         let Some(open) = self.current(batch)? else { return Ok(None) };
         if open.refused == Some(index) {
@@ -244,14 +247,15 @@ impl Receiving {
         Ok(Some(Received::Ended { hash: *hash, size }))
     }
 
-    /// FILE_CANCEL for the other direction goes out: it ends a batch of that number here, too.
+    /// Handles this side's FILE_CANCEL for a batch of the other direction, which ends the batch of that number in this
+    /// direction, too.
     pub(in crate::protocol) fn cancelling(&mut self, batch: u32) {
         if self.cancelled(batch) {
             self.unheard.push_back((Say::Cancel { batch }, 0));
         }
     }
 
-    /// FILE_CANCEL. Returns whether it ended a batch of the partner's.
+    /// Handles FILE_CANCEL and returns whether it ended the open batch.
     pub(in crate::protocol) fn cancelled(&mut self, batch: u32) -> bool {
         let ended = self.open.take_if(|open| open.offer.batch == batch).is_some();
         if ended {
@@ -261,12 +265,13 @@ impl Receiving {
         ended
     }
 
-    /// Whether that batch was offered.
+    /// Whether a batch of that number was offered.
     pub(in crate::protocol) fn knows(&self, batch: u32) -> bool {
         batch < self.next_batch
     }
 
-    /// The connection is gone, and what was under way with it.
+    /// Handles the loss of the connection: entries that are not whole must be accepted again, and answers that may not
+    /// have arrived become due again.
     pub(in crate::protocol) fn lost(&mut self) {
         self.seen_due = None;
         self.unheard.append(&mut self.due);
@@ -285,7 +290,7 @@ impl Receiving {
         }
     }
 
-    /// The next frame.
+    /// Takes the next frame that is due.
     pub(in crate::protocol) fn next_control(&mut self) -> Option<Frame<'_>> {
         let Some((say, accepts)) = self.due.pop_front() else {
             let (index, offset) = self.seen_due.take()?;
@@ -308,7 +313,7 @@ impl Receiving {
         })
     }
 
-    /// The batch of that number, if it is open and wanted. One that is over may still have frames on their way.
+    /// The batch of that number if it is open and accepted. `None` if it is over: its frames may still be on their way.
     fn current(&mut self, batch: u32) -> Result<Option<&mut Incoming>, Error> {
         match &mut self.open {
             Some(open) if open.offer.batch == batch => {

@@ -6,19 +6,19 @@ use super::{Item, Offer, REASON, Sent, WINDOW};
 use crate::protocol::error::Error;
 use crate::protocol::frame::{Frame, Hash};
 
-/// Bytes that wait to be sealed, beyond which no more are asked for.
+/// Number of queued bytes at which no more items are wanted.
 const QUEUED: usize = 512 << 10;
-/// Pieces, beginnings and ends that wait, likewise.
+/// Number of queued items at which no more are wanted.
 const QUEUED_ITEMS: usize = 256;
-/// Batches of ours that the partner may not know to have ended.
+/// Number of ended batches of which the partner may not know the end.
 const UNCERTAIN: usize = 64;
 
-/// Numbers below some bound.
+/// A set of small numbers, as a bitmap.
 #[derive(Default)]
 struct Set(Vec<u64>);
 
 impl Set {
-    /// Whether it was not there.
+    /// Adds a number. Returns whether it was absent.
     fn insert(&mut self, number: u32) -> bool {
         let (place, bit) = (number as usize / 64, 1 << (number % 64));
         if self.0.len() <= place {
@@ -35,54 +35,54 @@ impl Set {
     }
 }
 
-/// Our batches.
+/// The batches that this side sends, of which one at a time is open. It outlives a connection.
 #[derive(Default)]
 pub struct Sending {
     next_batch: u32,
     open: Option<Outgoing>,
-    /// Batches that we ended, and that the partner may not know of.
+    /// Batches that this side ended while the partner may not know it.
     ended: VecDeque<Ended>,
-    /// A batch that we ended and the partner still asks for.
+    /// An ended batch that the partner still asks for.
     ended_again: Option<u32>,
 }
 
 struct Outgoing {
     offer: Offer,
     offer_due: bool,
-    /// The partner knows of it.
+    /// The partner has spoken of the batch, and so knows of it.
     known: bool,
     /// Entries the partner is done with.
     done: Set,
     done_count: u32,
     /// Entries that were begun, on any connection.
     begun: Set,
-    /// Entries that were sent whole, likewise.
+    /// Entries that were sent whole, on any connection.
     whole: Set,
     /// Entries accepted on this connection.
     accepted: Set,
-    /// Entries sent whole on this connection that the partner is not done with: where each ends, and up to where it was
-    /// dealt with.
+    /// Entries sent whole on this connection that the partner is not done with: index, end, and the offset up to which
+    /// the partner has handled it.
     unseen: VecDeque<(u32, u64, u64)>,
-    /// Bytes of those that were not dealt with.
+    /// Bytes in `unseen` that the partner has not handled.
     unseen_bytes: u64,
     items: VecDeque<Item>,
-    /// Bytes in there.
+    /// Bytes in `items`.
     queued: usize,
-    /// Bytes of the first that were sent.
+    /// Bytes of the first item that were sent.
     position: usize,
     /// The entry that is being sent.
     current: Option<Current>,
-    /// What was taken from the queue last: frames borrow from it.
+    /// The item that was taken from the queue last. Frames borrow from it.
     last: Option<Item>,
 }
 
 struct Current {
     index: u32,
-    /// Bytes up to here were sent, and up to there dealt with.
+    /// The offset up to which bytes were sent, and the offset up to which the partner has handled them.
     window: Option<(u64, u64)>,
 }
 
-/// A batch that ended by our wish.
+/// A batch that this side has ended.
 struct Ended {
     offer: Offer,
     known: bool,
@@ -91,7 +91,9 @@ struct Ended {
 }
 
 impl Sending {
-    /// Opens a batch. `None` while another is open.
+    /// Offers a batch of `entries` files with `bytes` bytes in all, and returns its number.
+    ///
+    /// `None` while another batch is open, or if the partner has not heard of the end of 64 earlier ones.
     pub fn offer(&mut self, entries: u32, bytes: u64, name: String) -> Option<u32> {
         if self.open.is_some() || self.ended.len() >= UNCERTAIN {
             return None;
@@ -123,30 +125,32 @@ impl Sending {
         self.open.is_some()
     }
 
-    /// Ends the open batch.
+    /// Ends the open batch. The partner is told.
     pub fn cancel(&mut self) {
         if let Some(open) = self.open.take() {
-            // An offer that was not sent yet is sent nevertheless: numbers have no gaps.
+            // An offer that was not sent yet is still sent, as numbers must have no gaps.
             let Outgoing { offer, known, offer_due, .. } = open;
             self.ended.push_back(Ended { offer, known, offer_due, cancel_due: true });
         }
     }
 
-    /// Whether more items are wanted.
+    /// Whether [`feed`](Self::feed) should be called, so that the queue does not run empty.
     pub fn wants_items(&self) -> bool {
         self.open.as_ref().is_none_or(|open| open.queued < QUEUED && open.items.len() < QUEUED_ITEMS)
     }
 
-    /// Takes what comes next of an accepted entry.
+    /// Queues the next item of an entry that the partner [wants](Sent::Wanted).
+    ///
+    /// Items of one entry come in order, and entries one after the other. Nothing happens if no batch is open.
     pub fn feed(&mut self, item: Item) {
-        // What the partner is done with does not interest it any longer.
+        // An entry that the partner is done with need not be sent any further.
         if let Some(open) = self.open.as_mut().filter(|open| !open.done.contains(item.index())) {
             open.queued += item.len();
             open.items.push_back(item);
         }
     }
 
-    /// FILE_ACCEPT.
+    /// Handles FILE_ACCEPT.
     pub(in crate::protocol) fn accept(
         &mut self,
         batch: u32,
@@ -165,7 +169,7 @@ impl Sending {
         Ok(Some(Sent::Wanted { index, offset, prefix: *prefix }))
     }
 
-    /// FILE_SEEN.
+    /// Handles FILE_SEEN.
     pub(in crate::protocol) fn seen(&mut self, batch: u32, index: u32, offset: u64) -> Result<Option<Sent>, Error> {
         if self.is_over(batch)? {
             return Ok(None);
@@ -190,13 +194,13 @@ impl Sending {
         Ok(Some(Sent::Seen { index, offset }))
     }
 
-    /// FILE_DONE.
+    /// Handles FILE_DONE.
     pub(in crate::protocol) fn done(&mut self, batch: u32, index: u32, ok: bool) -> Result<Option<Sent>, Error> {
         if self.is_over(batch)? {
             return Ok(None);
         }
         let Some(open) = self.known(batch) else { return Ok(None) };
-        // What was said on a connection that broke is said again.
+        // The partner repeats FILE_DONE after a break, as it may have been lost.
         if open.done.contains(index) {
             return Ok(None);
         }
@@ -223,7 +227,8 @@ impl Sending {
         Ok(Some(Sent::Done { index, ok, last }))
     }
 
-    /// FILE_CANCEL for the other direction goes out: it ends a batch of that number here, too.
+    /// Handles this side's FILE_CANCEL for a batch of the other direction, which ends the batch of that number in this
+    /// direction, too.
     pub(in crate::protocol) fn cancelling(&mut self, batch: u32) {
         if let Some(open) = self.open.take_if(|open| open.offer.batch == batch) {
             let Outgoing { offer, known, offer_due, .. } = open;
@@ -231,9 +236,9 @@ impl Sending {
         }
     }
 
-    /// FILE_CANCEL. Returns whether it ended a batch of ours.
+    /// Handles FILE_CANCEL and returns whether it ended the open batch.
     ///
-    /// If it may be about another batch, the partner may not know that it ended this one: it is told.
+    /// With `unsure` the partner may have meant its own batch of that number, and is told that this one ended.
     pub(in crate::protocol) fn cancelled(&mut self, batch: u32, unsure: bool) -> bool {
         let Some(open) = self.open.take_if(|open| open.offer.batch == batch) else { return false };
         if unsure {
@@ -245,12 +250,13 @@ impl Sending {
         true
     }
 
-    /// Whether that batch was ours once.
+    /// Whether a batch of that number was offered.
     pub(in crate::protocol) fn knows(&self, batch: u32) -> bool {
         batch < self.next_batch
     }
 
-    /// The connection is gone, and what was under way with it.
+    /// Handles the loss of the connection: queued items are dropped, and what the partner may not have heard becomes
+    /// due again.
     pub(in crate::protocol) fn lost(&mut self) {
         self.ended_again = None;
         for ended in &mut self.ended {
@@ -268,7 +274,7 @@ impl Sending {
         }
     }
 
-    /// The next frame that is not of an entry's content.
+    /// Takes the next FILE_OFFER or FILE_CANCEL that is due.
     pub(in crate::protocol) fn next_control(&mut self) -> Option<Frame<'_>> {
         if let Some(batch) = self.ended_again.take() {
             return Some(Frame::FileCancel { batch, reason: REASON });
@@ -285,13 +291,13 @@ impl Sending {
         std::mem::take(&mut open.offer_due).then(|| open.offer.frame())
     }
 
-    /// Whether [`next_item`](Self::next_item) has something.
+    /// Whether [`next_item`](Self::next_item) has a frame.
     pub(in crate::protocol) fn has_items(&self) -> bool {
         let Some(open) = &self.open else { return false };
         open.items.front().is_some_and(|item| !matches!(item, Item::Data { .. }) || open.allowed() > 0)
     }
 
-    /// The next frame of an entry's content, with at most so many of its bytes.
+    /// Takes the next frame of an entry, with a piece of at most `most` bytes.
     pub(in crate::protocol) fn next_item(&mut self, most: usize) -> Option<Frame<'_>> {
         let open = self.open.as_mut()?;
         let batch = open.offer.batch;
@@ -340,7 +346,7 @@ impl Sending {
         }
     }
 
-    /// Whether that batch is over. One that was never offered is an error.
+    /// Whether a batch is over. A batch that was never offered is an error.
     fn is_over(&self, batch: u32) -> Result<bool, Error> {
         if batch >= self.next_batch {
             return Err(Error::OutOfOrder);
@@ -348,7 +354,7 @@ impl Sending {
         Ok(self.open.as_ref().is_none_or(|open| open.offer.batch != batch))
     }
 
-    /// The open batch, which the partner has spoken of: it knows all before it to be over.
+    /// The open batch, after the partner has spoken of it: so the partner knows that every earlier one is over.
     fn known(&mut self, batch: u32) -> Option<&mut Outgoing> {
         self.ended.retain(|ended| ended.offer.batch > batch);
         let open = self.open.as_mut()?;
@@ -358,14 +364,14 @@ impl Sending {
 }
 
 impl Outgoing {
-    /// Moves on in the queue.
+    /// Moves the first item of the queue to `last`.
     fn pop(&mut self) {
         self.last = self.items.pop_front();
         self.queued -= self.last.as_ref().map_or(0, Item::len);
         self.position = 0;
     }
 
-    /// How many more bytes of the batch's content the window allows.
+    /// Number of bytes that the window allows to be sent now.
     fn allowed(&self) -> u64 {
         let current = match self.current {
             Some(Current { window: Some((sent, seen)), .. }) => sent - seen,
