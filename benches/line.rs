@@ -137,9 +137,12 @@ impl Side {
         let mut bytes = &self.buffer[..count];
         let mut text = false;
         while !bytes.is_empty() {
-            if let Some(Event::Text(incoming)) = self.session.receive(&mut bytes, self.start.elapsed()).unwrap() {
-                self.session.shown(incoming.id);
-                text = true;
+            self.session.receive(&mut bytes, self.start.elapsed()).unwrap();
+            while let Some(event) = self.session.event() {
+                if let Event::Text(incoming) = event {
+                    self.session.shown(incoming.id);
+                    text = true;
+                }
             }
         }
         text

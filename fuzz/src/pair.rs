@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tete::protocol::frame::Farewell;
 use tete::protocol::pairing::Verdict;
 use tete::protocol::record::{HEADER, LARGE, LARGE_BODY, SMALL, SMALL_BODY};
 use tete::protocol::session::{Event, Role, Session, Stage};
@@ -142,7 +143,8 @@ impl Pair {
         let bytes = side.arrived[start..].to_vec();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            if let Ok(Some(event)) = self.sides[1 - from].session.receive(&mut rest, self.now) {
+            let _ = self.sides[1 - from].session.receive(&mut rest, self.now);
+            while let Some(event) = self.sides[1 - from].session.event() {
                 self.judge(event, 1 - from);
             }
         }
@@ -219,7 +221,7 @@ impl Pair {
 
     fn leave(&mut self, at: usize) {
         self.sides[at].leaving = true;
-        self.sides[at].session.leave();
+        self.sides[at].session.leave(Farewell::Done);
     }
 
     fn show(&mut self, at: usize, count: usize) {
@@ -239,11 +241,13 @@ impl Pair {
                 assert!(confirmed && text.id as usize == heard && *text.text == other.said[heard]);
                 self.sides[at].heard += 1;
             }
-            Event::Shown(count) => {
+            Event::Delivered(count) => {
                 assert!(confirmed && self.sides[at].receipts + count <= other.shown);
                 self.sides[at].receipts += count;
             }
-            Event::Left => assert!(other.leaving),
+            Event::Opened => assert!(confirmed),
+            Event::Code => {}
+            Event::Left(_) => assert!(other.leaving),
             _ => panic!("nobody offered files"),
         }
     }

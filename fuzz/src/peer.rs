@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use snow::{Builder, HandshakeState, TransportState};
 use tete::protocol::delivery;
-use tete::protocol::frame::{Frame, LARGE_FRAME, SMALL_FRAME, TEXT_PART, Token};
+use tete::protocol::frame::{Farewell, Frame, LARGE_FRAME, SMALL_FRAME, TEXT_PART, Token};
 use tete::protocol::handshake::SUITE;
 use tete::protocol::keys::{Commitment, Epoch, HandshakeHash, KemSecret, PairingNonce, SplitKeys};
 use tete::protocol::pairing::{PairingCode, Verdict};
@@ -253,7 +253,8 @@ impl Peer {
         let record = framed(&body);
         let mut rest = record.as_slice();
         while !rest.is_empty() {
-            if let Ok(Some(event)) = self.session.receive(&mut rest, self.now) {
+            let _ = self.session.receive(&mut rest, self.now);
+            while let Some(event) = self.session.event() {
                 self.judge_event(event, before, plaintext[0]);
             }
         }
@@ -310,7 +311,7 @@ impl Peer {
                 self.told.texts += 1;
                 self.told.midway = false;
             }
-            Event::Shown(count) => {
+            Event::Delivered(count) => {
                 self.told.receipts += count;
                 assert!(kind == RECEIPT && self.session.waiting() == self.user.said.len() - self.told.receipts);
             }
@@ -318,7 +319,10 @@ impl Peer {
                 assert!(before == Stage::Open && (FILE_OFFER..=FILE_CANCEL).contains(&kind));
                 self.files.judge_event(event, &mut self.session);
             }
-            Event::Left => assert!(kind == BYE && self.session.stage() == Stage::Closed),
+            Event::Opened => assert!(self.user.confirmed && (self.told.verified || kind == VERIFIED)),
+            Event::Code => {}
+            Event::Resumed => panic!("nobody came back"),
+            Event::Left(_) => assert!(kind == BYE && self.session.stage() == Stage::Closed),
         }
     }
 
@@ -326,7 +330,7 @@ impl Peer {
         match what {
             0 | 1 => self.enter(what == 0),
             2 | 3 => self.session.compared(what == 2),
-            4 => self.session.leave(),
+            4 => self.session.leave(Farewell::Done),
             5 => {
                 let text = "y".repeat(3 * usize::from(size).pow(2));
                 if let Ok(id) = self.session.say(Zeroizing::new(text.clone()), self.now) {
@@ -413,7 +417,7 @@ impl Peer {
                 heard.receipts = id as usize + 1;
             }
             Frame::Pong(token) => assert!(open && told.pings.contains(&token)),
-            Frame::Bye => {
+            Frame::Bye { .. } => {
                 assert!(user.leaving);
                 heard.bye = true;
             }

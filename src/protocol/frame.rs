@@ -34,6 +34,32 @@ pub type Token = [u8; 8];
 /// A BLAKE3 hash of 32 bytes.
 pub type Hash = [u8; 32];
 
+/// Why a side left, as its BYE says (docs/PROTOCOL.md, section 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Farewell {
+    /// Its user or its program was done, or it gives no reason that this version knows.
+    #[default]
+    Done,
+    /// Its user saw another code than the partner reads out, or typed a wrong one three times.
+    CodesDiffer,
+}
+
+impl Farewell {
+    const CODES_DIFFER: u8 = 1;
+
+    /// Reasons that a later version may add mean no more here than that the partner left.
+    fn of([byte]: [u8; 1]) -> Self {
+        if byte == Self::CODES_DIFFER { Self::CodesDiffer } else { Self::Done }
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::CodesDiffer => Self::CODES_DIFFER,
+        }
+    }
+}
+
 /// One frame, which borrows from the plaintext it was read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Frame<'a> {
@@ -60,7 +86,10 @@ pub enum Frame<'a> {
         id: u32,
     },
     /// BYE: the last frame, which ends the room.
-    Bye,
+    Bye {
+        /// Why it left.
+        reason: Farewell,
+    },
     /// PING: asks for a PONG.
     Ping(Token),
     /// PONG: answers a PING.
@@ -193,10 +222,7 @@ impl<'a> Frame<'a> {
                 Self::Text { id, age_ms, more: flags & FLAG_MORE != 0, part }
             }
             kind::RECEIPT => Self::Receipt { id: reader.u32()? },
-            kind::BYE => {
-                reader.chunk::<1>()?;
-                Self::Bye
-            }
+            kind::BYE => Self::Bye { reason: Farewell::of(*reader.chunk()?) },
             kind::PING => Self::Ping(*reader.chunk()?),
             kind::PONG => Self::Pong(*reader.chunk()?),
             kind::FILE_OFFER => Self::FileOffer {
@@ -273,7 +299,7 @@ impl<'a> Frame<'a> {
                 write(out, kind::TEXT, &[&id.to_be_bytes(), &age_ms.to_be_bytes(), &[flags], part])
             }
             Self::Receipt { id } => write(out, kind::RECEIPT, &[&id.to_be_bytes()]),
-            Self::Bye => write(out, kind::BYE, &[&[0]]),
+            Self::Bye { reason } => write(out, kind::BYE, &[&[reason.byte()]]),
             Self::Ping(token) => write(out, kind::PING, &[&token]),
             Self::Pong(token) => write(out, kind::PONG, &[&token]),
             Self::Resume { next_id } => write(out, kind::RESUME, &[&next_id.to_be_bytes()]),
@@ -500,7 +526,7 @@ mod tests {
         ) {
             let frames = [
                 Frame::Pad, Frame::SasOpen(&nonce), Frame::Verified, Frame::Text { id, age_ms, more, part: &part },
-                Frame::Receipt { id }, Frame::Bye, Frame::Ping(token), Frame::Pong(token),
+                Frame::Receipt { id }, Frame::Bye { reason: Farewell::of([reason]) }, Frame::Ping(token), Frame::Pong(token),
                 Frame::FileOffer { batch: id, entries: age_ms, bytes, name: &name },
                 Frame::FileAccept { batch: id, index: age_ms, offset: bytes, prefix: &nonce },
                 Frame::FileBegin { batch: id, index: age_ms, size: bytes, executable: more, path: &name },

@@ -8,6 +8,7 @@
 
 mod room;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 use super::delivery::{Incoming, SayError};
 use super::epoch::Chain;
 use super::error::{Error, Rejection, Wait};
-use super::frame::Frame;
+use super::frame::{Farewell, Frame};
 use super::handshake::{self, Established, Initiator, Keys, Known, Mode, Opening, Responder, ResumeKey, VERSION};
 use super::keys::{Commitment, PairingNonce, Secret, scrub_stack};
 use super::pairing::{Entries, PairingCode, Verdict};
@@ -107,12 +108,21 @@ impl Default for Settings {
     }
 }
 
-/// What came from the partner.
+/// What happened between the two sides, told once and in its order.
+///
+/// [`Session::event`] hands them out. A caller that acts on each before it takes the next never has to look at the
+/// session to find out what happened meanwhile.
 pub enum Event {
+    /// Both sides know the code of this connection, and both users have to check it.
+    Code,
+    /// VERIFIED went both ways: the room is open. Before any text of it.
+    Opened,
+    /// The partner is back, by another connection: the room is open again.
+    Resumed,
     /// A text, to be made printable and shown.
     Text(Incoming),
-    /// So many more of our texts were shown to the partner.
-    Shown(usize),
+    /// So many more of our texts were delivered to the partner.
+    Delivered(usize),
     /// About a batch of ours.
     Sent(Sent),
     /// About a batch of the partner's.
@@ -124,8 +134,8 @@ pub enum Event {
         /// One of its own.
         receiving: bool,
     },
-    /// The partner left in order.
-    Left,
+    /// The partner left in order, and said why.
+    Left(Farewell),
 }
 
 /// One side of one connection, and the room while it is with that connection.
@@ -140,7 +150,10 @@ pub struct Session {
     phase: Phase,
     /// A record of the handshake that goes out before any other.
     pending: Option<Record>,
-    leaving: bool,
+    /// What happened and was not handed out yet: at most two for each record that was received or sent.
+    events: VecDeque<Event>,
+    /// This side says nothing more but a BYE with that reason.
+    leaving: Option<Farewell>,
     /// No code needs to be checked.
     invited: bool,
     deadline: Option<(Duration, Wait)>,
@@ -206,7 +219,8 @@ impl Session {
             decoder: Decoder::default(),
             phase,
             pending: None,
-            leaving: false,
+            events: VecDeque::new(),
+            leaving: None,
             invited: false,
             deadline: Some((now + settings.handshake(), Wait::Handshake)),
             last_sent: now,
@@ -229,21 +243,21 @@ impl Session {
         }
     }
 
-    /// Takes bytes from the front of `input`, at most one record's.
+    /// Takes bytes from the front of `input`, at most one record's. What came of it is for [`event`](Self::event).
     ///
     /// To be called until `input` is empty. After an error of the line an open
     /// room is [away](Stage::Away). After any other only
     /// [`transmit`](Self::transmit) has something left to say, if the protocol
     /// answers such an error at all.
-    pub fn receive(&mut self, input: &mut &[u8], now: Duration) -> Result<Option<Event>, Error> {
+    pub fn receive(&mut self, input: &mut &[u8], now: Duration) -> Result<(), Error> {
         if matches!(self.phase, Phase::Away(_) | Phase::Closed) {
             *input = &[];
-            return Ok(None);
+            return Ok(());
         }
         // What comes after a long sleep comes too late.
         self.tick(now)?;
         let step = match self.decoder.read(input) {
-            Ok(None) => return Ok(None),
+            Ok(None) => return Ok(()),
             Ok(Some(body)) => {
                 self.last_received = now;
                 let phase = std::mem::replace(&mut self.phase, Phase::Closed);
@@ -255,8 +269,9 @@ impl Session {
             Ok(Step { phase, record, event }) => {
                 self.phase = phase;
                 self.pending = record.or(self.pending.take());
+                self.events.extend(event);
                 self.settle(now);
-                Ok(event)
+                Ok(())
             }
             Err(Failure { error, room }) => {
                 self.fail(error, room, now);
@@ -266,6 +281,14 @@ impl Session {
                 Err(error)
             }
         }
+    }
+
+    /// The next of what happened since the session began, in order.
+    ///
+    /// To be called until there is none after each [`receive`](Self::receive), also one that failed, and after each
+    /// [`transmit`](Self::transmit): sending, too, can complete what both sides need to open the room.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
     /// The next record to send, if there is one. The caller sends all of it, and in order.
@@ -290,7 +313,7 @@ impl Session {
     /// Whether [`transmit_data`](Self::transmit_data) has something.
     pub fn has_data(&self) -> bool {
         let Phase::Open { room, greeted: true, .. } = &self.phase else { return false };
-        !self.leaving && !self.is_paced() && room.sending.has_items()
+        self.leaving.is_none() && !self.is_paced() && room.sending.has_items()
     }
 
     /// Appends the next record of file data to `out`. `false` if there is none.
@@ -324,12 +347,12 @@ impl Session {
 
     /// Our files, once there is a room.
     pub fn sending(&mut self) -> Option<&mut Sending> {
-        if self.leaving { None } else { self.room_mut().map(|room| &mut room.sending) }
+        if self.leaving.is_some() { None } else { self.room_mut().map(|room| &mut room.sending) }
     }
 
     /// The partner's files, once there is a room.
     pub fn receiving(&mut self) -> Option<&mut Receiving> {
-        if self.leaving { None } else { self.room_mut().map(|room| &mut room.receiving) }
+        if self.leaving.is_some() { None } else { self.room_mut().map(|room| &mut room.receiving) }
     }
 
     /// When [`tick`](Self::tick) and [`transmit`](Self::transmit) are to be called at the latest.
@@ -512,7 +535,7 @@ impl Session {
         let verdict = confirming.entries.judge(&confirming.verifying.link.code, typed);
         match verdict {
             Verdict::Right => confirming.confirmed = true,
-            Verdict::Wrong { tries_left: 0 } => self.leaving = true,
+            Verdict::Wrong { tries_left: 0 } => self.leaving = Some(Farewell::CodesDiffer),
             _ => {}
         }
         Some(verdict)
@@ -523,7 +546,9 @@ impl Session {
     pub fn compared(&mut self, same: bool) {
         if let Some(confirming) = self.unconfirmed() {
             confirming.confirmed = same;
-            self.leaving |= !same;
+            if !same {
+                self.leaving = Some(Farewell::CodesDiffer);
+            }
         }
     }
 
@@ -542,7 +567,7 @@ impl Session {
 
     /// Takes a text to send and returns its number. While the connection is gone the text waits.
     pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
-        let leaving = self.leaving;
+        let leaving = self.leaving.is_some();
         match self.room_mut() {
             Some(room) if !leaving => room.outbox.push(text, now),
             _ => Err(SayError::NotOpen),
@@ -551,7 +576,7 @@ impl Session {
 
     /// Whether a text of any allowed length would be taken now.
     pub fn can_say(&self) -> bool {
-        !self.leaving && self.room().is_some_and(|room| room.outbox.has_room())
+        self.leaving.is_none() && self.room().is_some_and(|room| room.outbox.has_room())
     }
 
     /// Our user was shown every text up to and including `id`.
@@ -561,22 +586,26 @@ impl Session {
         }
     }
 
-    /// Our texts that the partner has not been shown yet.
+    /// Our texts that were not delivered to the partner yet.
     pub fn waiting(&self) -> usize {
         self.room().map_or(0, |room| room.outbox.waiting())
     }
 
-    /// Says BYE once everything else is out; the session is closed when that was transmitted.
-    pub fn leave(&mut self) {
+    /// Says BYE, and why, once everything else is out; the session is closed when that was transmitted.
+    ///
+    /// The first reason stands: a check of the code that failed stays one whatever the user does next.
+    pub fn leave(&mut self, why: Farewell) {
         match self.phase {
-            Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. } | Phase::Away(_) => self.leaving = true,
+            Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. } | Phase::Away(_) => {
+                self.leaving.get_or_insert(why);
+            }
             _ => self.close(),
         }
     }
 
     fn unconfirmed(&mut self) -> Option<&mut Confirming> {
         match &mut self.phase {
-            Phase::Confirming(confirming) if !confirming.confirmed && !self.leaving => Some(confirming),
+            Phase::Confirming(confirming) if !confirming.confirmed && self.leaving.is_none() => Some(confirming),
             _ => None,
         }
     }
@@ -642,6 +671,7 @@ impl Session {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Confirming(Confirming { verifying, .. }) if verifying.sent && verifying.received => {
                 let room = Box::new(Room::new(verifying.link.resume.clone()));
+                self.events.push_back(Event::Opened);
                 Phase::Open { link: Box::new(verifying.link), room, greeted: true }
             }
             phase => phase,
@@ -691,7 +721,9 @@ impl Session {
                 self.pass_tick(now);
                 return Ok(Some(record));
             }
-            (None, Phase::Confirming(_) | Phase::Open { .. }) if self.leaving => Frame::Bye,
+            (None, Phase::Confirming(_) | Phase::Open { .. }) if self.leaving.is_some() => {
+                Frame::Bye { reason: self.leaving.unwrap_or_default() }
+            }
             _ if tick.is_some() || now >= self.last_sent + HEARTBEAT => Frame::Pad,
             _ => return Ok(None),
         };
@@ -703,7 +735,7 @@ impl Session {
             _ => return Ok(None),
         };
         self.pass_tick(now);
-        if frame == Frame::Bye {
+        if let Frame::Bye { .. } = frame {
             self.close();
         }
         Ok(Some(record))
@@ -731,6 +763,7 @@ impl Session {
         let paced = self.settings.cover.is_some();
         let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), paced, now);
         self.phase = verifying(link, known);
+        self.events.extend(to_check(known));
         Ok(record)
     }
 }
@@ -756,6 +789,11 @@ fn verifying(link: Link, known: Known) -> Phase {
             Phase::Confirming(Confirming { verifying, entries: Entries::default(), confirmed: known == Known::Secret })
         }
     }
+}
+
+/// Tells of a code that people have to check.
+fn to_check(known: Known) -> Option<Event> {
+    (known == Known::No).then_some(Event::Code)
 }
 
 /// Where one record leads.
@@ -800,7 +838,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
         Phase::Established { established, .. } => first_frame(established, body, paced, now),
         Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body)? {
             None => Step::to(Phase::Confirming(confirming)),
-            Some(Unopened::Left) => left(),
+            Some(Unopened::Left(why)) => left(why),
             Some(Unopened::Resume(_)) => Err(Error::OutOfOrder.into()),
         },
         Phase::Returning(mut verifying) => match unopened_frame(&mut verifying, body)? {
@@ -814,15 +852,16 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
             };
             match frame {
                 None => Step::to(Phase::Resuming { verifying, room, greeted }),
-                Some(Unopened::Left) => left(),
+                Some(Unopened::Left(why)) => left(why),
                 Some(Unopened::Resume(next_id)) => {
                     room.outbox.resume(next_id)?;
-                    Step::to(Phase::Open { link: Box::new(verifying.link), room, greeted })
+                    let phase = Phase::Open { link: Box::new(verifying.link), room, greeted };
+                    Ok(Step { phase, record: None, event: Some(Event::Resumed) })
                 }
             }
         }
         Phase::Open { mut link, mut room, greeted } => match room.take(&mut link, body, random, now) {
-            Ok(Some(Event::Left)) => left(),
+            Ok(Some(Event::Left(why))) => left(why),
             Ok(event) => Ok(Step { phase: Phase::Open { link, room, greeted }, record: None, event }),
             Err(error) => Err(Failure { error, room: Some(room) }),
         },
@@ -845,12 +884,12 @@ fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
     let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), paced, now);
-    Step::to(verifying(link, known))
+    Ok(Step { phase: verifying(link, known), record: None, event: to_check(known) })
 }
 
 /// What a frame before the room is open can say beyond VERIFIED.
 enum Unopened {
-    Left,
+    Left(Farewell),
     Resume(u32),
 }
 
@@ -860,13 +899,13 @@ fn unopened_frame(verifying: &mut Verifying, body: &[u8]) -> Result<Option<Unope
     match verifying.link.open(body)? {
         Frame::Verified if !received => verifying.received = true,
         Frame::Pad | Frame::Ping(_) | Frame::Pong(_) => {}
-        Frame::Bye => return Ok(Some(Unopened::Left)),
+        Frame::Bye { reason } => return Ok(Some(Unopened::Left(reason))),
         Frame::Resume { next_id } if received => return Ok(Some(Unopened::Resume(next_id))),
         _ => return Err(Error::OutOfOrder),
     }
     Ok(None)
 }
 
-fn left() -> Result<Step, Failure> {
-    Ok(Step { phase: Phase::Closed, record: None, event: Some(Event::Left) })
+fn left(why: Farewell) -> Result<Step, Failure> {
+    Ok(Step { phase: Phase::Closed, record: None, event: Some(Event::Left(why)) })
 }

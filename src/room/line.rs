@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::address::{By, Place};
 use crate::clock::{Clock, Timer};
 use crate::protocol::error::Error;
-use crate::protocol::session::{Event, Session, Stage};
+use crate::protocol::session::{Session, Stage};
 
 /// Bytes read at once.
 const READ: usize = 128 * 1024;
@@ -49,7 +49,6 @@ pub struct Line {
     /// With cover traffic: the timer of the tick has fired. What happens a moment earlier must not hurry a record.
     tick: bool,
     moved_at: Duration,
-    events: Vec<Event>,
 }
 
 impl Line {
@@ -71,7 +70,6 @@ impl Line {
             written: 0,
             tick: false,
             moved_at: clock.now(),
-            events: Vec::new(),
         }
     }
 
@@ -183,12 +181,7 @@ impl Line {
 
     /// Hands the session bytes that were read before this line existed.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        take(&mut self.session, bytes, &mut self.events, self.clock.now())
-    }
-
-    /// What came from the partner since the last call, in order.
-    pub fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        take(&mut self.session, bytes, self.clock.now())
     }
 
     /// Whether all that was sealed has gone to the socket.
@@ -267,8 +260,8 @@ impl Line {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return Err(Ended::Cut),
         };
-        let Self { session, incoming, events, clock, .. } = self;
-        take(session, incoming.get(..count).unwrap_or_default(), events, clock.now())
+        let Self { session, incoming, clock, .. } = self;
+        take(session, incoming.get(..count).unwrap_or_default(), clock.now())
     }
 }
 
@@ -299,9 +292,9 @@ impl Pace {
     }
 }
 
-fn take(session: &mut Session, mut bytes: &[u8], events: &mut Vec<Event>, now: Duration) -> Result<(), Ended> {
+fn take(session: &mut Session, mut bytes: &[u8], now: Duration) -> Result<(), Ended> {
     while !bytes.is_empty() {
-        events.extend(session.receive(&mut bytes, now).map_err(Ended::Error)?);
+        session.receive(&mut bytes, now).map_err(Ended::Error)?;
     }
     Ok(())
 }

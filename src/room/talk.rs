@@ -17,6 +17,7 @@ use super::{Confirm, EVENTS, Errand, Outcome, Room, reason};
 use crate::address::By;
 use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
+use crate::protocol::frame::Farewell;
 use crate::protocol::handshake::SUITE;
 use crate::protocol::keys::PublicKey;
 use crate::protocol::pairing::Verdict;
@@ -94,9 +95,9 @@ struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    fn leave(&mut self) {
+    fn leave(&mut self, why: Farewell) {
         self.leaving = true;
-        self.line.session.leave();
+        self.line.session.leave(why);
     }
 }
 
@@ -140,6 +141,9 @@ impl Room {
             leaving: false,
         };
         let outcome = loop {
+            if let Some(outcome) = self.hear_session(&mut talk) {
+                break outcome;
+            }
             self.observe(&mut talk);
             self.settle_files(&mut talk);
             self.show_standing(&mut talk);
@@ -155,38 +159,38 @@ impl Room {
         outcome
     }
 
-    /// Tells and asks the user what the session's own steps have brought about.
+    /// Acts on all that happened between the two sides, in its order. Returns how the run ended, if it did.
+    fn hear_session(&mut self, talk: &mut Talk<'_>) -> Option<Outcome> {
+        while let Some(event) = talk.line.session.event() {
+            if let Some(outcome) = self.hear_partner(event, talk) {
+                return Some(outcome);
+            }
+        }
+        None
+    }
+
+    /// The room is open: from here on only its partner can come, and everything that follows happens in it.
+    fn open(&mut self, talk: &mut Talk<'_>) {
+        talk.seen = Stage::Open;
+        talk.checked = true;
+        talk.trust = if talk.line.session.is_invited() { Trust::Invite } else { Trust::Code };
+        talk.opened_at = local_time(Duration::ZERO);
+        self.opened = true;
+        talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
+        if let (Some(lobby), Some(resume)) = (&mut self.lobby, talk.line.session.resume_key()) {
+            lobby.close(resume);
+        }
+        self.ask(Ask::Chat, Some(Status::RoomOpen));
+        match &self.options.errand {
+            Errand::Talk | Errand::Receive => {}
+            Errand::Send(paths) => paths.iter().for_each(|path| self.files.send(path.clone())),
+            Errand::SendInput(name) => self.files.send_input(name.clone()),
+        }
+    }
+
+    /// Sees to what is due, however long ago the last thing happened.
     fn observe(&mut self, talk: &mut Talk<'_>) {
         let stage = talk.line.session.stage();
-        let invited = talk.line.session.is_invited();
-        if stage == Stage::Confirming && talk.seen == Stage::Established && talk.line.is_flushed() && !invited {
-            talk.seen = stage;
-            self.show_code(talk.line);
-        }
-        if talk.line.session.is_confirmed() && !talk.checked && !invited {
-            talk.checked = true;
-            self.ask(Ask::Nothing, None);
-            if stage == Stage::Confirming {
-                self.tell(Status::WaitingForPartner);
-            }
-        }
-        if stage == Stage::Open && talk.seen != Stage::Open {
-            talk.seen = stage;
-            talk.checked = true;
-            talk.trust = if invited { Trust::Invite } else { Trust::Code };
-            talk.opened_at = local_time(Duration::ZERO);
-            self.opened = true;
-            talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
-            if let (Some(lobby), Some(resume)) = (&mut self.lobby, talk.line.session.resume_key()) {
-                lobby.close(resume);
-            }
-            self.ask(Ask::Chat, Some(Status::RoomOpen));
-            match &self.options.errand {
-                Errand::Talk | Errand::Receive => {}
-                Errand::Send(paths) => paths.iter().for_each(|path| self.files.send(path.clone())),
-                Errand::SendInput(name) => self.files.send_input(name.clone()),
-            }
-        }
         if matches!(stage, Stage::Open | Stage::Resuming | Stage::Away) {
             self.observe_room(talk, stage);
         } else if self.input.ended && talk.seen == Stage::Confirming && !talk.checked && talk.failure.is_none() {
@@ -198,11 +202,6 @@ impl Room {
     fn observe_room(&mut self, talk: &mut Talk<'_>, stage: Stage) {
         let now = self.clock.now();
         talk.waiting = talk.line.session.waiting();
-        if stage == Stage::Open
-            && let Some(broken_at) = talk.broken_at.take()
-        {
-            self.tell(Status::LineBack { after: now.saturating_sub(broken_at), waiting: talk.waiting });
-        }
         let after = talk.line.session.settings().stretch(QUIET);
         let quiet = stage == Stage::Open && now >= talk.line.session.last_received() + after;
         if quiet && !talk.quiet_told {
@@ -235,7 +234,7 @@ impl Room {
             return;
         }
         if stage == Stage::Open {
-            talk.leave();
+            talk.leave(Farewell::Done);
         } else if talk.leave_by.is_none() {
             talk.leave_by = Some(now + RETURN);
         }
@@ -323,7 +322,10 @@ impl Room {
 
     fn fail(&mut self, talk: &mut Talk<'_>, why: PairingFault) {
         talk.failure = Some(why);
-        talk.leave();
+        talk.leave(match why {
+            PairingFault::WrongHalf | PairingFault::Different => Farewell::CodesDiffer,
+            _ => Farewell::Done,
+        });
     }
 
     /// Where our side ends the run: sends what is left, BYE last.
@@ -340,6 +342,12 @@ impl Room {
             return Some(Outcome::Panic);
         }
         let sent = say_bye(talk.line, self.options.settings.cover).await;
+        // A VERIFIED that was still to be said can have opened the room.
+        while let Some(event) = talk.line.session.event() {
+            if let Event::Opened = event {
+                self.open(talk);
+            }
+        }
         Some(match talk.failure {
             Some(why) => Outcome::Failed(why),
             None if talk.seen != Stage::Open => Outcome::Failed(PairingFault::Left),
@@ -393,10 +401,8 @@ impl Room {
         match moved {
             Moved::Io(moved) => {
                 talk.read_at = self.clock.now() + SLOWLY;
-                for event in talk.line.take_events() {
-                    if let Some(outcome) = self.hear_partner(event, talk) {
-                        return Some(outcome);
-                    }
+                if let Some(outcome) = self.hear_session(talk) {
+                    return Some(outcome);
                 }
                 return moved.err().and_then(|ended| self.broken(talk, ended));
             }
@@ -434,7 +440,7 @@ impl Room {
                 Shown::Text(_) => self.unshown.pop(),
             }
         }
-        talk.leave();
+        talk.leave(Farewell::Done);
         say_bye(talk.line, self.options.settings.cover).await;
         Outcome::Local(match why {
             Some(error) => Fault::Output(Printable::line(&reason(&error))),
@@ -529,22 +535,33 @@ impl Room {
 
     fn hear_partner(&mut self, event: Event, talk: &mut Talk<'_>) -> Option<Outcome> {
         match event {
+            Event::Code => {
+                talk.seen = Stage::Confirming;
+                self.show_code(talk.line);
+            }
+            Event::Opened => self.open(talk),
+            Event::Resumed => {
+                if let Some(broken_at) = talk.broken_at.take() {
+                    let after = self.clock.now().saturating_sub(broken_at);
+                    self.tell(Status::LineBack { after, waiting: talk.line.session.waiting() });
+                }
+            }
             Event::Text(text) => {
                 self.unshown.push(text.text.len());
                 self.show.push_back(Show::Text(text));
             }
-            Event::Shown(texts) => {
+            Event::Delivered(texts) => {
                 talk.waiting = talk.waiting.saturating_sub(texts);
                 self.tell(Status::Shown { texts, waiting: talk.waiting });
             }
             Event::Sent(sent) => self.files.sent(sent),
             Event::Received(received) => self.files.received(received, &mut talk.line.session),
             Event::Cancelled { sending, receiving } => self.files.cancelled(sending, receiving),
-            Event::Left if talk.seen == Stage::Open => {
+            Event::Left(_) if talk.seen == Stage::Open => {
                 self.tell(Status::PartnerLeft);
                 return Some(Outcome::Left { waiting: talk.waiting });
             }
-            Event::Left => return Some(Outcome::Failed(PairingFault::PartnerLeft)),
+            Event::Left(_) => return Some(Outcome::Failed(PairingFault::PartnerLeft)),
         }
         None
     }
@@ -557,6 +574,14 @@ impl Room {
             Confirm::Type => Status::Code { own, can_skip },
             Confirm::Compare => Status::BothHalves { own, partner, emoji: *code.emoji, can_skip },
         });
+    }
+
+    /// Our user has checked the code.
+    fn confirmed(&mut self, talk: &mut Talk<'_>) {
+        if !std::mem::replace(&mut talk.checked, true) {
+            self.ask(Ask::Nothing, None);
+            self.tell(Status::WaitingForPartner);
+        }
     }
 
     fn ask_code(&mut self, about: Status) {
@@ -581,7 +606,8 @@ impl Room {
                 Some(Verdict::Wrong { tries_left }) => self.ask_code(Status::WrongHalf { tries_left }),
                 Some(Verdict::OwnHalf) => self.ask_code(Status::OwnHalf),
                 Some(Verdict::NotACode) => self.ask_code(Status::NotACode),
-                Some(Verdict::Right) | None => {}
+                Some(Verdict::Right) => self.confirmed(talk),
+                None => {}
             },
             Action::Judged { same: false } | Action::Compared { same: Some(false), .. } => {
                 self.fail(talk, PairingFault::Different);
@@ -593,7 +619,10 @@ impl Room {
                 self.tell(Status::Compared);
             }
             Action::Judged { same: true } => self.act(Action::Command(Command::Code), talk),
-            Action::Compared { same: Some(true), .. } => session.compared(true),
+            Action::Compared { same: Some(true), .. } => {
+                session.compared(true);
+                self.confirmed(talk);
+            }
             Action::Compared { same: None, .. } => self.ask_code(Status::NeitherWord),
             Action::Next { .. } if self.lobby.is_some() => self.fail(talk, PairingFault::Skipped),
             Action::Next { .. } => self.ask_code(Status::NotACode),
@@ -655,7 +684,7 @@ impl Room {
             Action::Command(Command::Panic) => {
                 talk.panic = true;
                 self.input.ended = true;
-                talk.leave();
+                talk.leave(Farewell::Done);
             }
             Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
             Action::End | Action::Interrupt | Action::Command(Command::Quit) => self.quit(talk),

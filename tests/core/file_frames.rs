@@ -46,7 +46,7 @@ impl Room {
     fn hear(&mut self, frame: &Frame<'_>) -> Result<Option<Event>, Error> {
         let record = self.peer.seal(&plain(frame));
         let mut rest = record.as_slice();
-        self.side.session.receive(&mut rest, NOW)
+        self.side.session.receive(&mut rest, NOW).map(|()| self.side.session.event())
     }
 
     fn ok(&mut self, frame: &Frame<'_>) -> Option<Event> {

@@ -9,9 +9,9 @@ use crate::sessions::{Pair, Side, flipped};
 use proptest::prelude::*;
 use tete::protocol::delivery::TEXT;
 use tete::protocol::error::{Error, Wait};
-use tete::protocol::frame::{LARGE_FRAME, RK1, RK2, SMALL_FRAME, TEXT_PART};
+use tete::protocol::frame::{Farewell, LARGE_FRAME, RK1, RK2, SMALL_FRAME, TEXT_PART};
 use tete::protocol::record::{HEADER, LARGE_BODY, SMALL, SMALL_BODY};
-use tete::protocol::session::{HEARTBEAT, Role, SILENCE, Stage};
+use tete::protocol::session::{Event, HEARTBEAT, Role, SILENCE, Stage};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -20,7 +20,7 @@ const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
 fn end_of(make: fn(Role, Duration) -> (RawPeer, Side), role: Role, plaintext: &[u8]) -> Option<Error> {
     let (mut peer, mut side) = make(role, NOW);
     side.take(&peer.seal(plaintext), NOW);
-    assert_eq!(side.error.is_some() || side.left, side.session.stage() == Stage::Closed);
+    assert_eq!(side.error.is_some() || side.left.is_some(), side.session.stage() == Stage::Closed);
     side.error
 }
 
@@ -254,7 +254,7 @@ fn nothing_is_heard_after_bye() {
     let (mut peer, mut side) = opened(Role::Initiator);
     let after = [peer.seal(&frame(0x05, &[0])), peer.seal(&text(0, 0, b"late"))].concat();
     side.take(&after, NOW);
-    assert!(side.left && side.texts.is_empty() && side.error.is_none());
+    assert!(side.left.is_some() && side.texts.is_empty() && side.error.is_none());
     assert!(peer.said(&mut side, NOW).is_empty());
 }
 
@@ -334,5 +334,45 @@ proptest! {
         prop_assert_eq!((&pair.r.texts, &pair.i.texts), (&said[0], &said[1]));
         prop_assert_eq!((pair.i.shown, pair.r.shown), (said[0].len(), said[1].len()));
         prop_assert_eq!((pair.i.session.waiting(), pair.r.session.waiting()), (0, 0));
+    }
+}
+
+#[test]
+fn what_follows_verified_in_the_same_read_happens_in_an_open_room() {
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+        let frames = [frame(0x02, &[]), text(0, 0, b"secret"), frame(0x05, &[0])];
+        let read: Vec<u8> = frames.iter().flat_map(|plaintext| peer.seal(plaintext)).collect();
+        let mut rest = read.as_slice();
+        while !rest.is_empty() {
+            side.session.receive(&mut rest, NOW).unwrap();
+        }
+        assert_eq!(side.session.stage(), Stage::Closed);
+        let events = std::iter::from_fn(|| side.session.event());
+        let mut events = events.skip_while(|event| matches!(event, Event::Code));
+        assert!(matches!(events.next(), Some(Event::Opened)));
+        assert!(matches!(events.next(), Some(Event::Text(text)) if text.text.as_str() == "secret"));
+        assert!(matches!(events.next(), Some(Event::Left(Farewell::Done))));
+        assert!(events.next().is_none());
+    }
+}
+
+#[test]
+fn a_damaged_record_behind_verified_leaves_a_room_that_was_open() {
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+        let verified = peer.seal(&frame(0x02, &[]));
+        side.take(&[verified, flipped(&peer.seal(&text(0, 0, b"x")), 100, 1)].concat(), NOW);
+        assert_eq!((side.opened, side.error, side.session.stage()), (true, Some(Error::Forged), Stage::Away));
+        assert!(side.session.resume_key().is_some());
+    }
+}
+
+#[test]
+fn a_bye_tells_why_and_a_reason_of_a_later_version_is_none() {
+    for (reason, why) in [(0, Farewell::Done), (1, Farewell::CodesDiffer), (2, Farewell::Done), (255, Farewell::Done)] {
+        let (mut peer, mut side) = opened(Role::Responder);
+        side.take(&peer.seal(&frame(0x05, &[reason])), NOW);
+        assert_eq!(side.left, Some(why), "{reason}");
     }
 }

@@ -6,7 +6,7 @@ use crate::forge::{Forger, encapsulate, kem_key, random};
 use crate::sessions::{self, Pair, Side, pairing, secret};
 use tete::protocol::channel::Channel;
 use tete::protocol::error::{Error, Wait};
-use tete::protocol::frame::Frame;
+use tete::protocol::frame::{Farewell, Frame};
 use tete::protocol::handshake::{Initiator, Opening, Responder};
 use tete::protocol::keys::{Commitment, HandshakeHash, PairingNonce};
 use tete::protocol::pairing::{Half, PairingCode, Verdict};
@@ -109,7 +109,7 @@ fn a_copied_commitment_does_not_open_for_another_static_key() {
 
 #[test]
 fn only_the_nonce_may_be_the_responders_first_frame() {
-    for frame in [Frame::Pad, Frame::Verified, Frame::Bye, Frame::Ping([0; 8]), TEXT] {
+    for frame in [Frame::Pad, Frame::Verified, Frame::Bye { reason: Farewell::Done }, Frame::Ping([0; 8]), TEXT] {
         let mut side = alice();
         let (mut channel, ..) = false_responder(&mut side);
         send(&mut channel, &frame, &mut side);
@@ -220,7 +220,7 @@ fn three_wrong_halves_end_it_on_both_sides() {
         pair.run();
         assert_eq!(pair.stages(), (Stage::Closed, Stage::Closed));
         let other = if role == Role::Initiator { &pair.r } else { &pair.i };
-        assert!(other.left, "the partner was not told");
+        assert_eq!(other.left, Some(Farewell::CodesDiffer), "the partner was not told why");
     }
 }
 
@@ -240,7 +240,7 @@ fn different_codes_end_it_and_equal_ones_open_it_whoever_compares() {
     pair.i.session.compared(false);
     pair.run();
     assert_eq!(pair.stages(), (Stage::Closed, Stage::Closed));
-    assert!(pair.r.left);
+    assert_eq!(pair.r.left, Some(Farewell::CodesDiffer));
 
     let mut pair = Pair::default();
     pair.run();

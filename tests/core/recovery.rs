@@ -140,18 +140,21 @@ impl World {
         let side = &mut self.sides[1 - from];
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            match side.session.receive(&mut rest, self.now) {
-                Ok(Some(Event::Text(text))) => {
-                    assert_eq!(text.id as usize, side.heard.len());
-                    side.heard.push(text.text.to_string());
+            let received = side.session.receive(&mut rest, self.now);
+            while let Some(event) = side.session.event() {
+                match event {
+                    Event::Text(text) => {
+                        assert_eq!(text.id as usize, side.heard.len());
+                        side.heard.push(text.text.to_string());
+                    }
+                    Event::Delivered(count) => side.receipts += count,
+                    Event::Opened | Event::Resumed => {}
+                    _ => panic!("nobody left"),
                 }
-                Ok(Some(Event::Shown(count))) => side.receipts += count,
-                Ok(Some(_)) => panic!("nobody left"),
-                Ok(None) => {}
-                Err(error) => {
-                    assert!(error.is_of_the_line(), "{error:?}");
-                    return self.break_off(1 - from);
-                }
+            }
+            if let Err(error) = received {
+                assert!(error.is_of_the_line(), "{error:?}");
+                return self.break_off(1 - from);
             }
         }
     }
@@ -230,7 +233,8 @@ impl World {
             candidate.wires[from].bytes.splice(..0, bytes.iter().copied());
         } else {
             while !rest.is_empty() && candidate.sessions[to].stage() != Stage::Returning {
-                assert!(candidate.sessions[to].receive(&mut rest, now).unwrap().is_none());
+                candidate.sessions[to].receive(&mut rest, now).unwrap();
+                assert!(candidate.sessions[to].event().is_none());
             }
             let left = rest.to_vec();
             candidate.wires[from].bytes.splice(..0, left);

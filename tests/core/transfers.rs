@@ -158,11 +158,14 @@ impl World {
         let to = 1 - from;
         let mut rest = record.as_slice();
         while !rest.is_empty() {
-            match self.sides[to].session.receive(&mut rest, self.now).unwrap() {
-                Some(Event::Sent(sent)) => self.sent(to, sent),
-                Some(Event::Received(received)) => self.received(to, received),
-                Some(Event::Cancelled { sending, receiving }) => self.ended(to, sending, receiving),
-                _ => {}
+            self.sides[to].session.receive(&mut rest, self.now).unwrap();
+            while let Some(event) = self.sides[to].session.event() {
+                match event {
+                    Event::Sent(sent) => self.sent(to, sent),
+                    Event::Received(received) => self.received(to, received),
+                    Event::Cancelled { sending, receiving } => self.ended(to, sending, receiving),
+                    _ => {}
+                }
             }
         }
     }
@@ -318,7 +321,8 @@ impl World {
             for from in 0..2 {
                 fresh[from].admit();
                 while let Some(record) = fresh[from].transmit(now).unwrap() {
-                    assert!(fresh[1 - from].receive(&mut record.as_slice(), now).unwrap().is_none());
+                    fresh[1 - from].receive(&mut record.as_slice(), now).unwrap();
+                    assert!(fresh[1 - from].event().is_none());
                 }
             }
         }

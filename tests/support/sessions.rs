@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tete::protocol::error::Error;
+use tete::protocol::frame::Farewell;
 use tete::protocol::handshake::Mode;
 use tete::protocol::keys::{Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness};
@@ -49,8 +50,10 @@ pub struct Side {
     pub texts: Vec<String>,
     /// How many of its own texts were shown.
     pub shown: usize,
-    /// The partner left in order.
-    pub left: bool,
+    /// The room was open.
+    pub opened: bool,
+    /// The partner left in order, and why.
+    pub left: Option<Farewell>,
     /// Why the session ended.
     pub error: Option<Error>,
 }
@@ -58,7 +61,7 @@ pub struct Side {
 impl Side {
     /// Wraps a session.
     pub fn new(session: Session) -> Self {
-        Self { session, sent: VecDeque::new(), texts: Vec::new(), shown: 0, left: false, error: None }
+        Self { session, sent: VecDeque::new(), texts: Vec::new(), shown: 0, opened: false, left: None, error: None }
     }
 
     /// Collects every record the session has to send.
@@ -75,18 +78,22 @@ impl Side {
     /// Hands bytes to the session and acts on what comes out: texts are shown at once.
     pub fn take(&mut self, mut bytes: &[u8], now: Duration) {
         while !bytes.is_empty() {
-            match self.session.receive(&mut bytes, now) {
-                Ok(Some(Event::Text(text))) => {
+            if let Err(error) = self.session.receive(&mut bytes, now) {
+                self.error = Some(error);
+                break;
+            }
+        }
+        while let Some(event) = self.session.event() {
+            match event {
+                Event::Opened => self.opened = true,
+                Event::Text(text) => {
+                    assert!(self.opened, "a text before the room was open");
                     self.session.shown(text.id);
                     self.texts.push(text.text.to_string());
                 }
-                Ok(Some(Event::Shown(count))) => self.shown += count,
-                Ok(Some(Event::Left)) => self.left = true,
-                Ok(_) => {}
-                Err(error) => {
-                    self.error = Some(error);
-                    break;
-                }
+                Event::Delivered(count) => self.shown += count,
+                Event::Left(why) => self.left = Some(why),
+                _ => {}
             }
         }
     }

@@ -98,7 +98,7 @@ impl Room {
                 0 => None,
                 count => {
                     link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
-                    Some(Event::Shown(count))
+                    Some(Event::Delivered(count))
                 }
             },
             Frame::Pong(token) => {
@@ -152,7 +152,7 @@ impl Room {
                 link.begin_epoch(next.chain, now);
                 None
             }
-            Frame::Bye => Some(Event::Left),
+            Frame::Bye { reason } => Some(Event::Left(reason)),
             _ => return Err(Error::OutOfOrder),
         };
         // It may be the last for a while.
