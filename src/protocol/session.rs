@@ -154,6 +154,8 @@ pub struct Session {
     events: VecDeque<Event>,
     /// This side says nothing more but a BYE with that reason.
     leaving: Option<Farewell>,
+    /// Our texts that were not delivered when the room ended.
+    undelivered: usize,
     /// No code needs to be checked.
     invited: bool,
     deadline: Option<(Duration, Wait)>,
@@ -221,6 +223,7 @@ impl Session {
             pending: None,
             events: VecDeque::new(),
             leaving: None,
+            undelivered: 0,
             invited: false,
             deadline: Some((now + settings.handshake(), Wait::Handshake)),
             last_sent: now,
@@ -256,10 +259,12 @@ impl Session {
         }
         // What comes after a long sleep comes too late.
         self.tick(now)?;
+        let undelivered = self.waiting();
         let step = match self.decoder.read(input) {
             Ok(None) => return Ok(()),
             Ok(Some(body)) => {
                 self.last_received = now;
+                self.undelivered = undelivered;
                 let phase = std::mem::replace(&mut self.phase, Phase::Closed);
                 step(phase, body, self.random.as_mut(), self.settings.cover.is_some(), now)
             }
@@ -586,9 +591,9 @@ impl Session {
         }
     }
 
-    /// Our texts that were not delivered to the partner yet.
+    /// Our texts that were not delivered to the partner yet, or had not been when the room ended.
     pub fn waiting(&self) -> usize {
-        self.room().map_or(0, |room| room.outbox.waiting())
+        self.room().map_or(self.undelivered, |room| room.outbox.waiting())
     }
 
     /// Says BYE, and why, once everything else is out; the session is closed when that was transmitted.
@@ -648,7 +653,10 @@ impl Session {
     fn fail(&mut self, error: Error, room: Option<Box<Room>>, now: Duration) {
         match room {
             Some(room) if error.is_of_the_line() => self.away(room, now),
-            _ => self.close(),
+            room => {
+                self.undelivered = room.map_or(self.undelivered, |room| room.outbox.waiting());
+                self.close();
+            }
         }
     }
 
@@ -660,6 +668,7 @@ impl Session {
     }
 
     fn close(&mut self) {
+        self.undelivered = self.waiting();
         self.phase = Phase::Closed;
         self.pending = None;
         self.deadline = None;
