@@ -6,8 +6,8 @@ mod sessions;
 
 use divan::{Bencher, black_box};
 use sessions::Pair;
+use tete::printable::Printable;
 use tete::protocol::session::Role;
-use tete::ui::printable::Printable;
 
 fn main() {
     divan::main();

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::ui::messages::{HelpTexts, Lang};
+use crate::ui::words::Lang;
+use crate::ui::words::help::HelpTexts;
 
 /// What was typed after `tete`.
 #[derive(Parser)]

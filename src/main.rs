@@ -13,22 +13,24 @@ use std::time::Duration;
 use tete::address::{Address, BadAddress, PORT, Proxy};
 use tete::cli::{self, At, Cli, Command, Doctor, Stop, To};
 use tete::harden::harden;
+use tete::interface::RELAYS;
+use tete::interface::fault::Fault;
+use tete::printable::Printable;
 use tete::protocol::invite::{Invite, LONGEST, MARK};
 use tete::protocol::session::Settings;
-use tete::room::doctor::{Case, doctor};
+use tete::room::doctor::{DoctorOptions, doctor};
 use tete::room::files::FileOptions;
-use tete::room::{self, Confirm, Errand, Hosting, Options, Target, reason};
+use tete::room::{self, Confirm, HostOptions, JoinTarget, Options, Task, reason};
 use tete::store::folder::Folder;
 use tete::transport::tor::{Source, TorGate, onion_key};
 use tete::transport::way::Outside;
-use tete::ui::counter;
 use tete::ui::guard::TerminalGuard;
 use tete::ui::json;
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
-use tete::ui::messages::{Fault, Lang};
-use tete::ui::printable::Printable;
+use tete::ui::transfer;
 use tete::ui::tui;
 use tete::ui::tui::state::{self, Notify};
+use tete::ui::words::Lang;
 use zeroize::Zeroizing;
 
 fn main() -> ExitCode {
@@ -59,11 +61,11 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         Err(Stop::Wrong(why)) => return Err(Fault::CommandLine(Printable::line(&why))),
     };
     let (screen, to_program) = (screen(&cli.common), cli.common.json);
-    let (errand, to_stdout) = errand(&cli.command)?;
-    if to_program && (to_stdout || matches!(errand, Errand::SendInput(_))) {
+    let (task, to_stdout) = task(&cli.command)?;
+    if to_program && (to_stdout || matches!(task, Task::SendInput(_))) {
         return Err(Fault::JsonAndStream);
     }
-    let errands = !matches!(errand, Errand::Talk);
+    let errands = !matches!(task, Task::Talk);
     let options = Options {
         confirm: match cli.common.confirm {
             cli::Confirm::Type => Confirm::Type,
@@ -78,12 +80,12 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         close_after: cli.common.close_after,
         files: FileOptions {
             save_to: cli.common.save_to.clone(),
-            auto_accept: cli.common.auto_accept || matches!(errand, Errand::Receive),
+            auto_accept: cli.common.auto_accept || matches!(task, Task::Receive),
             executable: cli.common.executable,
             nobody: errands || screen.is_none() && !std::io::stdin().is_terminal() && !cli.common.json,
             to_stdout,
         },
-        errand,
+        task,
     };
     if output_is_closed() {
         return Err(Fault::Output(Printable::line("it is closed")));
@@ -111,7 +113,7 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
     };
     let ui = match screen {
         _ if to_program => json::start(),
-        _ if errands => counter::start(lang, side.is_by_code()).map_err(|_| Fault::NoTerminal)?,
+        _ if errands => transfer::start(lang, side.is_by_code()).map_err(|_| Fault::NoTerminal)?,
         None => line::start(lang),
         Some(screen) => tui::start(lang, screen, terminal).map_err(|error| system(&error.to_string()))?,
     };
@@ -142,12 +144,12 @@ fn screen(common: &cli::Common) -> Option<state::Options> {
 
 enum What {
     Room(Side),
-    Doctor(Case),
+    Doctor(DoctorOptions),
 }
 
 enum Side {
-    Host(Hosting),
-    Join(Target),
+    Host(HostOptions),
+    Join(JoinTarget),
 }
 
 impl Side {
@@ -155,24 +157,24 @@ impl Side {
     fn is_by_code(&self) -> bool {
         match self {
             Self::Host(at) => !at.invite,
-            Self::Join(to) => matches!(to, Target::Address(_)),
+            Self::Join(to) => matches!(to, JoinTarget::Address(_)),
         }
     }
 }
 
 /// What a room is opened for, and whether what comes goes to standard output.
-fn errand(command: &Option<Command>) -> Result<(Errand, bool), Fault> {
+fn task(command: &Option<Command>) -> Result<(Task, bool), Fault> {
     Ok(match command {
         Some(Command::Send(send)) => {
             let input = send.paths.iter().any(|path| path.as_os_str() == "-");
             match send.paths.len() {
                 2.. if input => return Err(Fault::InputAndMore),
-                1.. if !input => (Errand::Send(send.paths.clone()), false),
-                _ => (Errand::SendInput(send.name.clone()), false),
+                1.. if !input => (Task::Send(send.paths.clone()), false),
+                _ => (Task::SendInput(send.name.clone()), false),
             }
         }
-        Some(Command::Receive(receive)) => (Errand::Receive, receive.stdout),
-        _ => (Errand::Talk, false),
+        Some(Command::Receive(receive)) => (Task::Receive, receive.stdout),
+        _ => (Task::Talk, false),
     })
 }
 
@@ -216,18 +218,18 @@ fn host(at: At, tor: bool, lan: bool) -> Result<What, Fault> {
         return Err(Fault::NeedsInvite);
     }
     let (invite, map) = (at.invite || tor, !at.no_map);
-    Ok(What::Room(Side::Host(Hosting { bind: at.bind, port, invite, relays, onion: at.onion, map, lan })))
+    Ok(What::Room(Side::Host(HostOptions { bind: at.bind, port, invite, relays, onion: at.onion, map, lan })))
 }
 
 fn examine(doctor: Doctor, lan: bool, lang: Lang) -> Result<What, Fault> {
     let goes = doctor.to.host.is_some() || doctor.to.invite_file.is_some();
     let to = if goes { Some(target(doctor.to, lan, lang)?) } else { None };
     let (bind, port, map) = (doctor.bind, doctor.port.unwrap_or(PORT), !doctor.no_map);
-    Ok(What::Doctor(Case { bind, port, map, lan, relays: relays(&doctor.relay)?, to }))
+    Ok(What::Doctor(DoctorOptions { bind, port, map, lan, relays: relays(&doctor.relay)?, to }))
 }
 
 fn relays(named: &[String]) -> Result<Vec<Address>, Fault> {
-    if named.len() > room::RELAYS {
+    if named.len() > RELAYS {
         return Err(Fault::TooManyRelays);
     }
     named.iter().map(|text| address(text, None)).collect()
@@ -241,7 +243,7 @@ fn address(text: &str, port: Option<&str>) -> Result<Address, Fault> {
 }
 
 fn join(to: To, lan: bool, lang: Lang) -> Result<What, Fault> {
-    let joins_by_address = |to: &Target| matches!(to, Target::Address(_));
+    let joins_by_address = |to: &JoinTarget| matches!(to, JoinTarget::Address(_));
     match target(to, lan, lang)? {
         to if lan && joins_by_address(&to) => Err(Fault::NeedsInvite),
         to => Ok(What::Room(Side::Join(to))),
@@ -249,8 +251,8 @@ fn join(to: To, lan: bool, lang: Lang) -> Result<What, Fault> {
 }
 
 /// Where somebody goes.
-fn target(to: To, lan: bool, lang: Lang) -> Result<Target, Fault> {
-    let invite = |line: &str| Ok(Target::Invite { invite: Invite::read(line).map_err(Fault::Invite)?, lan });
+fn target(to: To, lan: bool, lang: Lang) -> Result<JoinTarget, Fault> {
+    let invite = |line: &str| Ok(JoinTarget::Invite { invite: Invite::read(line).map_err(Fault::Invite)?, lan });
     if let Some(file) = to.invite_file {
         let typed = file.as_os_str() == "-" && std::io::stdin().is_terminal();
         let line = if typed { ask_address(lang).ok_or(Fault::NoAddress) } else { invite_in(&file) };
@@ -267,7 +269,7 @@ fn target(to: To, lan: bool, lang: Lang) -> Result<Target, Fault> {
         ([host, port], None) => ((*host).to_owned(), Some((*port).to_owned())),
         _ => (host.as_str().to_owned(), to.peer_port),
     };
-    address(&host, port.as_deref()).map(Target::Address)
+    address(&host, port.as_deref()).map(JoinTarget::Address)
 }
 
 /// Longer than a host name may be, and begins like an invite.

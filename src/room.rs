@@ -1,10 +1,10 @@
 //! The driver: joins one session to the user, the wire and the clock until the room ends.
 
+mod connection;
 pub mod doctor;
 pub mod files;
 mod host;
 mod join;
-mod line;
 mod lobby;
 mod redial;
 mod signals;
@@ -19,6 +19,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::interface::Command;
+use crate::interface::event::Event;
+use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::files::EndedBy;
+use crate::interface::finding::{Finding, MapFault};
+use crate::interface::{Ack, Frontend, Output, PromptKind, RELAYS, Request, UserChannels};
+use crate::printable::Printable;
 use crate::protocol::delivery::{TEXT, WAITING_BYTES, WAITING_TEXTS};
 use crate::protocol::error::Error;
 use crate::protocol::keys::StaticKey;
@@ -28,14 +35,10 @@ use crate::transport::lan::Announcement;
 use crate::transport::portmap::Mapping;
 use crate::transport::tor::Step;
 use crate::transport::way::{Outside, Way};
-use crate::ui::commands::Command;
-use crate::ui::interface::{Action, Ask, Seat, Show, Shown, Ui};
-use crate::ui::messages::{EndedBy, Fault, Finding, MapFault, PairingFault, Status};
-use crate::ui::printable::Printable;
 use files::{FileOptions, Files};
-pub use host::{Hosting, host};
+pub use host::{HostOptions, host};
 use join::Road;
-pub use join::{Target, join};
+pub use join::{JoinTarget, join};
 use lobby::Lobby;
 use signals::Signals;
 
@@ -49,8 +52,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const WAYS: usize = 24;
 /// Own addresses that an invite names. With the relays, a mapped port and an onion service no more than [`WAYS`].
 const OWN: usize = 12;
-/// Relays that an invite can name.
-pub const RELAYS: usize = 8;
 const _: () = assert!(OWN + RELAYS + 2 <= WAYS);
 /// Words about Tor that may wait.
 const STEPS: usize = 128;
@@ -76,12 +77,12 @@ pub struct Options {
     /// Files.
     pub files: FileOptions,
     /// What for.
-    pub errand: Errand,
+    pub task: Task,
 }
 
 /// What a room is opened for.
 #[derive(Clone)]
-pub enum Errand {
+pub enum Task {
     /// To talk.
     Talk,
     /// To send files and folders, and leave.
@@ -93,7 +94,7 @@ pub enum Errand {
 }
 
 struct Room {
-    ui: Ui,
+    ui: UserChannels,
     options: Options,
     clock: Clock,
     key: Arc<StaticKey>,
@@ -117,7 +118,7 @@ struct Room {
     /// What the doctor finds, while it looks.
     examined: Option<mpsc::Receiver<Finding>>,
     /// What the screen has not taken yet: texts, bounded by what the protocol lets wait, and [`STATUSES`].
-    show: VecDeque<Show>,
+    show: VecDeque<Output>,
     unshown: Unshown,
     files: Files,
     input: Input,
@@ -162,7 +163,7 @@ enum Outcome {
 }
 
 impl Room {
-    fn new(ui: Ui, options: Options) -> Result<Self, Fault> {
+    fn new(ui: UserChannels, options: Options) -> Result<Self, Fault> {
         let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
         let signals = Signals::new().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
         let files = Files::new(options.files.clone());
@@ -190,38 +191,35 @@ impl Room {
     }
 
     /// Says something, unless the screen has stood still for so long that too much waits for it already.
-    fn tell(&mut self, status: Status) {
-        if !self.ui.seat.is_told_all() && status.line().is_none() {
-            return;
-        }
+    fn tell(&mut self, event: Event) {
         let before = self.show.iter_mut().rev().find_map(|what| match what {
-            Show::Status(Status::Shown { texts, waiting }) => Some((texts, waiting)),
+            Output::Event(Event::Shown { texts, waiting }) => Some((texts, waiting)),
             _ => None,
         });
-        if let (Some((texts, waiting)), Status::Shown { texts: more, waiting: now }) = (before, &status) {
+        if let (Some((texts, waiting)), Event::Shown { texts: more, waiting: now }) = (before, &event) {
             *texts += more;
             *waiting = *now;
             return;
         }
-        let kept = match &status {
+        let kept = match &event {
             // A full screen counts its texts by what was shown.
-            Status::Shown { .. } => true,
-            Status::File(status) => self.ui.seat == Seat::Json && !status.is_passing(),
+            Event::Shown { .. } => true,
+            Event::File(event) => self.ui.frontend == Frontend::Json && !event.is_passing(),
             _ => false,
         };
         if kept || self.statuses() < STATUSES {
-            self.show.push_back(Show::Status(status));
+            self.show.push_back(Output::Event(event));
         }
     }
 
     /// Words of the program that wait for the screen.
     fn statuses(&self) -> usize {
-        self.show.iter().filter(|what| matches!(what, Show::Status(_))).count()
+        self.show.iter().filter(|what| matches!(what, Output::Event(_))).count()
     }
 
-    fn ask(&mut self, what: Ask, about: Option<Status>) {
+    fn ask(&mut self, what: PromptKind, about: Option<Event>) {
         self.input.question += 1;
-        self.show.push_back(Show::Ask { question: self.input.question, what, about });
+        self.show.push_back(Output::Ask { question: self.input.question, what, about });
     }
 
     /// Tells how far tor is while it does something.
@@ -236,38 +234,39 @@ impl Room {
             tokio::select! {
                 done = &mut working => return done.map_err(|error| Fault::Tor(Printable::line(&reason(&error)))),
                 Some(step) = steps.recv() => self.tell(tor(step)),
-                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
             }
         }
     }
 
     /// What the user did before anybody was there. An error if they give up.
-    fn hear_early(&mut self, action: Option<Action>) -> Result<(), Fault> {
-        match action {
+    fn hear_early(&mut self, request: Option<Request>) -> Result<(), Fault> {
+        match request {
             None => return Err(Fault::NobodyCame),
-            Some(Action::End) => self.input.ended = true,
-            Some(action) => self.refuse(action),
+            Some(Request::End) => self.input.ended = true,
+            Some(request) => self.refuse(request),
         }
         Ok(())
     }
 
     /// What an open room, or one that was, comes to.
     fn end(&mut self, outcome: Outcome) -> Result<(), Fault> {
-        let empty_handed = matches!(self.options.errand, Errand::Receive) && self.files.done == 0;
+        let empty_handed = matches!(self.options.task, Task::Receive) && self.files.done == 0;
         let by = match outcome {
             _ if self.input.ended => EndedBy::Us,
             Outcome::Left { .. } => EndedBy::Partner,
             _ => EndedBy::Line,
         };
-        let unfinished = self.files.close(self.ui.seat == Seat::Lines || self.ui.seat == Seat::Screen, by);
+        let unfinished =
+            self.files.close(self.ui.frontend == Frontend::Lines || self.ui.frontend == Frontend::Screen, by);
         for status in self.files.take_told() {
-            self.tell(Status::File(status));
+            self.tell(Event::File(status));
         }
         match outcome {
             Outcome::Panic => {
                 self.show.clear();
                 self.unshown = Unshown::default();
-                self.show.push_back(Show::Wipe);
+                self.show.push_back(Output::Wipe);
                 Ok(())
             }
             Outcome::Left { waiting: 0 } if unfinished > 0 => Err(Fault::Files { unfinished }),
@@ -276,15 +275,15 @@ impl Room {
             Outcome::Left { waiting: 0 } => Err(Fault::Input { lines: self.input.unsent_lines }),
             Outcome::Left { waiting } => Err(Fault::NotShown { waiting }),
             Outcome::Cut { waiting } => {
-                self.tell(Status::CutOff);
+                self.tell(Event::CutOff);
                 Err(Fault::CutOff { waiting })
             }
             Outcome::Broken { waiting } => {
-                self.tell(Status::CutOff);
+                self.tell(Event::CutOff);
                 Err(Fault::Damaged { waiting })
             }
             Outcome::Gone { waiting } => {
-                self.tell(Status::CutOff);
+                self.tell(Event::CutOff);
                 Err(Fault::HostGone { waiting })
             }
             Outcome::Failed(why) => Err(Fault::Pairing(why)),
@@ -295,7 +294,7 @@ impl Room {
     /// Hands the screen all it will take without a wait.
     async fn show_now(&mut self) {
         while !self.show.is_empty() {
-            let Ok(permit) = self.ui.screen.try_reserve() else { return };
+            let Ok(permit) = self.ui.output.try_reserve() else { return };
             if let Some(what) = self.show.pop_front() {
                 permit.send(what);
             }
@@ -308,12 +307,12 @@ impl Room {
             while !self.show.is_empty() || !self.unshown.is_empty() {
                 let Self { ui, show, unshown, .. } = self;
                 tokio::select! {
-                    permit = ui.screen.reserve(), if !show.is_empty() => match (permit, show.pop_front()) {
+                    permit = ui.output.reserve(), if !show.is_empty() => match (permit, show.pop_front()) {
                         (Ok(permit), Some(what)) => permit.send(what),
                         _ => return,
                     },
-                    shown = ui.shown.recv(), if !unshown.is_empty() => match shown {
-                        Some(Shown::Text(_)) => unshown.pop(),
+                    shown = ui.acks.recv(), if !unshown.is_empty() => match shown {
+                        Some(Ack::Text(_)) => unshown.pop(),
                         _ => return,
                     },
                 }
@@ -327,21 +326,21 @@ impl Room {
     /// Returns the result of the run: a user who was not shown every text did not see it end in order.
     async fn finish_showing(&mut self, result: Result<(), Fault>) -> Result<(), Fault> {
         // A full screen would take the last texts with it.
-        let stay = self.ui.seat == Seat::Screen && self.opened && !self.input.ended;
-        if stay || self.ui.seat == Seat::Json {
-            self.show.push_back(Show::End(result.as_ref().err().cloned()));
+        let stay = self.ui.frontend == Frontend::Screen && self.opened && !self.input.ended;
+        if stay || self.ui.frontend == Frontend::Json {
+            self.show.push_back(Output::End(result.as_ref().err().cloned()));
         }
         // What is still typed is for nobody.
-        self.ui.actions.close();
-        while self.ui.actions.try_recv().is_ok() {}
+        self.ui.requests.close();
+        while self.ui.requests.try_recv().is_ok() {}
         self.drain_screen().await;
-        let (screen, _) = mpsc::channel(1);
+        let (output, _) = mpsc::channel(1);
         // Without a sender the screen ends once it has shown the rest, and then so does its report.
-        self.ui.screen = screen;
+        self.ui.output = output;
         let Self { ui, signals, unshown, .. } = self;
         let ended = async {
-            while let Some(shown) = ui.shown.recv().await {
-                if let Shown::Text(_) = shown {
+            while let Some(shown) = ui.acks.recv().await {
+                if let Ack::Text(_) = shown {
                     unshown.pop();
                 }
             }
@@ -382,17 +381,17 @@ impl Unshown {
 }
 
 /// What the user does before anybody is there. `None` if they give up. Waits for ever if there is nothing to `listen` to.
-async fn user(ui: &mut Ui, signals: &mut Signals, listen: bool) -> Option<Action> {
+async fn user(ui: &mut UserChannels, signals: &mut Signals, listen: bool) -> Option<Request> {
     tokio::select! {
         () = signals.recv() => None,
-        action = ui.actions.recv(), if listen && ui.seat.is_told_all() => action.filter(|action| {
-            !matches!(action, Action::Interrupt | Action::Command(Command::Quit | Command::Panic))
+        request = ui.requests.recv(), if listen && ui.frontend.is_told_all() => request.filter(|request| {
+            !matches!(request, Request::Interrupt | Request::Command(Command::Quit | Command::Panic))
         }),
     }
 }
 
-fn tor(step: Step) -> Status {
-    Status::Tor { percent: if let Step::Bootstrap(percent) = step { Some(percent) } else { None } }
+fn tor(step: Step) -> Event {
+    Event::Tor { percent: if let Step::Bootstrap(percent) = step { Some(percent) } else { None } }
 }
 
 /// What tells one side from the other at a relay.
@@ -415,53 +414,53 @@ pub fn reason(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interface::files::FileEvent;
     use crate::protocol::session::Settings;
-    use crate::ui::messages::FileStatus;
 
-    fn room(seat: Seat) -> Room {
-        let (_, actions) = mpsc::channel(1);
-        let (_, shown) = mpsc::channel(1);
-        let (screen, _) = mpsc::channel(1);
-        let ui = Ui { actions, shown, screen, seat };
+    fn room(frontend: Frontend) -> Room {
+        let (_, requests) = mpsc::channel(1);
+        let (_, acks) = mpsc::channel(1);
+        let (output, _) = mpsc::channel(1);
+        let ui = UserChannels { requests, acks, output, frontend };
         let options = Options {
             confirm: Confirm::Type,
             settings: Settings::default(),
             close_after: None,
             files: FileOptions::default(),
-            errand: Errand::Talk,
+            task: Task::Talk,
         };
         Room::new(ui, options).unwrap_or_else(|_| panic!("no room"))
     }
 
     #[tokio::test]
     async fn what_is_told_to_a_screen_that_stands_still_is_bounded() {
-        for seat in [Seat::Lines, Seat::Pipe] {
-            let mut room = room(seat);
+        for frontend in [Frontend::Lines, Frontend::Pipe] {
+            let mut room = room(frontend);
             for waiting in 0..10_000 {
-                room.tell(Status::Shown { texts: 1, waiting });
+                room.tell(Event::Shown { texts: 1, waiting });
             }
-            assert_eq!(room.show.len(), usize::from(seat.is_person()));
+            assert_eq!(room.show.len(), 1);
             for _ in 0..10_000 {
-                room.tell(Status::LineBack { after: Duration::ZERO, waiting: 0 });
-                room.tell(Status::Shown { texts: 1, waiting: 0 });
+                room.tell(Event::LineBack { after: Duration::ZERO, waiting: 0 });
+                room.tell(Event::Shown { texts: 1, waiting: 0 });
             }
             assert_eq!(room.show.len(), STATUSES);
-            room.ask(Ask::Chat, None);
+            room.ask(PromptKind::Chat, None);
             assert_eq!(room.show.len(), STATUSES + 1, "a question is never dropped");
         }
     }
 
     #[tokio::test]
     async fn a_program_that_reads_late_misses_nothing_of_a_file() {
-        let mut room = room(Seat::Json);
+        let mut room = room(Frontend::Json);
         let name = Printable::line("x");
         for _ in 0..EVENTS {
-            room.tell(Status::LineBack { after: Duration::ZERO, waiting: 0 });
-            room.tell(Status::File(FileStatus::NothingOffered));
-            room.tell(Status::File(FileStatus::Declined { name: name.clone() }));
+            room.tell(Event::LineBack { after: Duration::ZERO, waiting: 0 });
+            room.tell(Event::File(FileEvent::NothingOffered));
+            room.tell(Event::File(FileEvent::Declined { name: name.clone() }));
         }
         let told =
-            room.show.iter().filter(|what| matches!(what, Show::Status(Status::File(FileStatus::Declined { .. }))));
+            room.show.iter().filter(|what| matches!(what, Output::Event(Event::File(FileEvent::Declined { .. }))));
         assert_eq!(told.count(), EVENTS);
     }
 }

@@ -43,7 +43,7 @@ fn every_file_of_tests_is_part_of_a_binary() {
 
 #[test]
 fn the_exit_codes_of_both_readmes_are_those_of_the_program() {
-    let source = read("src/ui/messages.rs");
+    let source = read("src/interface/fault.rs");
     let function = source.split("fn code(&self) -> u8").nth(1).unwrap().split("\n    }\n").next().unwrap();
     let mut codes: BTreeSet<u8> =
         function.lines().filter_map(|line| line.trim().strip_suffix(',')?.rsplit_once("=> ")?.1.parse().ok()).collect();

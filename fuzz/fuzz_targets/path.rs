@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tete::store::path::SafePath;
-use tete::ui::printable::{Printable, plain_name};
+use tete::printable::{Printable, plain_name};
 
 fuzz_target!(|path: &str| {
     let Ok(safe) = SafePath::new(path, plain_name) else { return };

@@ -2,7 +2,7 @@
 //! Whatever arrives, what is printed holds no control, does not change when printed again and fits its area.
 
 use libfuzzer_sys::fuzz_target;
-use tete::ui::printable::Printable;
+use tete::printable::Printable;
 use unicode_width::UnicodeWidthStr;
 
 fuzz_target!(|foreign: &str| {

@@ -12,14 +12,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::connection::{Connection, Ended};
 use super::host::map_fault;
-use super::join::{Target, open_invite};
-use super::line::{Ended, Line};
+use super::join::{JoinTarget, open_invite};
 use super::lobby::over;
 use super::signals::Signals;
 use super::{Room, reason, system};
 use crate::address::{Address, Place, Scope, is_carrier_grade};
 use crate::clock::Clock;
+use crate::interface::event::Failure;
+use crate::interface::fault::Fault;
+use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::printable::Printable;
 use crate::protocol::error::{Error, Rejection};
 use crate::protocol::handshake::Mode;
 use crate::protocol::keys::{Secret, StaticKey};
@@ -30,8 +34,6 @@ use crate::transport::portmap::Mapping;
 use crate::transport::relay;
 use crate::transport::way::{Outside, Way, is_no_tor, try_relay};
 use crate::transport::{dial, listen, local, tor};
-use crate::ui::messages::{Failure, Fault, Finding, MapFault, Met, Nat, Verdict};
-use crate::ui::printable::Printable;
 
 /// Findings that may wait for whoever reads them.
 const FINDINGS: usize = 8;
@@ -39,7 +41,7 @@ const FINDINGS: usize = 8;
 const ECHO: Duration = Duration::from_secs(5);
 
 /// What is to be looked at.
-pub struct Case {
+pub struct DoctorOptions {
     /// One address where this side would wait, instead of all.
     pub bind: Option<IpAddr>,
     /// The port where this side would wait.
@@ -51,7 +53,7 @@ pub struct Case {
     /// Relays to try.
     pub relays: Vec<Address>,
     /// Where this side would go, instead of waiting.
-    pub to: Option<Target>,
+    pub to: Option<JoinTarget>,
 }
 
 /// One thing to look at.
@@ -59,11 +61,11 @@ type Check = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
 
 /// Looks at everything at once, and shows what is found, in an order that reads well. An error if there was somewhere to
 /// go, and no way leads there.
-pub async fn doctor(case: Case, outside: Outside, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
+pub async fn doctor(case: DoctorOptions, outside: Outside, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
     let mut signals = Signals::new().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
     let goes = match &case.to {
-        Some(Target::Address(address)) => Some(Fault::Unreachable(Printable::line(&address.to_string()))),
-        Some(Target::Invite { .. }) => Some(Fault::NoWay),
+        Some(JoinTarget::Address(address)) => Some(Fault::Unreachable(Printable::line(&address.to_string()))),
+        Some(JoinTarget::Invite { .. }) => Some(Fault::NoWay),
         None => None,
     };
     let mut found = examine(checks(case, outside)?);
@@ -106,13 +108,13 @@ fn examine(checks: Vec<Check>) -> mpsc::Receiver<Finding> {
 }
 
 /// What is looked at before there is a room.
-fn checks(case: Case, mut outside: Outside) -> Result<Vec<Check>, Fault> {
+fn checks(case: DoctorOptions, mut outside: Outside) -> Result<Vec<Check>, Fault> {
     let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
     let key = Arc::new(key);
     let waits = case.to.is_none();
     let (ways, mode) = match case.to {
-        Some(Target::Invite { invite, .. }) => open_invite(&invite, &mut outside, key)?,
-        Some(Target::Address(address)) => (vec![Way::to(&address)], Mode::Pair(key)),
+        Some(JoinTarget::Invite { invite, .. }) => open_invite(&invite, &mut outside, key)?,
+        Some(JoinTarget::Address(address)) => (vec![Way::to(&address)], Mode::Pair(key)),
         None => (Vec::new(), Mode::Pair(key)),
     };
     let outside = Arc::new(outside);
@@ -160,9 +162,9 @@ impl Room {
         match &self.road {
             Some(road) => known.extend(road.ways.iter().map(|way| {
                 let met = if way.is_to(place) {
-                    Met::Partner
+                    ProbeResult::Partner
                 } else {
-                    road.met.of(way).map_or(Met::NotTried, |failure| met_before(way, failure))
+                    road.met.of(way).map_or(ProbeResult::NotTried, |failure| met_before(way, failure))
                 };
                 Finding::Way { name: Printable::line(&way.to_string()), met }
             })),
@@ -178,9 +180,9 @@ impl Room {
         known.extend(self.doors.iter().map(|(way, shut)| Finding::Way {
             name: Printable::line(&way.to_string()),
             met: match shut {
-                Some(why) => Met::Other(why.clone()),
-                None if way.is_to(place) => Met::Partner,
-                None => Met::Waiting,
+                Some(why) => ProbeResult::Other(why.clone()),
+                None if way.is_to(place) => ProbeResult::Partner,
+                None => ProbeResult::Waiting,
             },
         }));
         let mut checks: Vec<Check> = vec![Box::pin(async { known })];
@@ -312,7 +314,7 @@ async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
     let ways = match &way {
         Way::Name(address) if outside.is_open() => match dial::lookup(address).await {
             Ok(found) => found.into_iter().map(Way::Direct).collect(),
-            Err(_) => return vec![Finding::Way { name, met: Met::Lookup }],
+            Err(_) => return vec![Finding::Way { name, met: ProbeResult::Lookup }],
         },
         _ => vec![way],
     };
@@ -329,7 +331,7 @@ async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
     found.into_iter().map(|(_, finding)| finding).collect()
 }
 
-async fn meet(way: &Way, outside: &Outside, mode: Mode) -> Met {
+async fn meet(way: &Way, outside: &Outside, mode: Mode) -> ProbeResult {
     let begun = Clock.now();
     let invited = matches!(mode, Mode::Secret(_));
     let (stream, from) = match way.take(outside).await {
@@ -337,8 +339,10 @@ async fn meet(way: &Way, outside: &Outside, mode: Mode) -> Met {
         Err(error) => return not_taken(way, &error),
     };
     let settings = over(Settings::default(), from);
-    let Ok(session) = Session::initiate(mode, Box::new(OsRandom), settings, Clock.now()) else { return Met::NotTete };
-    let mut line = Line::new(stream, from, session, Clock);
+    let Ok(session) = Session::initiate(mode, Box::new(OsRandom), settings, Clock.now()) else {
+        return ProbeResult::NotTete;
+    };
+    let mut line = Connection::new(stream, from, session, Clock);
     let answered = timeout(settings.handshake(), async {
         // Record 3 stays here.
         while line.session.stage() == Stage::Handshake {
@@ -347,42 +351,42 @@ async fn meet(way: &Way, outside: &Outside, mode: Mode) -> Met {
         Ok(())
     });
     match answered.await {
-        Ok(Ok(())) => Met::Tete(Clock.now().saturating_sub(begun)),
-        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => Met::Silent,
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => Met::Busy,
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => Met::Version { min, max },
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Other(reason))))) => Met::Refusal(reason),
-        Ok(Err(Ended::Error(_))) => Met::NotTete,
-        Ok(Err(Ended::Cut)) if invited => Met::Stranger,
-        Ok(Err(Ended::Cut)) => Met::Closed,
+        Ok(Ok(())) => ProbeResult::Tete(Clock.now().saturating_sub(begun)),
+        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => ProbeResult::Silent,
+        Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => ProbeResult::Busy,
+        Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => ProbeResult::Version { min, max },
+        Ok(Err(Ended::Error(Error::Rejected(Rejection::Other(reason))))) => ProbeResult::Refusal(reason),
+        Ok(Err(Ended::Error(_))) => ProbeResult::NotTete,
+        Ok(Err(Ended::Cut)) if invited => ProbeResult::Stranger,
+        Ok(Err(Ended::Cut)) => ProbeResult::Closed,
     }
 }
 
-fn not_taken(way: &Way, error: &io::Error) -> Met {
+fn not_taken(way: &Way, error: &io::Error) -> ProbeResult {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut};
     match (way, error.kind()) {
-        _ if is_no_tor(error) => Met::NoTor,
-        _ if relay::is_alone(error) => Met::AloneAtRelay,
-        (Way::Relay(_), ConnectionRefused | TimedOut) => Met::NoRelay,
-        (_, ConnectionRefused) => Met::Refused,
-        (_, TimedOut) => Met::Filtered,
-        (_, NotFound) => Met::Lookup,
-        (_, NetworkUnreachable | HostUnreachable) => Met::NoRoute,
-        _ => Met::Other(Printable::line(&reason(error))),
+        _ if is_no_tor(error) => ProbeResult::NoTor,
+        _ if relay::is_alone(error) => ProbeResult::AloneAtRelay,
+        (Way::Relay(_), ConnectionRefused | TimedOut) => ProbeResult::NoRelay,
+        (_, ConnectionRefused) => ProbeResult::Refused,
+        (_, TimedOut) => ProbeResult::Filtered,
+        (_, NotFound) => ProbeResult::Lookup,
+        (_, NetworkUnreachable | HostUnreachable) => ProbeResult::NoRoute,
+        _ => ProbeResult::Other(Printable::line(&reason(error))),
     }
 }
 
 /// What the search for the host has met on a way.
-fn met_before(way: &Way, failure: Failure) -> Met {
+fn met_before(way: &Way, failure: Failure) -> ProbeResult {
     match failure {
-        Failure::NoAnswer | Failure::Refused if matches!(way, Way::Relay(_)) => Met::NoRelay,
-        Failure::Lookup => Met::Lookup,
-        Failure::NoAnswer => Met::Filtered,
-        Failure::Refused => Met::Refused,
-        Failure::NotThem => Met::Stranger,
-        Failure::NoTor => Met::NoTor,
-        Failure::Alone => Met::AloneAtRelay,
-        Failure::Broke => Met::Silent,
+        Failure::NoAnswer | Failure::Refused if matches!(way, Way::Relay(_)) => ProbeResult::NoRelay,
+        Failure::Lookup => ProbeResult::Lookup,
+        Failure::NoAnswer => ProbeResult::Filtered,
+        Failure::Refused => ProbeResult::Refused,
+        Failure::NotThem => ProbeResult::Stranger,
+        Failure::NoTor => ProbeResult::NoTor,
+        Failure::Alone => ProbeResult::AloneAtRelay,
+        Failure::Broke => ProbeResult::Silent,
     }
 }
 

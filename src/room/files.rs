@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
+use crate::printable::{Printable, plain_name};
 use crate::protocol::frame::Hash;
 use crate::protocol::session::Session;
 use crate::protocol::transfer::{Content, ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
@@ -19,8 +21,6 @@ use crate::store::reader::{Read, ReadError, Reader, Wanted};
 use crate::store::source::{Source, SourceError, Unsendable};
 use crate::store::tree::{StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
-use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
-use crate::ui::printable::{Printable, plain_name};
 
 /// Files and folders that may wait to be offered.
 const QUEUE: usize = 64;
@@ -70,7 +70,7 @@ pub struct Files {
     /// Breaks of the line that were dealt with.
     losses: u64,
     /// What is to be told.
-    told: VecDeque<FileStatus>,
+    told: VecDeque<FileEvent>,
     /// What did not arrive whole, either way.
     pub failed: usize,
     /// What did.
@@ -284,13 +284,13 @@ impl Files {
         let names = [self.sending.as_ref().map(|out| &out.name), self.receiving.as_ref().map(|coming| &coming.name)];
         for ((name, progress), sending) in names.into_iter().zip([sending, receiving]).zip([true, false]) {
             if let (Some(name), Some(progress)) = (name, progress.filter(|progress| !progress.waits)) {
-                self.told.push_back(FileStatus::Progress { name: name.clone(), sending, progress });
+                self.told.push_back(FileEvent::Progress { name: name.clone(), sending, progress });
             }
         }
     }
 
     /// What is to be told, in order.
-    pub fn take_told(&mut self) -> VecDeque<FileStatus> {
+    pub fn take_told(&mut self) -> VecDeque<FileEvent> {
         std::mem::take(&mut self.told)
     }
 
@@ -298,7 +298,7 @@ impl Files {
     pub fn send(&mut self, path: PathBuf) {
         let shown = Printable::line(&path.to_string_lossy());
         if self.looking + self.queue.len() >= QUEUE {
-            return self.told.push_back(FileStatus::CannotSend { path: shown, why: FileFault::TooManyWait });
+            return self.told.push_back(FileEvent::CannotSend { path: shown, why: FileFault::TooManyWait });
         }
         self.looking += 1;
         let (tell, drops) = (self.looked.0.clone(), self.drops);
@@ -316,8 +316,8 @@ impl Files {
     /// The user wants the offer of that number, which they were shown, or does not.
     pub fn answer(&mut self, offer: u32, take: bool, session: &mut Session) {
         match self.receiving.as_ref().filter(|incoming| incoming.writer.is_none()) {
-            None => self.told.push_back(FileStatus::NothingOffered),
-            Some(incoming) if incoming.offer.batch != offer => self.told.push_back(FileStatus::StaleOffer),
+            None => self.told.push_back(FileEvent::NothingOffered),
+            Some(incoming) if incoming.offer.batch != offer => self.told.push_back(FileEvent::StaleOffer),
             Some(_) if take => self.take(session),
             Some(_) => self.decline(session),
         }
@@ -337,15 +337,15 @@ impl Files {
                 Err(error) => {
                     let why = FileFault::System(Printable::line(&super::reason(&error)));
                     let path = Printable::line(&place.to_string_lossy());
-                    return self.cannot_take(FileStatus::NotStored { path, why }, session);
+                    return self.cannot_take(FileEvent::NotStored { path, why }, session);
                 }
             };
             let there = if continues { folder.size_of_part(&part_of(incoming.path.name(), 1)) } else { 0 };
             let needed = incoming.offer.bytes.saturating_sub(there);
             if incoming.offer.bytes != UNKNOWN && needed > free {
-                return self.cannot_take(FileStatus::NoSpace { name, needed, free }, session);
+                return self.cannot_take(FileEvent::NoSpace { name, needed, free }, session);
             }
-            self.told.push_back(FileStatus::Taking { name, folder: Printable::line(&place.to_string_lossy()) });
+            self.told.push_back(FileEvent::Taking { name, folder: Printable::line(&place.to_string_lossy()) });
             Target::Folder {
                 folder,
                 name: incoming.path.clone(),
@@ -368,7 +368,7 @@ impl Files {
     }
 
     /// What is offered cannot be taken now: somebody can see to that and ask again, if there is somebody.
-    fn cannot_take(&mut self, why: FileStatus, session: &mut Session) {
+    fn cannot_take(&mut self, why: FileEvent, session: &mut Session) {
         self.told.push_back(why);
         if self.options.nobody {
             self.failed += 1;
@@ -381,13 +381,13 @@ impl Files {
         if let Some(receiving) = session.receiving() {
             receiving.cancel();
         }
-        self.told.push_back(FileStatus::Declined { name: incoming.name });
+        self.told.push_back(FileEvent::Declined { name: incoming.name });
     }
 
     /// The user wants nothing more of what is under way, and nothing of what waits.
     pub fn cancel(&mut self, session: &mut Session) {
         if self.is_idle() {
-            return self.told.push_back(FileStatus::NothingUnderWay);
+            return self.told.push_back(FileEvent::NothingUnderWay);
         }
         if self.sending.is_some()
             && let Some(sending) = session.sending()
@@ -408,7 +408,7 @@ impl Files {
 
     fn dropped(&mut self, name: &str) {
         self.failed += 1;
-        self.told.push_back(FileStatus::Ended { name: Printable::line(name), sending: true, by: EndedBy::Us });
+        self.told.push_back(FileEvent::Ended { name: Printable::line(name), sending: true, by: EndedBy::Us });
     }
 
     /// What is under way ends incomplete.
@@ -416,14 +416,14 @@ impl Files {
         if let Some(out) = self.sending.take_if(|_| sending) {
             self.failed += 1;
             self.told.push_back(if by == EndedBy::Partner && !out.taken {
-                FileStatus::NotWanted { name: out.name }
+                FileEvent::NotWanted { name: out.name }
             } else {
-                FileStatus::Ended { name: out.name, sending: true, by }
+                FileEvent::Ended { name: out.name, sending: true, by }
             });
         }
         if let Some(incoming) = self.receiving.take_if(|_| receiving) {
             self.failed += usize::from(incoming.writer.is_some());
-            self.told.push_back(FileStatus::Ended { name: incoming.name, sending: false, by });
+            self.told.push_back(FileEvent::Ended { name: incoming.name, sending: false, by });
         }
     }
 
@@ -481,7 +481,7 @@ impl Files {
             Ok(source) => {
                 if source.left_out.count > 0 {
                     let fault = |(path, why): &(String, Unsendable)| (Printable::line(path), unsendable(*why));
-                    self.told.push_back(FileStatus::LeftOut {
+                    self.told.push_back(FileEvent::LeftOut {
                         name: Printable::line(&source.name),
                         paths: source.left_out.paths.iter().map(fault).collect(),
                         count: source.left_out.count,
@@ -489,7 +489,7 @@ impl Files {
                 }
                 let before = self.queue.len() + usize::from(self.sending.is_some());
                 if before > 0 {
-                    self.told.push_back(FileStatus::Queued { name: Printable::line(&source.name), before });
+                    self.told.push_back(FileEvent::Queued { name: Printable::line(&source.name), before });
                 }
                 self.queue.push_back(source);
             }
@@ -500,7 +500,7 @@ impl Files {
                     SourceError::TooMany => FileFault::TooMany(ENTRIES),
                 };
                 self.failed += 1;
-                self.told.push_back(FileStatus::CannotSend { path: shown, why });
+                self.told.push_back(FileEvent::CannotSend { path: shown, why });
             }
         }
     }
@@ -520,14 +520,14 @@ impl Files {
                     sending.feed(item);
                 }
             }
-            Read::Anew(index) => self.told.push_back(FileStatus::Anew { path: path(index), sending: true }),
+            Read::Anew(index) => self.told.push_back(FileEvent::Anew { path: path(index), sending: true }),
             Read::Failed(index, why) => {
                 let why = match why {
                     ReadError::Disk(error) => FileFault::System(Printable::line(&super::reason(&error))),
                     ReadError::Changed => FileFault::Changed,
                     ReadError::Stream => FileFault::Stream,
                 };
-                self.told.push_back(FileStatus::NotSent { path: path(index), why });
+                self.told.push_back(FileEvent::NotSent { path: path(index), why });
                 out.broken = Some(index);
             }
         }
@@ -551,15 +551,15 @@ impl Files {
             }
             Report::Anew => {
                 incoming.meter.current = 0;
-                self.told.push_back(FileStatus::Anew { path: incoming.name.clone(), sending: false });
+                self.told.push_back(FileEvent::Anew { path: incoming.name.clone(), sending: false });
             }
             Report::Full => {
                 incoming.meter.waits = true;
-                self.told.push_back(FileStatus::Full { name: incoming.name.clone() });
+                self.told.push_back(FileEvent::Full { name: incoming.name.clone() });
             }
             Report::GoesOn => {
                 incoming.meter.waits = false;
-                self.told.push_back(FileStatus::GoesOn { name: incoming.name.clone() });
+                self.told.push_back(FileEvent::GoesOn { name: incoming.name.clone() });
             }
             Report::Done(index, outcome) => {
                 let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
@@ -573,7 +573,7 @@ impl Files {
                         incoming.meter.done(0);
                         incoming.failed += 1;
                         let (path, why) = refused(why);
-                        self.told.push_back(FileStatus::NotStored { path: Printable::line(&path), why });
+                        self.told.push_back(FileEvent::NotStored { path: Printable::line(&path), why });
                     }
                 }
                 if last {
@@ -591,7 +591,7 @@ impl Files {
         // The name it was given, which may be another than the one that was offered.
         let place = stored.split('/').next().filter(|first| !first.is_empty()).map_or(name, Printable::line);
         let (files, took) = (offer.entries, meter.took());
-        self.told.push_back(FileStatus::Stored { name: place, files, bytes: came, took, failed });
+        self.told.push_back(FileEvent::Stored { name: place, files, bytes: came, took, failed });
     }
 
     /// About a batch of ours.
@@ -601,7 +601,7 @@ impl Files {
             Sent::Wanted { index, offset, prefix } => {
                 if !std::mem::replace(&mut out.taken, true) {
                     out.meter.begin();
-                    self.told.push_back(FileStatus::Taken { name: out.name.clone() });
+                    self.told.push_back(FileEvent::Taken { name: out.name.clone() });
                 }
                 out.reader.want(Wanted { index, offset, prefix });
             }
@@ -620,14 +620,14 @@ impl Files {
                     out.reader.refused(index);
                     let path = Printable::line(&entry.map(|entry| out.source.path(entry)).unwrap_or_default());
                     if out.broken.take_if(|broken| *broken == index).is_none() {
-                        self.told.push_back(FileStatus::NotSent { path, why: FileFault::Partner });
+                        self.told.push_back(FileEvent::NotSent { path, why: FileFault::Partner });
                     }
                 }
                 if last && let Some(out) = self.sending.take() {
                     let whole = out.failed == 0 && out.source.left_out.missing == 0;
                     self.failed += usize::from(!whole);
                     self.done += usize::from(whole);
-                    self.told.push_back(FileStatus::Sent {
+                    self.told.push_back(FileEvent::Sent {
                         name: out.name,
                         files: out.meter.of_files,
                         bytes: out.meter.bytes(),
@@ -684,7 +684,7 @@ impl Files {
             }
             // It was to be taken without a question.
             self.failed += usize::from(self.options.auto_accept);
-            return self.told.push_back(FileStatus::OfferRefused { name, why: why.unwrap_or(FileFault::Path) });
+            return self.told.push_back(FileEvent::OfferRefused { name, why: why.unwrap_or(FileFault::Path) });
         };
         let place = self.options.place();
         let stored = Printable::line(path.name());
@@ -697,7 +697,7 @@ impl Files {
         if self.receiving.as_ref().is_some_and(|incoming| incoming.writer.is_none()) {
             let folder = Printable::line(&place.to_string_lossy());
             let called = (name != stored).then_some(name);
-            self.told.push_back(FileStatus::Offered { offer: number, name: stored, called, files, bytes, folder });
+            self.told.push_back(FileEvent::Offered { offer: number, name: stored, called, files, bytes, folder });
         }
     }
 
@@ -747,7 +747,7 @@ impl Files {
             }
             let name = Printable::line(&source.name);
             let shown = (bytes != UNKNOWN).then_some(bytes);
-            self.told.push_back(FileStatus::Offering { name: name.clone(), files, bytes: shown });
+            self.told.push_back(FileEvent::Offering { name: name.clone(), files, bytes: shown });
             let source = Arc::new(source);
             let (mut reader, read) = Reader::start(Arc::clone(&source));
             reader.set_run(losses);
@@ -786,7 +786,6 @@ mod tests {
     use crate::protocol::keys::StaticKey;
     use crate::protocol::random::{OsRandom, Randomness as _};
     use crate::protocol::session::Settings;
-    use crate::ui::messages::Lang;
 
     #[tokio::test]
     async fn what_is_looked_at_when_everything_is_cancelled_is_not_offered() {
@@ -802,8 +801,12 @@ mod tests {
             files.hear(news, &mut session);
         }
         assert_eq!(files.queue.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["room"]);
-        let told: Vec<_> = files.take_told().iter().map(|status| status.text(Lang::En, false)).collect();
-        assert_eq!(told, [format!("{} was not sent whole: you ended it.", file!())]);
+        let told = files.take_told();
+        let [FileEvent::Ended { name, sending: true, by: EndedBy::Us }] = &told.into_iter().collect::<Vec<_>>()[..]
+        else {
+            panic!("not told that it ended");
+        };
+        assert_eq!(name.as_str(), file!());
         files.cancel(&mut session);
         assert!(files.is_idle() && files.failed == 2);
     }

@@ -8,10 +8,15 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::line::Line;
+use super::connection::Connection;
 use super::lobby::{Lobby, News};
-use super::{Errand, OWN, Options, Outcome, Room, STEPS, reason, side, system, user};
+use super::{OWN, Options, Outcome, Room, STEPS, Task, reason, side, system, user};
 use crate::address::{Address, By, Scope};
+use crate::interface::event::{Event, Invitation};
+use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::finding::MapFault;
+use crate::interface::{Request, UserChannels};
+use crate::printable::Printable;
 use crate::protocol::handshake::{Mode, SharedSecret};
 use crate::protocol::invite::Invite;
 use crate::protocol::keys::{InviteSecret, StaticKey};
@@ -22,16 +27,13 @@ use crate::transport::portmap::{Mapping, NoMapping};
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
 use crate::transport::way::{Outside, Way};
-use crate::ui::interface::{Action, Ui};
-use crate::ui::messages::{Fault, Invitation, MapFault, PairingFault, Status};
-use crate::ui::printable::Printable;
 
 /// Pauses after failed runs; the last one stays.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
 
 /// Where the host waits, and who may come.
-pub struct Hosting {
+pub struct HostOptions {
     /// One address instead of all.
     pub bind: Option<IpAddr>,
     /// Port; 0 for any.
@@ -49,7 +51,7 @@ pub struct Hosting {
 }
 
 /// Waits for the partner and talks until the room ends.
-pub async fn host(ui: Ui, options: Options, at: Hosting, outside: Outside) -> Result<(), Fault> {
+pub async fn host(ui: UserChannels, options: Options, at: HostOptions, outside: Outside) -> Result<(), Fault> {
     let mut room = Room::new(ui, options)?;
     let (bind, port) = (at.bind, at.port);
     let bound = if outside.tor.only { Ok(Vec::new()) } else { listen::bind(bind, port) };
@@ -84,23 +86,23 @@ impl Doors {
 }
 
 impl Room {
-    async fn host(&mut self, listeners: Vec<TcpListener>, at: Hosting, outside: Outside) -> Result<(), Fault> {
+    async fn host(&mut self, listeners: Vec<TcpListener>, at: HostOptions, outside: Outside) -> Result<(), Fault> {
         let mut port = 0;
         let mut bound = Vec::new();
         for local in listeners.iter().filter_map(|listener| listener.local_addr().ok()) {
             port = local.port();
             bound.push(local.ip());
             self.listening.push(local);
-            self.tell(Status::Listening(local));
+            self.tell(Event::Listening(local));
         }
         let mut addresses: Vec<_> = listen::own_addresses();
         if !bound.iter().any(IpAddr::is_unspecified) {
             addresses = bound.iter().map(|address| (Scope::of(*address), *address)).collect();
         }
-        let how = match self.options.errand {
-            Errand::Talk => Invitation::Join,
-            Errand::Send(_) | Errand::SendInput(_) => Invitation::Receive,
-            Errand::Receive => Invitation::Send,
+        let how = match self.options.task {
+            Task::Talk => Invitation::Join,
+            Task::Send(_) | Task::SendInput(_) => Invitation::Receive,
+            Task::Receive => Invitation::Send,
         };
         let mut failed_runs = 0;
         let (arrivals, arrived) = mpsc::channel(1);
@@ -110,13 +112,13 @@ impl Room {
             let direct = addresses.iter().map(|(_, ip)| SocketAddr::new(*ip, port)).collect();
             self.invite(direct, at, outside, how, &mut doors).await?
         } else {
-            self.tell(Status::Reach { addresses, port, how });
+            self.tell(Event::Reach { addresses, port, how });
             Mode::Pair(self.key.clone())
         };
         self.lobby = Some(Lobby::new(arrived, entry, self.options.settings, self.clock));
         loop {
             let Some(mut line) = self.next_guest().await else { break Err(Fault::NobodyCame) };
-            self.tell(Status::Caller(line.from));
+            self.tell(Event::Caller(line.from));
             line.session.admit();
             match self.converse(&mut line).await {
                 outcome if self.opened => break self.end(outcome),
@@ -124,7 +126,7 @@ impl Room {
                 Outcome::Failed(why) => {
                     let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
                     failed_runs += 1;
-                    self.tell(Status::RunFailed { from: line.from, why, pause });
+                    self.tell(Event::RunFailed { from: line.from, why, pause });
                     drop(line);
                     if !self.pause(pause).await {
                         break Err(Fault::NobodyCame);
@@ -137,14 +139,14 @@ impl Room {
 
     /// Asks the router for a port, and keeps it until the room ends.
     async fn map(&mut self, port: u16, doors: &mut Doors) -> Result<Option<SocketAddr>, Fault> {
-        self.tell(Status::Mapping);
+        self.tell(Event::Mapping);
         self.show_now().await;
         let asking = Mapping::new(port);
         tokio::pin!(asking);
         let asked = loop {
             tokio::select! {
                 asked = &mut asking => break asked,
-                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
             }
         };
         let mapped = asked.map_err(map_fault);
@@ -154,11 +156,11 @@ impl Room {
                 let external = mapping.external;
                 doors.tasks.spawn(Mapping::keep(mapping.lease()));
                 self.mapping = Some(mapping);
-                self.tell(Status::Mapped(external));
+                self.tell(Event::Mapped(external));
                 Ok(Some(external))
             }
             Err(why) => {
-                self.tell(Status::NotMapped(why));
+                self.tell(Event::NotMapped(why));
                 Ok(None)
             }
         }
@@ -192,7 +194,7 @@ impl Room {
     async fn invite(
         &mut self,
         direct: Vec<SocketAddr>,
-        at: Hosting,
+        at: HostOptions,
         mut outside: Outside,
         how: Invitation,
         doors: &mut Doors,
@@ -219,7 +221,7 @@ impl Room {
             let key = secret.onion_key().and_then(StaticKey::new).map_err(system)?;
             match self.publish(&outside, &key, steps, doors).await {
                 Ok(onion) => ways.push(Way::Onion(onion, ONION_PORT)),
-                Err(Fault::Tor(why)) if !outside.tor.only => self.tell(Status::NoTor(why)),
+                Err(Fault::Tor(why)) if !outside.tor.only => self.tell(Event::NoTor(why)),
                 Err(fault) => return Err(fault),
             }
         }
@@ -230,7 +232,7 @@ impl Room {
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
         let names = ways.iter().map(|way| Printable::line(&way.to_string())).collect();
         let line = Invite { secret, hints: ways.iter().map(Way::hint).collect() }.line();
-        self.tell(Status::Invite { line: Arc::new(line), ways: names, how });
+        self.tell(Event::Invite { line: Arc::new(line), ways: names, how });
         Ok(mode)
     }
 
@@ -239,9 +241,9 @@ impl Room {
         match Announcement::new(key, bind, port) {
             Ok(announcement) => {
                 self.announcement = Some(announcement);
-                self.tell(Status::Announced);
+                self.tell(Event::Announced);
             }
-            Err(error) => self.tell(Status::NoLan(Printable::line(&reason(&error)))),
+            Err(error) => self.tell(Event::NoLan(Printable::line(&reason(&error)))),
         }
     }
 
@@ -250,22 +252,22 @@ impl Room {
     fn gives_up(&self, why: PairingFault) -> bool {
         match why {
             PairingFault::Left | PairingFault::NoHalf => true,
-            PairingFault::WrongHalf => !self.ui.seat.is_person(),
+            PairingFault::WrongHalf => !self.ui.frontend.is_person(),
             _ => false,
         }
     }
 
     /// Waits until somebody has finished the handshake. `None` if the user ended it.
-    async fn next_guest(&mut self) -> Option<Box<Line>> {
+    async fn next_guest(&mut self) -> Option<Box<Connection>> {
         self.lobby.as_mut()?.open();
         loop {
             self.show_now().await;
             let news = tokio::select! {
                 news = news(&mut self.lobby) => news,
-                action = user(&mut self.ui, &mut self.signals, true) => match action {
-                    Some(Action::End) | None => return None,
-                    Some(action) => {
-                        self.refuse(action);
+                request = user(&mut self.ui, &mut self.signals, true) => match request {
+                    Some(Request::End) | None => return None,
+                    Some(request) => {
+                        self.refuse(request);
                         continue;
                     }
                 },
@@ -292,9 +294,9 @@ impl Room {
             tokio::select! {
                 () = tokio::time::sleep(left) => {}
                 news = news(&mut self.lobby) => self.hear(news),
-                action = user(&mut self.ui, &mut self.signals, true) => match action {
-                    Some(Action::End) | None => return false,
-                    Some(action) => self.refuse(action),
+                request = user(&mut self.ui, &mut self.signals, true) => match request {
+                    Some(Request::End) | None => return false,
+                    Some(request) => self.refuse(request),
                 },
             }
         }
@@ -302,8 +304,8 @@ impl Room {
 
     pub(super) fn hear(&mut self, news: News) {
         match news {
-            News::ToldBusy { from, times } => self.tell(Status::ToldBusy { from, times }),
-            News::Intruder { from, times } => self.tell(Status::Intruder { from, times }),
+            News::ToldBusy { from, times } => self.tell(Event::ToldBusy { from, times }),
+            News::Intruder { from, times } => self.tell(Event::Intruder { from, times }),
             News::Door(way, shut) => self.hear_of_door(way, shut),
             // Somebody who was quicker has the room, or it is not open.
             News::Guest(line) | News::Returned(line) => drop(line),
@@ -317,20 +319,20 @@ impl Room {
         let before = self.doors.iter().position(|(known, _)| *known == way).map(|place| self.doors.swap_remove(place));
         let name = Printable::line(&way.to_string());
         match (&before, &why) {
-            (None | Some((_, None)), Some(why)) => self.tell(Status::WayShut { way: name, why: why.clone() }),
-            (Some((_, Some(_))), None) => self.tell(Status::WayOpen(name)),
+            (None | Some((_, None)), Some(why)) => self.tell(Event::WayShut { way: name, why: why.clone() }),
+            (Some((_, Some(_))), None) => self.tell(Event::WayOpen(name)),
             _ => {}
         }
         self.doors.push((way, why));
     }
 
     /// What was typed with nobody there to hear it.
-    pub(super) fn refuse(&mut self, action: Action) {
-        match action {
-            Action::Half { .. } | Action::Compared { .. } | Action::Next { .. } => self.tell(Status::StaleEntry),
-            Action::Say { taken, .. } => drop(taken.send(false)),
-            Action::Unsendable(status) => self.tell(status),
-            Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
+    pub(super) fn refuse(&mut self, request: Request) {
+        match request {
+            Request::Half { .. } | Request::Compared { .. } | Request::Next { .. } => self.tell(Event::StaleEntry),
+            Request::Say { taken, .. } => drop(taken.send(false)),
+            Request::Unsendable(status) => self.tell(status),
+            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand(name)),
             _ => {}
         }
     }

@@ -8,12 +8,16 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::line::{Ended, Line};
+use super::connection::{Connection, Ended};
 use super::lobby::{News, over};
 use super::redial::{Met, Progress, Redial, Search};
 use super::{Options, Room, STEPS, WAYS, reason, side, system, tor, user};
 use crate::address::{Address, Place};
 use crate::clock::Clock;
+use crate::interface::UserChannels;
+use crate::interface::event::{Event, Failure};
+use crate::interface::fault::{Fault, PairingFault};
+use crate::printable::Printable;
 use crate::protocol::error::{Error, Rejection};
 use crate::protocol::handshake::{Mode, ResumeKey, SharedSecret};
 use crate::protocol::invite::Invite;
@@ -25,9 +29,6 @@ use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
 use crate::transport::tor::Step;
 use crate::transport::way::{Outside, Way};
-use crate::ui::interface::Ui;
-use crate::ui::messages::{Failure, Fault, PairingFault, Status};
-use crate::ui::printable::Printable;
 
 /// A connection that lasts so long was a good one.
 const STEADY: Duration = Duration::from_secs(2);
@@ -39,7 +40,7 @@ const SEARCH: Duration = Duration::from_secs(60);
 const SEARCH_TOR: Duration = Duration::from_secs(300);
 
 /// Where the joiner goes.
-pub enum Target {
+pub enum JoinTarget {
     /// To an address: a code is to be checked.
     Address(Address),
     /// Where an invite leads.
@@ -52,11 +53,11 @@ pub enum Target {
 }
 
 /// Joins the partner's room and talks until it ends.
-pub async fn join(ui: Ui, options: Options, to: Target, outside: Outside) -> Result<(), Fault> {
+pub async fn join(ui: UserChannels, options: Options, to: JoinTarget, outside: Outside) -> Result<(), Fault> {
     let mut room = Room::new(ui, options)?;
     let result = match to {
-        Target::Address(address) => room.join(&address, outside).await,
-        Target::Invite { invite, lan } => room.join_by(invite, lan, outside).await,
+        JoinTarget::Address(address) => room.join(&address, outside).await,
+        JoinTarget::Invite { invite, lan } => room.join_by(invite, lan, outside).await,
     };
     let result = room.finish_showing(result).await;
     if let Some(road) = room.road.take() {
@@ -172,11 +173,11 @@ impl Room {
             }
             (stream, from.into(), ways)
         };
-        self.tell(Status::Handshake(from));
+        self.tell(Event::Handshake(from));
         let mode = Mode::Pair(self.key.clone());
         let settings = over(self.options.settings, from);
         let session = Session::initiate(mode, Box::new(OsRandom), settings, self.clock.now()).map_err(system)?;
-        let mut line = Line::new(stream, from, session, self.clock);
+        let mut line = Connection::new(stream, from, session, self.clock);
         self.shake_hands(&mut line, name).await?;
         self.road = Some(Road::new(ways, outside));
         let outcome = self.converse(&mut line).await;
@@ -235,11 +236,11 @@ impl Room {
                     break line;
                 },
                 () = sleep(given_up.saturating_sub(self.clock.now())), if !redial.is_once() => redial.finish(),
-                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
             }
         };
         drop((redial, told));
-        self.tell(Status::Handshake(line.from));
+        self.tell(Event::Handshake(line.from));
         self.road = Some(Road { browser, met, ..Road::new(ways, outside) });
         let outcome = self.converse(&mut line).await;
         self.end(outcome)
@@ -250,7 +251,7 @@ impl Room {
         match Browser::new(key) {
             Ok(browser) => Some(browser),
             Err(error) => {
-                self.tell(Status::NoLan(Printable::line(&reason(&error))));
+                self.tell(Event::NoLan(Printable::line(&reason(&error))));
                 None
             }
         }
@@ -264,7 +265,7 @@ impl Room {
         steps: &mut mpsc::Receiver<Step>,
     ) -> Result<(TcpStream, Place), Fault> {
         let name = Printable::line(&way.to_string());
-        self.tell(Status::Trying(name.clone()));
+        self.tell(Event::Trying(name.clone()));
         let taking = way.take(outside);
         tokio::pin!(taking);
         let taken = loop {
@@ -272,11 +273,11 @@ impl Room {
             tokio::select! {
                 taken = &mut taking => break taken,
                 Some(step) = steps.recv() => self.tell(tor(step)),
-                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
             }
         };
         taken.map_err(|error| {
-            self.tell(Status::TryFailed(name.clone(), Printable::line(&reason(&error))));
+            self.tell(Event::TryFailed(name.clone(), Printable::line(&reason(&error))));
             Fault::Unreachable(name)
         })
     }
@@ -292,11 +293,11 @@ impl Room {
         match (before, failure) {
             (None, _) => {
                 met.push((way, failure));
-                self.tell(Status::Trying(name));
+                self.tell(Event::Trying(name));
             }
             (Some((_, before)), Some(failure)) if *before != Some(failure) => {
                 *before = Some(failure);
-                self.tell(Status::WayFailed(name, failure));
+                self.tell(Event::WayFailed(name, failure));
             }
             _ => {}
         }
@@ -305,7 +306,7 @@ impl Room {
     /// Connects, telling what is tried and what failed where. Returns all that was found, too.
     async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
         if address.host.parse::<IpAddr>().is_err() {
-            self.tell(Status::LookingUp(Printable::line(&address.host)));
+            self.tell(Event::LookingUp(Printable::line(&address.host)));
         }
         // Two for each address at most, and the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
@@ -325,7 +326,7 @@ impl Room {
             tokio::select! {
                 Some(progress) = told.recv() => self.tell_progress(progress),
                 result = &mut dialing => break result,
-                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(action)?,
+                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
             }
         };
         while let Ok(progress) = told.try_recv() {
@@ -336,21 +337,21 @@ impl Room {
 
     fn tell_progress(&mut self, progress: dial::Progress) {
         self.tell(match progress {
-            dial::Progress::Trying(to) => Status::Trying(Printable::line(&to.to_string())),
+            dial::Progress::Trying(to) => Event::Trying(Printable::line(&to.to_string())),
             dial::Progress::Failed(to, error) => {
-                Status::TryFailed(Printable::line(&to.to_string()), Printable::line(&reason(&error)))
+                Event::TryFailed(Printable::line(&to.to_string()), Printable::line(&reason(&error)))
             }
         });
     }
 
     /// The joiner's handshake: what goes wrong here means that no tete answered.
-    async fn shake_hands(&mut self, line: &mut Line, name: impl Fn() -> Printable) -> Result<(), Fault> {
+    async fn shake_hands(&mut self, line: &mut Connection, name: impl Fn() -> Printable) -> Result<(), Fault> {
         while line.session.stage() == Stage::Handshake {
             self.show_now().await;
             let moved = tokio::select! {
                 moved = line.move_bytes(true) => moved,
-                action = user(&mut self.ui, &mut self.signals, !self.input.ended) => {
-                    self.hear_early(action)?;
+                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => {
+                    self.hear_early(request)?;
                     continue;
                 }
             };

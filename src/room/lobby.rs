@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::line::{Ended, Line};
+use super::connection::{Connection, Ended};
 use crate::address::{By, Place};
 use crate::clock::Clock;
 use crate::protocol::error::Error;
@@ -50,7 +50,7 @@ enum Gate {
 /// What happens at the door.
 pub enum News {
     /// Somebody finished the handshake.
-    Guest(Box<Line>),
+    Guest(Box<Connection>),
     /// Somebody was told busy, so many in all.
     ToldBusy {
         /// The latest of them.
@@ -59,7 +59,7 @@ pub enum News {
         times: u32,
     },
     /// The partner of the open room is back.
-    Returned(Box<Line>),
+    Returned(Box<Connection>),
     /// Somebody who is not the partner tried to resume the open room, so many times in all.
     Intruder {
         /// The latest of them.
@@ -80,8 +80,8 @@ pub enum News {
 }
 
 enum Greeting {
-    Guest(Box<Line>),
-    Returned(Box<Line>),
+    Guest(Box<Connection>),
+    Returned(Box<Connection>),
     Intruder(Place),
     Busy(Place),
     Gone,
@@ -126,7 +126,7 @@ pub struct Lobby {
     tasks: JoinSet<Greeting>,
     entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
     /// Finished the handshake while somebody else was pairing. Its own side waits only five seconds.
-    spare: Option<Box<Line>>,
+    spare: Option<Box<Connection>>,
     busy: Tally,
     intruders: Tally,
 }
@@ -200,7 +200,7 @@ impl Lobby {
         }
     }
 
-    fn guest(&mut self, line: Box<Line>) -> News {
+    fn guest(&mut self, line: Box<Connection>) -> News {
         match *self.gate.borrow() {
             Gate::Open => return News::Guest(line),
             Gate::Taken if self.spare.is_none() => self.spare = Some(line),
@@ -224,7 +224,7 @@ impl Lobby {
         }
         let session = Session::respond(entry, Box::new(OsRandom), over(self.settings, caller.from), self.clock.now());
         let from = caller.from;
-        let mut line = Box::new(Line::new(caller.stream, from, session, self.clock));
+        let mut line = Box::new(Connection::new(caller.stream, from, session, self.clock));
         let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
         if strangers {
             self.admit(from, async move { greeting(line, caller.record.as_slice(), gate, waiter).await });
@@ -244,7 +244,7 @@ impl Lobby {
         }
         let mode = Mode::Resume(door.resume.clone());
         let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), self.clock.now());
-        let mut line = Box::new(Line::new(caller.stream, caller.from, session, self.clock));
+        let mut line = Box::new(Connection::new(caller.stream, caller.from, session, self.clock));
         if line.receive(caller.record.as_slice()).is_err() {
             return self.intruder(caller.from);
         }
@@ -293,7 +293,12 @@ fn block(from: Place) -> Option<IpAddr> {
     }
 }
 
-async fn greeting(mut line: Box<Line>, record: &[u8], gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
+async fn greeting(
+    mut line: Box<Connection>,
+    record: &[u8],
+    gate: watch::Receiver<Gate>,
+    waiter: Arc<Semaphore>,
+) -> Greeting {
     let from = line.from;
     if line.receive(record).is_err() {
         // Only another version is answered.
@@ -314,7 +319,7 @@ async fn greeting(mut line: Box<Line>, record: &[u8], gate: watch::Receiver<Gate
 }
 
 /// The rest of the handshake with whoever has the invite. Nobody is told why they do not get in.
-async fn invited(mut line: Box<Line>, gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
+async fn invited(mut line: Box<Connection>, gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
     if !admitted(gate, &waiter).await {
         return Greeting::Gone;
     }
@@ -327,7 +332,7 @@ async fn invited(mut line: Box<Line>, gate: watch::Receiver<Gate>, waiter: Arc<S
 }
 
 /// The rest of the handshake with whoever has the room's secret, up to our nonce.
-async fn returning(mut line: Box<Line>) -> Greeting {
+async fn returning(mut line: Box<Connection>) -> Greeting {
     let from = line.from;
     loop {
         match line.session.stage() {

@@ -12,9 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::line::{Ended, Line};
+use super::connection::{Connection, Ended};
 use super::lobby::{News, over};
 use crate::clock::Clock;
+use crate::interface::event::Failure;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::Mode;
 use crate::protocol::random::OsRandom;
@@ -22,7 +23,6 @@ use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::dial::HEAD_START;
 use crate::transport::relay;
 use crate::transport::way::{Outside, Way, is_no_tor};
-use crate::ui::messages::Failure;
 
 /// Pauses before the attempts; the last one stays.
 const PAUSES: [Duration; 5] = [
@@ -103,7 +103,7 @@ pub enum Progress {
 pub struct Redial {
     search: Search,
     clock: Clock,
-    attempts: JoinSet<Result<Box<Line>, Option<Missed>>>,
+    attempts: JoinSet<Result<Box<Connection>, Option<Missed>>>,
     turns: Turns,
     next_at: Duration,
     /// One attempt only.
@@ -285,7 +285,7 @@ impl Turns {
 
 /// Tries all ways, each with a head start over the next, but those that another attempt is trying. `None` if there was
 /// no other.
-async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Option<Missed>> {
+async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Connection>, Option<Missed>> {
     let mut waiting = search.met.order(search.ways.clone()).into_iter();
     let mut tries = JoinSet::new();
     let mut missed = None;
@@ -313,7 +313,7 @@ async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>
     }
 }
 
-async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box<Line>, Option<Missed>> {
+async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box<Connection>, Option<Missed>> {
     let tell = |progress| {
         if let Some(tell) = &search.tell {
             let _ = tell.try_send(progress);
@@ -336,14 +336,14 @@ async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box
 }
 
 /// Takes one way as far as the proof of the partner. `None` if there are too many handshakes already.
-async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Line>, Option<Failure>> {
+async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Connection>, Option<Failure>> {
     let taken = way.take(&search.outside).await;
     let (stream, from) = taken.map_err(|error| not_taken(way, &error))?;
     // One that waited would find its connection closed by the host, and take that for a refusal.
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
     let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock.now());
-    let line = Line::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
+    let line = Connection::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
     match timeout(settings.handshake(), prove(line, &turns.proving)).await {
         Ok(proved) => Ok(proved?),
         Err(_) => Err(Some(Failure::NoAnswer)),
@@ -362,7 +362,7 @@ fn not_taken(way: &Way, error: &io::Error) -> Failure {
 }
 
 /// The handshake. Record 3 goes out only when no other attempt is that far.
-async fn prove(mut line: Line, proving: &Semaphore) -> Result<Box<Line>, Failure> {
+async fn prove(mut line: Connection, proving: &Semaphore) -> Result<Box<Connection>, Failure> {
     let failure = |ended| match ended {
         Ended::Error(Error::Timeout(_)) => Failure::NoAnswer,
         _ => Failure::NotThem,

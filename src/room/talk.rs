@@ -7,29 +7,29 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::mpsc;
 
+use super::connection::{Connection, Ended};
 use super::files;
 use super::host::news;
 use super::join::{Road, search};
-use super::line::{Ended, Line};
 use super::lobby::News;
 use super::redial::Redial;
-use super::{Confirm, EVENTS, Errand, Outcome, Room, reason};
+use super::{Confirm, EVENTS, Outcome, Room, Task, reason};
 use crate::address::By;
+use crate::interface::Command;
+use crate::interface::event::{Event, LineFault, LineState, Status, Trust, Who};
+use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::files::FileEvent;
+use crate::interface::finding::Finding;
+use crate::interface::{Ack, Frontend, Output, PromptKind, Request};
+use crate::printable::Printable;
 use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::frame::Farewell;
 use crate::protocol::handshake::SUITE;
 use crate::protocol::keys::PublicKey;
 use crate::protocol::pairing::Verdict;
-use crate::protocol::session::{Event, Stage};
+use crate::protocol::session::{self, Stage};
 use crate::transport::dial;
-use crate::ui::commands::Command;
-use crate::ui::interface::{Action, Ask, Seat, Show, Shown};
-use crate::ui::messages::{
-    Fault, FileStatus, Finding, LineFault, LineState, PairingFault, Standing, Status, Trust, Who,
-};
-use crate::ui::printable::Printable;
-use crate::ui::time::local_time;
 
 /// How long leaving on request waits for the last receipts.
 const FINISH: Duration = Duration::from_secs(3);
@@ -57,13 +57,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// One run, and how far the user has seen it come.
 struct Talk<'a> {
-    line: &'a mut Line,
+    line: &'a mut Connection,
     seen: Stage,
     checked: bool,
     trust: Trust,
     /// Why the pairing failed, by our own side.
     failure: Option<PairingFault>,
-    opened_at: String,
+    /// When the room opened.
+    opened_at: Duration,
     /// Our texts that were not shown yet when the room was last open.
     waiting: usize,
     /// When the room closes by itself.
@@ -83,7 +84,7 @@ struct Talk<'a> {
     /// When to read again at the latest, although the disk is behind.
     read_at: Duration,
     /// How the room stood when the screen was last told.
-    standing: Option<Standing>,
+    standing: Option<Status>,
     /// When to measure the round-trip time again.
     measure_at: Duration,
     /// Everything is to vanish.
@@ -104,8 +105,8 @@ impl Talk<'_> {
 /// What moved the driver.
 enum Moved {
     Io(Result<(), Ended>),
-    Action(Option<Action>),
-    Shown(Option<Shown>),
+    Request(Option<Request>),
+    Ack(Option<Ack>),
     /// The screen took the next of what there is to show, or is gone.
     Screen(bool),
     News(News),
@@ -117,14 +118,14 @@ enum Moved {
 }
 
 impl Room {
-    pub(super) async fn converse(&mut self, line: &mut Line) -> Outcome {
+    pub(super) async fn converse(&mut self, line: &mut Connection) -> Outcome {
         let mut talk = Talk {
             line,
             seen: Stage::Established,
             checked: false,
             trust: Trust::No,
             failure: None,
-            opened_at: String::new(),
+            opened_at: Duration::ZERO,
             waiting: 0,
             close_at: None,
             broken_at: None,
@@ -155,7 +156,7 @@ impl Room {
                 break outcome;
             }
         };
-        self.ask(Ask::Nothing, None);
+        self.ask(PromptKind::Nothing, None);
         outcome
     }
 
@@ -174,17 +175,17 @@ impl Room {
         talk.seen = Stage::Open;
         talk.checked = true;
         talk.trust = if talk.line.session.is_invited() { Trust::Invite } else { Trust::Code };
-        talk.opened_at = local_time(Duration::ZERO);
+        talk.opened_at = self.clock.now();
         self.opened = true;
         talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
         if let (Some(lobby), Some(resume)) = (&mut self.lobby, talk.line.session.resume_key()) {
             lobby.close(resume);
         }
-        self.ask(Ask::Chat, Some(Status::RoomOpen));
-        match &self.options.errand {
-            Errand::Talk | Errand::Receive => {}
-            Errand::Send(paths) => paths.iter().for_each(|path| self.files.send(path.clone())),
-            Errand::SendInput(name) => self.files.send_input(name.clone()),
+        self.ask(PromptKind::Chat, Some(Event::RoomOpen));
+        match &self.options.task {
+            Task::Talk | Task::Receive => {}
+            Task::Send(paths) => paths.iter().for_each(|path| self.files.send(path.clone())),
+            Task::SendInput(name) => self.files.send_input(name.clone()),
         }
     }
 
@@ -194,7 +195,7 @@ impl Room {
         if matches!(stage, Stage::Open | Stage::Resuming | Stage::Away) {
             self.observe_room(talk, stage);
         } else if self.input.ended && talk.seen == Stage::Confirming && !talk.checked && talk.failure.is_none() {
-            let why = if self.ui.seat.is_person() { PairingFault::Left } else { PairingFault::NoHalf };
+            let why = if self.ui.frontend.is_person() { PairingFault::Left } else { PairingFault::NoHalf };
             self.fail(talk, why);
         }
     }
@@ -205,7 +206,7 @@ impl Room {
         let after = talk.line.session.settings().stretch(QUIET);
         let quiet = stage == Stage::Open && now >= talk.line.session.last_received() + after;
         if quiet && !talk.quiet_told {
-            self.tell(Status::LineQuiet { seconds: after.as_secs() });
+            self.tell(Event::LineQuiet { seconds: after.as_secs() });
         }
         talk.quiet_told = quiet;
         if stage == Stage::Open {
@@ -216,15 +217,15 @@ impl Room {
         {
             road.search(resume, self.options.settings, self.clock);
             if let Some(why) = talk.untold.take() {
-                self.tell(Status::LineCut { why, redialing: true });
+                self.tell(Event::LineCut { why, redialing: true });
             }
         }
         if talk.close_at.is_some_and(|at| now >= at) {
             talk.close_at = None;
-            self.tell(Status::TimeIsUp);
+            self.tell(Event::TimeIsUp);
             self.quit(talk);
         }
-        if matches!(self.options.errand, Errand::Send(_) | Errand::SendInput(_)) && self.files.is_idle() {
+        if matches!(self.options.task, Task::Send(_) | Task::SendInput(_)) && self.files.is_idle() {
             self.input.ended = true;
         }
         // The partner, too, wants to know that their last text was shown.
@@ -267,7 +268,7 @@ impl Room {
 
     /// Keeps a full screen up to date.
     fn show_standing(&mut self, talk: &mut Talk<'_>) {
-        if !self.ui.seat.shows_standing() {
+        if !self.ui.frontend.shows_standing() {
             return;
         }
         let now = self.clock.now();
@@ -277,7 +278,7 @@ impl Room {
             talk.measure_at = now + MEASURE;
             session.measure();
         }
-        let standing = Standing {
+        let standing = Status {
             partner: talk.line.from,
             trust: talk.trust,
             round_trip: session.round_trip(),
@@ -286,8 +287,8 @@ impl Room {
             files: self.files.progress(stage != Stage::Open),
         };
         if talk.standing.replace(standing) != Some(standing) {
-            self.show.retain(|what| !matches!(what, Show::Standing(_)));
-            self.show.push_back(Show::Standing(standing));
+            self.show.retain(|what| !matches!(what, Output::Status(_)));
+            self.show.push_back(Output::Status(standing));
         }
     }
 
@@ -297,12 +298,12 @@ impl Room {
             self.files.settle(&mut talk.line.session);
         }
         let now = self.clock.now();
-        if self.ui.seat.is_told_progress() && now >= talk.progress_at {
+        if self.ui.frontend.is_told_progress() && now >= talk.progress_at {
             talk.progress_at = now + PROGRESS;
             self.files.tell_progress(talk.line.session.stage() != Stage::Open);
         }
         for status in self.files.take_told() {
-            self.tell(Status::File(status));
+            self.tell(Event::File(status));
         }
     }
 
@@ -344,7 +345,7 @@ impl Room {
         let sent = say_bye(talk.line, self.options.settings.cover).await;
         // A VERIFIED that was still to be said can have opened the room.
         while let Some(event) = talk.line.session.event() {
-            if let Event::Opened = event {
+            if let session::Event::Opened = event {
                 self.open(talk);
             }
         }
@@ -368,7 +369,7 @@ impl Room {
         let far_behind = self.files.is_far_behind();
         let behind = far_behind || !self.files.keeps_up() && self.clock.now() < talk.read_at;
         let slow = behind.then(|| if far_behind { self.clock.now() + STANDSTILL } else { talk.read_at });
-        let bars = progress_at(self.ui.seat, self.files.look_at(), talk.progress_at).filter(|_| open);
+        let bars = progress_at(self.ui.frontend, self.files.look_at(), talk.progress_at).filter(|_| open);
         // A text waits for the screen, and so does what was said of files.
         let has_room = self.unshown.has_room() && self.statuses() < EVENTS;
         let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
@@ -376,13 +377,13 @@ impl Room {
         let items = talk.line.session.wants_items();
         let Self { ui, lobby, road, signals, show, input, files, examined, .. } = self;
         // In a pipe the next line is read only when it can be taken.
-        let ready = ui.seat.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
-        let listen = ui.seat.is_person() || !input.ended && ready;
+        let ready = ui.frontend.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
+        let listen = ui.frontend.is_person() || !input.ended && ready;
         tokio::select! {
             moved = talk.line.move_bytes(has_room && !behind) => Moved::Io(moved),
-            action = ui.actions.recv(), if listen => Moved::Action(action),
-            shown = ui.shown.recv() => Moved::Shown(shown),
-            permit = ui.screen.reserve(), if !show.is_empty() => {
+            request = ui.requests.recv(), if listen => Moved::Request(request),
+            shown = ui.acks.recv() => Moved::Ack(shown),
+            permit = ui.output.reserve(), if !show.is_empty() => {
                 let (Ok(permit), Some(what)) = (permit, show.pop_front()) else { return Moved::Screen(false) };
                 permit.send(what);
                 Moved::Screen(true)
@@ -406,19 +407,19 @@ impl Room {
                 }
                 return moved.err().and_then(|ended| self.broken(talk, ended));
             }
-            Moved::Action(Some(action)) => self.act(action, talk),
-            Moved::Shown(Some(Shown::Text(id))) => {
+            Moved::Request(Some(request)) => self.act(request, talk),
+            Moved::Ack(Some(Ack::Text(id))) => {
                 self.unshown.pop();
                 talk.line.session.shown(id);
             }
-            Moved::Shown(Some(Shown::Broken(error))) => {
+            Moved::Ack(Some(Ack::Broken(error))) => {
                 return Some(self.lose_user(talk, Some(error)).await);
             }
-            Moved::Action(None) | Moved::Shown(None) | Moved::Screen(false) => {
+            Moved::Request(None) | Moved::Ack(None) | Moved::Screen(false) => {
                 return Some(self.lose_user(talk, None).await);
             }
             Moved::File(news) => self.files.hear(news, &mut talk.line.session),
-            Moved::Finding(Some(finding)) => self.tell(Status::Finding(finding)),
+            Moved::Finding(Some(finding)) => self.tell(Event::Finding(finding)),
             Moved::Finding(None) => self.examined = None,
             Moved::Screen(true) | Moved::Time => {}
             Moved::News(news) => return self.hear_of_partner(news, talk),
@@ -434,10 +435,10 @@ impl Room {
     /// Leaves where the user's side has ended, although nobody asked to leave.
     async fn lose_user(&mut self, talk: &mut Talk<'_>, mut why: Option<std::io::Error>) -> Outcome {
         // All channels of an interface end with it, in any order.
-        while let (None, Ok(shown)) = (&why, self.ui.shown.try_recv()) {
+        while let (None, Ok(shown)) = (&why, self.ui.acks.try_recv()) {
             match shown {
-                Shown::Broken(error) => why = Some(error),
-                Shown::Text(_) => self.unshown.pop(),
+                Ack::Broken(error) => why = Some(error),
+                Ack::Text(_) => self.unshown.pop(),
             }
         }
         talk.leave(Farewell::Done);
@@ -458,7 +459,7 @@ impl Room {
                 if talk.line.replace(*line) {
                     if well && better {
                         talk.broken_at = None;
-                        self.tell(Status::BetterWay(talk.line.from));
+                        self.tell(Event::BetterWay(talk.line.from));
                     } else {
                         talk.broken_at.get_or_insert(heard);
                     }
@@ -472,7 +473,7 @@ impl Room {
                     && let Some(attempts) = self.road.as_ref().and_then(|road| road.redial.as_ref()).map(Redial::state)
                     && let Some(failure) = attempts.failure
                 {
-                    self.tell(Status::RedialFailed { number: attempts.number, failure });
+                    self.tell(Event::RedialFailed { number: attempts.number, failure });
                 }
             }
             News::Found(at) => {
@@ -529,135 +530,135 @@ impl Room {
         if first && self.road.as_ref().is_some_and(Road::is_bettered) {
             talk.untold = Some(why);
         } else if first {
-            self.tell(Status::LineCut { why, redialing: self.road.is_some() });
+            self.tell(Event::LineCut { why, redialing: self.road.is_some() });
         }
     }
 
-    fn hear_partner(&mut self, event: Event, talk: &mut Talk<'_>) -> Option<Outcome> {
+    fn hear_partner(&mut self, event: session::Event, talk: &mut Talk<'_>) -> Option<Outcome> {
         match event {
-            Event::Code => {
+            session::Event::Code => {
                 talk.seen = Stage::Confirming;
                 self.show_code(talk.line);
             }
-            Event::Opened => self.open(talk),
-            Event::Resumed => {
+            session::Event::Opened => self.open(talk),
+            session::Event::Resumed => {
                 if let Some(broken_at) = talk.broken_at.take() {
                     let after = self.clock.now().saturating_sub(broken_at);
-                    self.tell(Status::LineBack { after, waiting: talk.line.session.waiting() });
+                    self.tell(Event::LineBack { after, waiting: talk.line.session.waiting() });
                 }
             }
-            Event::Text(text) => {
+            session::Event::Text(text) => {
                 self.unshown.push(text.text.len());
-                self.show.push_back(Show::Text(text));
+                self.show.push_back(Output::Text(text));
             }
-            Event::Delivered(texts) => {
+            session::Event::Delivered(texts) => {
                 talk.waiting = talk.waiting.saturating_sub(texts);
-                self.tell(Status::Shown { texts, waiting: talk.waiting });
+                self.tell(Event::Shown { texts, waiting: talk.waiting });
             }
-            Event::Sent(sent) => self.files.sent(sent),
-            Event::Received(received) => self.files.received(received, &mut talk.line.session),
-            Event::Cancelled { sending, receiving } => self.files.cancelled(sending, receiving),
-            Event::Left(_) if talk.seen == Stage::Open => {
-                self.tell(Status::PartnerLeft);
+            session::Event::Sent(sent) => self.files.sent(sent),
+            session::Event::Received(received) => self.files.received(received, &mut talk.line.session),
+            session::Event::Cancelled { sending, receiving } => self.files.cancelled(sending, receiving),
+            session::Event::Left(_) if talk.seen == Stage::Open => {
+                self.tell(Event::PartnerLeft);
                 return Some(Outcome::Left { waiting: talk.waiting });
             }
-            Event::Left(_) => return Some(Outcome::Failed(PairingFault::PartnerLeft)),
+            session::Event::Left(_) => return Some(Outcome::Failed(PairingFault::PartnerLeft)),
         }
         None
     }
 
-    fn show_code(&mut self, line: &Line) {
+    fn show_code(&mut self, line: &Connection) {
         let Some(code) = line.session.code() else { return };
         let (own, partner) = (code.own.clone(), code.partner.clone());
         let can_skip = self.lobby.is_some();
         self.ask_code(match self.options.confirm {
-            Confirm::Type => Status::Code { own, can_skip },
-            Confirm::Compare => Status::BothHalves { own, partner, emoji: *code.emoji, can_skip },
+            Confirm::Type => Event::Code { own, can_skip },
+            Confirm::Compare => Event::BothHalves { own, partner, emoji: *code.emoji, can_skip },
         });
     }
 
     /// Our user has checked the code.
     fn confirmed(&mut self, talk: &mut Talk<'_>) {
         if !std::mem::replace(&mut talk.checked, true) {
-            self.ask(Ask::Nothing, None);
-            self.tell(Status::WaitingForPartner);
+            self.ask(PromptKind::Nothing, None);
+            self.tell(Event::WaitingForPartner);
         }
     }
 
-    fn ask_code(&mut self, about: Status) {
+    fn ask_code(&mut self, about: Event) {
         let what = match self.options.confirm {
-            Confirm::Type => Ask::Half,
-            Confirm::Compare => Ask::Compare,
+            Confirm::Type => PromptKind::Half,
+            Confirm::Compare => PromptKind::Compare,
         };
         self.ask(what, Some(about));
     }
 
     /// Does what the user wants.
-    fn act(&mut self, action: Action, talk: &mut Talk<'_>) {
+    fn act(&mut self, request: Request, talk: &mut Talk<'_>) {
         let session = &mut talk.line.session;
-        match action {
-            Action::Half { question, .. } | Action::Compared { question, .. } | Action::Next { question }
+        match request {
+            Request::Half { question, .. } | Request::Compared { question, .. } | Request::Next { question }
                 if question != self.input.question =>
             {
-                self.tell(Status::StaleEntry);
+                self.tell(Event::StaleEntry);
             }
-            Action::Half { typed, .. } => match session.enter(&typed) {
+            Request::Half { typed, .. } => match session.enter(&typed) {
                 Some(Verdict::Wrong { tries_left: 0 }) => self.fail(talk, PairingFault::WrongHalf),
-                Some(Verdict::Wrong { tries_left }) => self.ask_code(Status::WrongHalf { tries_left }),
-                Some(Verdict::OwnHalf) => self.ask_code(Status::OwnHalf),
-                Some(Verdict::NotACode) => self.ask_code(Status::NotACode),
+                Some(Verdict::Wrong { tries_left }) => self.ask_code(Event::WrongHalf { tries_left }),
+                Some(Verdict::OwnHalf) => self.ask_code(Event::OwnHalf),
+                Some(Verdict::NotACode) => self.ask_code(Event::NotACode),
                 Some(Verdict::Right) => self.confirmed(talk),
                 None => {}
             },
-            Action::Judged { same: false } | Action::Compared { same: Some(false), .. } => {
+            Request::Judged { same: false } | Request::Compared { same: Some(false), .. } => {
                 self.fail(talk, PairingFault::Different);
             }
-            Action::Judged { same: true } | Action::Compared { same: Some(true), .. }
+            Request::Judged { same: true } | Request::Compared { same: Some(true), .. }
                 if talk.trust == Trust::Invite =>
             {
                 talk.trust = Trust::Voice;
-                self.tell(Status::Compared);
+                self.tell(Event::Compared);
             }
-            Action::Judged { same: true } => self.act(Action::Command(Command::Code), talk),
-            Action::Compared { same: Some(true), .. } => {
+            Request::Judged { same: true } => self.act(Request::Command(Command::Code), talk),
+            Request::Compared { same: Some(true), .. } => {
                 session.compared(true);
                 self.confirmed(talk);
             }
-            Action::Compared { same: None, .. } => self.ask_code(Status::NeitherWord),
-            Action::Next { .. } if self.lobby.is_some() => self.fail(talk, PairingFault::Skipped),
-            Action::Next { .. } => self.ask_code(Status::NotACode),
-            Action::Say { text, taken } => {
+            Request::Compared { same: None, .. } => self.ask_code(Event::NeitherWord),
+            Request::Next { .. } if self.lobby.is_some() => self.fail(talk, PairingFault::Skipped),
+            Request::Next { .. } => self.ask_code(Event::NotACode),
+            Request::Say { text, taken } => {
                 let said = session.say(text, self.clock.now());
                 let (away, waiting) = (session.stage() != Stage::Open, session.waiting());
                 if said == Err(SayError::Full) {
-                    self.tell(Status::Full { waiting });
-                } else if away && self.ui.seat.is_person() {
-                    self.tell(Status::Waiting { waiting });
+                    self.tell(Event::Full { waiting });
+                } else if away && self.ui.frontend.is_person() {
+                    self.tell(Event::Waiting { waiting });
                 }
                 let _ = taken.send(said.is_ok());
             }
-            Action::Unsendable(status) => {
+            Request::Unsendable(status) => {
                 self.tell(status);
-                self.input.unsent_lines += usize::from(!self.ui.seat.is_person());
+                self.input.unsent_lines += usize::from(!self.ui.frontend.is_person());
             }
-            Action::Command(Command::Help) => self.tell(Status::Help),
-            Action::Command(Command::Rekey) => {
+            Request::Command(Command::Help) => self.tell(Event::Help),
+            Request::Command(Command::Rekey) => {
                 let begun = session.change_epoch();
-                self.tell(if begun { Status::Rekey } else { Status::NoLine });
+                self.tell(if begun { Event::Rekey } else { Event::NoLine });
             }
-            Action::Command(Command::Code) => {
+            Request::Command(Command::Code) => {
                 if let Some(code) = session.code() {
                     let (own, partner) = (code.own.clone(), code.partner.clone());
-                    self.tell(Status::CodeAgain { own, partner, trust: talk.trust });
+                    self.tell(Event::CodeAgain { own, partner, trust: talk.trust });
                 } else {
-                    self.tell(Status::NoLine);
+                    self.tell(Event::NoLine);
                 }
             }
-            Action::Command(Command::Who) => {
+            Request::Command(Command::Who) => {
                 if let Some(keys) = session.keys() {
                     let now = self.clock.now();
                     let epoch = session.epoch();
-                    self.tell(Status::Who(Who {
+                    self.tell(Event::Who(Who {
                         trust: talk.trust,
                         partner: talk.line.from,
                         line: self.line_state(talk, now),
@@ -665,29 +666,29 @@ impl Room {
                         suite: SUITE,
                         local: fingerprint(keys.local),
                         remote: fingerprint(keys.remote),
-                        since: talk.opened_at.clone(),
-                        epoch: epoch.map(|(number, began)| (number, local_time(now.saturating_sub(began)))),
+                        opened: talk.opened_at,
+                        epoch,
                         waiting: talk.waiting,
                     }));
                 }
             }
-            Action::Command(Command::Doctor) => {
+            Request::Command(Command::Doctor) => {
                 let broken = talk.line.session.stage() != Stage::Open;
                 self.examine(talk.line.from, broken);
             }
-            Action::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Status::NeedsScreen),
-            Action::Send(paths) => paths.into_iter().for_each(|path| self.files.send(path)),
-            Action::Command(Command::Send) => self.tell(Status::WhatToSend),
-            Action::Answer { offer, take } => self.files.answer(offer, take, session),
-            Action::Command(Command::Get | Command::Decline) => self.tell(Status::File(FileStatus::NothingOffered)),
-            Action::Command(Command::Cancel) => self.files.cancel(session),
-            Action::Command(Command::Panic) => {
+            Request::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Event::NeedsScreen),
+            Request::Send(paths) => paths.into_iter().for_each(|path| self.files.send(path)),
+            Request::Command(Command::Send) => self.tell(Event::WhatToSend),
+            Request::Answer { offer, take } => self.files.answer(offer, take, session),
+            Request::Command(Command::Get | Command::Decline) => self.tell(Event::File(FileEvent::NothingOffered)),
+            Request::Command(Command::Cancel) => self.files.cancel(session),
+            Request::Command(Command::Panic) => {
                 talk.panic = true;
                 self.input.ended = true;
                 talk.leave(Farewell::Done);
             }
-            Action::UnknownCommand(name) => self.tell(Status::UnknownCommand(name)),
-            Action::End | Action::Interrupt | Action::Command(Command::Quit) => self.quit(talk),
+            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand(name)),
+            Request::End | Request::Interrupt | Request::Command(Command::Quit) => self.quit(talk),
         }
     }
 
@@ -698,20 +699,20 @@ impl Room {
             return;
         }
         self.input.ended = true;
-        if self.ui.seat.is_person() {
+        if self.ui.frontend.is_person() {
             talk.leave_by = Some(self.clock.now() + FINISH);
             if talk.waiting > 0 {
-                self.tell(Status::Finishing { waiting: talk.waiting });
+                self.tell(Event::Finishing { waiting: talk.waiting });
             }
         }
     }
 }
 
 /// When how far transfers are is to be told again, where it is told at all.
-fn progress_at(seat: Seat, bar: Option<Duration>, line: Duration) -> Option<Duration> {
+fn progress_at(frontend: Frontend, bar: Option<Duration>, line: Duration) -> Option<Duration> {
     bar.and_then(|bar| {
-        let line = seat.is_told_progress().then_some(line);
-        seat.shows_standing().then_some(bar).into_iter().chain(line).min()
+        let line = frontend.is_told_progress().then_some(line);
+        frontend.shows_standing().then_some(bar).into_iter().chain(line).min()
     })
 }
 
@@ -724,7 +725,7 @@ async fn finding(examined: &mut Option<mpsc::Receiver<Finding>>) -> Option<Findi
 }
 
 /// Sends what is left, BYE last. `false` if it could not be sent in time.
-async fn say_bye(line: &mut Line, cover: Option<Duration>) -> bool {
+async fn say_bye(line: &mut Connection, cover: Option<Duration>) -> bool {
     let farewell = line.session.settings().stretch(FAREWELL);
     let sent =
         tokio::time::timeout(farewell + cover.unwrap_or_default(), line.flush()).await.is_ok_and(|sent| sent.is_ok());
@@ -746,15 +747,15 @@ mod tests {
     #[test]
     fn a_transfer_wakes_only_who_is_told_how_far_it_is() {
         let [bar, line] = [1, 7].map(Duration::from_secs);
-        for (seat, at) in [
-            (Seat::Pipe, None),
-            (Seat::Lines, Some(line)),
-            (Seat::Json, Some(bar)),
-            (Seat::Counter, Some(bar)),
-            (Seat::Screen, Some(bar)),
+        for (frontend, at) in [
+            (Frontend::Pipe, None),
+            (Frontend::Lines, Some(line)),
+            (Frontend::Json, Some(bar)),
+            (Frontend::Transfer, Some(bar)),
+            (Frontend::Screen, Some(bar)),
         ] {
-            assert_eq!(progress_at(seat, Some(bar), line), at, "{seat:?}");
-            assert_eq!(progress_at(seat, None, line), None, "{seat:?}");
+            assert_eq!(progress_at(frontend, Some(bar), line), at, "{frontend:?}");
+            assert_eq!(progress_at(frontend, None, line), None, "{frontend:?}");
         }
     }
 }

@@ -4,82 +4,25 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-/// A command of the chat.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Command {
-    /// What there is.
-    Help,
-    /// With whom, how.
-    Who,
-    /// What the room stands on, and what can be done about it.
-    Doctor,
-    /// The pairing code again.
-    Code,
-    /// Looks for a text on the screen.
-    Find,
-    /// Wipes the screen.
-    Clear,
-    /// Hides the screen until a passphrase is typed.
-    Lock,
-    /// Offers files and folders.
-    Send,
-    /// Takes what the partner offers.
-    Get,
-    /// Does not.
-    Decline,
-    /// Ends what is under way.
-    Cancel,
-    /// Fresh keys now.
-    Rekey,
-    /// Wipes everything and ends, at once.
-    Panic,
-    /// Leaves.
-    Quit,
+use super::words::compared;
+use crate::interface::{Command, Request};
+
+fn takes_argument(command: Command) -> bool {
+    matches!(command, Command::Find | Command::Send | Command::Code)
 }
 
-impl Command {
-    /// All of them, in the order of the help.
-    pub const ALL: [Self; 14] = [
-        Self::Help,
-        Self::Send,
-        Self::Get,
-        Self::Decline,
-        Self::Cancel,
-        Self::Who,
-        Self::Doctor,
-        Self::Code,
-        Self::Find,
-        Self::Clear,
-        Self::Lock,
-        Self::Rekey,
-        Self::Panic,
-        Self::Quit,
-    ];
-
-    /// What is typed after the slash.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Help => "help",
-            Self::Who => "who",
-            Self::Doctor => "doctor",
-            Self::Code => "code",
-            Self::Find => "find",
-            Self::Clear => "clear",
-            Self::Lock => "lock",
-            Self::Send => "send",
-            Self::Get => "get",
-            Self::Decline => "decline",
-            Self::Cancel => "cancel",
-            Self::Rekey => "rekey",
-            Self::Panic => "panic",
-            Self::Quit => "quit",
-        }
+/// A command, and what was typed after it, where the offer of that number was shown last.
+pub fn request(command: Command, argument: &str, offer: Option<u32>) -> Request {
+    if let (Command::Get | Command::Decline, Some(offer)) = (command, offer) {
+        return Request::Answer { offer, take: command == Command::Get };
     }
-}
-
-impl Command {
-    fn takes_argument(self) -> bool {
-        matches!(self, Self::Find | Self::Send | Self::Code)
+    if let (Command::Code, Some(same)) = (command, compared(argument)) {
+        return Request::Judged { same };
+    }
+    let home = std::env::home_dir();
+    match paths(argument, home.as_deref()) {
+        Some(paths) if command == Command::Send && !paths.is_empty() => Request::Send(paths),
+        _ => Request::Command(command),
     }
 }
 
@@ -200,7 +143,7 @@ impl<'a> Typed<'a> {
         let argument = argument.trim();
         let name = if name == "?" { "help" } else { name };
         match Command::ALL.into_iter().find(|command| command.name() == name) {
-            Some(command) if argument.is_empty() || command.takes_argument() => Self::Command(command, argument),
+            Some(command) if argument.is_empty() || takes_argument(command) => Self::Command(command, argument),
             _ => Self::Unknown(line.split_whitespace().next().unwrap_or_default()),
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::commands::unquoted_tail;
-use super::printable::plain_name;
+use crate::printable::plain_name;
 
 /// Names that are looked at.
 const NAMES: usize = 10_000;

@@ -4,14 +4,14 @@ use std::io::{self, BufRead, Read as _};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::messages::Status;
+use crate::interface::event::Event;
 
 /// A line of a pipe.
 pub enum Line {
     /// Without its end.
     Text(Zeroizing<String>),
     /// One that cannot be taken, and why.
-    Bad(Status),
+    Bad(Event),
 }
 
 /// One line, at most `limit` bytes of it in memory; the rest of a longer one is skipped. `None` at the end.
@@ -26,12 +26,12 @@ pub fn read_line(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Li
         line.pop();
     } else if line.len() > limit {
         skip_line(input)?;
-        return Ok(Some(Line::Bad(Status::TooLong { limit })));
+        return Ok(Some(Line::Bad(Event::TooLong { limit })));
     }
     let text = String::from_utf8(std::mem::take(&mut *line)).map_err(|error| error.into_bytes().zeroize());
     Ok(Some(match text {
         Ok(text) => Line::Text(Zeroizing::new(text)),
-        Err(()) => Line::Bad(Status::NotUtf8),
+        Err(()) => Line::Bad(Event::NotUtf8),
     }))
 }
 

@@ -12,31 +12,34 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::asked::Asked;
-use super::commands::Command;
+use super::commands::request;
 use super::input::{Line, read_line};
-use super::interface::{Action, Seat, Show, Shown, Ui};
-use super::messages::{
-    Failure, Fault, Finding, Lang, LineFault, LineState, MapFault, Standing, Status, Trust, Verdict, Who,
-};
-use super::printable::{Printable, is_writable};
+use super::prompt::Prompt;
 use crate::address::Scope;
 use crate::clock::Clock;
+use crate::interface::Command;
+use crate::interface::event::{Event, Failure, LineFault, LineState, Status, Trust, Who};
+use crate::interface::fault::Fault;
+use crate::interface::finding::{Finding, MapFault, Verdict};
+use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
+use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
+use crate::ui::time::local_time;
+use crate::ui::words::{self, Lang};
 
 /// Bytes of the longest command: a text of which each byte is written as `\u00xx`, and some more.
 const COMMAND: usize = 6 * TEXT + 1024;
 
 /// Starts both threads.
-pub fn start() -> Ui {
-    let (act, actions) = mpsc::channel(1);
-    let (tell, shown) = mpsc::channel(64);
-    let (screen, show) = mpsc::channel(64);
-    let asked = Arc::new(Asked::default());
-    let reader = Reader { asked: Arc::clone(&asked), act, said: 0 };
+pub fn start() -> UserChannels {
+    let (act, requests) = mpsc::channel(1);
+    let (tell, acks) = mpsc::channel(64);
+    let (output, show) = mpsc::channel(64);
+    let prompt = Arc::new(Prompt::default());
+    let reader = Reader { prompt: Arc::clone(&prompt), act, said: 0 };
     std::thread::spawn(move || reader.run());
-    std::thread::spawn(move || Writer { asked, shown: 0 }.run(show, &tell));
-    Ui { actions, shown, screen, seat: Seat::Json }
+    std::thread::spawn(move || Writer { prompt, shown: 0 }.run(show, &tell));
+    UserChannels { requests, acks, output, frontend: Frontend::Json }
 }
 
 /// Writes one event whole.
@@ -62,18 +65,18 @@ fn escaped(json: &str) -> String {
 }
 
 struct Writer {
-    asked: Arc<Asked>,
+    prompt: Arc<Prompt>,
     /// Our texts that were shown.
     shown: usize,
 }
 
 impl Writer {
-    fn run(mut self, mut show: mpsc::Receiver<Show>, tell: &mpsc::Sender<Shown>) {
+    fn run(mut self, mut show: mpsc::Receiver<Output>, tell: &mpsc::Sender<Ack>) {
         while let Some(what) = show.blocking_recv() {
-            let text = if let Show::Text(text) = &what { Some(text.id) } else { None };
+            let text = if let Output::Text(text) = &what { Some(text.id) } else { None };
             let told = match (self.show(what), text) {
-                (Err(error), _) => Shown::Broken(error),
-                (Ok(()), Some(id)) => Shown::Text(id),
+                (Err(error), _) => Ack::Broken(error),
+                (Ok(()), Some(id)) => Ack::Text(id),
                 (Ok(()), None) => continue,
             };
             if tell.blocking_send(told).is_err() {
@@ -82,41 +85,41 @@ impl Writer {
         }
     }
 
-    fn show(&mut self, what: Show) -> io::Result<()> {
+    fn show(&mut self, what: Output) -> io::Result<()> {
         match what {
-            Show::Text(text) => {
+            Output::Text(text) => {
                 let age = u64::try_from(text.age.as_millis()).unwrap_or(u64::MAX);
                 write(&json!({"event": "text", "id": text.id, "age_ms": age, "text": text.text.as_str()}))
             }
-            Show::Status(status) => {
-                if let Status::Shown { texts, .. } = &status {
+            Output::Event(status) => {
+                if let Event::Shown { texts, .. } = &status {
                     self.shown += texts;
                 }
-                self.asked.offers(&status);
+                self.prompt.offers(&status);
                 write(&event(&status, self.shown))
             }
-            Show::Ask { question, what, about } => {
+            Output::Ask { question, what, about } => {
                 let mut written = Ok(());
-                let asked = Arc::clone(&self.asked);
-                asked.ask(question, what, || {
+                let prompt = Arc::clone(&self.prompt);
+                prompt.ask(question, what, || {
                     written = about.iter().try_for_each(|status| write(&event(status, self.shown)));
                 });
                 written
             }
-            Show::Standing(now) => write(&standing(&now)),
-            Show::Wipe => Ok(()),
-            Show::End(None) => write(&json!({"event": "end", "exit": 0})),
-            Show::End(Some(fault)) => write(&end(&fault)),
+            Output::Status(now) => write(&standing(&now)),
+            Output::Wipe => Ok(()),
+            Output::End(None) => write(&json!({"event": "end", "exit": 0})),
+            Output::End(Some(fault)) => write(&end(&fault)),
         }
     }
 }
 
 fn end(fault: &Fault) -> Value {
-    let (error, advice) = fault.text(Lang::En);
+    let (error, advice) = words::fault(fault, Lang::En);
     json!({"event": "end", "exit": fault.code(), "error": error, "advice": advice})
 }
 
-fn standing(standing: &Standing) -> Value {
+fn standing(standing: &Status) -> Value {
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let [sending, receiving] = standing.files;
     json!({
@@ -174,7 +177,7 @@ pub fn print_finding(found: &Finding, _: Lang) -> io::Result<()> {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let (why, next) = finding.words(Lang::En);
+    let (why, next) = words::finding_words(finding, Lang::En);
     let verdict = match finding.verdict() {
         Verdict::Works => "works",
         Verdict::Not => "does_not_work",
@@ -185,86 +188,86 @@ fn finding(finding: &Finding) -> Value {
 }
 
 /// What a status says, where so many of our texts were shown.
-fn event(status: &Status, shown: usize) -> Value {
+fn event(status: &Event, shown: usize) -> Value {
     match status {
-        Status::Listening(address) => json!({"event": "listening", "address": address}),
-        Status::Reach { addresses, port, .. } => {
+        Event::Listening(address) => json!({"event": "listening", "address": address}),
+        Event::Reach { addresses, port, .. } => {
             let addresses: Vec<_> = addresses
                 .iter()
                 .map(|(scope, address)| json!({"address": address, "from": name_of_scope(*scope)}))
                 .collect();
             json!({"event": "reach", "addresses": addresses, "port": port})
         }
-        Status::LookingUp(host) => json!({"event": "looking_up", "host": host.as_str()}),
-        Status::Trying(address) => json!({"event": "trying", "address": address.as_str()}),
-        Status::TryFailed(address, why) => {
+        Event::LookingUp(host) => json!({"event": "looking_up", "host": host.as_str()}),
+        Event::Trying(address) => json!({"event": "trying", "address": address.as_str()}),
+        Event::TryFailed(address, why) => {
             json!({"event": "try_failed", "address": address.as_str(), "why": why.as_str()})
         }
-        Status::BetterWay(place) => json!({"event": "better_way", "address": place.to_string()}),
-        Status::Finding(found) => finding(found),
-        Status::Announced => json!({"event": "announced"}),
-        Status::NoLan(why) => json!({"event": "no_lan", "why": why.as_str()}),
-        Status::WayShut { way, why } => json!({"event": "way_shut", "way": way.as_str(), "why": why.as_str()}),
-        Status::WayOpen(way) => json!({"event": "way_open", "way": way.as_str()}),
-        Status::NoTor(why) => json!({"event": "no_tor", "why": why.as_str()}),
-        Status::Mapping => json!({"event": "mapping"}),
-        Status::Mapped(at) => json!({"event": "mapped", "address": at}),
-        Status::NotMapped(MapFault::Useless(ip)) => json!({"event": "not_mapped", "why": "useless", "address": ip}),
-        Status::NotMapped(why) => json!({"event": "not_mapped", "why": match why {
+        Event::BetterWay(place) => json!({"event": "better_way", "address": place.to_string()}),
+        Event::Finding(found) => finding(found),
+        Event::Announced => json!({"event": "announced"}),
+        Event::NoLan(why) => json!({"event": "no_lan", "why": why.as_str()}),
+        Event::WayShut { way, why } => json!({"event": "way_shut", "way": way.as_str(), "why": why.as_str()}),
+        Event::WayOpen(way) => json!({"event": "way_open", "way": way.as_str()}),
+        Event::NoTor(why) => json!({"event": "no_tor", "why": why.as_str()}),
+        Event::Mapping => json!({"event": "mapping"}),
+        Event::Mapped(at) => json!({"event": "mapped", "address": at}),
+        Event::NotMapped(MapFault::Useless(ip)) => json!({"event": "not_mapped", "why": "useless", "address": ip}),
+        Event::NotMapped(why) => json!({"event": "not_mapped", "why": match why {
             MapFault::NoRouter => "no_router",
             MapFault::NoAnswer => "no_answer",
             _ => "refused",
         }}),
-        Status::Tor { percent } => json!({"event": "tor", "percent": percent}),
-        Status::WayFailed(way, failure) => {
+        Event::Tor { percent } => json!({"event": "tor", "percent": percent}),
+        Event::WayFailed(way, failure) => {
             json!({"event": "try_failed", "address": way.as_str(), "why": name_of_failure(*failure)})
         }
-        Status::Invite { line, ways, .. } => {
+        Event::Invite { line, ways, .. } => {
             let ways: Vec<_> = ways.iter().map(Printable::as_str).collect();
             json!({"event": "invite", "invite": line.as_str(), "ways": ways})
         }
-        Status::Handshake(address) => json!({"event": "connected", "address": address.to_string()}),
-        Status::Caller(address) => json!({"event": "caller", "address": address.to_string()}),
-        Status::ToldBusy { from, times } => json!({"event": "told_busy", "address": from.to_string(), "times": times}),
-        Status::Code { own, can_skip } => json!({"event": "code", "own": own.to_string(), "can_skip": can_skip}),
-        Status::BothHalves { own, partner, emoji, can_skip } => json!({
+        Event::Handshake(address) => json!({"event": "connected", "address": address.to_string()}),
+        Event::Caller(address) => json!({"event": "caller", "address": address.to_string()}),
+        Event::ToldBusy { from, times } => json!({"event": "told_busy", "address": from.to_string(), "times": times}),
+        Event::Code { own, can_skip } => json!({"event": "code", "own": own.to_string(), "can_skip": can_skip}),
+        Event::BothHalves { own, partner, emoji, can_skip } => json!({
             "event": "compare",
             "own": own.to_string(),
             "partner": partner.to_string(),
             "pictures": emoji,
             "can_skip": can_skip,
         }),
-        Status::NotACode => json!({"event": "not_a_code"}),
-        Status::OwnHalf => json!({"event": "own_half"}),
-        Status::WrongHalf { tries_left } => json!({"event": "wrong_half", "tries_left": tries_left}),
-        Status::StaleEntry => json!({"event": "stale_entry"}),
-        Status::NeitherWord => json!({"event": "neither_word"}),
-        Status::WaitingForPartner => json!({"event": "confirmed"}),
-        Status::RoomOpen => json!({"event": "room_open"}),
-        Status::RunFailed { from, why, pause } => {
-            let (error, _) = Fault::Pairing(*why).text(Lang::En);
+        Event::NotACode => json!({"event": "not_a_code"}),
+        Event::OwnHalf => json!({"event": "own_half"}),
+        Event::WrongHalf { tries_left } => json!({"event": "wrong_half", "tries_left": tries_left}),
+        Event::StaleEntry => json!({"event": "stale_entry"}),
+        Event::NeitherWord => json!({"event": "neither_word"}),
+        Event::WaitingForPartner => json!({"event": "confirmed"}),
+        Event::RoomOpen => json!({"event": "room_open"}),
+        Event::RunFailed { from, why, pause } => {
+            let (error, _) = words::fault(&Fault::Pairing(*why), Lang::En);
             let alarm = why.is_alarm();
             json!({"event": "run_failed", "address": from.to_string(), "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
         }
-        Status::Shown { waiting, .. } => {
+        Event::Shown { waiting, .. } => {
             json!({"event": "shown", "up_to": shown.saturating_sub(1), "waiting": waiting})
         }
-        Status::TooLong { limit } => json!({"event": "refused", "why": "too_long", "limit": limit}),
-        Status::Full { waiting } => json!({"event": "refused", "why": "full", "waiting": waiting}),
-        Status::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
-        Status::UnknownCommand(name) => json!({"event": "refused", "why": "unknown_command", "command": name.as_str()}),
-        Status::Compared => json!({"event": "compared"}),
-        Status::CodeAgain { own, partner, .. } => {
+        Event::TooLong { limit } => json!({"event": "refused", "why": "too_long", "limit": limit}),
+        Event::Full { waiting } => json!({"event": "refused", "why": "full", "waiting": waiting}),
+        Event::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
+        Event::UnknownCommand(name) => json!({"event": "refused", "why": "unknown_command", "command": name.as_str()}),
+        Event::Compared => json!({"event": "compared"}),
+        Event::CodeAgain { own, partner, .. } => {
             json!({"event": "code_again", "own": own.to_string(), "partner": partner.to_string()})
         }
-        Status::Who(who) => who_event(who),
-        Status::File(status) => files::event(status),
-        Status::WhatToSend => json!({"event": "refused", "why": "not_a_command", "command": "send"}),
-        Status::Finishing { waiting } => json!({"event": "finishing", "waiting": waiting}),
-        Status::PartnerLeft => json!({"event": "partner_left"}),
-        Status::CutOff => json!({"event": "cut_off"}),
-        Status::LineQuiet { seconds } => json!({"event": "line_quiet", "seconds": seconds}),
-        Status::LineCut { why, redialing } => {
+        Event::Who(who) => who_event(who),
+        Event::File(status) => files::event(status),
+        Event::WhatToSend => json!({"event": "refused", "why": "not_a_command", "command": "send"}),
+        Event::Finishing { waiting } => json!({"event": "finishing", "waiting": waiting}),
+        Event::PartnerLeft => json!({"event": "partner_left"}),
+        Event::CutOff => json!({"event": "cut_off"}),
+        Event::LineQuiet { seconds } => json!({"event": "line_quiet", "seconds": seconds}),
+        Event::LineCut { why, redialing } => {
             let why = match why {
                 LineFault::Cut => "cut",
                 LineFault::Silent => "silent",
@@ -273,18 +276,18 @@ fn event(status: &Status, shown: usize) -> Value {
             };
             json!({"event": "line_cut", "why": why, "redialing": redialing})
         }
-        Status::RedialFailed { number, failure } => {
+        Event::RedialFailed { number, failure } => {
             json!({"event": "redial_failed", "attempt": number, "why": name_of_failure(*failure)})
         }
-        Status::LineBack { after, waiting } => {
+        Event::LineBack { after, waiting } => {
             json!({"event": "line_back", "after_seconds": after.as_secs_f64(), "waiting": waiting})
         }
-        Status::Waiting { waiting } => json!({"event": "waiting", "waiting": waiting}),
-        Status::Intruder { from, times } => json!({"event": "intruder", "address": from.to_string(), "times": times}),
-        Status::Rekey => json!({"event": "rekey"}),
-        Status::NoLine => json!({"event": "no_line"}),
-        Status::TimeIsUp => json!({"event": "time_is_up"}),
-        Status::NeedsScreen | Status::Help => json!({"event": "refused", "why": "unknown_command"}),
+        Event::Waiting { waiting } => json!({"event": "waiting", "waiting": waiting}),
+        Event::Intruder { from, times } => json!({"event": "intruder", "address": from.to_string(), "times": times}),
+        Event::Rekey => json!({"event": "rekey"}),
+        Event::NoLine => json!({"event": "no_line"}),
+        Event::TimeIsUp => json!({"event": "time_is_up"}),
+        Event::NeedsScreen | Event::Help => json!({"event": "refused", "why": "unknown_command"}),
     }
 }
 
@@ -296,15 +299,15 @@ fn who_event(who: &Who) -> Value {
         "suite": who.suite,
         "own_key": who.local,
         "partner_key": who.remote,
-        "since": who.since,
+        "since": local_time(who.now.saturating_sub(who.opened)),
         "epoch": who.epoch.as_ref().map(|(number, _)| number),
         "waiting": who.waiting,
     })
 }
 
 struct Reader {
-    asked: Arc<Asked>,
-    act: mpsc::Sender<Action>,
+    prompt: Arc<Prompt>,
+    act: mpsc::Sender<Request>,
     /// Texts that were taken.
     said: u64,
 }
@@ -313,72 +316,72 @@ impl Reader {
     fn run(mut self) {
         let mut input = io::stdin().lock();
         loop {
-            let action = match read_line(&mut input, COMMAND) {
+            let request = match read_line(&mut input, COMMAND) {
                 Ok(Some(Line::Text(line))) => self.command(&line),
                 Ok(Some(Line::Bad(_))) => Some(bad()),
-                Ok(None) | Err(_) => Some(Action::End),
+                Ok(None) | Err(_) => Some(Request::End),
             };
-            let Some(action) = action else { continue };
-            let end = matches!(action, Action::End);
-            if self.act.blocking_send(action).is_err() || end {
+            let Some(request) = request else { continue };
+            let end = matches!(request, Request::End);
+            if self.act.blocking_send(request).is_err() || end {
                 return;
             }
         }
     }
 
     /// What a line asks for, unless it was done here.
-    fn command(&mut self, line: &str) -> Option<Action> {
+    fn command(&mut self, line: &str) -> Option<Request> {
         let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return Some(bad()) };
         let mut secret = |name: &str| match fields.remove(name) {
             Some(Value::String(value)) => Some(Zeroizing::new(value)),
             _ => None,
         };
         let name = secret("command").unwrap_or_default();
-        let (question, _) = self.asked.now();
+        let (question, _) = self.prompt.now();
         Some(match name.as_str() {
             "say" => match secret("text") {
                 Some(text) => return self.say(text),
                 None => bad(),
             },
             "half" => match secret("half") {
-                Some(typed) => Action::Half { question, typed },
+                Some(typed) => Request::Half { question, typed },
                 None => bad(),
             },
-            "compare" => Action::Compared { question, same: fields.get("same").and_then(Value::as_bool) },
-            "next" => Action::Next { question },
-            "who" => Action::Command(Command::Who),
-            "doctor" => Action::Command(Command::Doctor),
-            "code" => Action::Command(Command::Code),
-            "rekey" => Action::Command(Command::Rekey),
+            "compare" => Request::Compared { question, same: fields.get("same").and_then(Value::as_bool) },
+            "next" => Request::Next { question },
+            "who" => Request::Command(Command::Who),
+            "doctor" => Request::Command(Command::Doctor),
+            "code" => Request::Command(Command::Code),
+            "rekey" => Request::Command(Command::Rekey),
             "send" => match fields.remove("paths") {
                 Some(Value::Array(paths)) if !paths.is_empty() && paths.iter().all(Value::is_string) => {
-                    Action::Send(paths.iter().filter_map(Value::as_str).map(PathBuf::from).collect())
+                    Request::Send(paths.iter().filter_map(Value::as_str).map(PathBuf::from).collect())
                 }
                 _ => bad(),
             },
             "get" | "decline" => {
                 let command = if name.as_str() == "get" { Command::Get } else { Command::Decline };
                 match fields.get("offer").map(|offer| offer.as_u64().and_then(|offer| offer.try_into().ok())) {
-                    None => Action::of(command, "", self.asked.offer()),
-                    Some(Some(offer)) => Action::of(command, "", Some(offer)),
+                    None => request(command, "", self.prompt.offer()),
+                    Some(Some(offer)) => request(command, "", Some(offer)),
                     Some(None) => bad(),
                 }
             }
-            "cancel" => Action::Command(Command::Cancel),
-            "quit" => Action::Command(Command::Quit),
-            "panic" => Action::Command(Command::Panic),
+            "cancel" => Request::Command(Command::Cancel),
+            "quit" => Request::Command(Command::Quit),
+            "panic" => Request::Command(Command::Panic),
             "" => bad(),
-            other => Action::UnknownCommand(Printable::line(other)),
+            other => Request::UnknownCommand(Printable::line(other)),
         })
     }
 
     /// Waits until the text was taken or not, so that the answers come in order.
-    fn say(&mut self, text: Zeroizing<String>) -> Option<Action> {
+    fn say(&mut self, text: Zeroizing<String>) -> Option<Request> {
         if text.len() > TEXT {
-            return Some(Action::Unsendable(Status::TooLong { limit: TEXT }));
+            return Some(Request::Unsendable(Event::TooLong { limit: TEXT }));
         }
         let (taken, answer) = oneshot::channel();
-        let _ = self.act.blocking_send(Action::Say { text, taken });
+        let _ = self.act.blocking_send(Request::Say { text, taken });
         let said = answer.blocking_recv() == Ok(true);
         // Where standard output is gone the other thread finds out.
         let _ = write(&if said {
@@ -391,8 +394,8 @@ impl Reader {
     }
 }
 
-fn bad() -> Action {
-    Action::Unsendable(Status::NotUtf8)
+fn bad() -> Request {
+    Request::Unsendable(Event::NotUtf8)
 }
 
 #[cfg(test)]

@@ -30,10 +30,10 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
-use super::interface::{Action, Seat, Show, Shown, Ui};
-use super::messages::Lang;
 use super::time::then;
 use crate::clock::{Clock, Timer};
+use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
+use crate::ui::words::Lang;
 use painter::{Painter, WIPE};
 use state::{Effect, Options, State, bounded};
 
@@ -57,21 +57,21 @@ const TAKE: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?
 const NOTIFY: &[u8] = b"\x1b]9;tete\x07";
 
 /// Takes the terminal and starts both threads.
-pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<Ui> {
+pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<UserChannels> {
     let terminal = Terminal::new(guard.clone())?;
-    let (act, actions) = mpsc::channel(1);
-    let (tell, shown) = mpsc::channel(64);
-    let (screen, show) = mpsc::channel(64);
+    let (act, requests) = mpsc::channel(1);
+    let (tell, acks) = mpsc::channel(64);
+    let (output, show) = mpsc::channel(64);
     let (press, keys) = mpsc::channel(BURST);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::spawn(move || read_keys(&press));
     std::thread::spawn(move || {
-        let desk = Desk { terminal, keys, show, act, tell: tell.clone() };
-        if let Err(error) = runtime.block_on(desk.run(lang, options)) {
-            let _ = tell.blocking_send(Shown::Broken(error));
+        let driver = Driver { terminal, keys, show, act, tell: tell.clone() };
+        if let Err(error) = runtime.block_on(driver.run(lang, options)) {
+            let _ = tell.blocking_send(Ack::Broken(error));
         }
     });
-    Ok(Ui { actions, shown, screen, seat: Seat::Screen })
+    Ok(UserChannels { requests, acks, output, frontend: Frontend::Screen })
 }
 
 /// Reads the terminal's input until it fails or has no other end.
@@ -97,23 +97,23 @@ fn hung_up() -> io::Error {
 }
 
 /// Where the user sits: what is typed, shown and told.
-struct Desk {
+struct Driver {
     terminal: Terminal,
     keys: mpsc::Receiver<Event>,
-    show: mpsc::Receiver<Show>,
-    act: mpsc::Sender<Action>,
-    tell: mpsc::Sender<Shown>,
+    show: mpsc::Receiver<Output>,
+    act: mpsc::Sender<Request>,
+    tell: mpsc::Sender<Ack>,
 }
 
-/// What moved the desk.
+/// What moved the driver.
 enum Moved {
     Key(Option<Event>),
-    Show(Option<Show>),
+    Output(Option<Output>),
     Continued,
     Time,
 }
 
-impl Desk {
+impl Driver {
     async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
         let timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
@@ -133,7 +133,7 @@ impl Desk {
             let wake = [frame, state.deadline()].into_iter().flatten().min();
             let moved = tokio::select! {
                 key = self.keys.recv() => Moved::Key(key),
-                show = self.show.recv() => Moved::Show(show),
+                show = self.show.recv() => Moved::Output(show),
                 _ = continued.recv() => Moved::Continued,
                 () = timer.until(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
             };
@@ -152,13 +152,13 @@ impl Desk {
                     drawn_at = Duration::ZERO;
                 }
                 Moved::Key(None) => return Err(hung_up()),
-                Moved::Show(Some(first)) => {
+                Moved::Output(Some(first)) => {
                     // A flood of the longest texts does not keep keys waiting.
                     let until = Clock.now() + PATIENCE;
                     state.tick(Clock.now());
                     let more = std::iter::from_fn(|| (Clock.now() < until).then(|| self.show.try_recv().ok())?);
                     for show in std::iter::once(first).chain(more).take(BURST) {
-                        if let Show::Ask { .. } = show {
+                        if let Output::Ask { .. } = show {
                             // The user waits for it.
                             drawn_at = Duration::ZERO;
                         }
@@ -166,8 +166,8 @@ impl Desk {
                     }
                 }
                 // The room is done with the user. One who may still read leaves by a key.
-                Moved::Show(None) if !state.is_over() => return Ok(()),
-                Moved::Show(None) => return self.read_on(state).await,
+                Moved::Output(None) if !state.is_over() => return Ok(()),
+                Moved::Output(None) => return self.read_on(state).await,
                 Moved::Continued => {
                     self.terminal.take()?;
                     due = true;
@@ -205,7 +205,7 @@ impl Desk {
         if self.terminal.draw(state)? {
             while let Some(id) = state.seen() {
                 // A room that is over may no longer listen.
-                let _ = self.tell.send(Shown::Text(id)).await;
+                let _ = self.tell.send(Ack::Text(id)).await;
             }
         }
         Ok(())
@@ -215,10 +215,10 @@ impl Desk {
     async fn perform(&mut self, state: &mut State) -> io::Result<bool> {
         while let Some(effect) = state.effect() {
             match effect {
-                Effect::Act(action) => drop(self.act.send(action).await),
+                Effect::Act(request) => drop(self.act.send(request).await),
                 Effect::Say(text) => {
                     let (taken, answer) = oneshot::channel();
-                    drop(self.act.send(Action::Say { text, taken }).await);
+                    drop(self.act.send(Request::Say { text, taken }).await);
                     state.said(answer.await == Ok(true));
                 }
                 Effect::Interrupt => drop(kill_process(getpid(), Signal::INT)),

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
+use crossterm::event::{self, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use jiff::Zoned;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use ratatui::backend::{Backend, TestBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use tete::interface::event::{Event, Failure, Invitation, LineFault, LineState, Status, Trust, Who};
+use tete::interface::fault::{Fault, PairingFault};
+use tete::interface::files::{FileEvent, Progress};
+use tete::interface::{Output, PromptKind, Request};
+use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
-use tete::ui::interface::{Action, Ask, Show};
-use tete::ui::messages::{
-    Failure, Fault, FileStatus, Invitation, Lang, LineFault, LineState, PairingFault, Progress, Standing, Status,
-    Trust, Who,
-};
-use tete::ui::printable::Printable;
 use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
 use tete::ui::tui::view::draw;
+use tete::ui::words::Lang;
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -55,8 +55,8 @@ impl Sitting {
     }
 
     fn opens(&mut self) {
-        self.state.show(Show::Standing(standing(true, LineState::Connected)));
-        self.state.show(Show::Ask { question: 2, what: Ask::Chat, about: Some(Status::RoomOpen) });
+        self.state.show(Output::Status(standing(true, LineState::Connected)));
+        self.state.show(Output::Ask { question: 2, what: PromptKind::Chat, about: Some(Event::RoomOpen) });
     }
 
     fn press(&mut self, code: KeyCode) {
@@ -69,7 +69,7 @@ impl Sitting {
 
     fn with_key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
         self.state.tick(self.now);
-        self.state.input(Event::Key(KeyEvent::new(code, modifiers)));
+        self.state.input(event::Event::Key(KeyEvent::new(code, modifiers)));
     }
 
     fn types(&mut self, text: &str) {
@@ -77,7 +77,7 @@ impl Sitting {
     }
 
     fn paste(&mut self, text: &str) {
-        self.state.input(Event::Paste(text.to_owned()));
+        self.state.input(event::Event::Paste(text.to_owned()));
     }
 
     /// Types a text and sends it; the room takes it.
@@ -95,11 +95,11 @@ impl Sitting {
     fn hears_late(&mut self, text: &str, age: Duration) {
         let id = self.next_text;
         self.next_text += 1;
-        self.state.show(Show::Text(Incoming { id, age, text: Zeroizing::new(text.to_owned()) }));
+        self.state.show(Output::Text(Incoming { id, age, text: Zeroizing::new(text.to_owned()) }));
     }
 
-    fn status(&mut self, status: Status) {
-        self.state.show(Show::Status(status));
+    fn status(&mut self, status: Event) {
+        self.state.show(Output::Event(status));
     }
 
     fn passes(&mut self, time: Duration) {
@@ -146,14 +146,14 @@ impl Sitting {
 
 fn name(effect: &Effect) -> String {
     match effect {
-        Effect::Act(Action::Half { question, typed }) => format!("half {question} {}", typed.as_str()),
-        Effect::Act(Action::Compared { question, same }) => format!("compared {question} {same:?}"),
-        Effect::Act(Action::Next { question }) => format!("next {question}"),
-        Effect::Act(Action::Command(command)) => format!("/{}", command.name()),
-        Effect::Act(Action::Interrupt) => "leave".into(),
-        Effect::Act(Action::Answer { offer, take }) => format!("{} {offer}", if *take { "get" } else { "decline" }),
-        Effect::Act(Action::Send(paths)) => format!("send {paths:?}"),
-        Effect::Act(_) => "another action".into(),
+        Effect::Act(Request::Half { question, typed }) => format!("half {question} {}", typed.as_str()),
+        Effect::Act(Request::Compared { question, same }) => format!("compared {question} {same:?}"),
+        Effect::Act(Request::Next { question }) => format!("next {question}"),
+        Effect::Act(Request::Command(command)) => format!("/{}", command.name()),
+        Effect::Act(Request::Interrupt) => "leave".into(),
+        Effect::Act(Request::Answer { offer, take }) => format!("{} {offer}", if *take { "get" } else { "decline" }),
+        Effect::Act(Request::Send(paths)) => format!("send {paths:?}"),
+        Effect::Act(_) => "another request".into(),
         Effect::Say(text) => format!("say {}", text.as_str()),
         Effect::Interrupt => "interrupt".into(),
         Effect::Bell => "bell".into(),
@@ -165,8 +165,8 @@ fn name(effect: &Effect) -> String {
     }
 }
 
-fn standing(verified: bool, line: LineState) -> Standing {
-    Standing {
+fn standing(verified: bool, line: LineState) -> Status {
+    Status {
         partner: "192.168.1.7:51423".parse::<std::net::SocketAddr>().unwrap().into(),
         trust: if verified { Trust::Code } else { Trust::No },
         line,
@@ -176,12 +176,12 @@ fn standing(verified: bool, line: LineState) -> Standing {
     }
 }
 
-fn code() -> Status {
-    Status::Code { own: Half::parse("41242842").unwrap(), can_skip: true }
+fn code() -> Event {
+    Event::Code { own: Half::parse("41242842").unwrap(), can_skip: true }
 }
 
-fn asks(about: Status) -> Show {
-    Show::Ask { question: 1, what: Ask::Half, about: Some(about) }
+fn asks(about: Event) -> Output {
+    Output::Ask { question: 1, what: PromptKind::Half, about: Some(about) }
 }
 
 const CONTROL: KeyModifiers = KeyModifiers::CONTROL;
@@ -192,7 +192,7 @@ fn an_invite_leaves_the_screen_when_it_was_used() {
     let mut sitting = Sitting::new((100, 40), Lang::En);
     let line = Arc::new(Zeroizing::new(format!("tete1{}", "x".repeat(60))));
     let ways = vec![Printable::line("192.0.2.7:51423")];
-    sitting.state.show(Show::Status(Status::Invite { line, ways, how: Invitation::Join }));
+    sitting.state.show(Output::Event(Event::Invite { line, ways, how: Invitation::Join }));
     assert!(sitting.shows("tete1xxx") && sitting.shows("█"));
     sitting.opens();
     assert!(!sitting.shows("tete1xxx") && !sitting.shows("█"));
@@ -247,8 +247,8 @@ fn both_words_of_a_comparison_are_understood() {
         let mut sitting = Sitting::new((80, 24), Lang::En);
         let own = Half::parse("41242842").unwrap();
         let partner = Half::parse("11112222").unwrap();
-        let about = Status::BothHalves { own, partner, emoji: [0, 1, 2, 3, 4, 5, 6], can_skip: false };
-        sitting.state.show(Show::Ask { question: 1, what: Ask::Compare, about: Some(about) });
+        let about = Event::BothHalves { own, partner, emoji: [0, 1, 2, 3, 4, 5, 6], can_skip: false };
+        sitting.state.show(Output::Ask { question: 1, what: PromptKind::Compare, about: Some(about) });
         sitting.types(word);
         sitting.press(KeyCode::Enter);
         assert_eq!(sitting.effects(), [format!("compared 1 {seen}")]);
@@ -260,7 +260,7 @@ fn an_alarm_takes_the_whole_screen_until_it_was_seen() {
     let mut sitting = Sitting::new((80, 24), Lang::En);
     sitting.state.show(asks(code()));
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-    sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+    sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
     assert_eq!(sitting.effects(), ["bell"]);
     assert!(sitting.shows("ALARM: an attack") && !sitting.shows("4124"));
     sitting.types("x ");
@@ -277,9 +277,9 @@ fn a_text_waits_and_then_was_shown() {
     sitting.says("one");
     sitting.says("two");
     assert!(sitting.shows("you ◌ one") && sitting.shows("◌ 2 not shown yet"));
-    sitting.status(Status::Shown { texts: 1, waiting: 1 });
+    sitting.status(Event::Shown { texts: 1, waiting: 1 });
     assert!(sitting.shows("you ✓ one") && sitting.shows("you ◌ two"), "{:#?}", sitting.rows());
-    sitting.status(Status::Shown { texts: 1, waiting: 0 });
+    sitting.status(Event::Shown { texts: 1, waiting: 0 });
     assert!(sitting.shows("you ✓ two") && !sitting.shows("not shown yet"));
 }
 
@@ -290,7 +290,7 @@ fn marks_are_right_although_the_screen_was_cleared_in_between() {
     sitting.control('x');
     sitting.types("c");
     sitting.says("two");
-    sitting.status(Status::Shown { texts: 1, waiting: 1 });
+    sitting.status(Event::Shown { texts: 1, waiting: 1 });
     assert!(sitting.shows("you ◌ two") && !sitting.shows("one"));
 }
 
@@ -502,7 +502,7 @@ fn whatever_is_done_between_two_presses_they_do_not_leave() {
         |sitting| sitting.control('l'),
         |sitting| {
             let (kind, modifiers) = (MouseEventKind::ScrollUp, KeyModifiers::NONE);
-            sitting.state.input(Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers }));
+            sitting.state.input(event::Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers }));
         },
         |sitting| sitting.passes(Duration::from_secs(4)),
     ];
@@ -518,8 +518,8 @@ fn whatever_is_done_between_two_presses_they_do_not_leave() {
     }
     let mut sitting = Sitting::open();
     sitting.control('d');
-    sitting.state.input(Event::FocusLost);
-    sitting.state.input(Event::Resize(60, 20));
+    sitting.state.input(event::Event::FocusLost);
+    sitting.state.input(event::Event::Resize(60, 20));
     sitting.hears("a text");
     sitting.effects();
     sitting.control('d');
@@ -558,7 +558,7 @@ fn scrolling_stays_where_it_is_and_what_comes_is_marked() {
     assert!(!sitting.shows("─ new ─"));
     sitting.with_key(KeyCode::Home, CONTROL);
     assert!(sitting.shows("text 0.") && !sitting.shows("text 99."));
-    let wheel = |kind| Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers: KeyModifiers::NONE });
+    let wheel = |kind| event::Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers: KeyModifiers::NONE });
     sitting.state.input(wheel(MouseEventKind::ScrollDown));
     assert!(!sitting.shows("text 0.") && sitting.shows("text 22."), "{:#?}", sitting.rows());
     sitting.state.input(wheel(MouseEventKind::ScrollUp));
@@ -640,12 +640,15 @@ fn a_text_counts_as_shown_only_where_the_end_of_the_talk_is_on_the_screen() {
             },
             |sitting| sitting.press(KeyCode::Esc),
         ),
-        (|sitting| sitting.state.input(Event::Resize(10, 2)), |sitting| sitting.state.input(Event::Resize(80, 24))),
+        (
+            |sitting| sitting.state.input(event::Event::Resize(10, 2)),
+            |sitting| sitting.state.input(event::Event::Resize(80, 24)),
+        ),
         (
             |sitting| {
                 let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
                 let pause = Duration::from_secs(5);
-                sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause });
+                sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause });
             },
             |sitting| {
                 sitting.passes(Duration::from_secs(1));
@@ -700,7 +703,7 @@ fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
     sitting.types("correct ");
     sitting.state.show(asks(code()));
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-    sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+    sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
     assert!(sitting.shows("ALARM"));
     sitting.passes(Duration::from_secs(1));
     sitting.press(KeyCode::Enter);
@@ -715,7 +718,7 @@ fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
 fn a_screen_on_which_nothing_happens_is_not_drawn_again() {
     let mut quiet = locked();
     let mut cut = Sitting::open();
-    cut.state.show(Show::Standing(standing(true, LineState::Awaiting(NOW))));
+    cut.state.show(Output::Status(standing(true, LineState::Awaiting(NOW))));
     for (sitting, draws) in [(&mut quiet, 0), (&mut cut, 10)] {
         sitting.state.take_changed();
         let mut drawn = 0;
@@ -734,10 +737,10 @@ fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
         sitting.opens();
         sitting.hears("a");
         assert!(sitting.effects().is_empty());
-        sitting.state.input(Event::FocusLost);
+        sitting.state.input(event::Event::FocusLost);
         sitting.hears("b");
         assert_eq!(sitting.effects(), Vec::from_iter(effect));
-        sitting.state.input(Event::FocusGained);
+        sitting.state.input(event::Event::FocusGained);
         sitting.hears("c");
         assert!(sitting.effects().is_empty());
     }
@@ -747,8 +750,8 @@ fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
 fn the_end_of_a_room_can_be_read_until_a_key_closes_it() {
     let mut sitting = Sitting::open();
     sitting.hears("last words");
-    sitting.status(Status::PartnerLeft);
-    sitting.state.show(Show::End(None));
+    sitting.status(Event::PartnerLeft);
+    sitting.state.show(Output::End(None));
     assert!(sitting.shows("last words") && sitting.shows("Enter closes"));
     sitting.passes(Duration::from_secs(1));
     sitting.types("x");
@@ -763,7 +766,7 @@ fn a_room_that_ends_under_the_hands_of_its_writer_takes_neither_their_keys_nor_t
     let ended = |draft: &str| {
         let mut sitting = Sitting::open();
         sitting.types(draft);
-        sitting.state.show(Show::End(None));
+        sitting.state.show(Output::End(None));
         for code in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('q')] {
             sitting.press(code);
         }
@@ -845,7 +848,7 @@ fn the_cursor_stands_where_the_next_character_goes() {
 #[test]
 fn a_line_that_is_cut_is_counted_by_the_second() {
     let mut sitting = Sitting::open();
-    sitting.state.show(Show::Standing(standing(true, LineState::Awaiting(NOW))));
+    sitting.state.show(Output::Status(standing(true, LineState::Awaiting(NOW))));
     sitting.passes(Duration::from_secs(3));
     assert!(sitting.shows("cut for 3 s"));
     assert_eq!(sitting.state.deadline(), Some(sitting.now + Duration::from_secs(1)));
@@ -854,7 +857,7 @@ fn a_line_that_is_cut_is_counted_by_the_second() {
         next: sitting.now + Duration::from_secs(2),
         failure: Some(Failure::NoAnswer),
     };
-    sitting.state.show(Show::Standing(standing(true, line)));
+    sitting.state.show(Output::Status(standing(true, line)));
     assert!(sitting.shows("attempt 4, next in 2 s"));
     sitting.passes(Duration::from_secs(1));
     assert!(sitting.state.take_changed() && sitting.shows("next in 1 s"));
@@ -866,52 +869,52 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     let mut out = Vec::new();
 
     let mut waiting = new();
-    waiting.status(Status::Listening("[::]:51423".parse().unwrap()));
+    waiting.status(Event::Listening("[::]:51423".parse().unwrap()));
     let addresses = vec![
         (tete::address::Scope::Global, "2001:db8::7".parse().unwrap()),
         (tete::address::Scope::Local, "192.168.1.7".parse().unwrap()),
     ];
-    waiting.status(Status::Reach { addresses, port: 51423, how: Invitation::Join });
+    waiting.status(Event::Reach { addresses, port: 51423, how: Invitation::Join });
     out.push(("waiting", waiting));
 
     let mut pairing = new();
-    pairing.state.show(Show::Standing(standing(false, LineState::Connected)));
+    pairing.state.show(Output::Status(standing(false, LineState::Connected)));
     pairing.state.show(asks(code()));
     pairing.types("1234 5");
     out.push(("pairing", pairing));
 
     let mut wrong = new();
-    wrong.state.show(Show::Standing(standing(false, LineState::Connected)));
+    wrong.state.show(Output::Status(standing(false, LineState::Connected)));
     wrong.state.show(asks(code()));
-    wrong.state.show(asks(Status::WrongHalf { tries_left: 2 }));
+    wrong.state.show(asks(Event::WrongHalf { tries_left: 2 }));
     out.push(("pairing, a wrong half", wrong));
 
     let mut right = new();
-    right.state.show(Show::Standing(standing(false, LineState::Connected)));
+    right.state.show(Output::Status(standing(false, LineState::Connected)));
     right.state.show(asks(code()));
-    right.state.show(Show::Ask { question: 2, what: Ask::Nothing, about: None });
-    right.status(Status::WaitingForPartner);
+    right.state.show(Output::Ask { question: 2, what: PromptKind::Nothing, about: None });
+    right.status(Event::WaitingForPartner);
     out.push(("pairing, the partner is to type", right));
 
     let mut compare = new();
     let (own, partner) = (Half::parse("41242842").unwrap(), Half::parse("90713355").unwrap());
-    let about = Status::BothHalves { own, partner, emoji: [0, 9, 18, 27, 36, 45, 54], can_skip: false };
-    compare.state.show(Show::Ask { question: 1, what: Ask::Compare, about: Some(about) });
+    let about = Event::BothHalves { own, partner, emoji: [0, 9, 18, 27, 36, 45, 54], can_skip: false };
+    compare.state.show(Output::Ask { question: 1, what: PromptKind::Compare, about: Some(about) });
     out.push(("comparing", compare));
 
     let mut alarm = new();
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-    alarm.status(Status::RunFailed { from, why: PairingFault::WrongHalf, pause: Duration::from_secs(5) });
+    alarm.status(Event::RunFailed { from, why: PairingFault::WrongHalf, pause: Duration::from_secs(5) });
     out.push(("alarm", alarm));
 
     let talk = || {
         let mut talk = new();
         talk.opens();
         talk.says("你好🙂 are you there?");
-        talk.status(Status::Shown { texts: 1, waiting: 0 });
+        talk.status(Event::Shown { texts: 1, waiting: 0 });
         talk.hears("在的。The house is quiet now, so we can talk as long as we like 👨‍👩‍👧 and nobody keeps a word of it.");
         talk.hears("שלום!");
-        talk.state.input(Event::FocusLost);
+        talk.state.input(event::Event::FocusLost);
         talk.hears_late("this was written while the line was cut", Duration::from_secs(95));
         talk
     };
@@ -925,22 +928,22 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("new texts", new_texts));
 
     let mut cut = talk();
-    cut.status(Status::LineCut { why: LineFault::Silent, redialing: true });
+    cut.status(Event::LineCut { why: LineFault::Silent, redialing: true });
     let line = LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(Failure::NoAnswer) };
-    cut.state.show(Show::Standing(standing(true, line)));
+    cut.state.show(Output::Status(standing(true, line)));
     cut.says("I go on typing");
     out.push(("line cut", cut));
 
     let mut who = talk();
-    who.status(Status::Who(Who {
+    who.status(Event::Who(Who {
         trust: Trust::Code,
         partner: std::net::SocketAddr::from(([192, 168, 1, 7], 51_423)).into(),
         line: LineState::Connected,
         suite: "Noise_XX_25519_AESGCM_SHA256",
         local: "/UMgWlEOTi8EQoxkjBucHVCF2dCj/bSDpD5rjN/e4Ew=".into(),
         remote: "oa1XOHkxfvtvCOW2QnNs+M3HwLkyYShD4qmQP1aI0rA=".into(),
-        since: "12:00".into(),
-        epoch: Some((2, "12:00".into())),
+        opened: NOW,
+        epoch: Some((2, NOW)),
         waiting: 0,
         now: NOW,
     }));
@@ -953,7 +956,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     let mut files = talk();
     let name = || Printable::line("照片 2026");
     let folder = Printable::line("/home/me/Downloads");
-    files.status(Status::File(FileStatus::Offered {
+    files.status(Event::File(FileEvent::Offered {
         offer: 0,
         name: name(),
         called: None,
@@ -971,7 +974,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     };
     let mut now = standing(true, LineState::Connected);
     now.files = [None, Some(moving)];
-    files.state.show(Show::Standing(now));
+    files.state.show(Output::Status(now));
     files.types("/send ~/a");
     out.push(("files", files));
 
@@ -1015,12 +1018,12 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("locked", locked));
 
     let mut over = talk();
-    over.state.show(Show::End(Some(Fault::HostGone { waiting: 1 })));
+    over.state.show(Output::End(Some(Fault::HostGone { waiting: 1 })));
     out.push(("over", over));
 
     let mut unsent = talk();
     unsent.types("写到一半");
-    unsent.state.show(Show::End(None));
+    unsent.state.show(Output::End(None));
     out.push(("over, with a text that was not sent", unsent));
     out
 }
@@ -1068,7 +1071,7 @@ fn files_are_sent_taken_and_declined_by_commands_and_keys() {
     let (name, folder) = (Printable::line("x"), Printable::line("/tmp"));
     for offer in [3, 4] {
         let (name, folder) = (name.clone(), folder.clone());
-        sitting.status(Status::File(FileStatus::Offered { offer, name, called: None, files: 1, bytes: None, folder }));
+        sitting.status(Event::File(FileEvent::Offered { offer, name, called: None, files: 1, bytes: None, folder }));
         sitting.press(KeyCode::F(2));
         sitting.press(KeyCode::F(3));
         sitting.types("/get");
@@ -1118,7 +1121,7 @@ fn whole_frame(sitting: &Sitting) -> String {
 fn another_kind_of_screen_begins_on_a_cleared_terminal_and_only_that_does() {
     let mut all = screens((80, 24), Lang::En);
     let mut small = Sitting::open();
-    small.state.input(Event::Resize(10, 2));
+    small.state.input(event::Event::Resize(10, 2));
     all.push(("too small", small));
     for (before, from) in &all {
         for (after, to) in &all {
@@ -1172,25 +1175,25 @@ fn whatever_lay_above_the_talk_leaves_the_terminal_whole() {
             sitting.types("/lock");
             sitting.press(KeyCode::Enter);
         }),
-        (Scene::TooSmall, |sitting| sitting.state.input(Event::Resize(10, 2))),
-        (Scene::Locked, |sitting| sitting.state.input(Event::Resize(80, 24))),
+        (Scene::TooSmall, |sitting| sitting.state.input(event::Event::Resize(10, 2))),
+        (Scene::Locked, |sitting| sitting.state.input(event::Event::Resize(80, 24))),
         (Scene::Chat, |sitting| {
             sitting.types("abc");
             sitting.press(KeyCode::Enter);
         }),
         (Scene::Alarm, |sitting| {
             let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-            sitting.status(Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+            sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
         }),
         (Scene::Chat, |sitting| {
             sitting.passes(Duration::from_secs(1));
             sitting.press(KeyCode::Enter);
         }),
-        (Scene::Over, |sitting| sitting.state.show(Show::End(None))),
+        (Scene::Over, |sitting| sitting.state.show(Output::End(None))),
         (Scene::Find, |sitting| sitting.control('r')),
         (Scene::Over, |sitting| sitting.press(KeyCode::Esc)),
-        (Scene::TooSmall, |sitting| sitting.state.input(Event::Resize(10, 2))),
-        (Scene::Over, |sitting| sitting.state.input(Event::Resize(80, 24))),
+        (Scene::TooSmall, |sitting| sitting.state.input(event::Event::Resize(10, 2))),
+        (Scene::Over, |sitting| sitting.state.input(event::Event::Resize(80, 24))),
     ];
     let options = Options { lock: Some(Duration::from_secs(600)), ..Options::default() };
     let mut sitting = Sitting::with((80, 24), Lang::En, options);
@@ -1273,7 +1276,7 @@ fn nothing_of_the_talk_is_left_on_a_locked_terminal_that_draws_texts_too_wide() 
 fn no_size_is_too_small_to_be_drawn_on() {
     for (_, mut sitting) in screens((80, 24), Lang::Zh) {
         for size in (0..50).flat_map(|columns| (0..12).map(move |rows| (columns, rows))) {
-            sitting.state.input(Event::Resize(size.0, size.1));
+            sitting.state.input(event::Event::Resize(size.0, size.1));
             sitting.drawn();
         }
     }
@@ -1298,7 +1301,7 @@ fn a_resize_at_any_moment_keeps_the_text_and_the_cursor_on_the_screen() {
     sitting.types("half a sentence 写到一半");
     for step in 0..400_u16 {
         let size = (20 + step * 7 % 120, 5 + step * 11 % 40);
-        sitting.state.input(Event::Resize(size.0, size.1));
+        sitting.state.input(event::Event::Resize(size.0, size.1));
         let cursor = sitting.drawn().1.unwrap();
         assert!(cursor.x < size.0 && cursor.y < size.1, "{cursor:?} in {size:?}");
     }
@@ -1308,6 +1311,6 @@ fn a_resize_at_any_moment_keeps_the_text_and_the_cursor_on_the_screen() {
 #[test]
 fn own_texts_are_shown_as_the_partner_sees_them() {
     let mut sitting = Sitting::open();
-    sitting.state.show(Show::Status(Status::UnknownCommand(Printable::line("/\x1b[2J"))));
+    sitting.state.show(Output::Event(Event::UnknownCommand(Printable::line("/\x1b[2J"))));
     assert!(sitting.shows("/␛[2J"));
 }

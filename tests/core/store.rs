@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 
 use crate::scratch::Scratch;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
+use tete::printable::plain_name;
 use tete::protocol::transfer::{BROKEN, Content};
 use tete::store::folder::Folder;
 use tete::store::path::SafePath;
 use tete::store::source::Source;
 use tete::store::tree::{StoreError, Target};
 use tete::store::writer::{Job, Report, Writer};
-use tete::ui::printable::plain_name;
 use tokio::sync::mpsc;
 
 /// A batch that is stored, and the folder it goes to.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::ui::messages::{EndedBy, FileFault, FileStatus, Progress};
-use crate::ui::printable::Printable;
+use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
+use crate::printable::Printable;
+use crate::ui::words::{self, Lang};
 
 /// How far a transfer is.
 pub fn progress(progress: Progress) -> Value {
@@ -19,30 +20,30 @@ pub fn progress(progress: Progress) -> Value {
 }
 
 /// What a status says.
-pub fn event(status: &FileStatus) -> Value {
+pub fn event(status: &FileEvent) -> Value {
     let direction = |sending: bool| if sending { "sending" } else { "receiving" };
     match status {
-        FileStatus::CannotSend { path, why } => {
-            json!({"event": "cannot_send", "path": path.as_str(), "why": name(why), "error": why.english()})
+        FileEvent::CannotSend { path, why } => {
+            json!({"event": "cannot_send", "path": path.as_str(), "why": name(why), "error": words::file_fault(why, Lang::En)})
         }
-        FileStatus::LeftOut { name: of, paths, count } => {
+        FileEvent::LeftOut { name: of, paths, count } => {
             let paths: Vec<_> =
                 paths.iter().map(|(path, why)| json!({"path": path.as_str(), "why": name(why)})).collect();
             json!({"event": "left_out", "name": of.as_str(), "paths": paths, "count": count})
         }
-        FileStatus::Queued { name, before } => json!({"event": "queued", "name": name.as_str(), "before": before}),
-        FileStatus::Offering { name, files, bytes } => {
+        FileEvent::Queued { name, before } => json!({"event": "queued", "name": name.as_str(), "before": before}),
+        FileEvent::Offering { name, files, bytes } => {
             json!({"event": "offering", "name": name.as_str(), "files": files, "bytes": bytes})
         }
-        FileStatus::Taken { name } => json!({"event": "taken", "name": name.as_str()}),
-        FileStatus::NotWanted { name } => json!({"event": "not_wanted", "name": name.as_str()}),
-        FileStatus::Sent { name, files, bytes, failed, .. } => {
+        FileEvent::Taken { name } => json!({"event": "taken", "name": name.as_str()}),
+        FileEvent::NotWanted { name } => json!({"event": "not_wanted", "name": name.as_str()}),
+        FileEvent::Sent { name, files, bytes, failed, .. } => {
             json!({"event": "sent", "name": name.as_str(), "files": files, "bytes": bytes, "failed": failed})
         }
-        FileStatus::NotSent { path, why } => {
-            json!({"event": "not_sent", "path": path.as_str(), "why": name(why), "error": why.english()})
+        FileEvent::NotSent { path, why } => {
+            json!({"event": "not_sent", "path": path.as_str(), "why": name(why), "error": words::file_fault(why, Lang::En)})
         }
-        FileStatus::Offered { offer, name, called, files, bytes, folder } => json!({
+        FileEvent::Offered { offer, name, called, files, bytes, folder } => json!({
             "event": "offered",
             "offer": offer,
             "name": name.as_str(),
@@ -51,37 +52,37 @@ pub fn event(status: &FileStatus) -> Value {
             "bytes": bytes,
             "folder": folder.as_str(),
         }),
-        FileStatus::OfferRefused { name: of, why } => {
+        FileEvent::OfferRefused { name: of, why } => {
             json!({"event": "offer_refused", "name": of.as_str(), "why": name(why)})
         }
-        FileStatus::NothingOffered => json!({"event": "refused", "why": "nothing_offered"}),
-        FileStatus::StaleOffer => json!({"event": "refused", "why": "stale_offer"}),
-        FileStatus::NothingUnderWay => json!({"event": "refused", "why": "nothing_under_way"}),
-        FileStatus::NoSpace { name, needed, free } => {
+        FileEvent::NothingOffered => json!({"event": "refused", "why": "nothing_offered"}),
+        FileEvent::StaleOffer => json!({"event": "refused", "why": "stale_offer"}),
+        FileEvent::NothingUnderWay => json!({"event": "refused", "why": "nothing_under_way"}),
+        FileEvent::NoSpace { name, needed, free } => {
             json!({"event": "no_space", "name": name.as_str(), "needed": needed, "free": free})
         }
-        FileStatus::Taking { name, folder } => {
+        FileEvent::Taking { name, folder } => {
             json!({"event": "taking", "name": name.as_str(), "folder": folder.as_str()})
         }
-        FileStatus::Declined { name } => json!({"event": "declined", "name": name.as_str()}),
-        FileStatus::Stored { name, files, bytes, failed, .. } => {
+        FileEvent::Declined { name } => json!({"event": "declined", "name": name.as_str()}),
+        FileEvent::Stored { name, files, bytes, failed, .. } => {
             json!({"event": "stored", "name": name.as_str(), "files": files, "bytes": bytes, "failed": failed})
         }
-        FileStatus::NotStored { path, why } => {
-            json!({"event": "not_stored", "path": path.as_str(), "why": name(why), "error": why.english()})
+        FileEvent::NotStored { path, why } => {
+            json!({"event": "not_stored", "path": path.as_str(), "why": name(why), "error": words::file_fault(why, Lang::En)})
         }
-        FileStatus::Anew { path, sending } => {
+        FileEvent::Anew { path, sending } => {
             json!({"event": "anew", "path": path.as_str(), "direction": direction(*sending)})
         }
-        FileStatus::Full { name } => json!({"event": "disk_full", "name": name.as_str()}),
-        FileStatus::GoesOn { name } => json!({"event": "goes_on", "name": name.as_str()}),
-        FileStatus::Ended { name, sending, by } => json!({
+        FileEvent::Full { name } => json!({"event": "disk_full", "name": name.as_str()}),
+        FileEvent::GoesOn { name } => json!({"event": "goes_on", "name": name.as_str()}),
+        FileEvent::Ended { name, sending, by } => json!({
             "event": "transfer_ended",
             "name": name.as_str(),
             "direction": direction(*sending),
             "by_partner": *by == EndedBy::Partner,
         }),
-        FileStatus::Progress { name, sending, progress: now } => json!({
+        FileEvent::Progress { name, sending, progress: now } => json!({
             "event": "progress",
             "name": name.as_str(),
             "direction": direction(*sending),

@@ -16,10 +16,11 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Editor, ExternalPrinter, Helper, Prompt};
 use zeroize::Zeroizing;
 
+use crate::interface::Command;
 use crate::protocol::invite::MARK;
-use crate::ui::commands::{Command, Typed};
+use crate::ui::commands::Typed;
 use crate::ui::complete::rest_of_path;
-use crate::ui::messages::{Lang, Words};
+use crate::ui::words::{self, Lang};
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
@@ -43,7 +44,7 @@ pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
     }
     let (mut editor, _) = editor(&Arc::default())?;
     editor.set_helper(Some(Painting { watch: Arc::default(), hides: true }));
-    editor.readline(Words::of(lang).address).ok().map(Zeroizing::new).filter(|typed| !typed.trim().is_empty())
+    editor.readline(words::words(lang).address).ok().map(Zeroizing::new).filter(|typed| !typed.trim().is_empty())
 }
 
 /// The editor, observed by `watch`, and what prints above its prompt. `None` where the terminal cannot do either.

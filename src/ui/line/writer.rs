@@ -12,12 +12,13 @@ use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use super::terminal::{Screen, columns};
+use crate::interface::event::Event;
+use crate::interface::{Ack, Output};
+use crate::printable::Printable;
 use crate::protocol::delivery::Incoming;
-use crate::ui::asked::Asked;
-use crate::ui::interface::{Show, Shown};
-use crate::ui::messages::{Lang, Status, Words};
-use crate::ui::printable::Printable;
+use crate::ui::prompt::Prompt;
 use crate::ui::time::local_time;
+use crate::ui::words::{self, Lang};
 
 /// Below this many columns time and speaker get a row of their own.
 const NARROW: usize = 40;
@@ -32,7 +33,7 @@ pub struct Writer {
     /// A person reads this, so status is in their language and not for a script.
     interactive: bool,
     screen: Screen,
-    asked: Arc<Asked>,
+    prompt: Arc<Prompt>,
     text_to_terminal: bool,
     status_to_terminal: bool,
     color: bool,
@@ -40,14 +41,14 @@ pub struct Writer {
 
 impl Writer {
     /// Status in `lang` for a person, in stable lines for a script.
-    pub fn new(lang: Lang, interactive: bool, screen: Screen, asked: Arc<Asked>) -> Self {
+    pub fn new(lang: Lang, interactive: bool, screen: Screen, prompt: Arc<Prompt>) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var("TERM").is_ok_and(|term| term == "dumb");
         Self {
             lang,
             interactive,
             screen,
-            asked,
+            prompt,
             text_to_terminal: io::stdout().is_terminal(),
             status_to_terminal: io::stderr().is_terminal(),
             color: !plain,
@@ -55,27 +56,27 @@ impl Writer {
     }
 
     /// Shows until nobody sends more.
-    pub fn run(mut self, mut show: mpsc::Receiver<Show>, tell: &mpsc::Sender<Shown>) {
+    pub fn run(mut self, mut show: mpsc::Receiver<Output>, tell: &mpsc::Sender<Ack>) {
         while let Some(what) = show.blocking_recv() {
             let told = match what {
-                Show::Status(status) => {
-                    self.asked.offers(&status);
+                Output::Event(status) => {
+                    self.prompt.offers(&status);
                     self.status(&status);
                     None
                 }
-                Show::Standing(_) | Show::End(_) => None,
-                Show::Wipe => {
+                Output::Status(_) | Output::End(_) => None,
+                Output::Wipe => {
                     self.wipe();
                     None
                 }
-                Show::Ask { question, what, about } => {
-                    let asked = Arc::clone(&self.asked);
-                    asked.ask(question, what, || about.iter().for_each(|status| self.status(status)));
+                Output::Ask { question, what, about } => {
+                    let prompt = Arc::clone(&self.prompt);
+                    prompt.ask(question, what, || about.iter().for_each(|status| self.status(status)));
                     None
                 }
-                Show::Text(text) => Some(match self.text(&text) {
-                    Ok(()) => Shown::Text(text.id),
-                    Err(error) => Shown::Broken(error),
+                Output::Text(text) => Some(match self.text(&text) {
+                    Ok(()) => Ack::Text(text.id),
+                    Err(error) => Ack::Broken(error),
                 }),
             };
             if let Some(told) = told
@@ -106,7 +107,7 @@ impl Writer {
         }
         let printable = Printable::text(&text.text);
         let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
-        let head = format!("{} {late}{} ", local_time(Duration::ZERO), Words::of(self.lang).partner);
+        let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::words(self.lang).partner);
         let columns = columns();
         let mut out = Zeroizing::new(String::new());
         let indent = if columns < NARROW {
@@ -127,15 +128,16 @@ impl Writer {
         self.screen.print(out, &mut io::stdout())
     }
 
-    fn status(&mut self, status: &Status) {
-        let text = if self.interactive { Some(status.text(self.lang, columns())) } else { status.line() };
+    fn status(&mut self, status: &Event) {
+        let text =
+            if self.interactive { Some(words::event(status, self.lang, columns())) } else { words::line(status) };
         let Some(text) = text else { return };
         let mut text =
             if self.interactive { Printable::text(&text).rows(columns()).collect::<Vec<_>>().join("\n") } else { text };
         if self.interactive && self.color && self.status_to_terminal {
             text = match status {
-                Status::Code { .. } | Status::BothHalves { .. } | Status::Reach { .. } => text,
-                Status::WrongHalf { .. } | Status::RunFailed { .. } => format!("\x07\x1b[1;31m{text}\x1b[0m"),
+                Event::Code { .. } | Event::BothHalves { .. } | Event::Reach { .. } => text,
+                Event::WrongHalf { .. } | Event::RunFailed { .. } => format!("\x07\x1b[1;31m{text}\x1b[0m"),
                 _ => format!("\x1b[2m{text}\x1b[0m"),
             };
         }

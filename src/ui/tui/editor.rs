@@ -9,7 +9,7 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use crate::ui::printable::{cells, is_writable, may_break};
+use crate::printable::{cells, is_writable, may_break};
 
 /// Changes that can be taken back.
 const UNDO: usize = 200;

@@ -7,7 +7,7 @@ use jiff::Zoned;
 use jiff::civil::Date;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::ui::printable::Printable;
+use crate::printable::Printable;
 
 /// Entries that are kept.
 pub const ENTRIES: usize = 10_000;
@@ -30,7 +30,7 @@ pub enum Kind {
         late: bool,
     },
     /// The program.
-    Status {
+    Event {
         /// It must not be overlooked.
         alarm: bool,
     },
@@ -100,7 +100,7 @@ impl Shape {
         match kind {
             _ if self.is_narrow() => 2,
             // "12:01 · " and "12:01 partner │ ".
-            Kind::Status { .. } => 8,
+            Kind::Event { .. } => 8,
             Kind::Own { .. } | Kind::Partner { .. } => 9 + self.names,
         }
     }
@@ -276,7 +276,7 @@ impl Scrollback {
         if shape.new_from == Some(entry.id) {
             out.push(Row::New);
         }
-        let head = shape.is_narrow() && !matches!(entry.kind, Kind::Status { .. });
+        let head = shape.is_narrow() && !matches!(entry.kind, Kind::Event { .. });
         if head {
             out.push(Row::Head(entry));
         }

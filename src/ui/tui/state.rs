@@ -4,21 +4,25 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind};
+use crossterm::event::{self, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind};
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
 use super::editor::{Draft, Edit, Editor};
 use super::lock::Lock;
 use super::scrollback::{Kind, Place, Scrollback, Shape, names};
+use crate::interface::Command;
+use crate::interface::event::{Event, Status};
+use crate::interface::fault::Fault;
+use crate::interface::files::FileEvent;
+use crate::interface::{Output, PromptKind, Request};
+use crate::printable::Printable;
 use crate::protocol::delivery::{Incoming, TEXT};
 use crate::protocol::pairing::Half;
 use crate::protocol::random::OsRandom;
-use crate::ui::commands::{Command, Typed, after_slash};
+use crate::ui::commands::{Typed, after_slash, request};
 use crate::ui::complete::rest_of_path;
-use crate::ui::interface::{Action, Ask, Show};
-use crate::ui::messages::{Fault, FileStatus, Lang, ScreenWords, Standing, Status, compared};
-use crate::ui::printable::Printable;
+use crate::ui::words::{self, Lang, ScreenWords, compared};
 
 /// Fewest columns that are drawn on.
 pub const COLUMNS: u16 = 20;
@@ -69,7 +73,7 @@ pub struct Options {
 /// What is to be done outside.
 pub enum Effect {
     /// The room is to be told.
-    Act(Action),
+    Act(Request),
     /// This is to be said; [`State::said`] wants to know what became of it.
     Say(Zeroizing<String>),
     /// The user pressed Ctrl-C where nothing is asked.
@@ -179,7 +183,7 @@ pub struct State {
     touched: Duration,
     focused: bool,
     question: u64,
-    ask: Ask,
+    ask: PromptKind,
     pairing: Option<Pairing>,
     /// Number of the partner's offer that was shown last.
     offer: Option<u32>,
@@ -196,7 +200,7 @@ pub struct State {
     overlay: Overlay,
     alarm: Option<Printable>,
     lock: Lock,
-    standing: Option<Standing>,
+    standing: Option<Status>,
     notice: Option<(&'static str, Duration)>,
     chord: bool,
     /// The key that leaves when it is pressed again, and until when.
@@ -235,7 +239,7 @@ impl State {
             touched: now,
             focused: true,
             question: 0,
-            ask: Ask::Nothing,
+            ask: PromptKind::Nothing,
             pairing: None,
             offer: None,
             scrollback: Scrollback::default(),
@@ -312,16 +316,16 @@ impl State {
     }
 
     /// What the room wants to be shown.
-    pub fn show(&mut self, show: Show) {
+    pub fn show(&mut self, show: Output) {
         self.changed = true;
         let scene = self.scene();
         match show {
-            Show::Text(text) => self.hear(&text),
-            Show::Status(status) => self.status(&status),
-            Show::Standing(standing) => self.standing = Some(standing),
-            Show::Ask { question, what, about } => self.ask(question, what, about),
-            Show::Wipe => self.wipe(),
-            Show::End(fault) => self.end(fault),
+            Output::Text(text) => self.hear(&text),
+            Output::Event(status) => self.status(&status),
+            Output::Status(standing) => self.standing = Some(standing),
+            Output::Ask { question, what, about } => self.ask(question, what, about),
+            Output::Wipe => self.wipe(),
+            Output::End(fault) => self.end(fault),
         }
         if self.scene() != scene {
             self.unseen_until = self.now + UNSEEN;
@@ -343,24 +347,24 @@ impl State {
     }
 
     /// What the user did at the terminal.
-    pub fn input(&mut self, event: Event) {
+    pub fn input(&mut self, event: event::Event) {
         match event {
-            Event::Key(key) if key.kind != KeyEventKind::Release => {
+            event::Event::Key(key) if key.kind != KeyEventKind::Release => {
                 self.touch();
                 self.key(key);
             }
-            Event::Key(_) => return,
-            Event::Paste(text) => {
+            event::Event::Key(_) => return,
+            event::Event::Paste(text) => {
                 self.touch();
                 self.paste(Zeroizing::new(text));
             }
-            Event::Resize(columns, rows) => {
+            event::Event::Resize(columns, rows) => {
                 self.size = bounded(columns, rows);
                 self.effects.push_back(Effect::Redraw);
             }
-            Event::FocusGained => self.focused = true,
-            Event::FocusLost => self.focused = false,
-            Event::Mouse(mouse) => {
+            event::Event::FocusGained => self.focused = true,
+            event::Event::FocusLost => self.focused = false,
+            event::Event::Mouse(mouse) => {
                 let down = match mouse.kind {
                     MouseEventKind::ScrollUp => false,
                     MouseEventKind::ScrollDown => true,
@@ -383,7 +387,7 @@ impl State {
 
     /// The words of the language.
     pub fn words(&self) -> &'static ScreenWords {
-        ScreenWords::of(self.lang)
+        words::screen(self.lang)
     }
 
     /// Columns and rows.
@@ -413,7 +417,7 @@ impl State {
     }
 
     /// What is asked.
-    pub fn asked(&self) -> Ask {
+    pub fn asked(&self) -> PromptKind {
         self.ask
     }
 
@@ -463,7 +467,7 @@ impl State {
     }
 
     /// How the room stands, once there is a partner.
-    pub fn standing(&self) -> Option<&Standing> {
+    pub fn standing(&self) -> Option<&Status> {
         self.standing.as_ref()
     }
 
@@ -494,8 +498,8 @@ impl State {
 
     /// Commands that begin as what is typed, while that may become one.
     pub fn candidates(&self) -> Vec<Command> {
-        let begun =
-            after_slash(self.editor.text()).filter(|_| self.editor.is_first_word_typed() && self.ask == Ask::Chat);
+        let begun = after_slash(self.editor.text())
+            .filter(|_| self.editor.is_first_word_typed() && self.ask == PromptKind::Chat);
         let fits = |command: &Command| begun.is_some_and(|begun| command.name().starts_with(begun));
         Command::ALL.into_iter().filter(fits).collect()
     }
@@ -508,7 +512,7 @@ impl State {
     /// How the chat's screen is divided.
     pub fn areas(&self) -> Areas {
         let rows = self.size.1.max(ROWS);
-        let asked = (self.ask == Ask::Chat || self.over) && matches!(self.overlay, Overlay::None);
+        let asked = (self.ask == PromptKind::Chat || self.over) && matches!(self.overlay, Overlay::None);
         let wanted = if asked { self.editor.layout(self.input_columns()).rows.len().min(INPUT_ROWS) } else { 1 };
         let input = u16::try_from(wanted).unwrap_or(1).min(rows - 3);
         Areas { messages: rows - 1 - input, input }
@@ -577,8 +581,8 @@ impl State {
         }
     }
 
-    fn status(&mut self, status: &Status) {
-        if let Status::Shown { texts, .. } = status {
+    fn status(&mut self, status: &Event) {
+        if let Event::Shown { texts, .. } = status {
             for id in self.unshown.drain(..self.unshown.len().min(*texts)) {
                 self.scrollback.mark_shown(id);
             }
@@ -586,23 +590,24 @@ impl State {
         }
         let alarm = match status {
             // The mark beside the text says so.
-            Status::Waiting { .. } => return,
-            Status::RunFailed { why, .. } => {
+            Event::Waiting { .. } => return,
+            Event::RunFailed { why, .. } => {
                 (self.pairing, self.standing) = (None, None);
                 why.is_alarm()
             }
             _ => false,
         };
-        if let Status::File(FileStatus::Offered { offer, .. }) = status {
+        if let Event::File(FileEvent::Offered { offer, .. }) = status {
             self.offer = Some(*offer);
         }
         let text = Zeroizing::new(match status {
-            Status::File(status) => status.text(self.lang, true),
-            status => status.text(self.lang, usize::from(self.size.0)),
+            Event::File(status) => words::file(status, self.lang, true),
+            Event::Who(who) => words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string()),
+            other => words::event(other, self.lang, usize::from(self.size.0)),
         });
         let text = Printable::text(&text);
         match &mut self.pairing {
-            Some(pairing) if matches!(status, Status::WaitingForPartner) => (pairing.done, pairing.note) = (true, None),
+            Some(pairing) if matches!(status, Event::WaitingForPartner) => (pairing.done, pairing.note) = (true, None),
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
             None => {}
         }
@@ -610,27 +615,27 @@ impl State {
             self.effects.push_back(Effect::Bell);
             self.alarm = Some(text.clone());
         }
-        let id = self.scrollback.push(Kind::Status { alarm }, &(self.wall)(Duration::ZERO), text);
-        if let Status::Invite { .. } = status {
+        let id = self.scrollback.push(Kind::Event { alarm }, &(self.wall)(Duration::ZERO), text);
+        if let Event::Invite { .. } = status {
             self.invite = Some(id);
         }
     }
 
-    fn ask(&mut self, question: u64, what: Ask, about: Option<Status>) {
+    fn ask(&mut self, question: u64, what: PromptKind, about: Option<Event>) {
         (self.question, self.ask) = (question, what);
         // What is written for something else goes on.
         if matches!(self.overlay, Overlay::None) && !self.lock.is_locked() {
             self.entry.take();
         }
         match about {
-            Some(Status::Code { own, can_skip }) => {
+            Some(Event::Code { own, can_skip }) => {
                 self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: false });
             }
-            Some(Status::BothHalves { own, partner, emoji, can_skip }) => {
+            Some(Event::BothHalves { own, partner, emoji, can_skip }) => {
                 let partner = Some((partner, emoji));
                 self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
             }
-            Some(status) if what == Ask::Chat => {
+            Some(status) if what == PromptKind::Chat => {
                 self.pairing = None;
                 if let Some(id) = self.invite.take() {
                     self.scrollback.replace(id, Printable::line(self.words().used));
@@ -638,12 +643,12 @@ impl State {
                 self.status(&status);
             }
             Some(status) => {
-                let wrong = matches!(status, Status::WrongHalf { .. });
-                let text = Printable::text(&status.text(self.lang, usize::from(self.size.0)));
+                let wrong = matches!(status, Event::WrongHalf { .. });
+                let text = Printable::text(&words::event(&status, self.lang, usize::from(self.size.0)));
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
                     None => {
-                        self.scrollback.push(Kind::Status { alarm: wrong }, &(self.wall)(Duration::ZERO), text);
+                        self.scrollback.push(Kind::Event { alarm: wrong }, &(self.wall)(Duration::ZERO), text);
                     }
                 }
                 if wrong {
@@ -656,13 +661,13 @@ impl State {
 
     fn end(&mut self, fault: Option<Fault>) {
         if let Some(fault) = fault {
-            let (fact, advice) = fault.text(self.lang);
+            let (fact, advice) = words::fault(&fault, self.lang);
             let text = Printable::text(&format!("{fact}\n{advice}"));
-            self.scrollback.push(Kind::Status { alarm: true }, &(self.wall)(Duration::ZERO), text);
+            self.scrollback.push(Kind::Event { alarm: true }, &(self.wall)(Duration::ZERO), text);
         }
         self.over = true;
         (self.pairing, self.standing) = (None, None);
-        self.ask = Ask::Nothing;
+        self.ask = PromptKind::Nothing;
         self.overlay = Overlay::None;
         self.entry.take();
         self.settle_input();
@@ -756,18 +761,18 @@ impl State {
         }
         match key.code {
             KeyCode::F(1) => self.overlay = Overlay::Help(0),
-            KeyCode::F(2) if self.ask == Ask::Chat => self.command(Command::Get, ""),
-            KeyCode::F(3) if self.ask == Ask::Chat => self.command(Command::Decline, ""),
+            KeyCode::F(2) if self.ask == PromptKind::Chat => self.command(Command::Get, ""),
+            KeyCode::F(3) if self.ask == PromptKind::Chat => self.command(Command::Decline, ""),
             KeyCode::Char('x') if control => self.chord = true,
             _ if self.key_scrolls(key) => {}
             _ => match self.ask {
-                Ask::Nothing if matches!(key.code, KeyCode::Char('c' | 'd')) && control => {
+                PromptKind::Nothing if matches!(key.code, KeyCode::Char('c' | 'd')) && control => {
                     self.leaving = true;
                     self.effects.push_back(Effect::Interrupt);
                 }
-                Ask::Nothing => {}
-                Ask::Half | Ask::Compare => self.key_answer(key),
-                Ask::Chat => self.key_chat(key),
+                PromptKind::Nothing => {}
+                PromptKind::Half | PromptKind::Compare => self.key_answer(key),
+                PromptKind::Chat => self.key_chat(key),
             },
         }
     }
@@ -817,16 +822,16 @@ impl State {
                 let command = after_slash(written.text().trim()).filter(|_| written.is_first_word_typed());
                 let (question, is_next) = (self.question, command == Some("next"));
                 let typed = written.into_text();
-                let action = match self.ask {
-                    _ if is_next => Action::Next { question },
-                    Ask::Compare => Action::Compared { question, same: compared(&typed) },
-                    _ => Action::Half { question, typed },
+                let request = match self.ask {
+                    _ if is_next => Request::Next { question },
+                    PromptKind::Compare => Request::Compared { question, same: compared(&typed) },
+                    _ => Request::Half { question, typed },
                 };
-                self.effects.push_back(Effect::Act(action));
+                self.effects.push_back(Effect::Act(request));
             }
             KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => {
                 self.leaving = true;
-                self.effects.push_back(Effect::Act(Action::Interrupt));
+                self.effects.push_back(Effect::Act(Request::Interrupt));
             }
             _ => drop(write(&mut self.entry, key)),
         }
@@ -845,7 +850,7 @@ impl State {
             KeyCode::Char('c') if control && !self.editor.is_empty() => self.editor.empty(),
             KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => {
                 if self.is_second(key, self.words().leave) {
-                    self.leave(Action::Interrupt);
+                    self.leave(Request::Interrupt);
                 }
             }
             KeyCode::Esc => self.follow(),
@@ -857,7 +862,7 @@ impl State {
             KeyCode::Char('p' | 'n') if control => {}
             _ => {
                 if !write(&mut self.editor, key) {
-                    self.note(self.words().full);
+                    self.note(&self.words().full);
                 }
             }
         }
@@ -865,7 +870,7 @@ impl State {
 
     fn write(&mut self, text: &str) {
         if !self.editor.insert(text) {
-            self.note(self.words().full);
+            self.note(&self.words().full);
         }
     }
 
@@ -879,15 +884,15 @@ impl State {
         second
     }
 
-    fn leave(&mut self, action: Action) {
+    fn leave(&mut self, request: Request) {
         self.follow();
         self.leaving = true;
-        self.effects.push_back(Effect::Act(action));
+        self.effects.push_back(Effect::Act(request));
     }
 
     fn panic(&mut self) {
         self.wipe();
-        self.leave(Action::Command(Command::Panic));
+        self.leave(Request::Command(Command::Panic));
     }
 
     fn send(&mut self) {
@@ -915,7 +920,7 @@ impl State {
                 self.remember(written);
             }
             Typed::Unknown(name) => {
-                self.status(&Status::UnknownCommand(Printable::line(name)));
+                self.status(&Event::UnknownCommand(Printable::line(name)));
                 self.remember(written);
             }
         }
@@ -932,8 +937,8 @@ impl State {
                 self.overlay = Overlay::Passphrase { first: None, differ: false, then_lock: true };
             }
             Command::Panic => self.panic(),
-            Command::Quit => self.leave(Action::Command(command)),
-            _ => self.effects.push_back(Effect::Act(Action::of(command, argument, self.offer))),
+            Command::Quit => self.leave(Request::Command(command)),
+            _ => self.effects.push_back(Effect::Act(request(command, argument, self.offer))),
         }
     }
 
@@ -992,15 +997,15 @@ impl State {
         self.armed = None;
         let typing = matches!(self.overlay, Overlay::None) && !self.lock.is_locked() && !self.over;
         match self.ask {
-            Ask::Chat if typing => {
+            PromptKind::Chat if typing => {
                 let lines = text.replace("\r\n", "\n").split(['\r', '\n']).count();
                 if lines > PASTE_LINES {
                     self.overlay = Overlay::Paste(text, lines);
                 } else if !self.editor.paste(&text) {
-                    self.note(self.words().full);
+                    self.note(&self.words().full);
                 }
             }
-            Ask::Nothing if typing => {}
+            PromptKind::Nothing if typing => {}
             _ => {
                 let line = text.lines().next().unwrap_or_default();
                 self.entry.paste(line);
@@ -1013,7 +1018,7 @@ impl State {
         match (key.code, std::mem::replace(&mut self.overlay, Overlay::None)) {
             (KeyCode::Enter, Overlay::Paste(text, _)) => {
                 if !self.editor.paste(&text) {
-                    self.note(self.words().full);
+                    self.note(&self.words().full);
                 }
             }
             (KeyCode::Esc, _) => {}

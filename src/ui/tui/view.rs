@@ -10,11 +10,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
+use crate::interface::{Command, PromptKind};
+use crate::printable::{Printable, cells};
 use crate::protocol::pairing::DIGITS;
-use crate::ui::commands::Command;
-use crate::ui::interface::Ask;
-use crate::ui::messages::{large_rows, pictures_in};
-use crate::ui::printable::{Printable, cells};
+use crate::ui::words;
 
 /// Draws everything and returns where the cursor stands, if there is one.
 ///
@@ -189,10 +188,10 @@ impl Canvas<'_> {
                     self.text(5, y, late(entry.kind), self.colored(Color::Yellow));
                 }
                 if state.shape().is_narrow() || !*first {
-                    if !matches!(entry.kind, Kind::Status { .. }) {
+                    if !matches!(entry.kind, Kind::Event { .. }) {
                         self.text(gutter - 2, y, "│", self.speaker(entry.kind));
                     }
-                } else if let Kind::Status { .. } = entry.kind {
+                } else if let Kind::Event { .. } = entry.kind {
                     self.text(6, y, "·", Self::dim());
                 } else {
                     let name = u16::try_from(name(state, entry.kind).width()).unwrap_or(0);
@@ -207,8 +206,8 @@ impl Canvas<'_> {
     fn said(&mut self, state: &State, x: u16, y: u16, entry: &Entry, range: &Range<usize>) {
         let text = entry.text.as_str();
         let base = match entry.kind {
-            Kind::Status { alarm: true } => self.colored(Color::Red).add_modifier(Modifier::BOLD),
-            Kind::Status { alarm: false } => Self::dim(),
+            Kind::Event { alarm: true } => self.colored(Color::Red).add_modifier(Modifier::BOLD),
+            Kind::Event { alarm: false } => Self::dim(),
             _ => Style::new(),
         };
         let hits: Vec<_> = matches(text, state.sought()).take_while(|hit| hit.start < range.end).collect();
@@ -234,7 +233,7 @@ impl Canvas<'_> {
         match kind {
             Kind::Partner { .. } => self.colored(Color::Cyan),
             Kind::Own { .. } => self.colored(Color::Green),
-            Kind::Status { .. } => Self::dim(),
+            Kind::Event { .. } => Self::dim(),
         }
     }
 
@@ -247,7 +246,7 @@ impl Canvas<'_> {
             Kind::Own { shown: true } => self.text(x, y, "✓", self.colored(Color::Green)),
             Kind::Own { shown: false } => self.text(x, y, "◌", self.colored(Color::Yellow)),
             Kind::Partner { .. } => self.text(x, y, "│", self.speaker(kind)),
-            Kind::Status { .. } => x,
+            Kind::Event { .. } => x,
         };
     }
 
@@ -265,7 +264,7 @@ impl Canvas<'_> {
         for (y, command) in (0..bar).rev().zip(candidates.iter().take(room).rev()) {
             self.fill(y, Style::new());
             let x = self.text(PROMPT, y, &format!("/{:<8}", command.name()), Self::bold());
-            self.text(x, y, command.help(state.lang()), Self::dim());
+            self.text(x, y, words::command(*command, state.lang()), Self::dim());
         }
     }
 
@@ -294,7 +293,11 @@ impl Canvas<'_> {
             parts.push((7, words.trust(standing.trust).to_owned()));
             parts.push((2, standing.partner.to_string()));
             let well = standing.line.is_well();
-            let line = if well { words.connected.to_owned() } else { standing.line.text(state.lang(), state.now()) };
+            let line = if well {
+                words.connected.to_owned()
+            } else {
+                words::line_state(&standing.line, state.lang(), state.now())
+            };
             parts.push(if well { (4, line) } else { (9, line) });
             if let Some(time) = standing.round_trip.filter(|_| line_is_well(state)) {
                 parts.push((3, format!("{} ms", time.as_micros().div_ceil(1000))));
@@ -305,8 +308,8 @@ impl Canvas<'_> {
         }
         for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.standing().map_or([None; 2], |now| now.files)) {
             if let Some(progress) = progress {
-                parts.push((8, format!("{arrow} {}", progress.bar())));
-                parts.push((5, progress.rest(state.lang())));
+                parts.push((8, format!("{arrow} {}", words::bar(&progress))));
+                parts.push((5, words::rest(&progress, state.lang())));
             }
         }
         if state.unshown() > 0 && line.is_some() {
@@ -346,7 +349,7 @@ impl Canvas<'_> {
                 self.text(0, y, words.over, Self::bold());
                 return;
             }
-            _ if state.asked() != Ask::Chat && !state.is_over() => {
+            _ if state.asked() != PromptKind::Chat && !state.is_over() => {
                 self.text(0, y, words.waiting, Self::dim());
                 return;
             }
@@ -396,7 +399,9 @@ impl Canvas<'_> {
         let wide = self.columns() >= 60;
         let mut lines: Vec<(String, &str)> = words.keys.iter().map(|(key, what)| ((*key).to_owned(), *what)).collect();
         lines.push((String::new(), ""));
-        lines.extend(Command::ALL.iter().map(|command| (format!("/{}", command.name()), command.help(state.lang()))));
+        lines.extend(
+            Command::ALL.iter().map(|command| (format!("/{}", command.name()), words::command(*command, state.lang()))),
+        );
         let column = lines.iter().map(|(key, _)| key.width()).max().unwrap_or(0) + 2;
         let rows: Vec<(String, usize)> = if wide {
             lines.iter().map(|(key, what)| (format!("{key}{}{what}", pad(key, column)), key.len())).collect()
@@ -498,11 +503,11 @@ impl Canvas<'_> {
             self.text(x, y + 1, &format!("{}  {partner}", words.theirs), Self::bold());
             y += 2;
             if detail.texts {
-                y = self.block(x, y, &pictures_in(emoji, state.lang()), Style::new());
+                y = self.block(x, y, &words::pictures(emoji, state.lang()), Style::new());
             }
             y += blank;
         } else {
-            let large = large_rows(&pairing.own, usize::from(self.columns().saturating_sub(x)));
+            let large = words::large_rows(&pairing.own, usize::from(self.columns().saturating_sub(x)));
             if detail.large && !large.is_empty() {
                 for row in large {
                     self.text(x, y, &row, self.colored(Color::Cyan));
@@ -520,7 +525,7 @@ impl Canvas<'_> {
                 let title = if pairing.partner.is_some() { words.agree } else { words.type_in };
                 y = self.block(x, y, title, Style::new()) + blank;
             }
-            if state.asked() != Ask::Nothing {
+            if state.asked() != PromptKind::Nothing {
                 y = self.answer(state, pairing, x, y, detail.boxes);
             }
         }
@@ -591,7 +596,7 @@ fn name(state: &State, kind: Kind) -> &'static str {
     match kind {
         Kind::Own { .. } => state.words().you,
         Kind::Partner { .. } => state.words().partner,
-        Kind::Status { .. } => "",
+        Kind::Event { .. } => "",
     }
 }
 

@@ -1,4 +1,9 @@
-//! What the room and its user say to each other, whatever the user sits at.
+//! What the room and its user say to each other, whatever the user sits at. Not one sentence of any language.
+
+pub mod event;
+pub mod fault;
+pub mod files;
+pub mod finding;
 
 use std::io;
 use std::path::PathBuf;
@@ -6,14 +11,17 @@ use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::commands::{Command, paths};
-use super::messages::{Fault, Standing, Status, compared};
-use super::printable::Printable;
+use crate::printable::Printable;
 use crate::protocol::delivery::Incoming;
+use event::{Event, Status};
+use fault::Fault;
+
+/// Relays that an invite can name.
+pub const RELAYS: usize = 8;
 
 /// What is asked of the user now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ask {
+pub enum PromptKind {
     /// Nothing: no prompt, and a pipe is not read.
     Nothing,
     /// The half that the partner reads out.
@@ -25,24 +33,24 @@ pub enum Ask {
 }
 
 /// What the user did.
-pub enum Action {
+pub enum Request {
     /// A half was typed, for the question of that number.
     Half {
-        /// As in [`Show::Ask`].
+        /// As in [`Output::Ask`].
         question: u64,
         /// As typed.
         typed: Zeroizing<String>,
     },
     /// Both screens were compared, for the question of that number.
     Compared {
-        /// As in [`Show::Ask`].
+        /// As in [`Output::Ask`].
         question: u64,
         /// `None` if neither word was typed.
         same: Option<bool>,
     },
     /// The caller is not the partner.
     Next {
-        /// As in [`Show::Ask`].
+        /// As in [`Output::Ask`].
         question: u64,
     },
     /// A text. It stays with its writer unless `taken` says true.
@@ -53,7 +61,7 @@ pub enum Action {
         taken: oneshot::Sender<bool>,
     },
     /// A line that cannot be sent, and why.
-    Unsendable(Status),
+    Unsendable(Event),
     /// A command.
     Command(Command),
     /// Files and folders to send.
@@ -78,31 +86,87 @@ pub enum Action {
     End,
 }
 
-impl Action {
-    /// A command, and what was typed after it, where the offer of that number was shown last.
-    pub fn of(command: Command, argument: &str, offer: Option<u32>) -> Self {
-        if let (Command::Get | Command::Decline, Some(offer)) = (command, offer) {
-            return Self::Answer { offer, take: command == Command::Get };
-        }
-        if let (Command::Code, Some(same)) = (command, compared(argument)) {
-            return Self::Judged { same };
-        }
-        let home = std::env::home_dir();
-        match paths(argument, home.as_deref()) {
-            Some(paths) if command == Command::Send && !paths.is_empty() => Self::Send(paths),
-            _ => Self::Command(command),
+/// A command of the chat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// What there is.
+    Help,
+    /// With whom, how.
+    Who,
+    /// What the room stands on, and what can be done about it.
+    Doctor,
+    /// The pairing code again.
+    Code,
+    /// Looks for a text on the screen.
+    Find,
+    /// Wipes the screen.
+    Clear,
+    /// Hides the screen until a passphrase is typed.
+    Lock,
+    /// Offers files and folders.
+    Send,
+    /// Takes what the partner offers.
+    Get,
+    /// Does not.
+    Decline,
+    /// Ends what is under way.
+    Cancel,
+    /// Fresh keys now.
+    Rekey,
+    /// Wipes everything and ends, at once.
+    Panic,
+    /// Leaves.
+    Quit,
+}
+
+impl Command {
+    /// All of them, in the order of the help.
+    pub const ALL: [Self; 14] = [
+        Self::Help,
+        Self::Send,
+        Self::Get,
+        Self::Decline,
+        Self::Cancel,
+        Self::Who,
+        Self::Doctor,
+        Self::Code,
+        Self::Find,
+        Self::Clear,
+        Self::Lock,
+        Self::Rekey,
+        Self::Panic,
+        Self::Quit,
+    ];
+
+    /// What is typed after the slash.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Help => "help",
+            Self::Who => "who",
+            Self::Doctor => "doctor",
+            Self::Code => "code",
+            Self::Find => "find",
+            Self::Clear => "clear",
+            Self::Lock => "lock",
+            Self::Send => "send",
+            Self::Get => "get",
+            Self::Decline => "decline",
+            Self::Cancel => "cancel",
+            Self::Rekey => "rekey",
+            Self::Panic => "panic",
+            Self::Quit => "quit",
         }
     }
 }
 
 /// What is to be shown.
-pub enum Show {
+pub enum Output {
     /// A text from the partner.
     Text(Incoming),
     /// A word of the program.
-    Status(Status),
+    Event(Event),
     /// How the room stands now.
-    Standing(Standing),
+    Status(Status),
     /// What was shown is to vanish.
     Wipe,
     /// The room is over, and the user may want to read what is there: why, if it ended otherwise than in order.
@@ -112,14 +176,14 @@ pub enum Show {
         /// Number of the question, other than that of any before.
         question: u64,
         /// What is asked from now on.
-        what: Ask,
+        what: PromptKind,
         /// What the user must see first.
-        about: Option<Status>,
+        about: Option<Event>,
     },
 }
 
 /// What became of what was to be shown.
-pub enum Shown {
+pub enum Ack {
     /// The text of that id is on the screen, or written and flushed.
     Text(u32),
     /// Standard output is gone.
@@ -127,20 +191,20 @@ pub enum Shown {
 }
 
 /// The user, as the room sees them.
-pub struct Ui {
+pub struct UserChannels {
     /// What they do.
-    pub actions: mpsc::Receiver<Action>,
+    pub requests: mpsc::Receiver<Request>,
     /// What they have been shown.
-    pub shown: mpsc::Receiver<Shown>,
+    pub acks: mpsc::Receiver<Ack>,
     /// What to show them.
-    pub screen: mpsc::Sender<Show>,
+    pub output: mpsc::Sender<Output>,
     /// Where they sit.
-    pub seat: Seat,
+    pub frontend: Frontend,
 }
 
 /// Where the user sits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Seat {
+pub enum Frontend {
     /// Behind a pipe: lines are texts, and status is a few stable lines.
     Pipe,
     /// Behind a pipe: a program that reads every event and gives commands.
@@ -148,15 +212,15 @@ pub enum Seat {
     /// A person at a terminal, in lines.
     Lines,
     /// A person who hands over files, or takes them, and says nothing.
-    Counter,
+    Transfer,
     /// A person at a full screen, which is theirs until they leave it.
     Screen,
 }
 
-impl Seat {
+impl Frontend {
     /// Whether a person sits there.
     pub fn is_person(self) -> bool {
-        matches!(self, Self::Lines | Self::Screen | Self::Counter)
+        matches!(self, Self::Lines | Self::Screen | Self::Transfer)
     }
 
     /// Whether commands come from there at any time, and every status goes there.
@@ -171,6 +235,6 @@ impl Seat {
 
     /// Whether the standing of the room is shown there all the time.
     pub fn shows_standing(self) -> bool {
-        matches!(self, Self::Json | Self::Screen | Self::Counter)
+        matches!(self, Self::Json | Self::Screen | Self::Transfer)
     }
 }

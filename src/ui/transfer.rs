@@ -7,11 +7,13 @@ use std::sync::Arc;
 use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
 use tokio::sync::mpsc;
 
-use super::asked::Asked;
 use super::input::{Line, read_line};
-use super::interface::{Action, Ask, Seat, Show, Shown, Ui};
-use super::messages::{Lang, Progress, Status, Words, compared};
-use super::printable::Printable;
+use super::prompt::Prompt;
+use crate::interface::event::Event;
+use crate::interface::files::Progress;
+use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
+use crate::printable::Printable;
+use crate::ui::words::{self, Lang, compared};
 
 /// Bytes of the longest answer.
 const ANSWER: usize = 256;
@@ -19,27 +21,27 @@ const ANSWER: usize = 256;
 const COLUMNS: usize = 80;
 
 /// Starts both threads. Fails without a terminal where somebody must check the code.
-pub fn start(lang: Lang, code: bool) -> io::Result<Ui> {
+pub fn start(lang: Lang, code: bool) -> io::Result<UserChannels> {
     let terminal = match OpenOptions::new().read(true).write(true).open("/dev/tty") {
         Err(_) if !code => rustix::io::dup(rustix::stdio::stderr())?.into(),
         terminal => terminal?,
     };
-    let (act, actions) = mpsc::channel(1);
-    let (tell, shown) = mpsc::channel(64);
-    let (screen, show) = mpsc::channel(64);
-    let asked = Arc::new(Asked::default());
+    let (act, requests) = mpsc::channel(1);
+    let (tell, acks) = mpsc::channel(64);
+    let (output, show) = mpsc::channel(64);
+    let prompt = Arc::new(Prompt::default());
     if code {
-        let reader = Reader { asked: Arc::clone(&asked), act: act.clone(), terminal: terminal.try_clone()? };
+        let reader = Reader { prompt: Arc::clone(&prompt), act: act.clone(), terminal: terminal.try_clone()? };
         std::thread::spawn(move || reader.run());
     }
-    let writer = Writer { lang, asked, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
+    let writer = Writer { lang, prompt, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
     std::thread::spawn(move || writer.run(show, &tell));
-    Ok(Ui { actions, shown, screen, seat: Seat::Counter })
+    Ok(UserChannels { requests, acks, output, frontend: Frontend::Transfer })
 }
 
 struct Reader {
-    asked: Arc<Asked>,
-    act: mpsc::Sender<Action>,
+    prompt: Arc<Prompt>,
+    act: mpsc::Sender<Request>,
     terminal: File,
 }
 
@@ -48,23 +50,23 @@ impl Reader {
         let mut input = BufReader::new(&self.terminal);
         let mut answered = 0;
         loop {
-            let (question, what) = self.asked.next(answered);
+            let (question, what) = self.prompt.next(answered);
             answered = question;
-            if what == Ask::Chat {
+            if what == PromptKind::Chat {
                 // From here on files speak.
                 return;
             }
-            let action = match read_line(&mut input, ANSWER) {
+            let request = match read_line(&mut input, ANSWER) {
                 Ok(Some(Line::Text(typed))) => match typed.trim() {
-                    "/next" | "／next" => Action::Next { question },
-                    typed if what == Ask::Compare => Action::Compared { question, same: compared(typed) },
-                    _ => Action::Half { question, typed },
+                    "/next" | "／next" => Request::Next { question },
+                    typed if what == PromptKind::Compare => Request::Compared { question, same: compared(typed) },
+                    _ => Request::Half { question, typed },
                 },
-                Ok(Some(Line::Bad(_))) => Action::Half { question, typed: Default::default() },
-                Ok(None) | Err(_) => Action::End,
+                Ok(Some(Line::Bad(_))) => Request::Half { question, typed: Default::default() },
+                Ok(None) | Err(_) => Request::End,
             };
-            let end = matches!(action, Action::End);
-            if self.act.blocking_send(action).is_err() || end {
+            let end = matches!(request, Request::End);
+            if self.act.blocking_send(request).is_err() || end {
                 return;
             }
         }
@@ -73,9 +75,9 @@ impl Reader {
 
 struct Writer {
     lang: Lang,
-    asked: Arc<Asked>,
+    prompt: Arc<Prompt>,
     /// The room takes a closed channel for a failure, and the reader ends early.
-    _act: mpsc::Sender<Action>,
+    _act: mpsc::Sender<Request>,
     terminal: File,
     /// Whether a bar can be drawn.
     bar: bool,
@@ -84,52 +86,52 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, mut show: mpsc::Receiver<Show>, tell: &mpsc::Sender<Shown>) {
+    fn run(mut self, mut show: mpsc::Receiver<Output>, tell: &mpsc::Sender<Ack>) {
         while let Some(what) = show.blocking_recv() {
             match what {
-                Show::Status(status) => self.status(&status),
-                Show::Standing(standing) => self.draw(standing.files),
-                Show::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
-                Show::Text(text) => {
+                Output::Event(status) => self.status(&status),
+                Output::Status(standing) => self.draw(standing.files),
+                Output::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
+                Output::Text(text) => {
                     let said = Printable::line(&text.text);
-                    self.line(&format!("{} {said}", Words::of(self.lang).partner));
-                    if tell.blocking_send(Shown::Text(text.id)).is_err() {
+                    self.line(&format!("{} {said}", words::words(self.lang).partner));
+                    if tell.blocking_send(Ack::Text(text.id)).is_err() {
                         return;
                     }
                 }
-                Show::Wipe | Show::End(_) => {}
+                Output::Wipe | Output::End(_) => {}
             }
         }
         self.draw([None; 2]);
     }
 
-    fn ask(&mut self, question: u64, what: Ask, about: Option<&Status>) {
-        if let Ask::Half | Ask::Compare = what {
+    fn ask(&mut self, question: u64, what: PromptKind, about: Option<&Event>) {
+        if let PromptKind::Half | PromptKind::Compare = what {
             // What was typed before the code was there cannot be an answer to it.
             let _ = tcflush(&self.terminal, QueueSelector::IFlush);
         }
-        let words = Words::of(self.lang);
+        let words = words::words(self.lang);
         let prompt = match what {
-            Ask::Half => words.half,
-            Ask::Compare => words.compare,
-            Ask::Nothing | Ask::Chat => "",
+            PromptKind::Half => words.half,
+            PromptKind::Compare => words.compare,
+            PromptKind::Nothing | PromptKind::Chat => "",
         };
-        let asked = Arc::clone(&self.asked);
-        asked.ask(question, what, || {
+        let shared = Arc::clone(&self.prompt);
+        shared.ask(question, what, || {
             about.iter().for_each(|status| self.status(status));
             // Standard error may lead elsewhere.
             let _ = self.terminal.write_all(prompt.as_bytes());
         });
     }
 
-    fn status(&mut self, status: &Status) {
+    fn status(&mut self, status: &Event) {
         // Those are about talking.
-        if let Status::RoomOpen | Status::PartnerLeft = status {
+        if let Event::RoomOpen | Event::PartnerLeft = status {
             return;
         }
-        let text = status.text(self.lang, self.columns());
+        let text = words::event(status, self.lang, self.columns());
         // The code is for the person, wherever standard error leads.
-        if let Status::Code { .. } | Status::BothHalves { .. } = status
+        if let Event::Code { .. } | Event::BothHalves { .. } = status
             && !self.bar
         {
             let _ = writeln!(self.terminal, "{text}");
@@ -148,7 +150,7 @@ impl Writer {
             return;
         }
         let [sending, receiving] = files;
-        let shown = sending.or(receiving).map(|now| format!("{}  {}", now.bar(), now.rest(self.lang)));
+        let shown = sending.or(receiving).map(|now| format!("{}  {}", words::bar(&now), words::rest(&now, self.lang)));
         let clear = if self.drawn { "\r\x1b[K" } else { "" };
         let text = shown.as_deref().map_or("", |text| {
             let fits = Printable::line(text).rows(self.columns()).count() <= 1;

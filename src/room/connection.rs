@@ -34,7 +34,7 @@ pub enum Ended {
 }
 
 /// A session and its connection, while it has one.
-pub struct Line {
+pub struct Connection {
     /// The session.
     pub session: Session,
     /// The other end.
@@ -51,7 +51,7 @@ pub struct Line {
     moved_at: Duration,
 }
 
-impl Line {
+impl Connection {
     /// Takes over a fresh connection.
     pub fn new(stream: TcpStream, from: Place, session: Session, clock: Clock) -> Self {
         // Without it the kernel would hold back small records for the receipt of larger ones.

@@ -2,12 +2,13 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::interface::Ask;
-use super::messages::{FileStatus, Status};
+use crate::interface::PromptKind;
+use crate::interface::event::Event;
+use crate::interface::files::FileEvent;
 
 /// What is asked of the user now, for the thread that reads and the one that writes.
 #[derive(Default)]
-pub struct Asked {
+pub struct Prompt {
     what: Mutex<Question>,
     changed: Condvar,
     offer: Mutex<Option<u32>>,
@@ -15,18 +16,18 @@ pub struct Asked {
 
 struct Question {
     number: u64,
-    what: Ask,
+    what: PromptKind,
 }
 
 impl Default for Question {
     fn default() -> Self {
-        Self { number: 0, what: Ask::Nothing }
+        Self { number: 0, what: PromptKind::Nothing }
     }
 }
 
-impl Asked {
+impl Prompt {
     /// Puts a question. A script may answer before `show` returns, and its answer counts.
-    pub fn ask(&self, number: u64, what: Ask, show: impl FnOnce()) {
+    pub fn ask(&self, number: u64, what: PromptKind, show: impl FnOnce()) {
         let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
         show();
         *asked = Question { number, what };
@@ -34,8 +35,8 @@ impl Asked {
     }
 
     /// Takes note of the offer that a status is about. A script may answer before it is shown to the end.
-    pub fn offers(&self, status: &Status) {
-        if let Status::File(FileStatus::Offered { offer, .. }) = status {
+    pub fn offers(&self, status: &Event) {
+        if let Event::File(FileEvent::Offered { offer, .. }) = status {
             *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some(*offer);
         }
     }
@@ -46,18 +47,20 @@ impl Asked {
     }
 
     /// The question and its number.
-    pub fn now(&self) -> (u64, Ask) {
+    pub fn now(&self) -> (u64, PromptKind) {
         let asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
         (asked.number, asked.what)
     }
 
     /// Waits for a question other than the last one answered. The chat is one that never ends.
-    pub fn next(&self, answered: u64) -> (u64, Ask) {
+    pub fn next(&self, answered: u64) -> (u64, PromptKind) {
         let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match asked.what {
-                Ask::Chat => return (asked.number, asked.what),
-                Ask::Half | Ask::Compare if asked.number != answered => return (asked.number, asked.what),
+                PromptKind::Chat => return (asked.number, asked.what),
+                PromptKind::Half | PromptKind::Compare if asked.number != answered => {
+                    return (asked.number, asked.what);
+                }
                 _ => asked = self.changed.wait(asked).unwrap_or_else(PoisonError::into_inner),
             }
         }

@@ -1,0 +1,256 @@
+//! What happens in a room, for whoever shows it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::fault::PairingFault;
+use super::files::{FileEvent, Progress};
+use super::finding::{Finding, MapFault};
+use crate::address::{Place, Scope};
+use crate::printable::Printable;
+use crate::protocol::pairing::Half;
+
+/// What the program tells its user while it runs.
+#[expect(missing_docs, reason = "the fields are what the sentence is made of")]
+pub enum Event {
+    /// A socket listens.
+    Listening(SocketAddr),
+    /// What to tell the partner.
+    Reach { addresses: Vec<(Scope, IpAddr)>, port: u16, how: Invitation },
+    /// A name is being looked up.
+    LookingUp(Printable),
+    /// An attempt to connect begins.
+    Trying(Printable),
+    /// An attempt to connect failed.
+    TryFailed(Printable, Printable),
+    /// The router is asked to pass a port on.
+    Mapping,
+    /// It does.
+    Mapped(SocketAddr),
+    /// It does not.
+    NotMapped(MapFault),
+    /// The local network is told.
+    Announced,
+    /// The local network cannot be told, or searched.
+    NoLan(Printable),
+    /// How far it is into the Tor network.
+    Tor { percent: Option<u8> },
+    /// The invite goes without a way through Tor.
+    NoTor(Printable),
+    /// Nobody can come by that way for now.
+    WayShut { way: Printable, why: Printable },
+    /// Now they can.
+    WayOpen(Printable),
+    /// A way of an invite leads nowhere.
+    WayFailed(Printable, Failure),
+    /// What to give the partner, and where it leads.
+    Invite { line: Arc<Zeroizing<String>>, ways: Vec<Printable>, how: Invitation },
+    /// Connected; the handshake begins.
+    Handshake(Place),
+    /// Somebody reached us and the handshake is done.
+    Caller(Place),
+    /// Somebody was told that the room is taken.
+    ToldBusy { from: Place, times: u32 },
+    /// Our half of the code, to read out.
+    Code { own: Half, can_skip: bool },
+    /// Both halves, to compare.
+    BothHalves { own: Half, partner: Half, emoji: [u8; 7], can_skip: bool },
+    /// The entry is no half of a code.
+    NotACode,
+    /// The entry is our own half.
+    OwnHalf,
+    /// The entry is another half.
+    WrongHalf { tries_left: u8 },
+    /// The entry was for a code that is gone.
+    StaleEntry,
+    /// Neither of the two words was typed.
+    NeitherWord,
+    /// The user has checked the code, the partner has not.
+    WaitingForPartner,
+    /// Nothing can be said yet.
+    RoomOpen,
+    /// A run failed, on the listening side.
+    RunFailed { from: Place, why: PairingFault, pause: Duration },
+    /// So many texts were shown to the partner; so many still wait.
+    Shown { texts: usize, waiting: usize },
+    /// A text was not taken: too long.
+    TooLong { limit: usize },
+    /// A text was not taken: too many wait.
+    Full { waiting: usize },
+    /// An input line that is not UTF-8 was not sent.
+    NotUtf8,
+    /// A command nobody knows.
+    UnknownCommand(Printable),
+    /// What can be typed.
+    Help,
+    /// Both halves again.
+    CodeAgain { own: Half, partner: Half, trust: Trust },
+    /// The two have compared the code of a room that was entered by an invite.
+    Compared,
+    /// With whom, how.
+    Who(Who),
+    /// The doctor's.
+    Finding(Finding),
+    /// About files.
+    File(FileEvent),
+    /// Leaving, but texts are not shown yet.
+    Finishing { waiting: usize },
+    /// The partner left in order.
+    PartnerLeft,
+    /// The line broke, and with it the room ended.
+    CutOff,
+    /// Nothing came for so long.
+    LineQuiet { seconds: u64 },
+    /// The line broke. The room goes on.
+    LineCut { why: LineFault, redialing: bool },
+    /// Finding the host again fails, for another reason than before.
+    RedialFailed { number: u32, failure: Failure },
+    /// The line is back after so long.
+    LineBack { after: Duration, waiting: usize },
+    /// A better way was found, and the room has moved to it.
+    BetterWay(Place),
+    /// A text waits for the line.
+    Waiting { waiting: usize },
+    /// Somebody who is not the partner tried to get into the open room.
+    Intruder { from: Place, times: u32 },
+    /// Fresh keys are on their way.
+    Rekey,
+    /// Not possible while the line is broken.
+    NoLine,
+    /// The time that was set for the room is over.
+    TimeIsUp,
+    /// A command that only the full screen has.
+    NeedsScreen,
+    /// `/send` without a path.
+    WhatToSend,
+}
+
+/// What the partner is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invitation {
+    /// Join a room.
+    Join,
+    /// Take what is sent.
+    Receive,
+    /// Send.
+    Send,
+}
+
+/// Why a line broke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LineFault {
+    /// The connection ended.
+    Cut,
+    /// Nothing came for too long.
+    Silent,
+    /// An epoch change or a return took too long.
+    Late,
+    /// A record did not verify, for so many times in this room.
+    Damaged {
+        /// How often.
+        times: u32,
+    },
+}
+
+/// Why the host was not found again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Its name could not be looked up.
+    Lookup,
+    /// No network, or nothing answered in time.
+    NoAnswer,
+    /// Its machine answers that nobody listens.
+    Refused,
+    /// Somebody listens who does not know the room.
+    NotThem,
+    /// There is no way into the Tor network.
+    NoTor,
+    /// They did not come to the relay.
+    Alone,
+    /// The line broke again.
+    Broke,
+}
+
+/// The state of the line. Times are on [`Clock`](crate::clock::Clock).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LineState {
+    /// All is well.
+    Connected,
+    /// Nothing came since then.
+    Quiet(Duration),
+    /// This side looks for the other.
+    Redialing {
+        /// Attempts so far.
+        number: u32,
+        /// When the next begins.
+        next: Duration,
+        /// Why the last one that ended has failed.
+        failure: Option<Failure>,
+    },
+    /// This side waits for the other since then.
+    Awaiting(Duration),
+}
+
+impl LineState {
+    /// Whether nothing is to be said about it.
+    pub fn is_well(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+}
+
+/// How it is known who the partner is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// It is not known yet.
+    No,
+    /// Whoever it is has the invite.
+    Invite,
+    /// Both people have checked the code, before the room opened.
+    Code,
+    /// Whoever it is had the invite, and the code was compared afterwards.
+    Voice,
+}
+
+/// How the room stands, for a screen that always shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Where the partner is.
+    pub partner: Place,
+    /// How it is known who the partner is.
+    pub trust: Trust,
+    /// How the line is.
+    pub line: LineState,
+    /// The last round-trip time of this connection.
+    pub round_trip: Option<Duration>,
+    /// Number of the epoch, while there is a line.
+    pub epoch: Option<u32>,
+    /// How far what is sent and what is received are.
+    pub files: [Option<Progress>; 2],
+}
+
+/// What `/who` tells.
+pub struct Who {
+    /// How it is known who the partner is.
+    pub trust: Trust,
+    /// Where the partner is.
+    pub partner: Place,
+    /// How the line is.
+    pub line: LineState,
+    /// The Noise protocol's name.
+    pub suite: &'static str,
+    /// SHA-256 of this side's static key in base64.
+    pub local: String,
+    /// SHA-256 of the partner's static key in base64.
+    pub remote: String,
+    /// When the room opened, on [`Clock`](crate::clock::Clock).
+    pub opened: Duration,
+    /// Number of the epoch, and when it began, while there is a line.
+    pub epoch: Option<(u32, Duration)>,
+    /// Texts that wait for their receipt.
+    pub waiting: usize,
+    /// The time on [`Clock`](crate::clock::Clock).
+    pub now: Duration,
+}

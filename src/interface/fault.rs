@@ -1,0 +1,140 @@
+//! Why a room, or the program, ends.
+
+use crate::address::{BadAddress, BadProxy};
+use crate::printable::Printable;
+use crate::protocol::invite::InviteError;
+
+/// Why a pairing failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PairingFault {
+    /// Our user typed three wrong halves.
+    WrongHalf,
+    /// Our user saw different codes on the two screens.
+    Different,
+    /// Our user asked for the next caller.
+    Skipped,
+    /// Our user left.
+    Left,
+    /// No half came before the end of the input.
+    NoHalf,
+    /// The partner left, or its user typed three wrong halves.
+    PartnerLeft,
+    /// The line broke.
+    Cut,
+    /// Nobody confirmed in time.
+    Timeout,
+    /// The responder's commitment does not open: an attack.
+    Commitment,
+    /// Our own key or message came back: an attack.
+    Reflection,
+    /// The other side broke the protocol.
+    Misbehaved,
+}
+
+impl PairingFault {
+    /// Whether somebody may have attacked.
+    pub fn is_alarm(self) -> bool {
+        matches!(self, Self::WrongHalf | Self::Different | Self::Commitment | Self::Reflection)
+    }
+}
+
+/// Why the program ends with an exit code other than 0.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "the fields are what the sentence is made of")]
+pub enum Fault {
+    /// The command line, in clap's words.
+    CommandLine(Printable),
+    /// Options of the side that waits, given with a host to join.
+    HostOptions,
+    /// What is given as address.
+    Address(BadAddress),
+    /// No address and no terminal to ask for one.
+    NoAddress,
+    /// The name has no address.
+    Lookup { host: Printable, why: Printable },
+    /// No address answered.
+    Unreachable(Printable),
+    /// No way of an invite led to the host.
+    NoWay,
+    /// What was given as an invite.
+    Invite(InviteError),
+    /// An invite on the command line.
+    InviteInArguments,
+    /// A way that only somebody with an invite can take.
+    NeedsInvite,
+    /// More relays than an invite can name.
+    TooManyRelays,
+    /// A command stands after options.
+    WordFirst(Printable),
+    /// No invite could be read.
+    InviteFile(Printable),
+    /// Tor cannot be used.
+    Tor(Printable),
+    /// What was given as a proxy.
+    Proxy(BadProxy),
+    /// The host talks with somebody else.
+    Busy,
+    /// Ended by the user before anybody came.
+    NobodyCame,
+    /// What answers is not tete.
+    NotTete(Printable),
+    /// Nothing answers on an open connection.
+    NoAnswer(Printable),
+    /// Another version of tete.
+    Version { min: u8, max: u8 },
+    /// Refused for a reason this version does not know.
+    Refused(u8),
+    /// The two never got into one room.
+    Pairing(PairingFault),
+    /// The line broke in an open room.
+    CutOff { waiting: usize },
+    /// The partner broke the protocol in an open room, or somebody on the way did.
+    Damaged { waiting: usize },
+    /// The host's program ended while the line was broken.
+    HostGone { waiting: usize },
+    /// Left in order, but not every text was shown to the partner.
+    NotShown { waiting: usize },
+    /// The room ended, and not every text of the partner was shown here.
+    Unread { texts: usize },
+    /// Left in order, but not every file is whole where it was to go.
+    Files { unfinished: usize },
+    /// Standard input is to be sent, and something else, too.
+    InputAndMore,
+    /// Standard input or output is to be a file, and events and commands go there.
+    JsonAndStream,
+    /// Files cannot be stored where they are to be.
+    Folder { path: Printable, why: Printable },
+    /// The partner left without sending anything.
+    NothingCame,
+    /// Nobody can check the code.
+    NoTerminal,
+    /// The port is taken.
+    PortInUse(u16),
+    /// The address cannot be listened on.
+    Listen { address: Printable, why: Printable },
+    /// Our own output is gone.
+    Output(Printable),
+    /// Lines of the input were not sent.
+    Input { lines: usize },
+    /// The system refused something without which tete does not start.
+    System(Printable),
+}
+
+impl Fault {
+    /// The exit code, as documented in the README.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,
+            Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
+            Self::TooManyRelays | Self::WordFirst(_) | Self::InputAndMore | Self::JsonAndStream => 2,
+            Self::Folder { .. } => 2,
+            Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
+            Self::Tor(_) => 3,
+            Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
+            Self::Pairing(_) => 5,
+            Self::Files { .. } | Self::NothingCame | Self::Unread { .. } => 6,
+            Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
+            Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
+        }
+    }
+}

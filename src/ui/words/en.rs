@@ -1,0 +1,826 @@
+//! Every word of the interface in English.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::large::{large, picture, pictures};
+use super::screen::{ScreenWords, Words};
+use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
+use crate::address::{BadAddress, BadProxy, PORT, Scope};
+use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
+use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
+use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::{Command, RELAYS};
+use crate::protocol::delivery::TEXT;
+use crate::protocol::handshake::VERSION;
+use crate::protocol::invite::InviteError;
+use crate::protocol::session::SILENCE;
+use crate::ui::time::local_time;
+
+/// What stands before and beside a line.
+pub const WORDS: Words = Words {
+    partner: "partner",
+    prompt: "you › ",
+    half: "partner's half: ",
+    compare: "same or different: ",
+    address: "address or invite your partner gave you: ",
+    error: "tete: ",
+};
+
+/// What stands on the full screen beside texts and status.
+pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
+    you: "you",
+    partner: "partner",
+    waiting: "Ctrl-C ends. Nobody is here yet.",
+    verified: "verified by code",
+    compared: "verified by voice",
+    invited: "entered by invite",
+    used: "the invite was used, and is not kept here",
+    unverified: "not verified yet",
+    connected: "connected",
+    epoch: "epoch",
+    unshown: "not shown yet",
+    below: "below (Ctrl-End)",
+    new: "new",
+    leave: "Once more leaves the room.",
+    full: format!("A text is at most {TEXT} bytes."),
+    chord: "Ctrl-X, and then: c wipes this screen, p wipes everything and leaves",
+    over: "Over. Enter closes.",
+    unsent: "Over. This was not sent. q closes.",
+    close_again: "Once more closes; what you wrote is lost.",
+    read_out: "Read your half to your partner by phone, or any way you know their voice:",
+    type_in: "Type the half that your partner reads to you:",
+    right: "Right. Waiting for your partner to type your half.",
+    next: "Not your partner? Type /next.",
+    compare: "Compare with your partner's screen, by phone or side by side:",
+    yours: "yours ",
+    theirs: "theirs",
+    agree: "On theirs the two halves change places, the pictures are the same. Type same if all agree, or different.",
+    same: "same or different: ",
+    find: "find: ",
+    nothing: "nothing found",
+    find_keys: "Enter: older  Ctrl-S: newer  Esc: done",
+    paste: "Paste",
+    lines: "lines?",
+    paste_keys: "Enter: yes  Esc: no",
+    choose: "Choose a passphrase that opens this screen again. It is for this run only. Esc: no lock.",
+    again: "The same once more:",
+    differ: "They differ. Choose again.",
+    passphrase: "passphrase: ",
+    locked: "This screen is locked.",
+    wrong: "Wrong. Wait, in seconds:",
+    close: "Enter: close",
+    small: "too small",
+    keys: &[
+        ("Enter", "send"),
+        ("Alt-Enter, Ctrl-J", "new line"),
+        ("Tab", "complete a command"),
+        ("PgUp, PgDn, wheel", "scroll (also Shift-Up, Shift-Down)"),
+        ("Ctrl-Home, Ctrl-End", "first and last text"),
+        ("Ctrl-R", "search"),
+        ("Up, Down", "other rows, then what you sent before"),
+        ("Ctrl-A, Ctrl-E", "start and end of the line"),
+        ("Alt-B, Alt-F", "word by word (also Ctrl-Left, Ctrl-Right)"),
+        ("Ctrl-W, Alt-D", "cut a word"),
+        ("Ctrl-U, Ctrl-K", "cut to the start, to the end"),
+        ("Ctrl-Y", "put back what was cut"),
+        ("Ctrl-_, Alt-_", "undo, redo"),
+        ("Ctrl-C", "empty the input; twice when empty: leave"),
+        ("Ctrl-Z", "suspend"),
+        ("Ctrl-L", "draw everything anew"),
+        ("Shift-mouse", "select text, as the terminal does it"),
+        ("◌  ✓", "waiting; shown to your partner"),
+        ("~12:34", "written then, while the line was cut"),
+    ],
+});
+
+/// What a command does.
+pub fn command(command: Command) -> &'static str {
+    match command {
+        Command::Help => "keys and commands",
+        Command::Who => "with whom, since when, over what cipher",
+        Command::Doctor => "what the line stands on, what to try",
+        Command::Code => "the pairing code again",
+        Command::Find => "look for a text (Ctrl-R)",
+        Command::Clear => "wipe this screen (Ctrl-X c)",
+        Command::Lock => "hide this screen behind a passphrase",
+        Command::Send => "send files and folders: /send PATH...",
+        Command::Get => "take what is offered (F2)",
+        Command::Decline => "do not take it (F3)",
+        Command::Cancel => "end what is under way",
+        Command::Rekey => "fresh keys now",
+        Command::Panic => "wipe everything, leave at once (Ctrl-X p)",
+        Command::Quit => "leave",
+    }
+}
+
+/// What happened, for a terminal of so many columns.
+pub fn event(event: &Event, columns: usize) -> String {
+    match event {
+        Event::Listening(address) => format!("listening: {address}"),
+        Event::Reach { addresses, port, how } => {
+            let row = |(scope, address): &(Scope, IpAddr)| {
+                let place = match scope {
+                    Scope::Global => "from anywhere",
+                    Scope::Local => "from your own network",
+                    Scope::Machine => "from this machine",
+                };
+                format!("  {:<44}  {place}", invocation(*address, *port, *how))
+            };
+            let rows: Vec<_> = addresses.iter().map(row).collect();
+            format!(
+                "Tell your partner to type one of these:\n{}\n\
+                 If none of them reaches you, open port {port} in your router and firewall, or try it the other way\n\
+                 round: let your partner wait, and join them. Waiting; Ctrl-C ends.",
+                rows.join("\n")
+            )
+        }
+        Event::Invite { line, ways, how } => {
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+            let command = match how {
+                Invitation::Join => "tete join",
+                Invitation::Receive => "tete receive --invite-file -",
+                Invitation::Send => "tete send FILE --invite-file -",
+            };
+            format!(
+                "{}Send your partner this line, over a channel that only the two of you read; they paste it into \
+                 `{command}`. It is good for one room. Whoever has it first gets in, so compare the /code later.\n\n\
+                 {}\n\nIt leads to:\n{}\nWaiting; Ctrl-C ends.",
+                picture(line, columns),
+                line.as_str(),
+                ways.join("\n")
+            )
+        }
+        Event::Mapping => "asking the router for a port".into(),
+        Event::Mapped(at) => format!("the router passes {at} on to this machine"),
+        Event::NotMapped(MapFault::NoRouter) => "there is no router to ask for a port".into(),
+        Event::NotMapped(MapFault::NoAnswer) => "the router does not answer when asked for a port".into(),
+        Event::NotMapped(MapFault::Refused) => "the router passes no port on".into(),
+        Event::NotMapped(MapFault::Useless(ip)) => {
+            format!("the router would pass a port on, but stands behind another itself: {ip} cannot be reached")
+        }
+        Event::Announced => "whoever has the invite can find this machine on the local network now".into(),
+        Event::NoLan(why) => format!("the local network cannot be used: {why}"),
+        Event::Tor { percent: Some(percent) } => format!("into the Tor network: {percent} %"),
+        Event::Tor { percent: None } => "making an onion service; this takes a few seconds".into(),
+        Event::NoTor(why) => format!("no way into the Tor network: {why}. The invite goes without it."),
+        Event::WayShut { way, why } => {
+            format!("your partner cannot come by {way} for now: {why}. tete goes on trying.")
+        }
+        Event::WayOpen(way) => format!("your partner can come by {way} now"),
+        Event::WayFailed(way, failure) => format!("no way by {way}: {}", invite_failure(*failure)),
+        Event::LookingUp(host) => format!("looking up {host}"),
+        Event::Trying(address) => format!("trying {address}"),
+        Event::TryFailed(address, why) => format!("no connection to {address}: {why}"),
+        Event::Handshake(address) => format!("connected to {address}, making the line secure"),
+        Event::Caller(address) => format!("somebody is here, from {address}"),
+        Event::ToldBusy { from, times } => {
+            format!("somebody else tried to get in, from {from}, and was told busy ({times} so far)")
+        }
+        Event::Code { own, can_skip } => format!(
+            "Read this half of the code to your partner by phone, or any way you know their voice:\n\n{}\n\n\
+             Then type the half that your partner reads to you.{}",
+            large(own, columns),
+            if *can_skip { "\nNot your partner? Type /next." } else { "" }
+        ),
+        Event::BothHalves { own, partner, emoji, can_skip } => format!(
+            "Compare with your partner's screen, by phone or side by side:\n\n  yours   {own}\n  theirs  {partner}\n  {}\n\n\
+             On theirs the two halves change places, the pictures are the same.\n\
+             Type  same  if all agree, or  different .{}",
+            pictures(emoji, |entry| entry.english),
+            if *can_skip { "\nNot your partner? Type /next." } else { "" }
+        ),
+        Event::NotACode => "A half is eight digits, such as 4124 2842.".into(),
+        Event::OwnHalf => {
+            "This is your own half. Type the one your partner reads to you; if they read you this one, say so: both of you read your own screen.".into()
+        }
+        Event::WrongHalf { tries_left } => format!(
+            "wrong half: this is not what your partner's screen shows, {tries_left} {} left. \
+             A slip of the tongue, or somebody in between: let them read it again, slowly.",
+            if *tries_left == 1 { "try" } else { "tries" }
+        ),
+        Event::StaleEntry => "That was for the code before; it was not used.".into(),
+        Event::NeitherWord => "Type the whole word: same, or different.".into(),
+        Event::WaitingForPartner => "Right. Waiting for your partner to type your half.".into(),
+        Event::RoomOpen => {
+            "The room is open, for the two of you only. Type, and Enter sends. /help tells what else there is.".into()
+        }
+        Event::RunFailed { from, why, pause } => {
+            format!("{} ({from}). {} Open again in {} s.", pairing(*why), pairing_advice(*why), pause.as_secs())
+        }
+        Event::Shown { texts: count, waiting: 0 } => format!("✓ {}shown to your partner", several(*count)),
+        Event::Shown { texts: count, waiting } => format!("✓ {}shown to your partner, {waiting} waiting", several(*count)),
+        Event::TooLong { limit } => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
+        Event::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
+        Event::NotUtf8 => "input line not sent: not UTF-8".into(),
+        Event::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
+        Event::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /send   offer files and folders: /send PATH...\n  /get    take what your partner offers\n  /decline  do not take it\n  /cancel end what is under way\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+        Event::CodeAgain { own, partner, trust: Trust::Invite } => format!(
+            "yours {own}, theirs {partner}\n\
+             Read yours to your partner by phone and let them read theirs; then type `/code same` or `/code different`."
+        ),
+        Event::CodeAgain { own, partner, .. } => format!("yours {own}, theirs {partner}"),
+        Event::Compared => "verified: nobody else is in this room".into(),
+        Event::Who(with) => who(with, local_time),
+        Event::Finding(found) => finding(found),
+        Event::File(about) => file(about, false),
+        Event::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
+        Event::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
+        Event::CutOff => "cut off".into(),
+        Event::LineQuiet { seconds } => format!("Nothing heard for {seconds} s. The line may be broken."),
+        Event::LineCut { why, redialing } => format!(
+            "The line is cut: {}. {} Go on typing: it waits. /who tells how it stands.",
+            line_fault(*why),
+            if *redialing { "Connecting again." } else { "Your partner's side connects again." }
+        ),
+        Event::RedialFailed { number, failure } => {
+            format!("attempt {number} to connect again failed: {}. Trying on.", redial_failure(*failure))
+        }
+        Event::BetterWay(place) => format!("a better way was found: the line now leads to {place}"),
+        Event::LineBack { after, waiting: 0 } => format!("The line is back after {} s.", after.as_secs()),
+        Event::LineBack { after, waiting } => {
+            format!("The line is back after {} s; {} on the way.", after.as_secs(), are(*waiting))
+        }
+        Event::Waiting { waiting } => format!("◌ {} waiting for the line", are(*waiting)),
+        Event::Intruder { from, times } => format!(
+            "somebody at {from} tried to get into your room and was kept out ({times} so far). \
+             If your partner had to start anew: /quit, and wait for them again."
+        ),
+        Event::Rekey => "Fresh keys are being made.".into(),
+        Event::NoLine => "Not while the line is cut.".into(),
+        Event::TimeIsUp => "The time that was set for this room is over.".into(),
+        Event::NeedsScreen => "That needs the full screen: start without --plain.".into(),
+        Event::WhatToSend => "Write what to send: /send FILE, or /send \"A FOLDER\".".into(),
+    }
+}
+
+/// With whom, how. `clock` tells the time of so long ago.
+pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
+    let ago = |then| clock(who.now.saturating_sub(then));
+    format!(
+        "partner at {}, {}, since {}\n  line          {}\n  {} + ML-KEM-768\n  epoch         {}\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
+        who.partner,
+        SCREEN.trust(who.trust),
+        ago(who.opened),
+        line_state(&who.line, who.now),
+        who.suite,
+        who.epoch.as_ref().map_or("none".into(), |(number, began)| format!("{number}, since {}", ago(*began))),
+        who.local,
+        who.remote,
+        who.waiting
+    )
+}
+
+/// What happened to files. With `keys` it names those of the full screen.
+pub fn file(event: &FileEvent, keys: bool) -> String {
+    match event {
+        FileEvent::CannotSend { path, why } => format!("{path} cannot be sent: {}.", file_fault(why)),
+        FileEvent::LeftOut { name, paths, count } => {
+            let rows: Vec<_> = paths.iter().map(|(path, why)| format!("  {path}: {}", file_fault(why))).collect();
+            let more = if *count > rows.len() { format!("\n  and {} more", count - rows.len()) } else { String::new() };
+            format!("Left out of {name}:\n{}{more}", rows.join("\n"))
+        }
+        FileEvent::Queued { name, before: 1 } => format!("{name} is offered after the one that is under way."),
+        FileEvent::Queued { name, before } => format!("{name} is offered after {before} others."),
+        FileEvent::Offering { name, files, bytes } => {
+            format!("Offered to your partner: {name}{}.", amount(*files, *bytes))
+        }
+        FileEvent::Taken { name } => format!("Your partner takes {name}."),
+        FileEvent::NotWanted { name } => format!("Your partner does not want {name}."),
+        FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
+            format!("✓ {name}{} sent and stored, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+        }
+        FileEvent::Sent { name, files, failed, .. } => {
+            format!("{name}: {} of {files} files were stored, {failed} were not.", files - failed)
+        }
+        FileEvent::NotSent { path, why } => format!("Not sent: {path}: {}.", file_fault(why)),
+        FileEvent::Offered { name, called, files, bytes, folder, .. } => format!(
+            "Your partner offers {name}{}{}. /get{} stores it in {folder}, /decline{} does not.",
+            called.as_ref().map(|called| format!(" (they call it {called})")).unwrap_or_default(),
+            amount(*files, *bytes),
+            if keys { " (F2)" } else { "" },
+            if keys { " (F3)" } else { "" },
+        ),
+        FileEvent::OfferRefused { name, why } => format!("Your partner offered {name}: declined, {}.", file_fault(why)),
+        FileEvent::NothingOffered => "Nothing is offered to you.".into(),
+        FileEvent::StaleOffer => "That was for an offer that is gone; it was not used. See what is offered now.".into(),
+        FileEvent::NothingUnderWay => "No file is under way.".into(),
+        FileEvent::NoSpace { name, needed, free } => format!(
+            "There is too little space for {name}: it needs {}, {} are free. Make room, then /get.",
+            size(*needed),
+            size(*free)
+        ),
+        FileEvent::Taking { name, folder } => format!("Taking {name} into {folder}."),
+        FileEvent::Declined { name } => format!("Declined: {name}."),
+        FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
+            format!("✓ {name}{} stored, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+        }
+        FileEvent::Stored { name, files, failed, .. } => {
+            format!("{name}: {} of {files} files stored, {failed} were not.", files - failed)
+        }
+        FileEvent::NotStored { path, why } => format!("Not stored: {path}: {}.", file_fault(why)),
+        FileEvent::Anew { path, .. } => format!("{path} has changed since it was begun: it starts anew."),
+        FileEvent::Full { name } => {
+            format!("No space is left for {name}. Make room and it goes on by itself.")
+        }
+        FileEvent::GoesOn { name } => format!("There is space again: {name} goes on."),
+        FileEvent::Ended { name, sending: true, by } => format!("{name} was not sent whole: {}.", ended_by(*by)),
+        FileEvent::Ended { name, by, .. } => {
+            format!("{name} did not come whole: {}. What there is of a single file stays as .part.", ended_by(*by))
+        }
+        FileEvent::Progress { name, sending, progress } => {
+            format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))
+        }
+    }
+}
+
+/// Why a file is not sent or not stored: a part of a sentence.
+pub fn file_fault(why: &FileFault) -> String {
+    match why {
+        FileFault::System(why) => why.to_string(),
+        FileFault::Nothing => "there is no file in it".into(),
+        FileFault::TooMany(limit) => format!("it has more than {limit} files"),
+        FileFault::TooManyWait => "too many wait already".into(),
+        FileFault::Link => "a link".into(),
+        FileFault::Special => "neither a file nor a folder".into(),
+        FileFault::Unreadable => "not allowed to be read".into(),
+        FileFault::Name => "its name is too long, too deep or not UTF-8".into(),
+        FileFault::Empty => "an empty folder".into(),
+        FileFault::Changed => "it was changed meanwhile; send it again".into(),
+        FileFault::Stream => "too much of the stream was lost with the line".into(),
+        FileFault::Partner => "your partner's side did not store it".into(),
+        FileFault::Path => "no safe place has such a name".into(),
+        FileFault::OtherName => "it is not what was offered".into(),
+        FileFault::Hash => "what came is not what was sent".into(),
+        FileFault::Broken => "your partner's side could not read it whole".into(),
+        FileFault::Nobody => "nobody is here to answer".into(),
+    }
+}
+
+fn ended_by(who: EndedBy) -> &'static str {
+    match who {
+        EndedBy::Us => "you ended it",
+        EndedBy::Partner => "your partner ended it",
+        EndedBy::Line => "the line broke",
+    }
+}
+
+/// `1.5 GB, 2/7, 12.0 MB/s, 1:52 left`.
+pub fn rest(progress: &Progress) -> String {
+    let mut parts: Vec<_> = progress.of_bytes.map(size).into_iter().collect();
+    if progress.of_files > 1 {
+        parts.push(format!("{}/{}", progress.files, progress.of_files));
+    }
+    if progress.waits {
+        parts.push("waiting".into());
+    } else {
+        parts.push(format!("{}/s", size(progress.rate)));
+        if let Some(left) = progress.left() {
+            let time = format!("{}:{:02}", left / 60, left % 60);
+            parts.push(format!("{time} left"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// `, 3 files, 4.2 MB`.
+fn amount(files: u32, bytes: Option<u64>) -> String {
+    let bytes = bytes.map_or("a stream".into(), size);
+    if files == 1 { format!(", {bytes}") } else { format!(", {files} files, {bytes}") }
+}
+
+/// Why the program ends, and one line of advice.
+pub fn fault(fault: &Fault) -> (String, String) {
+    let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
+    match fault {
+        Fault::CommandLine(why) => two(&format!("the command line is not right: {why}"), "See `tete --help`."),
+        Fault::HostOptions => two(
+            "the command line is not right: --port, --bind, --invite, --relay and --onion are for the side that waits",
+            "To join another port write HOST PORT.",
+        ),
+        Fault::Address(BadAddress::Host) => {
+            two("this is neither a host name nor an IP address", "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.")
+        }
+        Fault::Address(BadAddress::Port) => two("this is not a port", "A port is a number from 1 to 65535."),
+        Fault::Address(BadAddress::NotAscii) => {
+            two("this host name has letters that DNS does not know", "Write its xn-- form, or the IP address.")
+        }
+        Fault::Address(BadAddress::Onion) => {
+            two("this is not an onion address", "It has 56 letters and digits before .onion.")
+        }
+        Fault::Address(BadAddress::TwoPorts) => {
+            two("there are two ports", "Give the port once: HOST:PORT or HOST PORT.")
+        }
+        Fault::NoAddress => {
+            two("no address was given", "Name the host: `tete join HOST`, or run it in a terminal to be asked.")
+        }
+        Fault::Lookup { host, why } => {
+            two(&format!("cannot find {host}: {why}"), "Check the spelling and whether you are online.")
+        }
+        Fault::Unreachable(address) => two(
+            &format!("no connection to {address}"),
+            "Is tete running there, on this port? A firewall or router in between may need the port opened: `tete doctor` tells more.",
+        ),
+        Fault::NoWay => two(
+            "none of the invite's ways led to your partner",
+            "Is their tete still running, and the invite not used yet? Ask for a new one; one that names a relay gets through most routers. `tete doctor` tells more.",
+        ),
+        Fault::Invite(InviteError::NotAnInvite) => {
+            two("this is not an invite", "An invite is one long line that begins with tete1.")
+        }
+        Fault::Invite(InviteError::Damaged) => {
+            two("this invite is not whole", "A part is missing or was changed on the way. Copy all of it.")
+        }
+        Fault::Invite(InviteError::Newer) => two("this invite was made by a newer tete", "Update this one."),
+        Fault::NeedsInvite => two(
+            "the command line is not right: --relay, --onion and --lan need an invite",
+            "Make one with --invite; your partner joins with it.",
+        ),
+        Fault::TooManyRelays => two(
+            "the command line is not right: there are more relays than an invite can name",
+            &format!("Name {RELAYS} at most."),
+        ),
+        Fault::WordFirst(word) => two(
+            &format!("the command line is not right: `{word}` stands after an option"),
+            &format!("Write `tete {word}` first, and options after it. For a machine of that name: {word}:{PORT}."),
+        ),
+        Fault::InviteInArguments => two(
+            "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
+            "It is good for nothing now: let your partner make a new one, and paste it when `tete join` asks.",
+        ),
+        Fault::InviteFile(why) => {
+            two(&format!("cannot read an invite: {why}"), "Name a file that holds it, or - for standard input.")
+        }
+        Fault::Tor(why) => two(
+            &format!("no way into the Tor network: {why}"),
+            "Install tor (Debian: apt install tor), or name one that runs with --tor-control. Where Tor is blocked, pass bridges on with --tor-config.",
+        ),
+        Fault::Proxy(BadProxy::Kind) => two("this kind of proxy is not known", "Write socks5://HOST:PORT."),
+        Fault::Proxy(BadProxy::User) => {
+            two("the proxy's user name or password is not right", "Write socks5://USER:PASSWORD@HOST:PORT.")
+        }
+        Fault::Proxy(BadProxy::Address(_)) => {
+            two("the proxy's address is not right", "Write socks5://HOST:PORT, with [ ] around an IPv6 address.")
+        }
+        Fault::Busy => {
+            two("they are talking with somebody else", "If that is not you, tell them by phone; then try again.")
+        }
+        Fault::NobodyCame => two("ended before anybody came", "Nothing was kept."),
+        Fault::NotTete(address) => two(
+            &format!("what answers at {address} is not tete, or expects an invite"),
+            "Check the address and the port with your partner.",
+        ),
+        Fault::NoAnswer(address) => two(
+            &format!("{address} took the connection and says nothing"),
+            "Check the address and the port; something else may listen there.",
+        ),
+        Fault::Version { min, max } => two(
+            &format!("they speak version {min} to {max} of the protocol, this is version {VERSION}"),
+            "Both sides need a tete of the same version.",
+        ),
+        Fault::Refused(reason) => {
+            two(&format!("they refused, reason {reason}"), "They may have a newer tete than you.")
+        }
+        Fault::Pairing(why) => (pairing(*why).to_owned(), pairing_advice(*why).to_owned()),
+        Fault::CutOff { waiting: 0 } => {
+            two("cut off: the line broke", "Start again on both sides; every text you sent was shown.")
+        }
+        Fault::CutOff { waiting } => two(
+            &format!("cut off: the line broke, and {} not shown to your partner", texts(*waiting)),
+            "Start again on both sides, and say it again.",
+        ),
+        Fault::Files { unfinished } => two(
+            &format!("{unfinished} {} not complete", if *unfinished == 1 { "transfer is" } else { "transfers are" }),
+            "What was said above tells why. Send it again; a single file goes on where it ended.",
+        ),
+        Fault::InputAndMore => two(
+            "the command line is not right: standard input (-) goes alone",
+            "Send the files by themselves, and standard input after them.",
+        ),
+        Fault::JsonAndStream => two(
+            "the command line is not right: with --json, standard input and output are for commands and events",
+            "Send a file, or take it into a folder; or leave out --json.",
+        ),
+        Fault::Folder { path, why } => two(
+            &format!("files cannot be stored in {path}: {why}"),
+            "Name a folder that is there and may be written to: --save-to FOLDER.",
+        ),
+        Fault::NothingCame => two("nothing came", "Your partner left without sending anything. Try again."),
+        Fault::NoTerminal => two(
+            "there is no terminal on which the code could be checked",
+            "Run it in a terminal; or drive it by a program: `tete --json`.",
+        ),
+        Fault::HostGone { waiting } => two(
+            &format!("the program at the other end is gone, {} not shown to your partner", texts(*waiting)),
+            "The room went with it. Let your partner start tete again, and pair anew.",
+        ),
+        Fault::Damaged { waiting } => two(
+            &format!("cut off: the other side broke the protocol, {} not shown to your partner", texts(*waiting)),
+            "Nothing false was shown. Start again on both sides, with the same version of tete.",
+        ),
+        Fault::Unread { texts: count } => {
+            two(&format!("{} not shown here", texts(*count)), "Ask your partner: there they have no ✓.")
+        }
+        Fault::NotShown { waiting } => {
+            two(&format!("{} not shown to your partner", texts(*waiting)), "Tell your partner some other way.")
+        }
+        Fault::PortInUse(port) => two(
+            &format!("port {port} is in use on this machine"),
+            &format!("Another tete may be running. Choose another port: `tete --port {}`.", PORT + 1),
+        ),
+        Fault::Listen { address, why } => {
+            two(&format!("cannot listen on {address}: {why}"), "Try without --bind, or another --port.")
+        }
+        Fault::Output(why) => {
+            two(&format!("cannot write the partner's texts: {why}"), "Keep standard output open while tete runs.")
+        }
+        Fault::Input { lines } => two(
+            &format!("lines of the input that were not sent: {lines}"),
+            &format!("A line is UTF-8 and at most {TEXT} bytes."),
+        ),
+        Fault::System(why) => two(&format!("the system refused: {why}"), "tete needs this to start safely."),
+    }
+}
+
+fn pairing(why: PairingFault) -> &'static str {
+    match why {
+        PairingFault::WrongHalf => "ALARM: three wrong halves. Somebody may be between you and your partner",
+        PairingFault::Different => {
+            "ALARM: the codes differ. Somebody is between you and your partner, or this is not your partner"
+        }
+        PairingFault::Skipped => "not your partner",
+        PairingFault::Left => "left before the codes were checked",
+        PairingFault::NoHalf => "the input ended before the partner's half came",
+        PairingFault::PartnerLeft => "the other side ended the pairing: a wrong half, or they left",
+        PairingFault::Cut => "the line broke during the pairing",
+        PairingFault::Timeout => "the codes were not checked in time",
+        PairingFault::Commitment => "ALARM: an attack. The other side tried to choose the code",
+        PairingFault::Reflection => "ALARM: an attack. Our own key or message came back",
+        PairingFault::Misbehaved => "the other side broke the protocol during the pairing",
+    }
+}
+
+fn pairing_advice(why: PairingFault) -> &'static str {
+    match why {
+        PairingFault::WrongHalf | PairingFault::Different => {
+            "Nothing was said to them. Ask your partner on the phone whether they are connected to you, then pair again over another network if you can."
+        }
+        PairingFault::Commitment | PairingFault::Reflection => {
+            "Nothing was said to them. Pair again over another network, and tell your partner what happened."
+        }
+        PairingFault::Skipped | PairingFault::Left | PairingFault::Misbehaved => "Nothing was said to them.",
+        PairingFault::NoHalf => "Give the half that your partner reads out as the first line of the input.",
+        PairingFault::PartnerLeft => "Ask your partner on the phone what they saw, then pair again.",
+        PairingFault::Cut => "Nothing was said yet. Start again on both sides.",
+        PairingFault::Timeout => "Agree on a time by phone, then pair again.",
+    }
+}
+
+fn line_fault(why: LineFault) -> String {
+    match why {
+        LineFault::Cut => "the connection ended".into(),
+        LineFault::Silent => format!("nothing was heard for {} s", SILENCE.as_secs()),
+        LineFault::Late => "the other side took too long".into(),
+        LineFault::Damaged { times } => format!("it was damaged or tampered with ({times} so far)"),
+    }
+}
+
+/// How the line is at that time, in a few words.
+pub fn line_state(line: &LineState, now: Duration) -> String {
+    match line {
+        LineState::Connected => "connected".into(),
+        LineState::Quiet(since) => format!("quiet for {} s", now.saturating_sub(*since).as_secs()),
+        LineState::Redialing { number, next, failure } => format!(
+            "connecting again: attempt {number}, next in {} s{}",
+            next.saturating_sub(now).as_secs_f32().ceil(),
+            failure.map_or(String::new(), |why| format!("; the last failed: {}", redial_failure(why)))
+        ),
+        LineState::Awaiting(since) => {
+            format!("cut for {} s, waiting for your partner's side", now.saturating_sub(*since).as_secs())
+        }
+    }
+}
+
+fn redial_failure(why: Failure) -> &'static str {
+    match why {
+        Failure::Lookup => "the name is not found",
+        Failure::NoAnswer => "no answer",
+        Failure::Refused => "nobody listens there any more. If their program has ended, the room is gone: /quit",
+        Failure::NotThem => "somebody else answers there. If their program has ended, the room is gone: /quit",
+        Failure::NoTor => "there is no way into the Tor network",
+        Failure::Alone => "your partner did not come to the relay",
+        Failure::Broke => "the line broke again",
+    }
+}
+
+/// What was met on a way that an invite names.
+fn invite_failure(why: Failure) -> &'static str {
+    match why {
+        Failure::Refused => "nobody listens there",
+        Failure::NotThem => "who answers there does not know this invite, or not any more",
+        other => redial_failure(other),
+    }
+}
+
+/// What the doctor has found, as lines on a screen.
+pub fn finding(finding: &Finding) -> String {
+    let verdict = match finding.verdict() {
+        Verdict::Works => "works",
+        Verdict::Not => "does not work",
+        Verdict::Unknown => "unknown",
+    };
+    let mark = mark(finding.verdict());
+    let (why, next) = finding_words(finding);
+    let next = next.map_or(String::new(), |next| format!("\n    → {next}"));
+    format!("{mark} {}, {verdict}: {why}{next}", label(finding))
+}
+
+fn label(finding: &Finding) -> String {
+    match finding {
+        Finding::Line { .. } => "this line".into(),
+        Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "listening".into(),
+        Finding::Addresses(_) => "addresses".into(),
+        Finding::Nat(_) => "router".into(),
+        Finding::Ipv6 { .. } => "IPv6".into(),
+        Finding::Firewall { .. } => "firewall".into(),
+        Finding::Mapping(_) => "port mapping".into(),
+        Finding::Lan(_) => "local network".into(),
+        Finding::Proxy { address, .. } => format!("proxy {address}"),
+        Finding::Tor(_) => "Tor".into(),
+        Finding::NoRelay => "relay".into(),
+        Finding::Relay { name, .. } => format!("relay {name}"),
+        Finding::Way { name, .. } => format!("way to {name}"),
+    }
+}
+
+/// Why a thing works or not, and what to try next, if there is something.
+pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
+    let no = |why: &str| (why.to_owned(), None);
+    let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
+    match finding {
+        Finding::Line { place, broken: false } => no(&format!("connected to {place}")),
+        Finding::Line { place, broken: true } => and(
+            &format!("the line to {place} is cut"),
+            "wait: it is looked for again by itself; /who tells how far that is",
+        ),
+        Finding::Listens(addresses) => no(&list(addresses)),
+        Finding::PortInUse(port) => and(
+            &format!("port {port} is in use on this machine"),
+            "another tete may be running; or choose another with --port",
+        ),
+        Finding::CannotListen { port, why } => {
+            and(&format!("port {port}: {why}"), "choose another with --port, or leave out --bind")
+        }
+        Finding::Addresses(addresses) if addresses.is_empty() => {
+            and("this machine has none", "connect it to a network")
+        }
+        Finding::Addresses(addresses) => no(&addresses
+            .iter()
+            .map(|(scope, ip)| match scope {
+                Scope::Global => format!("{ip} (from anywhere)"),
+                Scope::Local => format!("{ip} (from the local network)"),
+                Scope::Machine => format!("{ip} (from this machine only)"),
+            })
+            .collect::<Vec<_>>()
+            .join(", ")),
+        Finding::Nat(Nat::None(ip)) => no(&format!("none translates addresses, {ip} is this machine's own")),
+        Finding::Nat(Nat::Router(ip)) => and(
+            &format!("one translates addresses; from outside it is {ip}, and lets in only what it was told to"),
+            "see port mapping; or let your partner wait, and join them",
+        ),
+        Finding::Nat(Nat::Unknown) => and(
+            "one translates addresses, and lets in only what it was told to; its own address is not known",
+            "pass the port on to this machine in its settings, let your partner wait and join them, or use a relay or Tor",
+        ),
+        Finding::Nat(Nat::Double(ip)) => and(
+            &format!(
+                "two in a row translate addresses, the second perhaps your provider's; between them you are {ip}. Nobody gets in by IPv4"
+            ),
+            "IPv6, a relay, Tor, or let your partner wait, and join them",
+        ),
+        Finding::Nat(Nat::NoIpv4) => and("this machine has no IPv4", "your partner needs IPv6, a relay or Tor"),
+        Finding::Ipv6 { own: Some(ip), reached: Some(true) } => no(&format!("from {ip} it leads to what was named")),
+        Finding::Ipv6 { own: Some(ip), reached: Some(false) } => and(
+            &format!("{ip} and a route are there, and nothing that was named answers"),
+            "it is not needed where IPv4, a relay or Tor works",
+        ),
+        Finding::Ipv6 { own: Some(ip), reached: None } => and(
+            &format!("{ip} and a route are there; whether it leads out was not tried"),
+            "name a host that has IPv6: `tete doctor HOST`",
+        ),
+        Finding::Ipv6 { own: None, .. } => {
+            and("no address that leads out, or no route", "it is not needed where IPv4, a relay or Tor works")
+        }
+        Finding::Firewall { name: Some(name), port } => and(
+            &format!("{name} is on; what it lets in cannot be seen from here"),
+            &match *name {
+                "ufw" => format!("if nobody gets in: sudo ufw allow {port}/tcp"),
+                _ => format!("if nobody gets in: sudo firewall-cmd --add-port={port}/tcp"),
+            },
+        ),
+        Finding::Firewall { name: None, port } => and(
+            "neither ufw nor firewalld is on; others cannot be seen from here",
+            &format!("if nobody gets in: let port {port}/tcp in"),
+        ),
+        Finding::Mapping(None) => no("not asked for"),
+        Finding::Mapping(Some(Ok(at))) => no(&format!("the router passes {at} on to this machine")),
+        Finding::Mapping(Some(Err(why))) => match why {
+            MapFault::NoRouter => no("there is no router to ask"),
+            MapFault::NoAnswer => and(
+                "the router does not answer such questions",
+                "allow PCP, NAT-PMP or UPnP in its settings, or pass the port on by hand",
+            ),
+            MapFault::Refused => and("the router will not", "allow it in its settings, or pass the port on by hand"),
+            MapFault::Useless(ip) => and(
+                &format!("the router would, but {ip}, its own address, cannot be reached from outside"),
+                "IPv6, a relay or Tor",
+            ),
+        },
+        Finding::Lan(None) => and("not tried", "try it with --lan"),
+        Finding::Lan(Some(Ok(()))) => no("what is announced can be heard"),
+        Finding::Lan(Some(Err(why))) => and(why.as_str(), "give your partner the address"),
+        Finding::Proxy { result: Ok(()), .. } => and(
+            "it takes connections; whether it leads out was not tried",
+            "name a host to try, or a relay with --relay",
+        ),
+        Finding::Proxy { result: Err(why), .. } => {
+            and(why.as_str(), "is it running there? Check the address and the port")
+        }
+        Finding::Tor(None) => and("tor is installed, and was not started", "try it with --tor"),
+        Finding::Tor(Some(Ok(took))) => no(&format!("in the network after {} s", seconds(*took))),
+        Finding::Tor(Some(Err(why))) => and(
+            why.as_str(),
+            "install tor (Debian: apt install tor); where it is blocked, pass bridges on with --tor-config",
+        ),
+        Finding::NoRelay => {
+            and("none was named", "try one with --relay HOST:PORT; any transit relay of magic-wormhole serves")
+        }
+        Finding::Relay { result: Ok(took), .. } => no(&format!("joined two connections within {} s", seconds(*took))),
+        Finding::Relay { result: Err(why), .. } => {
+            and(why.as_str(), "check the address and the port, or take another relay")
+        }
+        Finding::Way { met, .. } => probe_result(met),
+    }
+}
+
+fn probe_result(result: &ProbeResult) -> (String, Option<String>) {
+    let no = |why: &str| (why.to_owned(), None);
+    let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
+    match result {
+        ProbeResult::Tete(took) => no(&format!("tete answers after {} s", seconds(*took))),
+        ProbeResult::Partner => no("your partner is there"),
+        ProbeResult::Busy => {
+            and("tete answers, and talks with somebody else", "if that is not you, tell them by phone")
+        }
+        ProbeResult::Version { min, max } => and(
+            &format!("tete answers, and speaks version {min} to {max} of the protocol; this is version {VERSION}"),
+            "both sides need a tete of the same version",
+        ),
+        ProbeResult::Refusal(reason) => {
+            and(&format!("tete answers, and refuses, reason {reason}"), "it may be newer than this one")
+        }
+        ProbeResult::Refused => {
+            and("the machine answers that nobody listens there", "is tete running there, on this port?")
+        }
+        ProbeResult::Filtered => and(
+            "nothing answers: a firewall or router swallows it, or nobody is there",
+            "is the address right? Let them pass the port on, wait yourself, or take an invite with a relay",
+        ),
+        ProbeResult::NoRoute => {
+            and("no route leads there, or a firewall says so", "are you online? For an IPv6 address you need IPv6")
+        }
+        ProbeResult::Lookup => and("the name is not found", "check the spelling, and whether you are online"),
+        ProbeResult::Closed => and(
+            "somebody listens, and closes without a word: it needs an invite, or is not tete",
+            "ask your partner for an invite",
+        ),
+        ProbeResult::Stranger => and(
+            "somebody listens, and does not know the invite or the room, or not any more",
+            "ask your partner for a new invite",
+        ),
+        ProbeResult::Silent => and("somebody took the connection, and says nothing", "check the address and the port"),
+        ProbeResult::NotTete => and("what answers is not tete", "check the address and the port"),
+        ProbeResult::AloneAtRelay => and("the relay is there, your partner is not", "is their tete still running?"),
+        ProbeResult::Waiting => no("this side waits there"),
+        ProbeResult::NoRelay => and("the relay does not answer", "take another relay, or run one of your own"),
+        ProbeResult::NoTor => {
+            and("there is no way into the Tor network", "install tor, or pass bridges on with --tor-config")
+        }
+        ProbeResult::Other(why) => no(why.as_str()),
+        ProbeResult::NotTried => no("not tried yet"),
+    }
+}
+
+fn texts(count: usize) -> String {
+    if count == 1 { "1 text was".into() } else { format!("{count} texts were") }
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 text is".into() } else { format!("{count} texts are") }
+}
+
+fn several(count: usize) -> String {
+    if count == 1 { String::new() } else { format!("{count} texts ") }
+}

@@ -1,0 +1,155 @@
+//! Every word the program says to a person, in one file for each language.
+//!
+//! An event is a variant; each language is one `match` over all of them, so the compiler sees to it that none is
+//! missing. Here is only which language it is.
+
+pub mod emoji;
+mod en;
+pub mod help;
+mod large;
+mod pipe;
+mod screen;
+mod units;
+mod zh;
+
+use std::time::Duration;
+
+use crate::interface::Command;
+use crate::interface::event::{Event, LineState, Who};
+use crate::interface::fault::Fault;
+use crate::interface::files::{FileEvent, FileFault, Progress};
+use crate::interface::finding::Finding;
+pub use large::large_rows;
+pub use pipe::line;
+pub use screen::{ScreenWords, Words};
+pub use units::bar;
+
+/// A language of the interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lang {
+    /// English.
+    En,
+    /// 中文.
+    Zh,
+}
+
+impl Lang {
+    /// By the first of `LC_ALL`, `LC_MESSAGES`, `LANG` that is not empty.
+    pub fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+        if locale.is_some_and(|value| value.starts_with("zh")) { Self::Zh } else { Self::En }
+    }
+}
+
+/// What happened, for a person at a terminal of so many columns.
+pub fn event(event: &Event, lang: Lang, columns: usize) -> String {
+    match lang {
+        Lang::En => en::event(event, columns),
+        Lang::Zh => zh::event(event, columns),
+    }
+}
+
+/// With whom, how. `clock` tells the time of so long ago.
+pub fn who(who: &Who, lang: Lang, clock: impl Fn(Duration) -> String) -> String {
+    match lang {
+        Lang::En => en::who(who, clock),
+        Lang::Zh => zh::who(who, clock),
+    }
+}
+
+/// What happened to files. With `keys` it names those of the full screen.
+pub fn file(event: &FileEvent, lang: Lang, keys: bool) -> String {
+    match lang {
+        Lang::En => en::file(event, keys),
+        Lang::Zh => zh::file(event, keys),
+    }
+}
+
+/// Why a file is not sent or not stored: a part of a sentence.
+pub fn file_fault(why: &FileFault, lang: Lang) -> String {
+    match lang {
+        Lang::En => en::file_fault(why),
+        Lang::Zh => zh::file_fault(why),
+    }
+}
+
+/// Why the program ends, and one line of advice.
+pub fn fault(fault: &Fault, lang: Lang) -> (String, String) {
+    match lang {
+        Lang::En => en::fault(fault),
+        Lang::Zh => zh::fault(fault),
+    }
+}
+
+/// What the doctor has found, as lines on a screen.
+pub fn finding(finding: &Finding, lang: Lang) -> String {
+    match lang {
+        Lang::En => en::finding(finding),
+        Lang::Zh => zh::finding(finding),
+    }
+}
+
+/// Why a thing works or not, and what to try next, if there is something.
+pub fn finding_words(finding: &Finding, lang: Lang) -> (String, Option<String>) {
+    match lang {
+        Lang::En => en::finding_words(finding),
+        Lang::Zh => zh::finding_words(finding),
+    }
+}
+
+/// How the line is at that time, in a few words.
+pub fn line_state(line: &LineState, lang: Lang, now: Duration) -> String {
+    match lang {
+        Lang::En => en::line_state(line, now),
+        Lang::Zh => zh::line_state(line, now),
+    }
+}
+
+/// How much there is, how fast it moves and how long it takes: `1.5 GB, 2/7, 12.0 MB/s, 1:52 left`.
+pub fn rest(progress: &Progress, lang: Lang) -> String {
+    match lang {
+        Lang::En => en::rest(progress),
+        Lang::Zh => zh::rest(progress),
+    }
+}
+
+/// What a command does.
+pub fn command(command: Command, lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => en::command(command),
+        Lang::Zh => zh::command(command),
+    }
+}
+
+/// What stands before and beside a line.
+pub fn words(lang: Lang) -> &'static Words {
+    match lang {
+        Lang::En => &en::WORDS,
+        Lang::Zh => &zh::WORDS,
+    }
+}
+
+/// What stands on the full screen beside texts and status.
+pub fn screen(lang: Lang) -> &'static ScreenWords {
+    match lang {
+        Lang::En => &en::SCREEN,
+        Lang::Zh => &zh::SCREEN,
+    }
+}
+
+/// Seven pictures and their names.
+pub fn pictures(indices: &[u8; 7], lang: Lang) -> String {
+    match lang {
+        Lang::En => large::pictures(indices, |entry| entry.english),
+        Lang::Zh => large::pictures(indices, |entry| entry.chinese),
+    }
+}
+
+/// Whether the word for "same" or that for "different" was typed, in either language.
+pub fn compared(word: &str) -> Option<bool> {
+    match word.trim().to_lowercase().as_str() {
+        "same" | "一样" | "一樣" => Some(true),
+        "different" | "不一样" | "不一樣" => Some(false),
+        _ => None,
+    }
+}

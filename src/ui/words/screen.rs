@@ -1,0 +1,121 @@
+//! The short words of the interface, to be filled in each language.
+
+use crate::interface::event::Trust;
+
+/// Short words of the interface.
+pub struct Words {
+    /// The partner, beside each of their texts.
+    pub partner: &'static str,
+    /// Prompt of the chat.
+    pub prompt: &'static str,
+    /// Prompt for the partner's half.
+    pub half: &'static str,
+    /// Prompt for the outcome of a comparison.
+    pub compare: &'static str,
+    /// Prompt for the address.
+    pub address: &'static str,
+    /// Before an error.
+    pub error: &'static str,
+}
+
+/// What stands on the full screen beside texts and status.
+pub struct ScreenWords {
+    /// Our user, beside each of their texts.
+    pub you: &'static str,
+    /// The partner, beside each of theirs.
+    pub partner: &'static str,
+    /// In place of the input while nothing can be said.
+    pub waiting: &'static str,
+    /// Both have checked the code.
+    pub verified: &'static str,
+    /// They have not, and whoever is there has the invite.
+    pub invited: &'static str,
+    /// Where an invite was.
+    pub used: &'static str,
+    /// The same, and the code was compared afterwards.
+    pub compared: &'static str,
+    /// They have not.
+    pub unverified: &'static str,
+    /// The line is well.
+    pub connected: &'static str,
+    /// Before the number of the epoch.
+    pub epoch: &'static str,
+    /// After the number of texts that the partner was not shown yet.
+    pub unshown: &'static str,
+    /// After the number of texts below the view.
+    pub below: &'static str,
+    /// Above the texts that are new.
+    pub new: &'static str,
+    /// A key was pressed that leaves when it is pressed again.
+    pub leave: &'static str,
+    /// No more can be written.
+    pub full: String,
+    /// Keys after Ctrl-X.
+    pub chord: &'static str,
+    /// The room is over.
+    pub over: &'static str,
+    /// The room is over, and there is a text that was not sent.
+    pub unsent: &'static str,
+    /// A key was pressed that closes the screen, and that text with it, when it is pressed again.
+    pub close_again: &'static str,
+    /// Above our half of the code.
+    pub read_out: &'static str,
+    /// Above the partner's half.
+    pub type_in: &'static str,
+    /// The half was right.
+    pub right: &'static str,
+    /// How to refuse a caller.
+    pub next: &'static str,
+    /// Above two halves to compare.
+    pub compare: &'static str,
+    /// Beside our half.
+    pub yours: &'static str,
+    /// Beside the partner's.
+    pub theirs: &'static str,
+    /// What to type after comparing.
+    pub agree: &'static str,
+    /// Prompt after comparing.
+    pub same: &'static str,
+    /// Prompt of a search.
+    pub find: &'static str,
+    /// Nothing was found.
+    pub nothing: &'static str,
+    /// Keys of a search.
+    pub find_keys: &'static str,
+    /// Before the number of lines of a paste.
+    pub paste: &'static str,
+    /// After it.
+    pub lines: &'static str,
+    /// Keys of that question.
+    pub paste_keys: &'static str,
+    /// Asks for a passphrase to be set.
+    pub choose: &'static str,
+    /// Asks for it again.
+    pub again: &'static str,
+    /// The two differ.
+    pub differ: &'static str,
+    /// Prompt for a passphrase.
+    pub passphrase: &'static str,
+    /// The screen is locked.
+    pub locked: &'static str,
+    /// After a wrong passphrase, before the seconds to wait.
+    pub wrong: &'static str,
+    /// Key that closes what lies above the chat.
+    pub close: &'static str,
+    /// The terminal is too small.
+    pub small: &'static str,
+    /// Keys and what they do.
+    pub keys: &'static [(&'static str, &'static str)],
+}
+
+impl ScreenWords {
+    /// How it is known who the partner is.
+    pub fn trust(&self, trust: Trust) -> &'static str {
+        match trust {
+            Trust::No => self.unverified,
+            Trust::Invite => self.invited,
+            Trust::Code => self.verified,
+            Trust::Voice => self.compared,
+        }
+    }
+}

@@ -1,0 +1,702 @@
+//! Every word of the interface in Chinese.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::large::{large, picture, pictures};
+use super::screen::{ScreenWords, Words};
+use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
+use crate::address::{BadAddress, BadProxy, PORT, Scope};
+use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
+use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
+use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::{Command, RELAYS};
+use crate::protocol::delivery::TEXT;
+use crate::protocol::handshake::VERSION;
+use crate::protocol::invite::InviteError;
+use crate::protocol::session::SILENCE;
+use crate::ui::time::local_time;
+
+/// What stands before and beside a line.
+pub const WORDS: Words = Words {
+    partner: "对方",
+    prompt: "你 › ",
+    half: "对方的一半：",
+    compare: "一样 还是 不一样：",
+    address: "对方给你的地址或邀请：",
+    error: "tete：",
+};
+
+/// What stands on the full screen beside texts and status.
+pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
+    you: "你",
+    partner: "对方",
+    waiting: "Ctrl-C 结束。还没人来。",
+    verified: "配对码已核对",
+    compared: "已用语音核对",
+    invited: "凭邀请进入",
+    used: "邀请已经用掉，这里不再留着",
+    unverified: "还没核对",
+    connected: "线路正常",
+    epoch: "密钥轮次",
+    unshown: "条对方没看到",
+    below: "条在下面（Ctrl-End）",
+    new: "新消息",
+    leave: "再按一次就离开房间。",
+    full: format!("一条最多 {TEXT} 字节。"),
+    chord: "Ctrl-X 之后：c 清空这边的屏幕，p 全部抹掉并离开",
+    over: "结束了。按回车关闭。",
+    unsent: "结束了。这条没有发出。按 q 关闭。",
+    close_again: "再按一次就关闭，没发出的就没了。",
+    read_out: "把你这一半念给对方听（打电话，或用任何能听出是 ta 的方式）：",
+    type_in: "输入对方念给你的那一半：",
+    right: "对了。等对方输入你的那一半。",
+    next: "不是你等的人？输入 /next。",
+    compare: "和对方的屏幕核对（打电话，或当面）：",
+    yours: "你的",
+    theirs: "对方",
+    agree: "在对方屏幕上两半的位置相反，图案相同。全部一致就输入 一样，否则输入 不一样。",
+    same: "一样 还是 不一样：",
+    find: "查找：",
+    nothing: "没找到",
+    find_keys: "回车：往前找  Ctrl-S：往后找  Esc：好了",
+    paste: "要粘贴",
+    lines: "行吗？",
+    paste_keys: "回车：好  Esc：不要",
+    choose: "设一个解锁口令，只在这一次运行里有效。按 Esc 就不锁。",
+    again: "再输一遍：",
+    differ: "两遍不一样，请重新设。",
+    passphrase: "口令：",
+    locked: "屏幕已锁。",
+    wrong: "不对。请等（秒）：",
+    close: "回车：关闭",
+    small: "太小了",
+    keys: &[
+        ("回车", "发送"),
+        ("Alt-回车、Ctrl-J", "换行"),
+        ("Tab", "补全命令"),
+        ("PgUp、PgDn、滚轮", "翻看（Shift-↑、Shift-↓ 也行）"),
+        ("Ctrl-Home、Ctrl-End", "最早和最新的一条"),
+        ("Ctrl-R", "查找"),
+        ("↑、↓", "上下行，再往上是以前发过的"),
+        ("Ctrl-A、Ctrl-E", "行首、行尾"),
+        ("Alt-B、Alt-F", "按词移动（Ctrl-←、Ctrl-→ 也行）"),
+        ("Ctrl-W、Alt-D", "剪掉一个词"),
+        ("Ctrl-U、Ctrl-K", "剪到行首、行尾"),
+        ("Ctrl-Y", "放回剪掉的"),
+        ("Ctrl-_、Alt-_", "撤销、重做"),
+        ("Ctrl-C", "清空输入；空的时候按两次：离开"),
+        ("Ctrl-Z", "挂起"),
+        ("Ctrl-L", "重画"),
+        ("Shift-鼠标", "选文字，由终端来做"),
+        ("◌  ✓", "还在路上；对方已看到"),
+        ("~12:34", "是那时写的，当时线路断着"),
+    ],
+});
+
+/// What a command does.
+pub fn command(command: Command) -> &'static str {
+    match command {
+        Command::Doctor => "线路靠什么、还能试什么",
+        Command::Send => "发文件和文件夹：/send 路径...",
+        Command::Get => "接收对方要发的（F2）",
+        Command::Decline => "不要（F3）",
+        Command::Cancel => "取消正在传的",
+        Command::Help => "按键和命令",
+        Command::Who => "和谁、从何时起、用什么加密",
+        Command::Code => "再看一次配对码",
+        Command::Find => "找一句话（Ctrl-R）",
+        Command::Clear => "清空这边的屏幕（Ctrl-X c）",
+        Command::Lock => "锁屏，用口令解开",
+        Command::Rekey => "现在就换新密钥",
+        Command::Panic => "全部抹掉，马上离开（Ctrl-X p）",
+        Command::Quit => "离开",
+    }
+}
+
+/// What happened, for a terminal of so many columns.
+pub fn event(event: &Event, columns: usize) -> String {
+    match event {
+        Event::Listening(address) => format!("正在等待：{address}"),
+        Event::Reach { addresses, port, how } => {
+            let row = |(scope, address): &(Scope, IpAddr)| {
+                let place = match scope {
+                    Scope::Global => "从任何地方",
+                    Scope::Local => "在同一个局域网里",
+                    Scope::Machine => "在这台电脑上",
+                };
+                format!("  {:<44}  {place}", invocation(*address, *port, *how))
+            };
+            let rows: Vec<_> = addresses.iter().map(row).collect();
+            format!(
+                "让对方输入下面任意一行：\n{}\n\
+                 都连不上的话，在路由器和防火墙里放行端口 {port}，或者反过来：让对方等，你去连。\n正在等对方；按 Ctrl-C 结束。",
+                rows.join("\n")
+            )
+        }
+        Event::Invite { line, ways, how } => {
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+            let command = match how {
+                Invitation::Join => "tete join",
+                Invitation::Receive => "tete receive --invite-file -",
+                Invitation::Send => "tete send 文件 --invite-file -",
+            };
+            format!(
+                "{}把这一行通过只有你们俩看得到的途径发给对方，对方运行 `{command}` 后粘贴。\n\
+                 它只能开一次房间。谁先拿到谁就能进来，所以之后请用 /code 核对。\n\n\
+                 {}\n\n它通向：\n{}\n正在等；按 Ctrl-C 结束。",
+                picture(line, columns),
+                line.as_str(),
+                ways.join("\n")
+            )
+        }
+        Event::Mapping => "正在向路由器要一个端口".into(),
+        Event::Mapped(at) => format!("路由器把 {at} 转到这台机器"),
+        Event::NotMapped(MapFault::NoRouter) => "没有可以问的路由器".into(),
+        Event::NotMapped(MapFault::NoAnswer) => "路由器不回答端口请求".into(),
+        Event::NotMapped(MapFault::Refused) => "路由器不肯转发端口".into(),
+        Event::NotMapped(MapFault::Useless(ip)) => {
+            format!("路由器愿意转发端口，但它自己也在别的路由器后面：{ip} 从外面到不了")
+        }
+        Event::Announced => "局域网里有邀请的人现在能找到这台机器".into(),
+        Event::NoLan(why) => format!("用不了局域网：{why}"),
+        Event::Tor { percent: Some(percent) } => format!("正在进入 Tor 网络：{percent} %"),
+        Event::Tor { percent: None } => "正在建立洋葱服务，要几秒钟".into(),
+        Event::NoTor(why) => format!("进不了 Tor 网络：{why}。邀请里没有这条路。"),
+        Event::WayShut { way, why } => format!("对方暂时不能从 {way} 进来：{why}。会接着试。"),
+        Event::WayOpen(way) => format!("对方现在能从 {way} 进来了"),
+        Event::WayFailed(way, failure) => format!("{way} 走不通：{}", invite_failure(*failure)),
+        Event::LookingUp(host) => format!("正在查找 {host}"),
+        Event::Trying(address) => format!("正在连接 {address}"),
+        Event::TryFailed(address, why) => format!("连不上 {address}：{why}"),
+        Event::Handshake(address) => format!("已连上 {address}，正在加密"),
+        Event::Caller(address) => format!("有人来了，来自 {address}"),
+        Event::ToldBusy { from, times } => format!("还有人想进来，来自 {from}，已告诉他占线（共 {times} 次）"),
+        Event::Code { own, can_skip } => format!(
+            "把下面这一半配对码念给对方听（打电话，或用任何能听出是 ta 的方式）：\n\n{}\n\n然后输入对方念给你的那一半。{}",
+            large(own, columns),
+            if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
+        ),
+        Event::BothHalves { own, partner, emoji, can_skip } => format!(
+            "和对方的屏幕核对（打电话，或当面）：\n\n  你的  {own}\n  对方  {partner}\n  {}\n\n\
+             在对方屏幕上两半的位置相反，图案相同。\n全部一致就输入  一样 ，否则输入  不一样 。{}",
+            pictures(emoji, |entry| entry.chinese),
+            if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
+        ),
+        Event::NotACode => "一半配对码是八位数字，比如 4124 2842。".into(),
+        Event::OwnHalf => "这是你自己的那一半。请输入对方念的；如果对方念的就是这个，请两边都念自己屏幕上的。".into(),
+        Event::WrongHalf { tries_left } => {
+            format!("不对：这不是对方屏幕上的那一半，还能试 {tries_left} 次。也许念错听错，也许有人在中间：请对方慢慢再念一遍。")
+        }
+        Event::StaleEntry => "那是给上一个配对码的，没有用上。".into(),
+        Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
+        Event::WaitingForPartner => "对了。等对方输入你的那一半。".into(),
+        Event::RoomOpen => "房间开了，只有你们两个人。打字，按回车发送。/help 看还能做什么。".into(),
+        Event::RunFailed { from, why, pause } => {
+            format!("{}（{from}）。{}{} 秒后重新开门。", pairing(*why), pairing_advice(*why), pause.as_secs())
+        }
+        Event::Shown { texts: 1, waiting: 0 } => "✓ 对方已看到".into(),
+        Event::Shown { texts, waiting: 0 } => format!("✓ 对方已看到 {texts} 条"),
+        Event::Shown { texts, waiting } => format!("✓ 对方已看到 {texts} 条，还有 {waiting} 条在路上"),
+        Event::TooLong { limit } => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
+        Event::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
+        Event::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
+        Event::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
+        Event::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /send   发送文件和文件夹：/send 路径...\n  /get    收下对方给的\n  /decline  不收\n  /cancel 停下正在传的\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+        Event::CodeAgain { own, partner, trust: Trust::Invite } => format!(
+            "你的 {own}，对方 {partner}\n\
+             打电话把你的念给对方，让对方念 ta 的；然后输入 `/code 一样` 或 `/code 不一样`。"
+        ),
+        Event::CodeAgain { own, partner, .. } => format!("你的 {own}，对方 {partner}"),
+        Event::Compared => "已核对：房间里没有别人".into(),
+        Event::Who(with) => who(with, local_time),
+        Event::Finding(found) => finding(found),
+        Event::File(about) => file(about, false),
+        Event::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
+        Event::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
+        Event::CutOff => "掉线了".into(),
+        Event::LineQuiet { seconds } => format!("{seconds} 秒没有动静了，可能掉线了。"),
+        Event::LineCut { why, redialing } => format!(
+            "掉线了：{}。{}你可以接着打字，先存着。/who 看现在怎样。",
+            line_fault(*why),
+            if *redialing { "正在重连。" } else { "等对方那边重连。" }
+        ),
+        Event::RedialFailed { number, failure } => format!("第 {number} 次重连没成：{}。接着试。", redial_failure(*failure)),
+        Event::BetterWay(place) => format!("找到了更好的路：现在连着 {place}"),
+        Event::LineBack { after, waiting: 0 } => format!("断了 {} 秒，又连上了。", after.as_secs()),
+        Event::LineBack { after, waiting } => {
+            format!("断了 {} 秒，又连上了，{waiting} 条正在送过去。", after.as_secs())
+        }
+        Event::Waiting { waiting } => format!("◌ {waiting} 条等着线路恢复"),
+        Event::Intruder { from, times } => format!(
+            "{from} 那边有人想进你们的房间，被挡住了（共 {times} 次）。如果是对方重新打开了程序：/quit，再等 ta 一次。"
+        ),
+        Event::Rekey => "正在换新密钥。".into(),
+        Event::NoLine => "线路断着，现在不行。".into(),
+        Event::TimeIsUp => "这个房间定好的时间到了。".into(),
+        Event::NeedsScreen => "这要在全屏界面里才行：启动时不加 --plain。".into(),
+        Event::WhatToSend => "请写上要发什么：/send 文件，或 /send \"文件夹\"。".into(),
+    }
+}
+
+/// With whom, how. `clock` tells the time of so long ago.
+pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
+    let ago = |then| clock(who.now.saturating_sub(then));
+    format!(
+        "对方在 {}，{}，从 {} 起\n  线路       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
+        who.partner,
+        SCREEN.trust(who.trust),
+        ago(who.opened),
+        line_state(&who.line, who.now),
+        who.suite,
+        who.epoch.as_ref().map_or("无".into(), |(number, began)| format!("{number}，从 {} 起", ago(*began))),
+        who.local,
+        who.remote,
+        who.waiting
+    )
+}
+
+/// What happened to files. With `keys` it names those of the full screen.
+pub fn file(event: &FileEvent, keys: bool) -> String {
+    match event {
+        FileEvent::CannotSend { path, why } => format!("发不了 {path}：{}。", file_fault(why)),
+        FileEvent::LeftOut { name, paths, count } => {
+            let rows: Vec<_> = paths.iter().map(|(path, why)| format!("  {path}：{}", file_fault(why))).collect();
+            let more = if *count > rows.len() {
+                format!("\n  另外还有 {} 个", count - rows.len())
+            } else {
+                String::new()
+            };
+            format!("{name} 里这些不发：\n{}{more}", rows.join("\n"))
+        }
+        FileEvent::Queued { name, before } => format!("{name} 排队等着，前面还有 {before} 个。"),
+        FileEvent::Offering { name, files, bytes } => {
+            format!("想发给对方：{name}{}。", amount(*files, *bytes))
+        }
+        FileEvent::Taken { name } => format!("对方接收 {name}。"),
+        FileEvent::NotWanted { name } => format!("对方不要 {name}。"),
+        FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
+            format!("✓ {name}{}，对方已存好，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+        }
+        FileEvent::Sent { name, files, failed, .. } => {
+            format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
+        }
+        FileEvent::NotSent { path, why } => format!("没有发出：{path}：{}。", file_fault(why)),
+        FileEvent::Offered { name, called, files, bytes, folder, .. } => format!(
+            "对方想发给你 {name}{}{}。/get{}存到 {folder}，/decline{}不要。",
+            called.as_ref().map(|called| format!("（对方那边叫 {called}）")).unwrap_or_default(),
+            amount(*files, *bytes),
+            if keys { "（F2）" } else { " " },
+            if keys { "（F3）" } else { " " },
+        ),
+        FileEvent::OfferRefused { name, why } => format!("对方想发 {name}，已谢绝：{}。", file_fault(why)),
+        FileEvent::NothingOffered => "没有人要发文件给你。".into(),
+        FileEvent::StaleOffer => "那是给上一批的，没有用上。请看现在要发的是什么。".into(),
+        FileEvent::NothingUnderWay => "没有正在传的文件。".into(),
+        FileEvent::NoSpace { name, needed, free } => {
+            format!("放不下 {name}：要 {}，只剩 {}。腾出空间后再输入 /get。", size(*needed), size(*free))
+        }
+        FileEvent::Taking { name, folder } => format!("正在接收 {name}，存到 {folder}。"),
+        FileEvent::Declined { name } => format!("不要 {name}。"),
+        FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
+            format!("✓ {name}{} 已存好，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+        }
+        FileEvent::Stored { name, files, failed, .. } => {
+            format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
+        }
+        FileEvent::NotStored { path, why } => format!("没有存：{path}：{}。", file_fault(why)),
+        FileEvent::Anew { path, .. } => format!("{path} 和开始传的时候不一样了，从头再来。"),
+        FileEvent::Full { name } => format!("没有空间存 {name} 了。腾出空间就会接着传。"),
+        FileEvent::GoesOn { name } => format!("有空间了，{name} 接着传。"),
+        FileEvent::Ended { name, sending: true, by } => format!("{name} 没有发完：{}。", ended_by(*by)),
+        FileEvent::Ended { name, by, .. } => {
+            format!("{name} 没有收完：{}。单个文件已收到的部分留作 .part。", ended_by(*by))
+        }
+        FileEvent::Progress { name, sending, progress } => {
+            format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))
+        }
+    }
+}
+
+/// Why a file is not sent or not stored: a part of a sentence.
+pub fn file_fault(why: &FileFault) -> String {
+    match why {
+        FileFault::System(why) => why.to_string(),
+        FileFault::Nothing => "里面没有文件".into(),
+        FileFault::TooMany(limit) => format!("文件超过 {limit} 个"),
+        FileFault::TooManyWait => "排队的太多了".into(),
+        FileFault::Link => "是链接".into(),
+        FileFault::Special => "不是文件也不是文件夹".into(),
+        FileFault::Unreadable => "没有权限读".into(),
+        FileFault::Name => "名字太长、太深，或不是 UTF-8".into(),
+        FileFault::Empty => "空文件夹".into(),
+        FileFault::Changed => "传的时候被改过，请再发一次".into(),
+        FileFault::Stream => "断线时丢了太多，接不上了".into(),
+        FileFault::Partner => "对方那边没有存".into(),
+        FileFault::Path => "这样的名字存不安全".into(),
+        FileFault::OtherName => "和说好的不是同一个".into(),
+        FileFault::Hash => "收到的和发出的不一样".into(),
+        FileFault::Broken => "对方那边没能读完".into(),
+        FileFault::Nobody => "这边没有人回答".into(),
+    }
+}
+
+fn ended_by(who: EndedBy) -> &'static str {
+    match who {
+        EndedBy::Us => "你取消了",
+        EndedBy::Partner => "对方取消了",
+        EndedBy::Line => "线路断了",
+    }
+}
+
+/// `1.5 GB, 2/7, 12.0 MB/s, 还要 1:52`.
+pub fn rest(progress: &Progress) -> String {
+    let mut parts: Vec<_> = progress.of_bytes.map(size).into_iter().collect();
+    if progress.of_files > 1 {
+        parts.push(format!("{}/{}", progress.files, progress.of_files));
+    }
+    if progress.waits {
+        parts.push("等待中".into());
+    } else {
+        parts.push(format!("{}/s", size(progress.rate)));
+        if let Some(left) = progress.left() {
+            let time = format!("{}:{:02}", left / 60, left % 60);
+            parts.push(format!("还要 {time}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// `（3 个文件，4.2 MB）`.
+fn amount(files: u32, bytes: Option<u64>) -> String {
+    let bytes = bytes.map_or("数据流".into(), size);
+    if files == 1 { format!("（{bytes}）") } else { format!("（{files} 个文件，{bytes}）") }
+}
+
+/// Why the program ends, and one line of advice.
+pub fn fault(fault: &Fault) -> (String, String) {
+    let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
+    match fault {
+        Fault::CommandLine(why) => two(&format!("命令写得不对：{why}"), "用法见 `tete --help`。"),
+        Fault::HostOptions => two(
+            "命令写得不对：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
+            "要连别的端口，写成 主机 端口。",
+        ),
+        Fault::Address(BadAddress::Host) => {
+            two("这不是主机名，也不是 IP 地址", "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
+        }
+        Fault::Address(BadAddress::Port) => two("这不是端口", "端口是 1 到 65535 的数字。"),
+        Fault::Address(BadAddress::NotAscii) => {
+            two("主机名里有 DNS 不认识的字符", "请写它的 xn-- 形式，或直接写 IP 地址。")
+        }
+        Fault::Address(BadAddress::Onion) => two("这不是洋葱地址", "在 .onion 前面应有 56 个字母和数字。"),
+        Fault::Address(BadAddress::TwoPorts) => two("写了两个端口", "端口只写一次：主机:端口 或 主机 端口。"),
+        Fault::NoAddress => two("没有写地址", "写上主机：`tete join 主机`；在终端里运行则会问你。"),
+        Fault::Lookup { host, why } => two(&format!("找不到 {host}：{why}"), "看看有没有写错，网络通不通。"),
+        Fault::Unreachable(address) => two(
+            &format!("连不上 {address}"),
+            "对方的 tete 开着吗？端口对吗？中间的防火墙或路由器可能要放行这个端口：`tete doctor` 会说清楚。",
+        ),
+        Fault::NoWay => two(
+            "邀请里的路都走不通",
+            "对方的 tete 还开着吗？邀请是不是已经用过？请对方再做一个；带中转的邀请大多数路由器都挡不住。`tete doctor` 会说清楚。",
+        ),
+        Fault::Invite(InviteError::NotAnInvite) => two("这不是邀请", "邀请是以 tete1 开头的一长行。"),
+        Fault::Invite(InviteError::Damaged) => two("邀请不完整", "少了一段，或者路上被改了。请整行复制。"),
+        Fault::Invite(InviteError::Newer) => two("这个邀请是更新版的 tete 做的", "请更新这边的 tete。"),
+        Fault::NeedsInvite => {
+            two("命令行不对：--relay、--onion 和 --lan 要有邀请才行", "用 --invite 做一个，对方用它进来。")
+        }
+        Fault::TooManyRelays => two("命令行不对：中转太多，邀请里写不下", &format!("最多写 {RELAYS} 个。")),
+        Fault::WordFirst(word) => two(
+            &format!("命令行不对：`{word}` 写在了参数后面"),
+            &format!("先写 `tete {word}`，再写参数。如果是叫这个名字的机器：{word}:{PORT}。"),
+        ),
+        Fault::InviteInArguments => two(
+            "命令行上的邀请这台机器上谁都能看到，还会留在命令历史里",
+            "它已经作废：请对方再做一个，等 `tete join` 问你时再粘贴。",
+        ),
+        Fault::InviteFile(why) => two(&format!("读不到邀请：{why}"), "请写存着邀请的文件，或用 - 表示标准输入。"),
+        Fault::Tor(why) => two(
+            &format!("进不了 Tor 网络：{why}"),
+            "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁的地方，用 --tor-config 给它网桥。",
+        ),
+        Fault::Proxy(BadProxy::Kind) => two("不认识这种代理", "请写 socks5://主机:端口。"),
+        Fault::Proxy(BadProxy::User) => two("代理的用户名或密码不对", "请写 socks5://用户:密码@主机:端口。"),
+        Fault::Proxy(BadProxy::Address(_)) => two("代理的地址不对", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
+        Fault::Busy => two("对方正在和别人说话", "如果那不是你，打电话告诉对方，然后再试。"),
+        Fault::NobodyCame => two("没等到人就结束了", "什么都没有留下。"),
+        Fault::NotTete(address) => two(&format!("{address} 那边不是 tete，或者需要邀请"), "和对方核对一下地址和端口。"),
+        Fault::NoAnswer(address) => two(&format!("{address} 接了连接却不说话"), "核对地址和端口，那里可能是别的程序。"),
+        Fault::Version { min, max } => {
+            two(&format!("对方用的是协议版本 {min} 到 {max}，这边是版本 {VERSION}"), "两边要装同一版本的 tete。")
+        }
+        Fault::Refused(reason) => two(&format!("对方拒绝了，原因代码 {reason}"), "对方的 tete 可能比你的新。"),
+        Fault::Pairing(why) => (pairing(*why).to_owned(), pairing_advice(*why).to_owned()),
+        Fault::CutOff { waiting: 0 } => two("掉线了", "两边重新开始；你发的话对方都看到了。"),
+        Fault::CutOff { waiting } => two(&format!("掉线了，还有 {waiting} 条对方没看到"), "两边重新开始，再说一遍。"),
+        Fault::Files { unfinished } => {
+            two(&format!("有 {unfinished} 批文件没有传完"), "原因见上面。再发一次；单个文件会接着上次传。")
+        }
+        Fault::InputAndMore => two("命令行不对：标准输入（-）只能单独发", "先发文件，再另发标准输入。"),
+        Fault::JsonAndStream => two(
+            "命令行不对：用了 --json，标准输入和标准输出要留给命令和事件",
+            "请发文件，或收到文件夹里；要不就去掉 --json。",
+        ),
+        Fault::Folder { path, why } => {
+            two(&format!("文件没法存到 {path}：{why}"), "请指定一个存在而且可写的文件夹：--save-to 文件夹。")
+        }
+        Fault::NothingCame => two("什么都没有收到", "对方没有发就离开了。请再试一次。"),
+        Fault::NoTerminal => two("没有可以核对配对码的终端", "请在终端里运行；或者由程序控制：`tete --json`。"),
+        Fault::HostGone { waiting } => two(
+            &format!("那边的程序已经不在了，还有 {waiting} 条对方没看到"),
+            "房间也跟着没有了。让对方重新打开 tete，再配对一次。",
+        ),
+        Fault::Damaged { waiting } => two(
+            &format!("断开了：那边不按协议来，还有 {waiting} 条对方没看到"),
+            "没有显示任何假消息。两边用同一版本的 tete 重新开始。",
+        ),
+        Fault::Unread { texts } => two(&format!("还有 {texts} 条没在这里显示过"), "请问对方：那边没有 ✓ 的就是。"),
+        Fault::NotShown { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
+        Fault::PortInUse(port) => two(
+            &format!("端口 {port} 已被占用"),
+            &format!("可能已经开着一个 tete。换个端口：`tete --port {}`。", PORT + 1),
+        ),
+        Fault::Listen { address, why } => {
+            two(&format!("没法在 {address} 上等待：{why}"), "去掉 --bind，或换个 --port。")
+        }
+        Fault::Output(why) => two(&format!("对方的话写不出去：{why}"), "tete 运行时请不要关闭标准输出。"),
+        Fault::Input { lines } => {
+            two(&format!("输入里有 {lines} 行没有发出"), &format!("每行须是 UTF-8，最多 {TEXT} 字节。"))
+        }
+        Fault::System(why) => two(&format!("系统拒绝了：{why}"), "没有它 tete 不能安全启动。"),
+    }
+}
+
+fn pairing(why: PairingFault) -> &'static str {
+    match why {
+        PairingFault::WrongHalf => "警报：三次都不对。可能有人夹在你和对方中间",
+        PairingFault::Different => "警报：配对码不一样。有人夹在中间，或者这根本不是对方",
+        PairingFault::Skipped => "不是要等的人",
+        PairingFault::Left => "还没核对配对码就离开了",
+        PairingFault::NoHalf => "输入结束了，也没等到对方的那一半",
+        PairingFault::PartnerLeft => "那边结束了配对：输错了，或者走了",
+        PairingFault::Cut => "配对时掉线了",
+        PairingFault::Timeout => "太久没有核对配对码",
+        PairingFault::Commitment => "警报：有人攻击。那边想自己挑配对码",
+        PairingFault::Reflection => "警报：有人攻击。我们自己的密钥或消息被送了回来",
+        PairingFault::Misbehaved => "配对时那边不按协议来",
+    }
+}
+
+fn pairing_advice(why: PairingFault) -> &'static str {
+    match why {
+        PairingFault::WrongHalf | PairingFault::Different => {
+            "一个字都没有告诉那边。打电话问问对方是不是连着你，可以的话换个网络再配对。"
+        }
+        PairingFault::Commitment | PairingFault::Reflection => {
+            "一个字都没有告诉那边。换个网络再配对，并把这件事告诉对方。"
+        }
+        PairingFault::Skipped | PairingFault::Left | PairingFault::Misbehaved => "一个字都没有告诉那边。",
+        PairingFault::NoHalf => "把对方念的那一半写在输入的第一行。",
+        PairingFault::PartnerLeft => "打电话问问对方看到了什么，再配对一次。",
+        PairingFault::Cut => "还什么都没说。两边重新开始。",
+        PairingFault::Timeout => "先在电话里约好时间，再配对。",
+    }
+}
+
+fn line_fault(why: LineFault) -> String {
+    match why {
+        LineFault::Cut => "连接断开".into(),
+        LineFault::Silent => format!("{} 秒没有动静", SILENCE.as_secs()),
+        LineFault::Late => "那边太慢".into(),
+        LineFault::Damaged { times } => format!("数据损坏或被人动过（共 {times} 次）"),
+    }
+}
+
+/// How the line is at that time, in a few words.
+pub fn line_state(line: &LineState, now: Duration) -> String {
+    match line {
+        LineState::Connected => "正常".into(),
+        LineState::Quiet(since) => format!("{} 秒没有动静", now.saturating_sub(*since).as_secs()),
+        LineState::Redialing { number, next, failure } => format!(
+            "正在重连：第 {number} 次，{} 秒后再试{}",
+            next.saturating_sub(now).as_secs_f32().ceil(),
+            failure.map_or(String::new(), |why| format!("；上次没成：{}", redial_failure(why)))
+        ),
+        LineState::Awaiting(since) => {
+            format!("断了 {} 秒，等对方那边重连", now.saturating_sub(*since).as_secs())
+        }
+    }
+}
+
+fn redial_failure(why: Failure) -> &'static str {
+    match why {
+        Failure::Lookup => "找不到主机名",
+        Failure::NoAnswer => "没有回应",
+        Failure::Refused => "那边没有程序在等了。如果对方的程序已经关了，房间就没有了：/quit",
+        Failure::NotThem => "应答的不是对方。如果对方的程序已经关了，房间就没有了：/quit",
+        Failure::NoTor => "进不了 Tor 网络",
+        Failure::Alone => "对方没有来中转",
+        Failure::Broke => "又断了",
+    }
+}
+
+/// What was met on a way that an invite names.
+fn invite_failure(why: Failure) -> &'static str {
+    match why {
+        Failure::Refused => "那边没有程序在等",
+        Failure::NotThem => "应答的不认识这个邀请，或已经作废",
+        other => redial_failure(other),
+    }
+}
+
+/// What the doctor has found, as lines on a screen.
+pub fn finding(finding: &Finding) -> String {
+    let verdict = match finding.verdict() {
+        Verdict::Works => "可用",
+        Verdict::Not => "不行",
+        Verdict::Unknown => "不确定",
+    };
+    let mark = mark(finding.verdict());
+    let (why, next) = finding_words(finding);
+    let next = next.map_or(String::new(), |next| format!("\n    → {next}"));
+    format!("{mark} {}，{verdict}：{why}{next}", label(finding))
+}
+
+fn label(finding: &Finding) -> String {
+    match finding {
+        Finding::Line { .. } => "现在的线路".into(),
+        Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "等待连接".into(),
+        Finding::Addresses(_) => "地址".into(),
+        Finding::Nat(_) => "路由器".into(),
+        Finding::Ipv6 { .. } => "IPv6".into(),
+        Finding::Firewall { .. } => "防火墙".into(),
+        Finding::Mapping(_) => "端口映射".into(),
+        Finding::Lan(_) => "局域网".into(),
+        Finding::Proxy { address, .. } => format!("代理 {address}"),
+        Finding::Tor(_) => "Tor".into(),
+        Finding::NoRelay => "中转".into(),
+        Finding::Relay { name, .. } => format!("中转 {name}"),
+        Finding::Way { name, .. } => format!("通往 {name}"),
+    }
+}
+
+/// Why a thing works or not, and what to try next, if there is something.
+pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
+    let no = |why: &str| (why.to_owned(), None);
+    let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
+    match finding {
+        Finding::Line { place, broken: false } => no(&format!("连着 {place}")),
+        Finding::Line { place, broken: true } => {
+            and(&format!("到 {place} 的线路断了"), "等一等，会自动重连；/who 看进展")
+        }
+        Finding::Listens(addresses) => no(&list(addresses)),
+        Finding::PortInUse(port) => {
+            and(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete；或者用 --port 换一个")
+        }
+        Finding::CannotListen { port, why } => and(&format!("端口 {port}：{why}"), "用 --port 换一个，或去掉 --bind"),
+        Finding::Addresses(addresses) if addresses.is_empty() => and("这台机器没有地址", "先连上网络"),
+        Finding::Addresses(addresses) => no(&addresses
+            .iter()
+            .map(|(scope, ip)| match scope {
+                Scope::Global => format!("{ip}（哪里都能连）"),
+                Scope::Local => format!("{ip}（同一个局域网）"),
+                Scope::Machine => format!("{ip}（只有这台机器）"),
+            })
+            .collect::<Vec<_>>()
+            .join("，")),
+        Finding::Nat(Nat::None(ip)) => no(&format!("没有地址转换，{ip} 就是这台机器自己的")),
+        Finding::Nat(Nat::Router(ip)) => {
+            and(&format!("有地址转换；从外面看是 {ip}，只放行设置过的"), "看下面的端口映射；或者让对方等，你去连")
+        }
+        Finding::Nat(Nat::Unknown) => and(
+            "有地址转换，只放行设置过的；不知道它在外面的地址",
+            "在路由器设置里把端口转到这台机器，或让对方等、你去连，或用中转、Tor",
+        ),
+        Finding::Nat(Nat::Double(ip)) => and(
+            &format!("有两层地址转换，第二层可能是运营商的；中间的地址是 {ip}。IPv4 谁也进不来"),
+            "用 IPv6、中转或 Tor，或者让对方等，你去连",
+        ),
+        Finding::Nat(Nat::NoIpv4) => and("这台机器没有 IPv4", "对方需要 IPv6、中转或 Tor"),
+        Finding::Ipv6 { own: Some(ip), reached: Some(true) } => no(&format!("从 {ip} 能到写出的地方")),
+        Finding::Ipv6 { own: Some(ip), reached: Some(false) } => {
+            and(&format!("有 {ip}，也有路由，但写出的地方都没有回应"), "IPv4、中转或 Tor 能用就不需要它")
+        }
+        Finding::Ipv6 { own: Some(ip), reached: None } => {
+            and(&format!("有 {ip}，也有路由；没有试能不能出去"), "写一个有 IPv6 的主机来试：`tete doctor 主机`")
+        }
+        Finding::Ipv6 { own: None, .. } => and("没有能出去的地址或路由", "IPv4、中转或 Tor 能用就不需要它"),
+        Finding::Firewall { name: Some(name), port } => and(
+            &format!("{name} 开着；它放行什么从这里看不到"),
+            &match *name {
+                "ufw" => format!("谁都进不来的话：sudo ufw allow {port}/tcp"),
+                _ => format!("谁都进不来的话：sudo firewall-cmd --add-port={port}/tcp"),
+            },
+        ),
+        Finding::Firewall { name: None, port } => {
+            and("ufw 和 firewalld 都没开；别的从这里看不到", &format!("谁都进不来的话：放行端口 {port}/tcp"))
+        }
+        Finding::Mapping(None) => no("没有要"),
+        Finding::Mapping(Some(Ok(at))) => no(&format!("路由器把 {at} 转到这台机器")),
+        Finding::Mapping(Some(Err(why))) => match why {
+            MapFault::NoRouter => no("没有可以问的路由器"),
+            MapFault::NoAnswer => {
+                and("路由器不回答这样的请求", "在路由器设置里打开 PCP、NAT-PMP 或 UPnP，或手动转发端口")
+            }
+            MapFault::Refused => and("路由器不肯", "在路由器设置里允许它，或手动转发端口"),
+            MapFault::Useless(ip) => {
+                and(&format!("路由器愿意，但它自己的地址 {ip} 从外面到不了"), "用 IPv6、中转或 Tor")
+            }
+        },
+        Finding::Lan(None) => and("没有试", "加上 --lan 来试"),
+        Finding::Lan(Some(Ok(()))) => no("广播出去的能听到"),
+        Finding::Lan(Some(Err(why))) => and(why.as_str(), "把地址告诉对方"),
+        Finding::Proxy { result: Ok(()), .. } => {
+            and("接受连接；没有试它能不能出去", "写一个主机来试，或用 --relay 写一个中转")
+        }
+        Finding::Proxy { result: Err(why), .. } => and(why.as_str(), "它开着吗？核对地址和端口"),
+        Finding::Tor(None) => and("装了 tor，没有启动", "加上 --tor 来试"),
+        Finding::Tor(Some(Ok(took))) => no(&format!("{} 秒后进入网络", seconds(*took))),
+        Finding::Tor(Some(Err(why))) => {
+            and(why.as_str(), "请安装 tor（Debian：apt install tor）；被封锁的地方用 --tor-config 给它网桥")
+        }
+        Finding::NoRelay => and("没有写", "用 --relay 主机:端口 试一个；magic-wormhole 的任何 transit relay 都行"),
+        Finding::Relay { result: Ok(took), .. } => no(&format!("{} 秒内接通了两条连接", seconds(*took))),
+        Finding::Relay { result: Err(why), .. } => and(why.as_str(), "核对地址和端口，或换一个中转"),
+        Finding::Way { met, .. } => probe_result(met),
+    }
+}
+
+fn probe_result(result: &ProbeResult) -> (String, Option<String>) {
+    let no = |why: &str| (why.to_owned(), None);
+    let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
+    match result {
+        ProbeResult::Tete(took) => no(&format!("{} 秒后 tete 应答", seconds(*took))),
+        ProbeResult::Partner => no("对方就在那里"),
+        ProbeResult::Busy => and("tete 应答了，但正在和别人说话", "如果那不是你，打电话告诉对方"),
+        ProbeResult::Version { min, max } => {
+            and(&format!("tete 应答了，用的是协议版本 {min} 到 {max}，这边是版本 {VERSION}"), "两边要装同一版本的 tete")
+        }
+        ProbeResult::Refusal(reason) => and(&format!("tete 应答了，但拒绝，原因代码 {reason}"), "它可能比这边的新"),
+        ProbeResult::Refused => and("那台机器说没有程序在等", "对方的 tete 开着吗？端口对吗？"),
+        ProbeResult::Filtered => and(
+            "没有回应：被防火墙或路由器吞掉了，或者那里没有机器",
+            "地址对吗？请对方转发端口，或你来等，或用带中转的邀请",
+        ),
+        ProbeResult::NoRoute => and("没有路由能到，或被防火墙拒绝", "连上网了吗？IPv6 地址要有 IPv6 才行"),
+        ProbeResult::Lookup => and("找不到这个名字", "看看有没有写错，网络通不通"),
+        ProbeResult::Closed => and("有程序接了又不说话就关了：需要邀请，或者不是 tete", "请对方给一个邀请"),
+        ProbeResult::Stranger => and("有程序在等，但不认识这个邀请或房间，或已经作废", "请对方再做一个邀请"),
+        ProbeResult::Silent => and("有程序接了连接却不说话", "核对地址和端口"),
+        ProbeResult::NotTete => and("应答的不是 tete", "核对地址和端口"),
+        ProbeResult::AloneAtRelay => and("中转在，对方不在", "对方的 tete 还开着吗？"),
+        ProbeResult::Waiting => no("这边在那里等着"),
+        ProbeResult::NoRelay => and("中转没有回应", "换一个中转，或自己开一个"),
+        ProbeResult::NoTor => and("进不了 Tor 网络", "请安装 tor，或用 --tor-config 给它网桥"),
+        ProbeResult::Other(why) => no(why.as_str()),
+        ProbeResult::NotTried => no("还没试过"),
+    }
+}
