@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tete::printable::Printable;
 use tete::protocol::invite::{Invite, LONGEST, MARK};
 use tete::protocol::session::Settings;
 use tete::room::doctor::{DoctorOptions, doctor};
-use tete::room::files::FileOptions;
+use tete::room::files::{FileOptions, QUEUE, check_input, check_paths};
 use tete::room::{self, Confirm, HostOptions, JoinTarget, Options, Task, reason};
 use tete::store::folder::Folder;
 use tete::transport::tor::{Source, TorGate, onion_key};
@@ -32,6 +32,9 @@ use tete::ui::tui;
 use tete::ui::tui::state::{self, Notify};
 use tete::ui::words::Lang;
 use zeroize::Zeroizing;
+
+/// Bytes of the longest configuration that is handed to a tor.
+const TOR_CONFIG: u64 = 1 << 20;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -66,6 +69,10 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
         return Err(Fault::JsonAndStream);
     }
     let errands = !matches!(task, Task::Talk);
+    let shown = screen.is_some() && !to_program && !errands && !matches!(cli.command, Some(Command::Doctor(_)));
+    if cli.common.lock.is_some() && !shown {
+        return Err(Fault::NoScreenToLock);
+    }
     let options = Options {
         confirm: match cli.common.confirm {
             cli::Confirm::Type => Confirm::Type,
@@ -97,6 +104,7 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
             why: Printable::line(&reason(&error)),
         })?;
     }
+    check_sendable(&options.task)?;
     let outside = outside(&cli.common)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -169,6 +177,7 @@ fn task(command: &Option<Command>) -> Result<(Task, bool), Fault> {
             let input = send.paths.iter().any(|path| path.as_os_str() == "-");
             match send.paths.len() {
                 2.. if input => return Err(Fault::InputAndMore),
+                0 if std::io::stdin().is_terminal() => return Err(Fault::NothingToSend),
                 1.. if !input => (Task::Send(send.paths.clone()), false),
                 _ => (Task::SendInput(send.name.clone()), false),
             }
@@ -178,15 +187,44 @@ fn task(command: &Option<Command>) -> Result<(Task, bool), Fault> {
     })
 }
 
+/// Refuses what cannot be sent before anybody is waited for or called.
+fn check_sendable(task: &Task) -> Result<(), Fault> {
+    let refused = match task {
+        Task::Send(paths) if paths.len() > QUEUE => return Err(Fault::TooManyPaths { limit: QUEUE }),
+        Task::Send(paths) => check_paths(paths),
+        Task::SendInput(name) => check_input(name).into_iter().collect(),
+        Task::Talk | Task::Receive => Vec::new(),
+    };
+    if refused.is_empty() { Ok(()) } else { Err(Fault::CannotSend { paths: refused }) }
+}
+
 /// How this machine reaches others.
 fn outside(common: &cli::Common) -> Result<Outside, Fault> {
     let proxy = common.proxy.as_deref().map(Proxy::parse).transpose().map_err(Fault::Proxy)?;
     let source = match &common.tor_control {
-        Some(at) => Source::Running(at.clone()),
-        None => Source::Own(common.tor_config.clone()),
+        Some(at) if is_control(at) => Source::Running(at.clone()),
+        Some(at) => return Err(Fault::TorControl(Printable::line(at))),
+        None => Source::Own(common.tor_config.as_deref().map(tor_config).transpose()?),
     };
     let tor = TorGate::new(source, common.tor);
     Ok(Outside { proxy, tor, ..Outside::default() })
+}
+
+/// Whether a tor can be reached there: an absolute path, or a host and a port.
+fn is_control(at: &str) -> bool {
+    let host = at.rsplit_once(':').map(|(host, _)| host);
+    let both = host.is_some_and(|host| !host.contains(':') || host.ends_with(']')) && Address::parse(at, None).is_ok();
+    at.starts_with('/') || both
+}
+
+/// The lines in a file for the configuration of a tor that is started.
+fn tor_config(path: &Path) -> Result<String, Fault> {
+    let mut lines = String::new();
+    let read = File::open(path).and_then(|file| file.take(TOR_CONFIG + 1).read_to_string(&mut lines));
+    let read =
+        read.and_then(|count| if count as u64 > TOR_CONFIG { Err(ErrorKind::FileTooLarge.into()) } else { Ok(()) });
+    let path = Printable::line(&path.to_string_lossy());
+    read.map(|()| lines).map_err(|error| Fault::TorConfig { path, why: Printable::line(&reason(&error)) })
 }
 
 fn what(cli: Cli, lang: Lang) -> Result<What, Fault> {
@@ -284,7 +322,7 @@ fn invite_in(file: &Path) -> Result<Zeroizing<String>, Fault> {
     } else {
         File::open(file).and_then(|file| file.take(2 * LONGEST as u64).read_to_string(&mut line)).map(|_| ())
     };
-    read.map_err(|error| Fault::InviteFile(Printable::line(&error.to_string())))?;
+    read.map_err(|error| Fault::InviteFile(Printable::line(&reason(&error))))?;
     Ok(line)
 }
 

@@ -1,5 +1,6 @@
 //! Why a room, or the program, ends.
 
+use super::files::FileFault;
 use crate::address::{BadAddress, BadProxy};
 use crate::printable::Printable;
 use crate::protocol::invite::InviteError;
@@ -102,6 +103,18 @@ pub enum Fault {
     InputAndMore,
     /// Standard input or output is to be a file, and events and commands go there.
     JsonAndStream,
+    /// No path was given, and standard input is a terminal.
+    NothingToSend,
+    /// More paths than one run sends.
+    TooManyPaths { limit: usize },
+    /// Some of what is to be sent cannot be, each with its reason.
+    CannotSend { paths: Vec<(Printable, FileFault)> },
+    /// A screen is to lock itself, and there is none.
+    NoScreenToLock,
+    /// The lines for the configuration of tor cannot be read.
+    TorConfig { path: Printable, why: Printable },
+    /// What was given as tor's control port is neither a path nor a host and a port.
+    TorControl(Printable),
     /// Files cannot be stored where they are to be.
     Folder { path: Printable, why: Printable },
     /// The partner left without sending anything.
@@ -127,7 +140,8 @@ impl Fault {
             Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,
             Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
             Self::TooManyRelays | Self::WordFirst(_) | Self::InputAndMore | Self::JsonAndStream => 2,
-            Self::Folder { .. } => 2,
+            Self::NothingToSend | Self::TooManyPaths { .. } | Self::CannotSend { .. } | Self::Folder { .. } => 2,
+            Self::NoScreenToLock | Self::TorConfig { .. } | Self::TorControl(_) => 2,
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
             Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,

@@ -89,7 +89,9 @@ pub enum EndedBy {
 pub enum FileFault {
     /// In the words of the system.
     System(Printable),
-    /// Neither a file nor a folder with files in it.
+    /// There is no such file or folder.
+    Missing,
+    /// It is a folder without a file that can be sent.
     Nothing,
     /// More files than one batch may have.
     TooMany(u32),
@@ -101,7 +103,7 @@ pub enum FileFault {
     Special,
     /// It may not be read.
     Unreadable,
-    /// Its name cannot be sent.
+    /// It has no name, or one that is not UTF-8, too long or too deep.
     Name,
     /// It has no file in it.
     Empty,

@@ -1,6 +1,7 @@
 //! Files under way, between the session, the disk and the user.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::store::tree::{StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
 
 /// Files and folders that may wait to be offered.
-const QUEUE: usize = 64;
+pub const QUEUE: usize = 64;
 /// How often it is looked how far a transfer is.
 const LOOK: Duration = Duration::from_millis(250);
 /// Bytes that wait for the disk, beyond which reading from the line slows down.
@@ -494,13 +495,8 @@ impl Files {
                 self.queue.push_back(source);
             }
             Err(why) => {
-                let why = match why {
-                    SourceError::Unreadable(error) => FileFault::System(Printable::line(&super::reason(&error))),
-                    SourceError::Nothing => FileFault::Nothing,
-                    SourceError::TooMany => FileFault::TooMany(ENTRIES),
-                };
                 self.failed += 1;
-                self.told.push_back(FileEvent::CannotSend { path: shown, why });
+                self.told.push_back(FileEvent::CannotSend { path: shown, why: no_source(why) });
             }
         }
     }
@@ -755,6 +751,43 @@ impl Files {
             let (taken, broken, read_to, failed) = (false, None, 0, 0);
             self.sending = Some(Outgoing { source, name, reader, read, taken, broken, read_to, failed, meter });
         }
+    }
+}
+
+/// The paths that cannot be sent, each with its reason.
+pub fn check_paths(paths: &[PathBuf]) -> Vec<(Printable, FileFault)> {
+    let refused = |path: &PathBuf| {
+        let why = Source::find(path).err()?;
+        Some((Printable::line(&path.to_string_lossy()), no_source(why)))
+    };
+    paths.iter().filter_map(refused).collect()
+}
+
+/// Why standard input cannot be sent under that name.
+pub fn check_input(name: &str) -> Option<(Printable, FileFault)> {
+    let stored = SafePath::new(name, plain_name).ok().filter(|path| path.folders().is_empty());
+    if stored.is_none() {
+        return Some((Printable::line(name), FileFault::Path));
+    }
+    let why = Source::check_input().err()?;
+    Some((Printable::line("-"), system(&why)))
+}
+
+fn no_source(why: SourceError) -> FileFault {
+    match why {
+        SourceError::Unreadable(error) => system(&error),
+        SourceError::Special => FileFault::Special,
+        SourceError::Name => FileFault::Name,
+        SourceError::Nothing => FileFault::Nothing,
+        SourceError::TooMany => FileFault::TooMany(ENTRIES),
+    }
+}
+
+fn system(error: &io::Error) -> FileFault {
+    match error.kind() {
+        io::ErrorKind::NotFound => FileFault::Missing,
+        io::ErrorKind::PermissionDenied => FileFault::Unreadable,
+        _ => FileFault::System(Printable::line(&super::reason(error))),
     }
 }
 

@@ -129,7 +129,13 @@ pub enum SourceError {
     /// The path cannot be read.
     #[error("cannot be read")]
     Unreadable(#[source] io::Error),
-    /// The path is neither a file nor a folder, or a folder without a file in it.
+    /// The path is neither a file nor a folder.
+    #[error("neither a file nor a folder")]
+    Special,
+    /// The path ends in no name, or in one that is too long or not UTF-8.
+    #[error("no name to send it by")]
+    Name,
+    /// The path is a folder without a file that can be sent.
     #[error("no file to send")]
     Nothing,
     /// The folder holds more than [`ENTRIES`] files.
@@ -149,10 +155,10 @@ impl Source {
         // The name is the one that the user typed, if the path ends in one.
         let named = path.file_name().or(root.file_name());
         let name = named.and_then(|name| name.to_str()).filter(|name| name.len() <= PATH).map(str::to_owned);
-        let name = name.ok_or(SourceError::Nothing)?;
         if !metadata.is_dir() && !metadata.is_file() {
-            return Err(SourceError::Nothing);
+            return Err(SourceError::Special);
         }
+        let name = name.ok_or(SourceError::Name)?;
         let folder = root.clone();
         let root = Some(Root::new(root, metadata.is_file()).map_err(SourceError::Unreadable)?);
         let mut source = Self { name, bytes: 0, entries: Vec::new(), left_out: LeftOut::default(), root };
@@ -163,6 +169,17 @@ impl Source {
             source.add(Vec::new(), &metadata)?;
         }
         if source.entries.is_empty() { Err(SourceError::Nothing) } else { Ok(source) }
+    }
+
+    /// Checks that standard input can be read, without reading any of it.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it is a folder or was not opened for reading.
+    pub fn check_input() -> io::Result<()> {
+        // The kernel refuses even an empty read of a folder, or of a file that was opened for writing only.
+        rustix::io::read(rustix::stdio::stdin(), &mut [0_u8; 0][..])?;
+        Ok(())
     }
 
     /// Standard input, offered under `name`.

@@ -149,6 +149,31 @@ fn a_wrong_command_line_after_the_word_host_is_refused_in_one_line() {
 }
 
 #[test]
+fn what_an_option_names_is_looked_at_before_anybody_is_waited_for() {
+    for (args, fact) in [
+        (
+            vec!["--tor", "--tor-config", "/nonexistent"],
+            "cannot read /nonexistent, the lines for tor's configuration: ",
+        ),
+        (vec!["--tor-config", "/", "127.0.0.1", "1"], "cannot read /, the lines for tor's configuration: "),
+        (vec!["--tor-config", "/dev/zero", "--port", "0"], "cannot read /dev/zero, "),
+        (vec!["--tor", "--tor-control", "here"], "this is not where a tor can be reached: here"),
+        (vec!["--tor", "--tor-control", "run/control"], "this is not where a tor can be reached: run/control"),
+        (vec!["--tor", "--tor-control", "localhost:x"], "this is not where a tor can be reached: localhost:x"),
+        (vec!["--tor", "--tor-control", "::1"], "this is not where a tor can be reached: ::1"),
+        (vec!["--lock", "5", "--port", "0"], "--lock needs the full screen"),
+        (vec!["doctor", "--lock", "5"], "--lock needs the full screen"),
+        (vec!["receive", "--lock", "5", "--save-to", "/tmp"], "--lock needs the full screen"),
+        (vec!["--invite-file", "/nonexistent"], "cannot read an invite: "),
+        (vec!["--invite", "--relay", "a b"], "this is neither a host name nor an IP address"),
+        (vec!["--proxy", "http://x:1", "127.0.0.1"], "this kind of proxy is not known"),
+    ] {
+        let end = fails(tete(&args), 2, fact);
+        assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
+    }
+}
+
+#[test]
 fn the_word_host_and_no_word_do_the_same() {
     for args in [vec!["host", "--port", "0", "--bind", "127.0.0.1"], vec!["--bind", "127.0.0.1", "--port=0"]] {
         let (host, _) = listening(tete(&args));

@@ -2,8 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use crate::process::{self, Process, TETE};
 use crate::scratch::Scratch;
@@ -160,10 +164,88 @@ fn standard_input_goes_alone_and_not_beside_json() {
     }
 }
 
+/// Runs a side that must end by itself with exit code 2, having listened nowhere. Returns what it said.
+#[track_caller]
+fn refused(command: Command) -> String {
+    let end = Process::start(command).finish();
+    assert_eq!((end.code, end.out.as_str()), (2, ""), "{}", end.err);
+    assert!(end.err.starts_with("tete: "), "{}", end.err);
+    end.err
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_anybody_is_waited_for_or_called() {
+    let folder = Scratch::new();
+    let place = |name: &str| folder.path().join(name);
+    mknodat(CWD, place("pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let _socket = UnixListener::bind(place("socket")).unwrap();
+    fs::create_dir_all(place("empty/deeper")).unwrap();
+    symlink("nowhere", place("dangling")).unwrap();
+    let unnamed = place("").join(OsStr::from_bytes(b"\xff"));
+    fs::write(&unnamed, "x").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let to = listener.local_addr().unwrap().to_string();
+    for (path, why) in [
+        (place("missing"), "there is no such file or folder"),
+        (place("dangling"), "there is no such file or folder"),
+        (place("pipe"), "a pipe, a socket or a device"),
+        (place("socket"), "a pipe, a socket or a device"),
+        ("/dev/null".into(), "a pipe, a socket or a device"),
+        (place("empty"), "there is no file in it that can be sent"),
+        (unnamed, "its name cannot be sent: not UTF-8, too long or too deep"),
+    ] {
+        let told = format!("tete: {} cannot be sent: {why}\n", path.display());
+        for options in [&["--port", "0"][..], &["--invite", "--no-map", "--port", "0"], &["--to", &to], &["--json"]] {
+            let args = [OsStr::new("send"), path.as_os_str()].into_iter().chain(options.iter().map(OsStr::new));
+            let said = refused(process::tete(args));
+            assert!(said.starts_with(&told), "{options:?}: {said}");
+        }
+    }
+    assert_eq!(listener.accept().map(drop).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+}
+
+#[test]
+fn every_path_that_cannot_be_sent_is_named() {
+    let folder = Scratch::new();
+    fs::write(folder.path().join("good"), "x").unwrap();
+    let mut command = process::tete(["send", "gone", "good", "/dev/null"]);
+    command.current_dir(folder.path());
+    let said = refused(command);
+    let rows =
+        "these cannot be sent:\n  gone: there is no such file or folder\n  /dev/null: a pipe, a socket or a device\n";
+    assert!(said.starts_with(&format!("tete: {rows}")), "{said}");
+    let good = folder.path().join("good");
+    let many = ["send"].into_iter().chain([good.to_str().unwrap(); 65]);
+    assert!(refused(process::tete(many)).contains("more than 64 files and folders"));
+}
+
+#[test]
+fn standard_input_that_cannot_be_read_or_named_is_refused_at_once() {
+    let mut folder = process::tete(["send"]);
+    folder.stdin(fs::File::open("/").unwrap());
+    assert!(refused(folder).contains("- cannot be sent: Is a directory"));
+    let mut unreadable = process::tete(["send", "-"]);
+    unreadable.stdin(fs::File::options().write(true).open("/dev/null").unwrap());
+    assert!(refused(unreadable).contains("- cannot be sent: Bad file descriptor"));
+    for name in ["", "..", "a/b", "CON", &"x".repeat(2_000)] {
+        let said = refused(process::tete(["send", "--name", name]));
+        assert!(said.contains("cannot be sent: no safe place has such a name"), "{said}");
+    }
+}
+
+#[test]
+fn a_terminal_is_not_sent_unless_it_is_asked_for() {
+    let folder = Scratch::new();
+    let side = shell("tete send; echo exit $?", &folder);
+    side.shows("there is nothing to send");
+    side.shows("exit 2");
+}
+
 #[test]
 fn without_a_terminal_nobody_could_check_the_code() {
     let mut command = std::process::Command::new("setsid");
-    command.args(["-w", TETE, "send", "x"]);
+    command.args(["-w", TETE, "send", TETE]);
     let mut alone = Process::start(process::bare(command));
     alone.until("tete: there is no terminal");
     assert_eq!(alone.exit(), 2);

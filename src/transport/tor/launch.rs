@@ -43,7 +43,7 @@ impl Drop for Process {
 }
 
 /// Starts a tor in a folder of its own. Returns the address of its control port and the path of its cookie.
-pub(super) async fn launch(config: Option<&Path>) -> io::Result<(Process, String, PathBuf)> {
+pub(super) async fn launch(config: Option<&str>) -> io::Result<(Process, String, PathBuf)> {
     let folder = private_folder()?;
     let child = match spawn(&folder, config) {
         Ok(child) => child,
@@ -72,12 +72,9 @@ pub(super) async fn launch(config: Option<&Path>) -> io::Result<(Process, String
     Ok((process, at, cookie))
 }
 
-fn spawn(folder: &Path, config: Option<&Path>) -> io::Result<Child> {
+fn spawn(folder: &Path, config: Option<&str>) -> io::Result<Child> {
     let path = |name: &str| folder.join(name).display().to_string();
-    let mut lines = match config {
-        Some(config) => fs::read_to_string(config)?,
-        None => String::new(),
-    };
+    let mut lines = config.unwrap_or_default().to_owned();
     let _ = write!(
         lines,
         "\nDataDirectory {}\nSocksPort auto\nControlPort auto\nControlPortWriteToFile {}\nCookieAuthentication 1\n\

@@ -9,7 +9,6 @@ mod onion;
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -40,9 +39,8 @@ pub const ONION_PORT: u16 = crate::address::PORT;
 /// Which tor is used.
 #[derive(Clone)]
 pub enum Source {
-    /// A process started for this room, which ends with it. The file holds further lines of configuration, such as
-    /// bridges.
-    Own(Option<PathBuf>),
+    /// A process started for this room, which ends with it, and further lines of its configuration, such as bridges.
+    Own(Option<String>),
     /// A tor that runs already: the address of its control port, or the absolute path of its control socket.
     Running(String),
 }

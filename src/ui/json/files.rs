@@ -94,6 +94,7 @@ pub fn event(status: &FileEvent) -> Value {
 fn name(why: &FileFault) -> &'static str {
     match why {
         FileFault::System(_) => "system",
+        FileFault::Missing => "missing",
         FileFault::Nothing => "nothing",
         FileFault::TooMany(_) => "too_many",
         FileFault::TooManyWait => "too_many_wait",

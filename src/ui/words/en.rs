@@ -340,13 +340,14 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
 pub fn file_fault(why: &FileFault) -> String {
     match why {
         FileFault::System(why) => why.to_string(),
-        FileFault::Nothing => "there is no file in it".into(),
+        FileFault::Missing => "there is no such file or folder".into(),
+        FileFault::Nothing => "there is no file in it that can be sent".into(),
         FileFault::TooMany(limit) => format!("it has more than {limit} files"),
         FileFault::TooManyWait => "too many wait already".into(),
         FileFault::Link => "a link".into(),
-        FileFault::Special => "neither a file nor a folder".into(),
+        FileFault::Special => "a pipe, a socket or a device".into(),
         FileFault::Unreadable => "not allowed to be read".into(),
-        FileFault::Name => "its name is too long, too deep or not UTF-8".into(),
+        FileFault::Name => "its name cannot be sent: not UTF-8, too long or too deep".into(),
         FileFault::Empty => "an empty folder".into(),
         FileFault::Changed => "it was changed meanwhile; send it again".into(),
         FileFault::Stream => "too much of the stream was lost with the line".into(),
@@ -502,6 +503,36 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::JsonAndStream => two(
             "the command line is not right: with --json, standard input and output are for commands and events",
             "Send a file, or take it into a folder; or leave out --json.",
+        ),
+        Fault::NothingToSend => two(
+            "the command line is not right: there is nothing to send",
+            "Name files and folders, or send the output of a program: `tar c photos | tete send`; - sends what you type.",
+        ),
+        Fault::TooManyPaths { limit } => two(
+            &format!("the command line is not right: more than {limit} files and folders"),
+            "Put them into one folder, and send that.",
+        ),
+        Fault::CannotSend { paths } => (
+            match paths.as_slice() {
+                [(path, why)] => format!("{path} cannot be sent: {}", file_fault(why)),
+                several => {
+                    let rows = several.iter().map(|(path, why)| format!("\n  {path}: {}", file_fault(why)));
+                    format!("these cannot be sent:{}", rows.collect::<String>())
+                }
+            },
+            "Nothing was sent, and nobody was called.".to_owned(),
+        ),
+        Fault::NoScreenToLock => two(
+            "the command line is not right: --lock needs the full screen, and there is none here",
+            "Run it in a terminal and without --plain, or leave out --lock.",
+        ),
+        Fault::TorConfig { path, why } => two(
+            &format!("cannot read {path}, the lines for tor's configuration: {why}"),
+            "Name a text file that you may read: --tor-config FILE.",
+        ),
+        Fault::TorControl(at) => two(
+            &format!("this is not where a tor can be reached: {at}"),
+            "Write HOST:PORT, such as 127.0.0.1:9051, or the whole path of its control socket.",
         ),
         Fault::Folder { path, why } => two(
             &format!("files cannot be stored in {path}: {why}"),

@@ -324,13 +324,14 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
 pub fn file_fault(why: &FileFault) -> String {
     match why {
         FileFault::System(why) => why.to_string(),
-        FileFault::Nothing => "里面没有文件".into(),
+        FileFault::Missing => "没有这个文件或文件夹".into(),
+        FileFault::Nothing => "里面没有能发的文件".into(),
         FileFault::TooMany(limit) => format!("文件超过 {limit} 个"),
         FileFault::TooManyWait => "排队的太多了".into(),
         FileFault::Link => "是链接".into(),
-        FileFault::Special => "不是文件也不是文件夹".into(),
+        FileFault::Special => "是管道、套接字或设备".into(),
         FileFault::Unreadable => "没有权限读".into(),
-        FileFault::Name => "名字太长、太深，或不是 UTF-8".into(),
+        FileFault::Name => "名字发不了：不是 UTF-8，或者太长、太深".into(),
         FileFault::Empty => "空文件夹".into(),
         FileFault::Changed => "传的时候被改过，请再发一次".into(),
         FileFault::Stream => "断线时丢了太多，接不上了".into(),
@@ -444,6 +445,33 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::JsonAndStream => two(
             "命令行不对：用了 --json，标准输入和标准输出要留给命令和事件",
             "请发文件，或收到文件夹里；要不就去掉 --json。",
+        ),
+        Fault::NothingToSend => two(
+            "命令行有误：没有说要发什么",
+            "请写上文件和文件夹，或把别的程序的输出发过去：`tar c photos | tete send`；写 - 就发你输入的。",
+        ),
+        Fault::TooManyPaths { limit } => {
+            two(&format!("命令行有误：文件和文件夹超过 {limit} 个"), "请放进一个文件夹再发。")
+        }
+        Fault::CannotSend { paths } => (
+            match paths.as_slice() {
+                [(path, why)] => format!("发不了 {path}：{}", file_fault(why)),
+                several => {
+                    let rows = several.iter().map(|(path, why)| format!("\n  {path}：{}", file_fault(why)));
+                    format!("这些发不了：{}", rows.collect::<String>())
+                }
+            },
+            "什么都没有发，也没有联系任何人。".to_owned(),
+        ),
+        Fault::NoScreenToLock => {
+            two("命令行有误：--lock 要有全屏界面，这里没有", "请在终端里运行，不加 --plain；要不就去掉 --lock。")
+        }
+        Fault::TorConfig { path, why } => {
+            two(&format!("读不了给 tor 的配置 {path}：{why}"), "请指定一个你能读的文本文件：--tor-config 文件。")
+        }
+        Fault::TorControl(at) => two(
+            &format!("这不是能找到 tor 的地方：{at}"),
+            "请写 主机:端口，如 127.0.0.1:9051，或控制套接字的完整路径。",
         ),
         Fault::Folder { path, why } => {
             two(&format!("文件没法存到 {path}：{why}"), "请指定一个存在而且可写的文件夹：--save-to 文件夹。")
