@@ -37,17 +37,17 @@ pub type Hash = [u8; 32];
 /// Why a side left, as its BYE says (docs/PROTOCOL.md, section 7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Farewell {
-    /// Its user or its program was done, or it gives no reason that this version knows.
+    /// The side has nothing to tell, or gives a reason that this version does not know.
     #[default]
     Done,
-    /// Its user saw another code than the partner reads out, or typed a wrong one three times.
+    /// The check of the code failed: its user compared two codes that differ, or typed a wrong one three times.
     CodesDiffer,
 }
 
 impl Farewell {
     const CODES_DIFFER: u8 = 1;
 
-    /// Reasons that a later version may add mean no more here than that the partner left.
+    /// Reads the reason of a BYE. A reason of a later version means that the partner left, and no more.
     fn of([byte]: [u8; 1]) -> Self {
         if byte == Self::CODES_DIFFER { Self::CodesDiffer } else { Self::Done }
     }

@@ -1,10 +1,10 @@
-//! What may happen when, between two sides of one connection.
+//! The session: one side of one connection, from the handshake to the end.
 //!
-//! The only file that knows all phases. It has no socket, clock, terminal or
-//! task: bytes and the time are passed in, records and events come out. Bytes
-//! from the partner take the phase out and only success puts one back, so any
-//! error leaves the session closed, or away where the line and not the partner
-//! has failed: then without a key, and with the room that waits.
+//! This is the only module that knows all phases of a connection, and so the one that
+//! decides what may happen when. Bytes from the partner take the phase out of the
+//! session, and only success puts one back. Any error thus leaves the session closed, or
+//! [away](Stage::Away) if the connection failed and not the partner: without a key, and
+//! with an open room that waits for the next connection.
 
 mod room;
 
@@ -30,68 +30,70 @@ use super::transfer::{Received, Sent};
 pub use room::{EPOCH, EPOCH_BYTES, EPOCH_CHANGE, EPOCH_FRAMES, EPOCH_WITH_TEXTS};
 use room::{Link, Room};
 
-/// The whole handshake, from the first byte of the connection.
+/// Time limit for the whole handshake, from the first byte of the connection.
 pub const HANDSHAKE: Duration = Duration::from_secs(15);
-/// From record 3 to the responder's nonce.
+/// Time limit from record 3 to the responder's nonce.
 pub const OPENING: Duration = Duration::from_secs(5);
-/// A side that has nothing to say sends a PAD after so long.
+/// Time after which a side that has nothing to send sends a PAD.
 pub const HEARTBEAT: Duration = Duration::from_secs(4);
-/// A connection on which nothing moves for so long is given up.
+/// Time after which a connection on which nothing arrives is given up.
 pub const SILENCE: Duration = Duration::from_secs(10);
-/// How long a resumed connection may take from the handshake to RESUME.
+/// Time limit of a resumed connection from the handshake to RESUME.
 const RESUMING: Duration = HANDSHAKE;
 
-/// How far a session has come.
+/// The stage that a session has reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// The three records of the handshake.
+    /// The three records of the handshake are under way.
     Handshake,
-    /// The handshake is finished and the responder's nonce not yet opened.
+    /// The handshake is finished, and the responder has not opened its nonce. A responder waits for
+    /// [`admit`](Session::admit).
     Established,
-    /// Both sides show the code. Nothing can be said yet.
+    /// Both sides can show the code, and nothing can be said yet.
     Confirming,
-    /// The partner of an open room is back, and the room still with the connection before.
+    /// The partner of an open room is back by this connection, and the room is still with the earlier one. Waits for
+    /// [`take_over`](Session::take_over).
     Returning,
-    /// The room is with this connection, and both sides tell what they lack.
+    /// The room is with this connection, and both sides tell each other what they lack.
     Resuming,
-    /// Both users have checked the code.
+    /// The room is open: VERIFIED went both ways.
     Open,
-    /// The room is open and the connection gone. Texts wait.
+    /// The room is open and its connection is lost. Texts wait.
     Away,
-    /// Over. No key is left.
+    /// The session is over and keeps no key.
     Closed,
 }
 
-/// What the user chose for a session.
+/// The user's choices for a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long the two people may take to check the code.
+    /// Time limit for the two people's check of the code.
     pub confirmation: Duration,
-    /// How long an open room waits for the partner's return.
+    /// Time limit for the partner's return to an open room after the connection was lost.
     pub linger: Duration,
-    /// Cover traffic: in an open room one record goes out in each of these intervals, and nothing else.
+    /// Interval of cover traffic, if it is wanted: an open room then sends exactly one record in each interval.
     pub cover: Option<Duration>,
-    /// The connection leads through Tor, where everything takes longer.
+    /// Whether the connection leads through Tor, where time limits are longer.
     pub tor: bool,
 }
 
-/// Limits of time through Tor are so many times those of a plain connection.
+/// Factor by which time limits are longer through Tor.
 const TOR: u32 = 4;
 /// [`SILENCE`] through Tor.
 const SILENCE_TOR: Duration = Duration::from_secs(45);
 
 impl Settings {
-    /// The whole handshake, from the first byte of the connection.
+    /// Time limit for the whole handshake on this kind of connection.
     pub fn handshake(&self) -> Duration {
         self.stretch(HANDSHAKE)
     }
 
-    /// A connection on which nothing moves for so long is given up.
+    /// Time after which this kind of connection is given up if nothing arrives.
     pub fn silence(&self) -> Duration {
         if self.tor { SILENCE_TOR } else { SILENCE }
     }
 
-    /// A limit of time on this kind of connection.
+    /// Stretches a time limit of a plain connection for this kind of connection.
     pub fn stretch(&self, limit: Duration) -> Duration {
         if self.tor { limit * TOR } else { limit }
     }
@@ -108,40 +110,42 @@ impl Default for Settings {
     }
 }
 
-/// What happened between the two sides, told once and in its order.
+/// Something that happened between the two sides, reported once by [`Session::event`], in order.
 ///
-/// [`Session::event`] hands them out. A caller that acts on each before it takes the next never has to look at the
-/// session to find out what happened meanwhile.
+/// A caller that acts on each event before it takes the next never has to look at the session to find out what
+/// happened meanwhile.
 pub enum Event {
     /// Both sides know the code of this connection, and both users have to check it.
     Code,
-    /// VERIFIED went both ways: the room is open. Before any text of it.
+    /// The room is open, as VERIFIED went both ways. Comes before any text of the room.
     Opened,
-    /// The partner is back, by another connection: the room is open again.
+    /// The partner is back by another connection, and the room is open again.
     Resumed,
-    /// A text, to be made printable and shown.
+    /// A text arrived. Make it printable, show it, then call [`Session::shown`].
     Text(Incoming),
-    /// So many more of our texts were delivered to the partner.
+    /// That many more of this side's texts were delivered to the partner.
     Delivered(usize),
-    /// About a batch of ours.
+    /// Something happened to the batch that this side sends.
     Sent(Sent),
-    /// About a batch of the partner's.
+    /// Something happened to the batch that the partner sends.
     Received(Received),
-    /// The partner ended a batch.
+    /// The partner ended a batch, or one in each direction.
     Cancelled {
-        /// One of ours.
+        /// Whether the batch that this side sends has ended.
         sending: bool,
-        /// One of its own.
+        /// Whether the batch that the partner sends has ended.
         receiving: bool,
     },
-    /// The partner left in order, and said why.
+    /// The partner left in order, for the reason it gives.
     Left(Farewell),
 }
 
-/// One side of one connection, and the room while it is with that connection.
+/// One side of one connection, and its room while the room is with this connection.
 ///
-/// `now` is always the time since an origin of the caller's choice, on a clock
-/// that also runs while the machine sleeps.
+/// A lost connection leaves the session [away](Stage::Away). A new session in mode 0x02, made with its
+/// [`resume_key`](Self::resume_key), then [takes over](Self::take_over) the room.
+///
+/// Every `now` is the time since an origin of the caller's choice, on a clock that runs while the machine sleeps.
 pub struct Session {
     role: Role,
     random: Box<dyn Randomness>,
@@ -150,18 +154,18 @@ pub struct Session {
     phase: Phase,
     /// A record of the handshake that goes out before any other.
     pending: Option<Record>,
-    /// What happened and was not handed out yet: at most two for each record that was received or sent.
+    /// Events that were not taken yet: at most two for each record that was received or sent.
     events: VecDeque<Event>,
-    /// This side says nothing more but a BYE with that reason.
+    /// The reason of the BYE with which this side is leaving. It says nothing else any more.
     leaving: Option<Farewell>,
-    /// Our texts that were not delivered when the room ended.
+    /// Number of texts that were not delivered when the room ended.
     undelivered: usize,
     /// No code needs to be checked.
     invited: bool,
     deadline: Option<(Duration, Wait)>,
     last_sent: Duration,
     last_received: Duration,
-    /// When cover traffic has its next record, once the room is open.
+    /// Time of the next record of cover traffic, once the room is open.
     next_tick: Option<Duration>,
 }
 
@@ -192,7 +196,11 @@ struct Verifying {
 }
 
 impl Session {
-    /// The initiator of a connection that was opened at `now`.
+    /// Starts the initiator's side of a connection that was opened at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Primitive`] if no key can be made.
     pub fn initiate(
         mode: Mode,
         mut random: Box<dyn Randomness>,
@@ -207,7 +215,7 @@ impl Session {
         Ok(session)
     }
 
-    /// The responder of a connection that was accepted at `now`.
+    /// Starts the responder's side of a connection that was accepted at `now`.
     pub fn respond(mode: Mode, random: Box<dyn Randomness>, settings: Settings, now: Duration) -> Self {
         let invited = matches!(mode, Mode::Secret(_));
         Self { invited, ..Self::new(Role::Responder, Phase::AwaitRecord1(mode), random, settings, now) }
@@ -232,7 +240,7 @@ impl Session {
         }
     }
 
-    /// How far the session has come.
+    /// The stage that the session has reached.
     pub fn stage(&self) -> Stage {
         match self.phase {
             Phase::AwaitRecord1(_) | Phase::AwaitRecord2(_) | Phase::AwaitRecord3(_) => Stage::Handshake,
@@ -246,18 +254,21 @@ impl Session {
         }
     }
 
-    /// Takes bytes from the front of `input`, at most one record's. What came of it is for [`event`](Self::event).
+    /// Takes bytes from the front of `input`, at most one record. Call it until `input` is empty.
     ///
-    /// To be called until `input` is empty. After an error of the line an open
-    /// room is [away](Stage::Away). After any other only
-    /// [`transmit`](Self::transmit) has something left to say, if the protocol
-    /// answers such an error at all.
+    /// Afterwards [`event`](Self::event) reports what happened. Bytes for a session that is over are dropped.
+    ///
+    /// # Errors
+    ///
+    /// The session is closed, or [away](Stage::Away) with its open room if
+    /// [the connection failed and not the partner](Error::is_of_the_line). Call [`transmit`](Self::transmit) once
+    /// more: some errors are answered.
     pub fn receive(&mut self, input: &mut &[u8], now: Duration) -> Result<(), Error> {
         if matches!(self.phase, Phase::Away(_) | Phase::Closed) {
             *input = &[];
             return Ok(());
         }
-        // What comes after a long sleep comes too late.
+        // After a long sleep the bytes come too late.
         self.tick(now)?;
         let undelivered = self.waiting();
         let step = match self.decoder.read(input) {
@@ -288,15 +299,19 @@ impl Session {
         }
     }
 
-    /// The next of what happened since the session began, in order.
+    /// Takes the next event, in order.
     ///
-    /// To be called until there is none after each [`receive`](Self::receive), also one that failed, and after each
-    /// [`transmit`](Self::transmit): sending, too, can complete what both sides need to open the room.
+    /// Call it until there is none after each [`receive`](Self::receive), also one that failed, and after each
+    /// [`transmit`](Self::transmit), as sending VERIFIED can open the room.
     pub fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// The next record to send, if there is one. The caller sends all of it, and in order.
+    /// Seals the next record to send, if one is due. The caller must send all records whole and in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exhausted`] and [`Error::Primitive`]. The session is closed.
     pub fn transmit(&mut self, now: Duration) -> Result<Option<Record>, Error> {
         let record = match self.pending.take() {
             Some(record) => Some(record),
@@ -315,17 +330,20 @@ impl Session {
         Ok(record)
     }
 
-    /// Whether [`transmit_data`](Self::transmit_data) has something.
+    /// Whether [`transmit_data`](Self::transmit_data) has a record.
     pub fn has_data(&self) -> bool {
         let Phase::Open { room, greeted: true, .. } = &self.phase else { return false };
         self.leaving.is_none() && !self.is_paced() && room.sending.has_items()
     }
 
-    /// Appends the next record of file data to `out`. `false` if there is none.
+    /// Seals the next record of file data and appends it to `out`. `false` if there is none.
     ///
-    /// To be called when [`transmit`](Self::transmit) has nothing to send and
-    /// the wire takes bytes at once: what is more urgent cannot overtake a
-    /// record that is sealed. With cover traffic files go by `transmit`, too.
+    /// Call it when [`transmit`](Self::transmit) has nothing and the connection takes bytes at once, since nothing
+    /// can overtake a record that is sealed. With cover traffic file data go by `transmit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exhausted`] and [`Error::Primitive`]. The session is closed.
     pub fn transmit_data(&mut self, out: &mut Vec<u8>, now: Duration) -> Result<bool, Error> {
         if !self.has_data() {
             return Ok(false);
@@ -340,27 +358,28 @@ impl Session {
         sent
     }
 
-    /// Whether more of our files is to be [fed](Sending::feed).
+    /// Whether more items of this side's files should be [fed](Sending::feed).
     pub fn wants_items(&self) -> bool {
         self.room().is_some_and(|room| room.sending.wants_items())
     }
 
-    /// How often the room has lost its connection. What was under way of files then has to be begun again.
+    /// Number of connections that the room has lost. After each, entries of files that were under way must be accepted
+    /// again.
     pub fn losses(&self) -> u64 {
         self.room().map_or(0, |room| room.losses)
     }
 
-    /// Our files, once there is a room.
+    /// The files that this side sends, once the room is open.
     pub fn sending(&mut self) -> Option<&mut Sending> {
         if self.leaving.is_some() { None } else { self.room_mut().map(|room| &mut room.sending) }
     }
 
-    /// The partner's files, once there is a room.
+    /// The files that the partner sends, once the room is open.
     pub fn receiving(&mut self) -> Option<&mut Receiving> {
         if self.leaving.is_some() { None } else { self.room_mut().map(|room| &mut room.receiving) }
     }
 
-    /// When [`tick`](Self::tick) and [`transmit`](Self::transmit) are to be called at the latest.
+    /// The time at which to call [`tick`](Self::tick) and [`transmit`](Self::transmit) at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         let heartbeat = self.beats().then(|| self.last_sent + HEARTBEAT);
         let (epoch, cover) = match &self.phase {
@@ -372,7 +391,7 @@ impl Session {
         [self.limit(), due].into_iter().flatten().min()
     }
 
-    /// When [`tick`](Self::tick) is to be called at the latest while the wire takes nothing.
+    /// The time at which to call [`tick`](Self::tick) at the latest while the connection takes no bytes.
     pub fn limit(&self) -> Option<Duration> {
         let wait = self.deadline.map(|(at, _)| at);
         let silence = self.hears().then(|| self.last_received + self.settings.silence());
@@ -383,7 +402,11 @@ impl Session {
         [wait, silence, late].into_iter().flatten().min()
     }
 
-    /// Ends the connection if a limit of time has run out, and the room if it has waited long enough.
+    /// Ends the connection if a time limit was reached, and the room if the partner did not return in time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`], with the same consequences as in [`receive`](Self::receive).
     pub fn tick(&mut self, now: Duration) -> Result<(), Error> {
         let silent = self.hears() && now >= self.last_received + self.settings.silence();
         let late = matches!(&self.phase, Phase::Open { link, .. } if link.late_at().is_some_and(|by| now >= by));
@@ -404,7 +427,7 @@ impl Session {
         }
     }
 
-    /// The connection is gone. An open room waits for the partner's return; anything else is over.
+    /// Handles the loss of the connection: an open room waits for the partner's return, anything else is over.
     pub fn lost(&mut self, now: Duration) {
         match self.take_room() {
             Some(room) => self.away(room, now),
@@ -412,7 +435,7 @@ impl Session {
         }
     }
 
-    /// What it takes to resume the room of this session, once it has one.
+    /// The key for a handshake that resumes the room, once this session has one.
     pub fn resume_key(&self) -> Option<Arc<ResumeKey>> {
         match &self.phase {
             Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room.resume.clone()),
@@ -420,10 +443,10 @@ impl Session {
         }
     }
 
-    /// The partner has come back by this connection: the room moves here from the one before.
+    /// Moves the room from the session `before` to this one, by which the partner has come back.
     ///
-    /// Nothing happens, and `false` is returned, unless this session is
-    /// [returning](Stage::Returning) to the room that `before` has.
+    /// Does nothing and returns `false` unless this session is [returning](Stage::Returning) to the room that `before`
+    /// has. Otherwise `before` is closed.
     pub fn take_over(&mut self, before: &mut Self, now: Duration) -> bool {
         let same = match (&self.phase, before.resume_key()) {
             (Phase::Returning(verifying), Some(resume)) => Arc::ptr_eq(&verifying.link.resume, &resume),
@@ -445,14 +468,15 @@ impl Session {
         true
     }
 
-    /// Responder, established: this caller is the one to pair with. Its nonce is opened next.
+    /// Admits the caller of an [established](Stage::Established) responder: it is the one to pair with, and the nonce is
+    /// opened next.
     pub fn admit(&mut self) {
         if let (Role::Responder, Phase::Established { admitted, .. }) = (self.role, &mut self.phase) {
             *admitted = true;
         }
     }
 
-    /// Responder, before record 2 is out: somebody else has the room.
+    /// Refuses the caller of a responder before record 2 is sent, as somebody else has the room.
     pub fn refuse_busy(&mut self) {
         if matches!(self.phase, Phase::AwaitRecord3(_)) {
             self.close();
@@ -460,7 +484,7 @@ impl Session {
         }
     }
 
-    /// Number of the epoch, and when it began, while the room has a connection.
+    /// Number of the epoch, and the time when it began, while the room has a connection.
     pub fn epoch(&self) -> Option<(u32, Duration)> {
         match &self.phase {
             Phase::Open { link, .. } => Some(link.epoch()),
@@ -468,7 +492,7 @@ impl Session {
         }
     }
 
-    /// Starts an epoch change, or asks the initiator for one. `false` while the room has no connection.
+    /// Starts an epoch change, or as a responder asks the initiator for one. `false` while the room has no connection.
     pub fn change_epoch(&mut self) -> bool {
         if let Phase::Open { link, .. } = &mut self.phase {
             link.want_change();
@@ -483,7 +507,7 @@ impl Session {
         }
     }
 
-    /// How long the partner took to answer the last PING of this connection.
+    /// Time that the partner took to answer the last PING of this connection.
     pub fn round_trip(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Open { link, .. } => link.round_trip(),
@@ -491,22 +515,22 @@ impl Session {
         }
     }
 
-    /// Whether records go out at the ticks of cover traffic only.
+    /// Whether records are sent at the ticks of cover traffic only.
     pub fn is_paced(&self) -> bool {
         self.settings.cover.is_some() && matches!(self.phase, Phase::Open { .. })
     }
 
-    /// The settings.
+    /// The settings of this session.
     pub fn settings(&self) -> Settings {
         self.settings
     }
 
-    /// When something last came from the partner.
+    /// The time when a record last came from the partner.
     pub fn last_received(&self) -> Duration {
         self.last_received
     }
 
-    /// Since when the partner owes a sign of life, or an answer to a PING.
+    /// The time since which the partner owes a sign of life, or an answer to a PING.
     pub fn in_doubt_since(&self) -> Duration {
         match &self.phase {
             Phase::Open { link, .. } => link.unanswered().unwrap_or(self.last_received).min(self.last_received),
@@ -525,7 +549,7 @@ impl Session {
         }
     }
 
-    /// The static keys of both sides, once the code is known.
+    /// The static public keys of both sides, once the code is known.
     pub fn keys(&self) -> Option<Keys> {
         match &self.phase {
             Phase::Confirming(confirming) => Some(confirming.verifying.link.resume.keys()),
@@ -533,8 +557,9 @@ impl Session {
         }
     }
 
-    /// Judges the half that the user typed. `None` while there is no code to type,
-    /// or after it was typed right. The last wrong one ends the session.
+    /// Judges the half of the code that the user typed. The last wrong entry ends the session.
+    ///
+    /// `None` while there is no code to type, and once it was typed right.
     pub fn enter(&mut self, typed: &str) -> Option<Verdict> {
         let confirming = self.unconfirmed()?;
         let verdict = confirming.entries.judge(&confirming.verifying.link.code, typed);
@@ -546,8 +571,8 @@ impl Session {
         Some(verdict)
     }
 
-    /// The user compared both halves and says whether they are the same on both screens.
-    /// If not, the session ends.
+    /// Reports that the user has compared both halves, and whether they are the same on both screens. If not, the
+    /// session ends.
     pub fn compared(&mut self, same: bool) {
         if let Some(confirming) = self.unconfirmed() {
             confirming.confirmed = same;
@@ -557,7 +582,7 @@ impl Session {
         }
     }
 
-    /// Whether the partner got in by a secret that was handed over. `false` as long as nobody is there.
+    /// Whether this connection's handshake is in mode 0x01, by a secret that was handed over.
     pub fn is_invited(&self) -> bool {
         self.invited
     }
@@ -570,7 +595,11 @@ impl Session {
         }
     }
 
-    /// Takes a text to send and returns its number. While the connection is gone the text waits.
+    /// Queues a text and returns its number. While the room has no connection the text waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SayError`] if the text is too long, too many wait, or no room is open. The session continues unchanged.
     pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
         let leaving = self.leaving.is_some();
         match self.room_mut() {
@@ -579,26 +608,27 @@ impl Session {
         }
     }
 
-    /// Whether a text of any allowed length would be taken now.
+    /// Whether a text of any allowed length would be accepted now.
     pub fn can_say(&self) -> bool {
         self.leaving.is_none() && self.room().is_some_and(|room| room.outbox.has_room())
     }
 
-    /// Our user was shown every text up to and including `id`.
+    /// Reports that every text up to and including `id` was shown to this side's user. The partner gets a receipt.
     pub fn shown(&mut self, id: u32) {
         if let Some(room) = self.room_mut() {
             room.inbox.shown(id);
         }
     }
 
-    /// Our texts that were not delivered to the partner yet, or had not been when the room ended.
+    /// Number of this side's texts that were not delivered to the partner yet, or had not been when the room ended.
     pub fn waiting(&self) -> usize {
         self.room().map_or(self.undelivered, |room| room.outbox.waiting())
     }
 
-    /// Says BYE, and why, once everything else is out; the session is closed when that was transmitted.
+    /// Leaves: once everything else is sent, [`transmit`](Self::transmit) sends BYE with the reason and closes the
+    /// session.
     ///
-    /// The first reason stands: a check of the code that failed stays one whatever the user does next.
+    /// The first reason counts: a failed check of the code stays one whatever the user does next.
     pub fn leave(&mut self, why: Farewell) {
         match self.phase {
             Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. } | Phase::Away(_) => {
@@ -629,7 +659,7 @@ impl Session {
         }
     }
 
-    /// Leaves the session without its room, and so closed, if it has one.
+    /// Takes the room, if there is one, and so leaves the session closed.
     fn take_room(&mut self) -> Option<Box<Room>> {
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
@@ -640,12 +670,12 @@ impl Session {
         }
     }
 
-    /// Whether a silent partner is given up.
+    /// Whether silence of the partner ends the connection.
     fn hears(&self) -> bool {
         matches!(self.phase, Phase::Resuming { .. } | Phase::Open { .. })
     }
 
-    /// Whether heartbeats go out: the responder's first frame must be its nonce.
+    /// Whether heartbeats are sent. Not before the responder's nonce, which must be its first frame.
     fn beats(&self) -> bool {
         matches!(self.phase, Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. })
     }
@@ -675,7 +705,7 @@ impl Session {
         scrub_stack();
     }
 
-    /// Moves on where a frame that was sent or received completed a phase, and sets its limit of time.
+    /// Enters the next phase if a frame that was sent or received completed this one, and sets its time limit.
     fn settle(&mut self, now: Duration) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Confirming(Confirming { verifying, .. }) if verifying.sent && verifying.received => {
@@ -750,7 +780,7 @@ impl Session {
         Ok(Some(record))
     }
 
-    /// The next tick of cover traffic. After a stall the missed ones are not made up for: a burst would tell.
+    /// Sets the next tick of cover traffic. Ticks missed in a stall are skipped, as a burst would show.
     fn pass_tick(&mut self, now: Duration) {
         if let (Some(interval), Some(tick)) = (self.settings.cover, self.next_tick) {
             let next = tick + interval;
@@ -758,7 +788,7 @@ impl Session {
         }
     }
 
-    /// The responder's first frame: from here on it knows, and may show, the code.
+    /// Seals the responder's first frame, which opens the nonce. From then on it may show the code.
     fn open_nonce(&mut self, now: Duration) -> Result<Record, Error> {
         let Phase::Established { established, .. } = std::mem::replace(&mut self.phase, Phase::Closed) else {
             return Err(Error::OutOfOrder);
@@ -778,18 +808,18 @@ impl Session {
 }
 
 impl Verifying {
-    /// VERIFIED, once.
+    /// Seals VERIFIED, once.
     fn verify(&mut self) -> Result<Option<Record>, Error> {
         if std::mem::replace(&mut self.sent, true) { Ok(None) } else { self.link.seal(&Frame::Verified).map(Some) }
     }
 }
 
-/// RESUME, once.
+/// Seals RESUME, once.
 fn greet(link: &mut Link, room: &Room, greeted: &mut bool) -> Result<Option<Record>, Error> {
     if std::mem::replace(greeted, true) { Ok(None) } else { link.seal(&room.greeting()).map(Some) }
 }
 
-/// What follows once both sides can know the code.
+/// The phase that follows once both sides can know the code.
 fn verifying(link: Link, known: Known) -> Phase {
     let verifying = Box::new(Verifying { link, sent: false, received: false });
     match known {
@@ -800,12 +830,12 @@ fn verifying(link: Link, known: Known) -> Phase {
     }
 }
 
-/// Tells of a code that people have to check.
+/// The event of a code that people have to check.
 fn to_check(known: Known) -> Option<Event> {
     (known == Known::No).then_some(Event::Code)
 }
 
-/// Where one record leads.
+/// The result of one record.
 struct Step {
     phase: Phase,
     record: Option<Record>,
@@ -818,7 +848,7 @@ impl Step {
     }
 }
 
-/// Why a record leads nowhere, and the room it found.
+/// Why a record ends the connection, and the room that the session had.
 struct Failure {
     error: Error,
     room: Option<Box<Room>>,
@@ -878,7 +908,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
     }
 }
 
-/// The initiator checks the commitment before it knows, let alone shows, a code.
+/// Reads the initiator's first frame: checks the commitment before it derives, let alone shows, a code.
 fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration) -> Result<Step, Failure> {
     let Established { mut channel, hash, chain, resume, opening, known } = established;
     let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder.into()) };
@@ -896,13 +926,13 @@ fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration
     Ok(Step { phase: verifying(link, known), record: None, event: to_check(known) })
 }
 
-/// What a frame before the room is open can say beyond VERIFIED.
+/// A frame before the room is open that leads to another phase, other than VERIFIED.
 enum Unopened {
     Left(Farewell),
     Resume(u32),
 }
 
-/// After VERIFIED the partner's room is open: on a resumed connection RESUME comes next.
+/// Reads a frame before the room is open. After the partner's VERIFIED, RESUME is next on a resumed connection.
 fn unopened_frame(verifying: &mut Verifying, body: &[u8]) -> Result<Option<Unopened>, Error> {
     let received = verifying.received;
     match verifying.link.open(body)? {

@@ -1,4 +1,4 @@
-//! The open room: what outlives a connection, and what one connection adds.
+//! The open room, which outlives a connection, and the link, which is one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,35 +19,35 @@ use crate::protocol::transfer::Offer;
 use crate::protocol::transfer::receiving::Receiving;
 use crate::protocol::transfer::sending::Sending;
 
-/// An epoch change is given up, and its connection with it, after so long.
+/// Time limit for an epoch change. A later one ends the connection.
 pub const EPOCH_CHANGE: Duration = Duration::from_secs(30);
-/// An epoch in which a text went either way lasts so long.
+/// Duration of an epoch in which a text went either way.
 pub const EPOCH_WITH_TEXTS: Duration = Duration::from_secs(120);
-/// Any epoch lasts so long.
+/// Duration of an epoch without texts.
 pub const EPOCH: Duration = Duration::from_secs(15 * 60);
-/// Small frames that go one way in an epoch.
+/// Number of small frames in one direction after which an epoch ends.
 pub const EPOCH_FRAMES: u32 = 1024;
-/// Bytes of large frames that go one way in an epoch.
+/// Number of bytes in large frames in one direction after which an epoch ends.
 pub const EPOCH_BYTES: u64 = 1 << 30;
 
-/// A text without a receipt for so long is worth a PING: the line, or the partner's screen, stands still.
+/// Time without a receipt after which a PING tells whether the connection or the partner's screen stands still.
 const UNRECEIPTED: Duration = Duration::from_secs(1);
-/// Pause between two PINGs.
+/// Time between two PINGs.
 const PING: Duration = Duration::from_secs(2);
 
-/// What outlives a connection: the texts that wait, and what proves the partner.
+/// The state that outlives a connection: texts, files, and the key that proves the partner.
 pub struct Room {
-    /// What it takes to come back.
+    /// The key for a handshake that resumes the room.
     pub resume: Arc<ResumeKey>,
-    /// Our texts.
+    /// The texts of this side.
     pub outbox: Outbox,
-    /// The partner's.
+    /// The texts of the partner.
     pub inbox: Inbox,
-    /// Our files.
+    /// The files that this side sends.
     pub sending: Sending,
-    /// The partner's.
+    /// The files that the partner sends.
     pub receiving: Receiving,
-    /// How often the connection was lost.
+    /// Number of connections that were lost.
     pub losses: u64,
 }
 
@@ -69,7 +69,7 @@ impl Room {
         Frame::Resume { next_id: self.inbox.next_id() }
     }
 
-    /// The connection is gone, and what was under way with it.
+    /// Handles the loss of the connection.
     pub fn lost(&mut self) {
         self.losses += 1;
         self.inbox.lost();
@@ -77,7 +77,7 @@ impl Room {
         self.receiving.lost();
     }
 
-    /// Takes one frame; `link` is the connection it came by.
+    /// Opens and handles one frame that came by `link`.
     pub fn take(
         &mut self,
         link: &mut Link,
@@ -155,12 +155,12 @@ impl Room {
             Frame::Bye { reason } => Some(Event::Left(reason)),
             _ => return Err(Error::OutOfOrder),
         };
-        // It may be the last for a while.
+        // The frame may be the last for a while, so its plaintext is wiped at once.
         link.channel.forget();
         Ok(event)
     }
 
-    /// A number names a batch in each direction, and FILE_CANCEL does not say which: it ends both, on both sides.
+    /// Handles FILE_CANCEL. It does not say which direction's batch of that number is meant, so it ends both.
     fn cancelled(&mut self, batch: u32) -> Result<Option<Event>, Error> {
         if !self.sending.knows(batch) && !self.receiving.knows(batch) {
             return Err(Error::OutOfOrder);
@@ -170,7 +170,7 @@ impl Room {
         Ok((sending || receiving).then_some(Event::Cancelled { sending, receiving }))
     }
 
-    /// The next record but for file data, heartbeats and BYE.
+    /// Seals the next record, other than large file data, heartbeats and BYE.
     pub fn next_record(
         &mut self,
         link: &mut Link,
@@ -206,11 +206,11 @@ impl Room {
         if !link.paced {
             return Ok(None);
         }
-        // With cover traffic every record is small, and has its tick.
+        // With cover traffic every record is small and waits for its tick.
         self.sending.next_item(SMALL_PART).map(|frame| link.seal(&frame)).transpose()
     }
 
-    /// Seals the next frame of a file at the end of `out`. `false` if there is none.
+    /// Seals the next frame of a file and appends it to `out`. `false` if there is none.
     pub fn next_data(&mut self, link: &mut Link, out: &mut Vec<u8>) -> Result<bool, Error> {
         match self.sending.next_item(LARGE_PART) {
             Some(frame) => link.seal_data(&frame, out).map(|()| true),
@@ -219,31 +219,31 @@ impl Room {
     }
 }
 
-/// One connection after its handshake: its keys, and how they are renewed.
+/// One connection after its handshake: its keys and their renewal.
 pub struct Link {
     role: Role,
     channel: Channel,
     /// The code of this connection, the same on both sides.
     pub code: PairingCode,
-    /// What it takes to come back after this connection.
+    /// The key for a handshake that resumes the room after this connection.
     pub resume: Arc<ResumeKey>,
     chain: Chain,
     change: Change,
-    /// When the epoch began.
+    /// Time when the epoch began.
     since: Duration,
-    /// A text went either way in it.
+    /// A text went either way in this epoch.
     texts: bool,
     sent: Traffic,
     received: Traffic,
     /// A change is wanted now.
     wanted: bool,
     pong: Option<Token>,
-    /// Since when texts of this connection wait for a receipt, or for the next one.
+    /// Time since which texts of this connection wait for a receipt, or for the next one.
     unreceipted: Option<Duration>,
-    /// The PING that is not answered, and when it went out.
+    /// The PING that is not answered yet, and the time when it was sent.
     ping: Option<(Token, Duration)>,
     pings: u64,
-    /// With cover traffic: each record has its tick, and there are no PINGs.
+    /// Cover traffic is on: each record waits for its tick, and there are no PINGs.
     paced: bool,
     last_ping: Duration,
     /// A PING is wanted now, to learn the round-trip time.
@@ -251,7 +251,7 @@ pub struct Link {
     round_trip: Option<Duration>,
 }
 
-/// What went one way in an epoch.
+/// The traffic of one direction in an epoch.
 #[derive(Default)]
 struct Traffic {
     small: u32,
@@ -272,20 +272,20 @@ impl Traffic {
     }
 }
 
-/// How far an epoch change is. Those that wait for the partner do so until a limit of time.
+/// The state of an epoch change. The states that wait for the partner have a time limit.
 #[derive(Default)]
 enum Change {
     #[default]
     None,
-    /// R has sent RK_ASK.
+    /// The responder has sent RK_ASK.
     Asked(Duration),
-    /// I has sent RK1.
+    /// The initiator has sent RK1.
     Begun(Box<Begun>, Duration),
-    /// R owes RK2.
+    /// The responder owes RK2.
     Answer(Box<[u8; RK2]>, Next, Duration),
-    /// R has sent RK2 and sends under the new key.
+    /// The responder has sent RK2 and sends under the new key.
     Answered(Next, Duration),
-    /// I owes RK3 and receives under the new key.
+    /// The initiator owes RK3 and receives under the new key.
     Finish(Next),
 }
 
@@ -295,7 +295,7 @@ struct Next {
 }
 
 impl Link {
-    /// A connection in epoch 0.
+    /// A link in epoch 0.
     pub fn new(
         role: Role,
         channel: Channel,
@@ -328,51 +328,51 @@ impl Link {
         }
     }
 
-    /// Opens a record before the room is open.
+    /// Opens one record before the room is open.
     pub fn open(&mut self, body: &[u8]) -> Result<Frame<'_>, Error> {
         self.channel.open(body)
     }
 
-    /// Seals a frame.
+    /// Seals a frame in a small record.
     pub fn seal(&mut self, frame: &Frame<'_>) -> Result<Record, Error> {
         self.sent.count(SMALL_BODY);
         self.texts |= matches!(frame, Frame::Text { .. });
         self.channel.seal(frame)
     }
 
-    /// Seals a frame of a file at the end of `out`, in a large record if it does not fit a small one.
+    /// Seals a frame of a file and appends it to `out`, in a large record if it does not fit a small one.
     fn seal_data(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let large = matches!(frame, Frame::FileData { part, .. } if part.len() > SMALL_PART);
         self.sent.count(if large { LARGE_BODY } else { SMALL_BODY });
         self.channel.seal_data(frame, large, out)
     }
 
-    /// Number of the epoch, and when it began.
+    /// Number of the epoch, and the time when it began.
     pub fn epoch(&self) -> (u32, Duration) {
         (self.chain.number(), self.since)
     }
 
-    /// The user wants fresh keys now.
+    /// Asks for an epoch change as soon as possible.
     pub fn want_change(&mut self) {
         self.wanted = true;
     }
 
-    /// The round-trip time is wanted.
+    /// Asks for a PING as soon as possible, to learn the round-trip time.
     pub fn measure(&mut self) {
         self.measuring = true;
     }
 
-    /// How long the last PING took to be answered.
+    /// Time that the partner took to answer the last PING.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 
-    /// Since when a PING is not answered.
+    /// Time when the PING was sent that is not answered yet.
     pub fn unanswered(&self) -> Option<Duration> {
         self.ping.map(|(_, sent)| sent)
     }
 
-    /// When this connection has something to do by itself.
+    /// Time when this connection has something to send by itself.
     pub fn deadline(&self) -> Option<Duration> {
         [self.change_at(), self.ping_at()].into_iter().flatten().min()
     }
@@ -396,7 +396,7 @@ impl Link {
         Some(token)
     }
 
-    /// When something is due for the epoch, or a partner is late with it.
+    /// Time when an epoch change is due, or the partner is late with one.
     fn change_at(&self) -> Option<Duration> {
         match &self.change {
             Change::None => Some(self.since + if self.texts { EPOCH_WITH_TEXTS } else { EPOCH }),
@@ -405,12 +405,12 @@ impl Link {
         }
     }
 
-    /// When the partner has taken too long over an epoch change.
+    /// Time when the partner is late with an epoch change.
     pub fn late_at(&self) -> Option<Duration> {
         self.change_at().filter(|_| !matches!(self.change, Change::None))
     }
 
-    /// The frame of an epoch change that is due.
+    /// Seals the frame of an epoch change that is due.
     fn next_change(
         &mut self,
         keys: &ResumeKey,
