@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use clap::{Arg, Command, CommandFactory as _};
+use tete::cli::Cli;
+use tete::interface;
 use tete::protocol::session::{HANDSHAKE, OPENING};
 use tete::transport::{dial, listen};
 
@@ -41,23 +44,115 @@ fn every_file_of_tests_is_part_of_a_binary() {
     assert!(count > 20, "{count}");
 }
 
+/// What a document says in both languages.
+const USAGE: [&str; 2] = ["docs/USAGE.md", "docs/USAGE.zh-CN.md"];
+
 #[test]
-fn the_exit_codes_of_both_readmes_are_those_of_the_program() {
+fn the_exit_codes_of_the_documents_are_those_of_the_program() {
     let source = read("src/interface/fault.rs");
     let function = source.split("fn code(&self) -> u8").nth(1).unwrap().split("\n    }\n").next().unwrap();
     let mut codes: BTreeSet<u8> =
         function.lines().filter_map(|line| line.trim().strip_suffix(',')?.rsplit_once("=> ")?.1.parse().ok()).collect();
     codes.insert(0);
     assert_eq!(codes, BTreeSet::from([0, 2, 3, 4, 5, 6, 7]));
-    let english = read("README.md");
-    let table = english.split("### Exit codes").nth(1).unwrap().split("\n## ").next().unwrap();
-    let told = |text: &str, start: &str| -> BTreeSet<u8> {
-        text.split(start).filter_map(|part| part.split_whitespace().next()?.parse().ok()).collect()
-    };
-    assert_eq!(told(table, "\n| "), codes);
-    let chinese = read("README.zh-CN.md");
-    let line = chinese.lines().find(|line| line.starts_with("退出代码")).unwrap();
-    assert_eq!(told(&line.replace('：', "；"), "；"), codes);
+    for (path, heading) in USAGE.into_iter().zip(["## Exit codes", "## 退出代码"]) {
+        let document = read(path);
+        let table = document.split(heading).nth(1).unwrap();
+        let told: BTreeSet<u8> =
+            table.split("\n| ").filter_map(|row| row.split_whitespace().next()?.parse().ok()).collect();
+        assert_eq!(told, codes, "{path}");
+    }
+}
+
+#[test]
+fn every_option_and_subcommand_is_documented_in_both_languages() {
+    let command = Cli::command();
+    let all = || command.get_subcommands().chain([&command]);
+    let options = all().flat_map(Command::get_arguments).filter_map(Arg::get_long).map(|name| format!("`--{name}"));
+    let names: BTreeSet<_> =
+        options.chain(command.get_subcommands().map(|command| format!("`tete {}", command.get_name()))).collect();
+    assert!(names.len() > 30, "{names:?}");
+    for path in USAGE {
+        let document = read(path);
+        for name in &names {
+            let whole = |rest: &str| rest.starts_with(['`', ' ']);
+            assert!(document.split(name.as_str()).skip(1).any(whole), "{path} does not name {name}");
+        }
+        let options = document.split("\n| `--").skip(1).filter_map(|row| row.split(['`', ' ']).next());
+        for name in options.map(|name| format!("`--{name}")) {
+            assert!(names.contains(&name), "{path} names {name}, which tete does not know");
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_chat_is_documented_in_both_languages() {
+    for path in USAGE {
+        let document = read(path);
+        for command in interface::Command::ALL {
+            assert!(document.contains(&format!("`/{}", command.name())), "{path} does not name /{}", command.name());
+        }
+    }
+}
+
+#[test]
+fn the_readme_names_the_oldest_rust_and_keeps_to_its_length() {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    for path in ["README.md", "README.zh-CN.md", "docs/CONTRIBUTING.md"] {
+        assert!(read(path).contains(&format!("Rust {version}")), "{path}: Rust {version}");
+    }
+    for path in ["README.md", "README.zh-CN.md"] {
+        assert!(read(path).lines().count() <= 150, "{path} is for strangers: tables go to docs/USAGE.md");
+    }
+}
+
+#[test]
+fn the_pictures_of_the_readmes_are_the_screens_of_the_tests() {
+    for (language, suffix) in [("en", ""), ("zh", ".zh-CN")] {
+        let screens = read(&format!("tests/screens/{language}-80x24.txt"));
+        for (name, file) in [("pairing", "pairing"), ("chat", "screen")] {
+            let screen = screens.split("\n\n").find(|screen| screen.starts_with(&format!("{name} ("))).unwrap();
+            let rows = screen.lines().filter_map(|row| row.strip_prefix('|')).filter(|row| !row.is_empty());
+            let path = format!("docs/{file}{suffix}.svg");
+            let picture = read(&path);
+            let drawn = picture.split_once("<desc>\n").unwrap().1.split_once("\n</desc>").unwrap().0;
+            let drawn = drawn.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            assert!(rows.eq(drawn.lines().filter(|row| !row.is_empty())), "{path} is old: python3 docs/picture.py");
+        }
+    }
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let mut count = 0;
+    for path in [
+        "README.md",
+        "README.zh-CN.md",
+        "SECURITY.md",
+        "docs/ARCHITECTURE.md",
+        "docs/CONTRIBUTING.md",
+        "docs/PROTOCOL.md",
+        "docs/RELEASING.md",
+        "docs/SCRIPTING.md",
+        "docs/USAGE.md",
+        "docs/USAGE.zh-CN.md",
+    ] {
+        let document = read(path);
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for target in document.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { path.to_owned() } else { format!("{folder}/{file}") };
+            let place = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+            assert!(fs::exists(&place).unwrap(), "{path} leads to {target}");
+            let anchor = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-") == heading;
+            assert!(heading.is_empty() || read(&file).lines().any(anchor), "{path} leads to {target}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 #[test]
