@@ -13,7 +13,7 @@ use crate::address::{Place, Scope};
 use crate::printable::Printable;
 use crate::protocol::pairing::Half;
 
-/// What the program tells its user while it runs.
+/// Something that happened in a room or on the way to one.
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Event {
     /// A socket listens.
@@ -28,21 +28,21 @@ pub enum Event {
     TryFailed(Printable, Printable),
     /// The router is asked to pass a port on.
     Mapping,
-    /// It does.
+    /// The router forwards a port to this machine.
     Mapped(SocketAddr),
-    /// It does not.
+    /// The router refused, or did not answer.
     NotMapped(MapFault),
-    /// The local network is told.
+    /// The room is announced on the local network.
     Announced,
-    /// The local network cannot be told, or searched.
+    /// The room cannot be announced, or looked for, on the local network.
     NoLan(Printable),
-    /// How far it is into the Tor network.
+    /// Percentage of the bootstrap into the Tor network; `None` while the onion service is being made.
     Tor { percent: Option<u8> },
     /// The invite goes without a way through Tor.
     NoTor(Printable),
-    /// Nobody can come by that way for now.
+    /// The partner cannot come by this way for now.
     WayShut { way: Printable, why: Printable },
-    /// Now they can.
+    /// The partner can come by this way again.
     WayOpen(Printable),
     /// A way of an invite leads nowhere.
     WayFailed(Printable, Failure),
@@ -70,11 +70,11 @@ pub enum Event {
     NeitherWord,
     /// The user has checked the code, the partner has not.
     WaitingForPartner,
-    /// Nothing can be said yet.
+    /// The room is open: texts can be sent.
     RoomOpen,
     /// A run failed, on the listening side.
     RunFailed { from: Place, why: PairingFault, pause: Duration },
-    /// So many texts were shown to the partner; so many still wait.
+    /// Further texts were shown to the partner, and `waiting` others were not yet.
     Shown { texts: usize, waiting: usize },
     /// A text was not taken: too long.
     TooLong { limit: usize },
@@ -84,17 +84,17 @@ pub enum Event {
     NotUtf8,
     /// A command nobody knows.
     UnknownCommand(Printable),
-    /// What can be typed.
+    /// The list of commands, asked for by `/help`.
     Help,
-    /// Both halves again.
+    /// Both halves, asked for by `/code`.
     CodeAgain { own: Half, partner: Half, trust: Trust },
     /// The two have compared the code of a room that was entered by an invite.
     Compared,
-    /// With whom, how.
+    /// Who the partner is and how the connection is secured, asked for by `/who`.
     Who(Who),
-    /// The doctor's.
+    /// Something that the doctor has found.
     Finding(Finding),
-    /// About files.
+    /// Something that happened to files.
     File(FileEvent),
     /// Leaving, but texts are not shown yet.
     Finishing { waiting: usize },
@@ -102,13 +102,13 @@ pub enum Event {
     PartnerLeft,
     /// The line broke, and with it the room ended.
     CutOff,
-    /// Nothing came for so long.
+    /// Nothing was received for `seconds`.
     LineQuiet { seconds: u64 },
     /// The line broke. The room goes on.
     LineCut { why: LineFault, redialing: bool },
     /// Finding the host again fails, for another reason than before.
     RedialFailed { number: u32, failure: Failure },
-    /// The line is back after so long.
+    /// The line is back; `after` is the time that it was broken.
     LineBack { after: Duration, waiting: usize },
     /// A better way was found, and the room has moved to it.
     BetterWay(Place),
@@ -128,14 +128,14 @@ pub enum Event {
     WhatToSend,
 }
 
-/// What the partner is to do.
+/// What the partner is told to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invitation {
     /// Join a room.
     Join,
-    /// Take what is sent.
+    /// Receive files.
     Receive,
-    /// Send.
+    /// Send files.
     Send,
 }
 
@@ -148,14 +148,14 @@ pub enum LineFault {
     Silent,
     /// An epoch change or a return took too long.
     Late,
-    /// A record did not verify, for so many times in this room.
+    /// A record did not verify.
     Damaged {
-        /// How often.
+        /// How often that happened in this room.
         times: u32,
     },
 }
 
-/// Why the host was not found again.
+/// Why a way did not lead to the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
     /// Its name could not be looked up.
@@ -168,7 +168,7 @@ pub enum Failure {
     NotThem,
     /// There is no way into the Tor network.
     NoTor,
-    /// They did not come to the relay.
+    /// The partner did not come to the relay.
     Alone,
     /// The line broke again.
     Broke,
@@ -177,25 +177,25 @@ pub enum Failure {
 /// The state of the line. Times are on [`Clock`](crate::clock::Clock).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineState {
-    /// All is well.
+    /// The line works.
     Connected,
-    /// Nothing came since then.
+    /// Nothing was received since this time.
     Quiet(Duration),
-    /// This side looks for the other.
+    /// This side connects again.
     Redialing {
         /// Attempts so far.
         number: u32,
-        /// When the next begins.
+        /// When the next attempt begins.
         next: Duration,
-        /// Why the last one that ended has failed.
+        /// Why the last attempt failed.
         failure: Option<Failure>,
     },
-    /// This side waits for the other since then.
+    /// This side waits, since this time, for the other to connect again.
     Awaiting(Duration),
 }
 
 impl LineState {
-    /// Whether nothing is to be said about it.
+    /// Whether the line works.
     pub fn is_well(&self) -> bool {
         matches!(self, Self::Connected)
     }
@@ -208,13 +208,13 @@ pub enum Trust {
     No,
     /// Whoever it is has the invite.
     Invite,
-    /// Both people have checked the code, before the room opened.
+    /// Both people checked the code before the room opened.
     Code,
     /// Whoever it is had the invite, and the code was compared afterwards.
     Voice,
 }
 
-/// How the room stands, for a screen that always shows it.
+/// The current state of the room, for a front end that shows it all the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Status {
     /// Where the partner is.
@@ -227,11 +227,11 @@ pub struct Status {
     pub round_trip: Option<Duration>,
     /// Number of the epoch, while there is a line.
     pub epoch: Option<u32>,
-    /// How far what is sent and what is received are.
+    /// Progress of what is sent and of what is received.
     pub files: [Option<Progress>; 2],
 }
 
-/// What `/who` tells.
+/// The answer to `/who`.
 pub struct Who {
     /// How it is known who the partner is.
     pub trust: Trust,

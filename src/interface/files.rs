@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use crate::printable::Printable;
 
-/// What the program tells its user of files.
+/// Something that happened to files.
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum FileEvent {
     /// What the user wants to send cannot be sent.
     CannotSend { path: Printable, why: FileFault },
     /// Files in a folder that are not sent with it: the first of them, and how many.
     LeftOut { name: Printable, paths: Vec<(Printable, FileFault)>, count: usize },
-    /// Waits for what is under way.
+    /// A batch waits for the one that is under way.
     Queued { name: Printable, before: usize },
-    /// Offered to the partner.
+    /// A batch was offered to the partner.
     Offering { name: Printable, files: u32, bytes: Option<u64> },
-    /// The partner takes it.
+    /// The partner accepted the batch.
     Taken { name: Printable },
-    /// The partner does not want it, or no more of it.
+    /// The partner declined the batch, or the rest of it.
     NotWanted { name: Printable },
-    /// All that could be stored is.
+    /// The batch is sent: all of it that could be stored is.
     Sent { name: Printable, files: u32, bytes: u64, took: Duration, failed: u32 },
     /// One of ours could not be sent, or the partner did not store it.
     NotSent { path: Printable, why: FileFault },
@@ -34,36 +34,36 @@ pub enum FileEvent {
     },
     /// The partner offers files, and nobody can answer here.
     OfferRefused { name: Printable, why: FileFault },
-    /// There is nothing to be taken or declined.
+    /// No offer can be accepted or declined: there is none.
     NothingOffered,
-    /// What was to be taken or declined is another offer than the one there is.
+    /// The offer that was to be accepted or declined is no longer the current one.
     StaleOffer,
-    /// There is nothing to be ended.
+    /// No transfer can be cancelled: none is under way.
     NothingUnderWay,
-    /// Too little space for it.
+    /// There is too little space for the offered batch.
     NoSpace { name: Printable, needed: u64, free: u64 },
-    /// It comes.
+    /// The offered batch was accepted and is being received.
     Taking { name: Printable, folder: Printable },
-    /// We do not want it.
+    /// The offered batch was declined.
     Declined { name: Printable },
-    /// All of it that could be stored is, under that name.
+    /// The batch was received: all of it that could be stored is, under this name.
     Stored { name: Printable, files: u32, bytes: u64, took: Duration, failed: u32 },
     /// One of the partner's was not stored.
     NotStored { path: Printable, why: FileFault },
-    /// What was there of it does not fit: it starts anew.
+    /// A file changed since its transfer began, which therefore restarts.
     Anew { path: Printable, sending: bool },
-    /// No space is left.
+    /// The disk is full.
     Full { name: Printable },
-    /// There is space again.
+    /// The disk has space again.
     GoesOn { name: Printable },
-    /// It ended before it was complete.
+    /// A transfer ended before it was complete.
     Ended { name: Printable, sending: bool, by: EndedBy },
-    /// How far it is, where no bar shows it.
+    /// The progress of a transfer, where no bar shows it.
     Progress { name: Printable, sending: bool, progress: Progress },
 }
 
 impl FileEvent {
-    /// Whether a program that reads late may miss it: it is of one moment, or answers a command.
+    /// Whether a program that reads late may miss this event: it is momentary, or answers a command.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Progress { .. } | Self::NothingOffered | Self::NothingUnderWay | Self::StaleOffer => true,
@@ -80,14 +80,14 @@ pub enum EndedBy {
     Us,
     /// The partner.
     Partner,
-    /// The line, and nobody came back.
+    /// The line broke and was not restored.
     Line,
 }
 
 /// Why a file is not sent or not stored.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileFault {
-    /// In the words of the system.
+    /// An error of the system, in its words.
     System(Printable),
     /// There is no such file or folder.
     Missing,
@@ -125,31 +125,31 @@ pub enum FileFault {
     Nobody,
 }
 
-/// How far a batch is.
+/// The progress of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
-    /// Files that are done.
+    /// Files that are complete.
     pub files: u32,
-    /// Of so many.
+    /// Files of the batch.
     pub of_files: u32,
-    /// Bytes that are done.
+    /// Bytes that are transferred.
     pub bytes: u64,
-    /// Of so many, if that is known.
+    /// Bytes of the batch, if known.
     pub of_bytes: Option<u64>,
     /// Bytes a second.
     pub rate: u64,
-    /// It waits: for the partner's answer, the line or space.
+    /// Whether it waits: for the partner's answer, the line or space.
     pub waits: bool,
 }
 
 impl Progress {
-    /// Parts of a hundred, if the end is known.
+    /// Percentage done, if the size is known.
     pub fn percent(&self) -> Option<u64> {
         let of = self.of_bytes?;
         Some(if of == 0 { 100 } else { (u128::from(self.bytes) * 100 / u128::from(of)) as u64 })
     }
 
-    /// Seconds until the end at this rate, if both are known.
+    /// Seconds left at the current rate, if the size is known.
     pub fn left(&self) -> Option<u64> {
         self.of_bytes?.saturating_sub(self.bytes).checked_div(self.rate)
     }

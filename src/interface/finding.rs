@@ -9,15 +9,15 @@ use crate::printable::Printable;
 /// Whether a thing works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// It does.
+    /// The thing works.
     Works,
-    /// It does not.
+    /// The thing does not work.
     Not,
-    /// That cannot be told from here, or was not tried.
+    /// It was not tried, or cannot be told from here.
     Unknown,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Finding {
     /// The line of the open room.
@@ -26,7 +26,7 @@ pub enum Finding {
     Listens(Vec<SocketAddr>),
     /// The port is taken.
     PortInUse(u16),
-    /// It cannot be listened on.
+    /// The port cannot be listened on.
     CannotListen { port: u16, why: Printable },
     /// This machine's addresses.
     Addresses(Vec<(Scope, IpAddr)>),
@@ -67,23 +67,23 @@ pub enum Nat {
     NoIpv4,
 }
 
-/// Why the router passes no port on.
+/// Why the router forwards no port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MapFault {
     /// There is no router.
     NoRouter,
-    /// It does not answer such questions.
+    /// The router does not answer when asked for a port.
     NoAnswer,
-    /// It will not.
+    /// The router refused.
     Refused,
-    /// It would, but its own address cannot be reached from outside.
+    /// The router agreed, but its own address cannot be reached from outside.
     Useless(IpAddr),
 }
 
-/// What was met on a way to the partner.
+/// The outcome of probing a way to the partner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProbeResult {
-    /// A tete that can be joined, after so long.
+    /// A tete that can be joined answered, after this time.
     Tete(Duration),
     /// The partner of the open room.
     Partner,
@@ -129,7 +129,7 @@ pub enum ProbeResult {
 }
 
 impl Finding {
-    /// Whether it works.
+    /// Whether the thing works.
     pub fn verdict(&self) -> Verdict {
         let of = |works: bool| if works { Verdict::Works } else { Verdict::Not };
         match self {
@@ -155,7 +155,7 @@ impl Finding {
         }
     }
 
-    /// What it is called where programs read it.
+    /// The name of the check in JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Line { .. } => "line",
@@ -173,7 +173,7 @@ impl Finding {
         }
     }
 
-    /// Which of several, where there may be.
+    /// What distinguishes this check from others of the same name, where there may be several.
     pub fn of(&self) -> Option<&Printable> {
         match self {
             Self::Proxy { address: name, .. } | Self::Relay { name, .. } | Self::Way { name, .. } => Some(name),

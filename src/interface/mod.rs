@@ -19,7 +19,7 @@ use fault::Fault;
 /// Relays that an invite can name.
 pub const RELAYS: usize = 8;
 
-/// What is asked of the user now.
+/// The kind of question that the user is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PromptKind {
     /// Nothing: no prompt, and a pipe is not read.
@@ -32,16 +32,16 @@ pub enum PromptKind {
     Chat,
 }
 
-/// What the user did.
+/// Something that the user did.
 pub enum Request {
-    /// A half was typed, for the question of that number.
+    /// A half was typed in answer to a question.
     Half {
         /// As in [`Output::Ask`].
         question: u64,
         /// As typed.
         typed: Zeroizing<String>,
     },
-    /// Both screens were compared, for the question of that number.
+    /// Both screens were compared in answer to a question.
     Compared {
         /// As in [`Output::Ask`].
         question: u64,
@@ -53,9 +53,9 @@ pub enum Request {
         /// As in [`Output::Ask`].
         question: u64,
     },
-    /// A text. It stays with its writer unless `taken` says true.
+    /// A text to send. The front end keeps it unless `taken` receives true.
     Say {
-        /// What to say.
+        /// The text.
         text: Zeroizing<String>,
         /// Whether it was taken.
         taken: oneshot::Sender<bool>,
@@ -66,7 +66,7 @@ pub enum Request {
     Command(Command),
     /// Files and folders to send.
     Send(Vec<PathBuf>),
-    /// What the partner offers was taken, or not.
+    /// An offer was accepted or declined.
     Answer {
         /// Number of the offer that the user has seen.
         offer: u32,
@@ -89,13 +89,13 @@ pub enum Request {
 /// A command of the chat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// What there is.
+    /// Lists commands and keys.
     Help,
-    /// With whom, how.
+    /// Tells who the partner is and how the connection is secured.
     Who,
-    /// What the room stands on, and what can be done about it.
+    /// Checks what the connection depends on.
     Doctor,
-    /// The pairing code again.
+    /// Shows the pairing code again.
     Code,
     /// Looks for a text on the screen.
     Find,
@@ -105,22 +105,22 @@ pub enum Command {
     Lock,
     /// Offers files and folders.
     Send,
-    /// Takes what the partner offers.
+    /// Accepts the offer.
     Get,
-    /// Does not.
+    /// Declines the offer.
     Decline,
-    /// Ends what is under way.
+    /// Ends the transfer that is under way.
     Cancel,
-    /// Fresh keys now.
+    /// Makes fresh keys now.
     Rekey,
-    /// Wipes everything and ends, at once.
+    /// Wipes everything and ends at once.
     Panic,
-    /// Leaves.
+    /// Leaves the room.
     Quit,
 }
 
 impl Command {
-    /// All of them, in the order of the help.
+    /// All commands, in the order of the help.
     pub const ALL: [Self; 14] = [
         Self::Help,
         Self::Send,
@@ -159,19 +159,19 @@ impl Command {
     }
 }
 
-/// What is to be shown.
+/// Something for the front end to show.
 pub enum Output {
     /// A text from the partner.
     Text(Incoming),
-    /// A word of the program.
+    /// Something that happened.
     Event(Event),
-    /// How the room stands now.
+    /// The current state of the room.
     Status(Status),
-    /// What was shown is to vanish.
+    /// Everything that was shown is to be wiped.
     Wipe,
-    /// The room is over, and the user may want to read what is there: why, if it ended otherwise than in order.
+    /// The room is over, with the reason unless it ended in order. What is shown may stay readable.
     End(Option<Fault>),
-    /// Another question, once what it is about is shown.
+    /// The user is asked something, once they have seen what it is about.
     Ask {
         /// Number of the question, other than that of any before.
         question: u64,
@@ -182,7 +182,7 @@ pub enum Output {
     },
 }
 
-/// What became of what was to be shown.
+/// What the front end reports back.
 pub enum Ack {
     /// The text of that id is on the screen, or written and flushed.
     Text(u32),
@@ -190,50 +190,50 @@ pub enum Ack {
     Broken(io::Error),
 }
 
-/// The user, as the room sees them.
+/// The channels between the room and a front end.
 pub struct UserChannels {
-    /// What they do.
+    /// What the user does.
     pub requests: mpsc::Receiver<Request>,
-    /// What they have been shown.
+    /// What was shown.
     pub acks: mpsc::Receiver<Ack>,
-    /// What to show them.
+    /// What to show.
     pub output: mpsc::Sender<Output>,
-    /// Where they sit.
+    /// The kind of front end.
     pub frontend: Frontend,
 }
 
-/// Where the user sits.
+/// A kind of front end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Frontend {
-    /// Behind a pipe: lines are texts, and status is a few stable lines.
+    /// A pipe: lines are texts, and events are a few stable lines.
     Pipe,
-    /// Behind a pipe: a program that reads every event and gives commands.
+    /// A program that reads every event and gives commands.
     Json,
-    /// A person at a terminal, in lines.
+    /// A person at a terminal, in line mode.
     Lines,
-    /// A person who hands over files, or takes them, and says nothing.
+    /// A person who sends or receives files and does not chat.
     Transfer,
-    /// A person at a full screen, which is theirs until they leave it.
+    /// A person at the full screen.
     Screen,
 }
 
 impl Frontend {
-    /// Whether a person sits there.
+    /// Whether a person uses it.
     pub fn is_person(self) -> bool {
         matches!(self, Self::Lines | Self::Screen | Self::Transfer)
     }
 
-    /// Whether commands come from there at any time, and every status goes there.
+    /// Whether requests are read at any time, and not only in answer to a question.
     pub fn is_told_all(self) -> bool {
         self != Self::Pipe
     }
 
-    /// Whether now and then a line says how far transfers are.
+    /// Whether progress of transfers is reported in events.
     pub fn is_told_progress(self) -> bool {
         matches!(self, Self::Json | Self::Lines)
     }
 
-    /// Whether the standing of the room is shown there all the time.
+    /// Whether it shows the [`Status`] all the time.
     pub fn shows_standing(self) -> bool {
         matches!(self, Self::Json | Self::Screen | Self::Transfer)
     }
