@@ -2,8 +2,8 @@
 //! A path is refused, or stays below its folder, can be shown, and stays what it is.
 
 use libfuzzer_sys::fuzz_target;
-use tete::store::path::SafePath;
 use tete::printable::{Printable, plain_name};
+use tete::store::path::SafePath;
 
 fuzz_target!(|path: &str| {
     let Ok(safe) = SafePath::new(path, plain_name) else { return };

@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
+use crossterm::event::{self, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use tete::interface::event::{Event, Failure, LineState, Status, Trust};
+use tete::interface::fault::{Fault, PairingFault};
+use tete::interface::{Output, PromptKind};
+use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
-use tete::ui::interface::{Ask, Show};
-use tete::ui::messages::{Failure, Fault, Lang, LineState, PairingFault, Standing, Status, Trust};
-use tete::ui::printable::Printable;
 use tete::ui::tui::state::{Effect, Notify, Options, State};
 use tete::ui::tui::view::draw;
+use tete::ui::words::Lang;
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -56,42 +58,42 @@ pub fn play(words: &str, steps: &[u8]) {
         match what % 16 {
             0..=2 => {
                 let modifiers = MODIFIERS[place / 64];
-                state.input(Event::Key(KeyEvent::new(CODES[place % CODES.len()], modifiers)));
+                state.input(event::Event::Key(KeyEvent::new(CODES[place % CODES.len()], modifiers)));
             }
             3 => {
                 for c in word.chars() {
-                    state.input(Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+                    state.input(event::Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
                 }
             }
             4 => {
                 let c = char::from(b'a' + which % 26);
-                state.input(Event::Key(KeyEvent::new(KeyCode::Char(c), MODIFIERS[1 + place / 128])));
+                state.input(event::Event::Key(KeyEvent::new(KeyCode::Char(c), MODIFIERS[1 + place / 128])));
             }
-            5 => state.input(Event::Paste(word.repeat(1 + place / 8))),
+            5 => state.input(event::Event::Paste(word.repeat(1 + place / 8))),
             6 => {
                 size = (u16::from(*which) % 130, u16::from(what / 16) * 4 + 1);
-                state.input(Event::Resize(size.0, size.1));
+                state.input(event::Event::Resize(size.0, size.1));
             }
             7 => {
                 let kind = if place % 2 == 0 { MouseEventKind::ScrollUp } else { MouseEventKind::ScrollDown };
-                state.input(Event::Mouse(MouseEvent { kind, column: 0, row: 0, modifiers: KeyModifiers::NONE }));
+                state.input(event::Event::Mouse(MouseEvent { kind, column: 0, row: 0, modifiers: KeyModifiers::NONE }));
             }
-            8 => state.input(if place % 2 == 0 { Event::FocusLost } else { Event::FocusGained }),
+            8 => state.input(if place % 2 == 0 { event::Event::FocusLost } else { event::Event::FocusGained }),
             9 | 10 => {
                 let text = Zeroizing::new(word.repeat(1 + place / 4));
                 let age = Duration::from_millis(u64::from(u32::MAX) * u64::from(which % 2));
-                state.show(Show::Text(Incoming { id, age, text }));
+                state.show(Output::Text(Incoming { id, age, text }));
                 id += 1;
             }
-            11 => state.show(Show::Status(status(place, word))),
+            11 => state.show(Output::Event(status(place, word))),
             12 => state.show(ask(place)),
-            13 => state.show(Show::Standing(standing(place, now))),
+            13 => state.show(Output::Status(standing(place, now))),
             14 => {
                 now += Duration::from_secs(place as u64 * 3);
                 state.tick(now);
             }
-            _ if place == 0 => state.show(Show::End(Some(Fault::HostGone { waiting: 1 }))),
-            _ if place == 1 => state.show(Show::Wipe),
+            _ if place == 0 => state.show(Output::End(Some(Fault::HostGone { waiting: 1 }))),
+            _ if place == 1 => state.show(Output::Wipe),
             _ => {}
         }
         while let Some(effect) = state.effect() {
@@ -105,36 +107,39 @@ pub fn play(words: &str, steps: &[u8]) {
     }
 }
 
-fn status(place: usize, word: &str) -> Status {
+fn status(place: usize, word: &str) -> Event {
     match place % 5 {
-        0 => Status::Shown { texts: place, waiting: 0 },
-        1 => Status::UnknownCommand(Printable::line(word)),
-        2 => Status::WaitingForPartner,
+        0 => Event::Shown { texts: place, waiting: 0 },
+        1 => Event::UnknownCommand(Printable::line(word)),
+        2 => Event::WaitingForPartner,
         3 => {
             let from = SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-            Status::RunFailed { from, why: PairingFault::Commitment, pause: Duration::ZERO }
+            Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::ZERO }
         }
-        _ => Status::Help,
+        _ => Event::Help,
     }
 }
 
-fn ask(place: usize) -> Show {
+fn ask(place: usize) -> Output {
     let half = |digits| Half::parse(digits).unwrap();
     let (what, about) = match place % 5 {
-        0 => (Ask::Half, Some(Status::Code { own: half("41242842"), can_skip: place > 100 })),
+        0 => (PromptKind::Half, Some(Event::Code { own: half("41242842"), can_skip: place > 100 })),
         1 => {
             let (own, partner) = (half("41242842"), half("90713355"));
-            (Ask::Compare, Some(Status::BothHalves { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }))
+            (
+                PromptKind::Compare,
+                Some(Event::BothHalves { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }),
+            )
         }
-        2 => (Ask::Nothing, None),
-        3 => (Ask::Half, Some(Status::WrongHalf { tries_left: 1 })),
-        _ => (Ask::Chat, Some(Status::RoomOpen)),
+        2 => (PromptKind::Nothing, None),
+        3 => (PromptKind::Half, Some(Event::WrongHalf { tries_left: 1 })),
+        _ => (PromptKind::Chat, Some(Event::RoomOpen)),
     };
-    Show::Ask { question: 1, what, about }
+    Output::Ask { question: 1, what, about }
 }
 
-fn standing(place: usize, now: Duration) -> Standing {
-    Standing {
+fn standing(place: usize, now: Duration) -> Status {
+    Status {
         partner: SocketAddr::from(([127, 0, 0, 1], 51423)).into(),
         trust: [Trust::No, Trust::Invite, Trust::Code][place % 3],
         line: match place % 4 {
