@@ -8,19 +8,13 @@ use rustix::time::{
 };
 use tokio::net::unix::pipe::Receiver;
 
-/// A clock that also runs while the machine sleeps.
-#[derive(Clone, Copy)]
-pub struct Clock;
-
-impl Clock {
-    /// Time since the machine started.
-    pub fn now(self) -> Duration {
-        let time = clock_gettime(ClockId::Boottime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
-    }
+/// Time since the machine started, on a clock that also runs while it sleeps.
+pub fn now() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// A timer on [`Clock`], exact to microseconds.
+/// A timer on the clock of [`now`], exact to microseconds.
 ///
 /// The runtime's own timers round to milliseconds, up or down with what else
 /// happens: somebody on the wire could tell from cover traffic whether anything
@@ -48,7 +42,7 @@ impl Timer {
     /// Waits until that time. Safe to cancel.
     pub async fn until(&self, at: Duration) {
         let Some(timer) = self.timer.as_ref().filter(|timer| set(timer, at)) else {
-            return tokio::time::sleep(at.saturating_sub(Clock.now())).await;
+            return tokio::time::sleep(at.saturating_sub(now())).await;
         };
         // What is left over from the time that was set before is not readable any more.
         while timer.readable().await.is_ok() && timer.try_read(&mut [0; 8]).is_err() {}

@@ -66,16 +66,20 @@ pub enum Event {
     WrongHalf { tries_left: u8 },
     /// The entry was for a code that is gone.
     StaleEntry,
+    /// The answer is of another kind than was asked for.
+    NotAsked,
+    /// The code is not shown again before it was checked.
+    NotConfirmed,
     /// Neither of the two words was typed.
     NeitherWord,
     /// The user has checked the code, the partner has not.
     WaitingForPartner,
-    /// The room is open: texts can be sent.
-    RoomOpen,
+    /// The room is open. `invited`: whoever is there has the invite, and nobody has checked the code.
+    RoomOpen { invited: bool },
     /// A run failed, on the listening side.
     RunFailed { from: Place, why: PairingFault, pause: Duration },
-    /// Further texts were shown to the partner, and `waiting` others were not yet.
-    Shown { texts: usize, waiting: usize },
+    /// So many more of our messages were delivered to the partner; so many still wait.
+    Delivered { messages: usize, waiting: usize },
     /// A text was not taken: too long.
     TooLong { limit: usize },
     /// A text was not taken: too many wait.
@@ -86,8 +90,8 @@ pub enum Event {
     UnknownCommand(Printable),
     /// The list of commands, asked for by `/help`.
     Help,
-    /// Both halves, asked for by `/code`.
-    CodeAgain { own: Half, partner: Half, trust: Trust },
+    /// Both halves again.
+    CodeAgain { question: Option<u64>, own: Half, partner: Half, trust: Trust },
     /// The two have compared the code of a room that was entered by an invite.
     Compared,
     /// Who the partner is and how the connection is secured, asked for by `/who`.
@@ -144,8 +148,11 @@ pub enum Invitation {
 pub enum LineFault {
     /// The connection ended.
     Cut,
-    /// Nothing came for too long.
-    Silent,
+    /// Nothing came for so long.
+    Silent {
+        /// How long.
+        after: Duration,
+    },
     /// An epoch change or a return took too long.
     Late,
     /// A record did not verify.
@@ -174,7 +181,7 @@ pub enum Failure {
     Broke,
 }
 
-/// The state of the line. Times are on [`Clock`](crate::clock::Clock).
+/// The state of the line. Times are on [`clock::now`](crate::clock::now).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineState {
     /// The line works.
@@ -245,12 +252,12 @@ pub struct Who {
     pub local: String,
     /// SHA-256 of the partner's static key in base64.
     pub remote: String,
-    /// When the room opened, on [`Clock`](crate::clock::Clock).
+    /// When the room opened, on [`clock::now`](crate::clock::now).
     pub opened: Duration,
     /// Number of the epoch, and when it began, while there is a line.
     pub epoch: Option<(u32, Duration)>,
     /// Texts that wait for their receipt.
     pub waiting: usize,
-    /// The time on [`Clock`](crate::clock::Clock).
+    /// The time on [`clock::now`](crate::clock::now).
     pub now: Duration,
 }

@@ -1,7 +1,7 @@
 //! Why a room, or the program, ends.
 
 use super::files::FileFault;
-use crate::address::{BadAddress, BadProxy};
+use crate::address::{BadAddress, BadProxy, Place};
 use crate::printable::Printable;
 use crate::protocol::invite::InviteError;
 
@@ -18,8 +18,10 @@ pub enum PairingFault {
     Left,
     /// No half came before the end of the input.
     NoHalf,
-    /// The partner left, or its user typed three wrong halves.
+    /// The partner left.
     PartnerLeft,
+    /// The partner's user saw another code, or typed a wrong one three times.
+    PartnerSawOtherCode,
     /// The line broke.
     Cut,
     /// Nobody confirmed in time.
@@ -35,8 +37,24 @@ pub enum PairingFault {
 impl PairingFault {
     /// Whether somebody may have attacked.
     pub fn is_alarm(self) -> bool {
-        matches!(self, Self::WrongHalf | Self::Different | Self::Commitment | Self::Reflection)
+        matches!(
+            self,
+            Self::WrongHalf | Self::Different | Self::PartnerSawOtherCode | Self::Commitment | Self::Reflection
+        )
     }
+}
+
+/// What two have said in an open room before it was seen that their codes differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CodesDiffer {
+    /// The partner's user saw it, not ours.
+    pub by_partner: bool,
+    /// Where the messages went to.
+    pub partner: Place,
+    /// Our messages that were sent, delivered or not.
+    pub sent: usize,
+    /// Messages that came from there.
+    pub received: usize,
 }
 
 /// Why the program ends with an exit code other than 0.
@@ -93,8 +111,10 @@ pub enum Fault {
     Damaged { waiting: usize },
     /// The host's program ended while the line was broken.
     HostGone { waiting: usize },
-    /// Left in order, but not every text was shown to the partner.
-    NotShown { waiting: usize },
+    /// Left in order, but not every message was delivered to the partner.
+    Undelivered { waiting: usize },
+    /// A user saw that the codes of an open room differ.
+    CodesDiffer(CodesDiffer),
     /// The room ended, and not every text of the partner was shown here.
     Unread { texts: usize },
     /// Left in order, but not every file is whole where it was to go.
@@ -145,9 +165,9 @@ impl Fault {
             Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
             Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
-            Self::Pairing(_) => 5,
+            Self::Pairing(_) | Self::CodesDiffer(_) => 5,
             Self::Files { .. } | Self::NothingCame | Self::Unread { .. } => 6,
-            Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::NotShown { .. } => 6,
+            Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::Undelivered { .. } => 6,
             Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
         }
     }

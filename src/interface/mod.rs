@@ -198,43 +198,44 @@ pub struct UserChannels {
     pub acks: mpsc::Receiver<Ack>,
     /// What to show.
     pub output: mpsc::Sender<Output>,
-    /// The kind of front end.
+    /// What the front end can do.
     pub frontend: Frontend,
 }
 
-/// A kind of front end.
+/// What a front end can do, and what it is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Frontend {
-    /// A pipe: lines are texts, and events are a few stable lines.
-    Pipe,
-    /// A program that reads every event and gives commands.
-    Json,
-    /// A person at a terminal, in line mode.
-    Lines,
-    /// A person who sends or receives files and does not chat.
-    Transfer,
-    /// A person at the full screen.
-    Screen,
+pub struct Frontend {
+    /// A person sits there, who can be asked and may leave twice: politely, then at once.
+    pub person: bool,
+    /// Commands come at any time. Otherwise lines are messages, and the next is read when it can be sent.
+    pub converses: bool,
+    /// Shows a [`Status`] all the time.
+    pub shows_status: bool,
+    /// Tells the progress of transfers in lines of its own.
+    pub tells_progress: bool,
+    /// Is a program that must miss nothing of what became of a file, and is told the end.
+    pub lossless: bool,
+    /// Stays after the end of a room until its user leaves.
+    pub stays: bool,
 }
 
 impl Frontend {
-    /// Whether a person uses it.
-    pub fn is_person(self) -> bool {
-        matches!(self, Self::Lines | Self::Screen | Self::Transfer)
-    }
-
-    /// Whether requests are read at any time, and not only in answer to a question.
-    pub fn is_told_all(self) -> bool {
-        self != Self::Pipe
-    }
-
-    /// Whether progress of transfers is reported in events.
-    pub fn is_told_progress(self) -> bool {
-        matches!(self, Self::Json | Self::Lines)
-    }
-
-    /// Whether it shows the [`Status`] all the time.
-    pub fn shows_standing(self) -> bool {
-        matches!(self, Self::Json | Self::Screen | Self::Transfer)
-    }
+    /// A pipe: lines are messages, and events are a few stable lines.
+    pub const PIPE: Self = Self {
+        person: false,
+        converses: false,
+        shows_status: false,
+        tells_progress: false,
+        lossless: false,
+        stays: false,
+    };
+    /// A program that reads every event and gives commands, in a pipe.
+    pub const JSON: Self =
+        Self { converses: true, shows_status: true, tells_progress: true, lossless: true, ..Self::PIPE };
+    /// A person at a terminal, in lines.
+    pub const LINES: Self = Self { person: true, converses: true, tells_progress: true, ..Self::PIPE };
+    /// A person who hands over files, or takes them, and says nothing.
+    pub const TRANSFER: Self = Self { person: true, converses: true, shows_status: true, ..Self::PIPE };
+    /// A person at a full screen.
+    pub const SCREEN: Self = Self { person: true, converses: true, shows_status: true, stays: true, ..Self::PIPE };
 }

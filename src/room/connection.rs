@@ -8,7 +8,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::address::{By, Place};
-use crate::clock::{Clock, Timer};
+use crate::clock::{self, Timer};
 use crate::protocol::error::Error;
 use crate::protocol::session::{Session, Stage};
 
@@ -40,7 +40,6 @@ pub struct Connection {
     /// The other end.
     pub from: Place,
     stream: Option<TcpStream>,
-    clock: Clock,
     timer: Timer,
     incoming: Box<[u8]>,
     outgoing: Vec<u8>,
@@ -53,7 +52,7 @@ pub struct Connection {
 
 impl Connection {
     /// Takes over a fresh connection.
-    pub fn new(stream: TcpStream, from: Place, session: Session, clock: Clock) -> Self {
+    pub fn new(stream: TcpStream, from: Place, session: Session) -> Self {
         // Without it the kernel would hold back small records for the receipt of larger ones.
         let _ = stream.set_nodelay(true);
         // What the kernel has not sent yet cannot be overtaken by what is more urgent.
@@ -62,14 +61,13 @@ impl Connection {
             session,
             from,
             stream: Some(stream),
-            clock,
             timer: Timer::new(),
             incoming: vec![0; READ].into_boxed_slice(),
             outgoing: Vec::with_capacity(OUT),
-            pace: Pace { unsent: UNSENT, since: clock.now(), sent: 0 },
+            pace: Pace { unsent: UNSENT, since: clock::now(), sent: 0 },
             written: 0,
             tick: false,
-            moved_at: clock.now(),
+            moved_at: clock::now(),
         }
     }
 
@@ -80,7 +78,7 @@ impl Connection {
 
     /// Goes on with the connection that the partner has come back by. `false` if it is not for this room.
     pub fn replace(&mut self, mut by: Self) -> bool {
-        let taken = by.session.take_over(&mut self.session, self.clock.now());
+        let taken = by.session.take_over(&mut self.session, clock::now());
         if taken {
             *self = by;
         }
@@ -92,7 +90,7 @@ impl Connection {
         self.stream = None;
         self.outgoing.clear();
         self.written = 0;
-        self.session.lost(self.clock.now());
+        self.session.lost(clock::now());
     }
 
     /// Moves what can be moved, and returns when something has or a limit of time ran out.
@@ -133,7 +131,7 @@ impl Connection {
             }
             () = self.timer.until(wake.unwrap_or_default()), if wake.is_some() => self.tick = true,
         }
-        let now = self.clock.now();
+        let now = clock::now();
         if !self.is_flushed() && now >= self.moved_at + self.session.settings().silence() {
             return Err(Ended::Cut);
         }
@@ -181,7 +179,7 @@ impl Connection {
 
     /// Hands the session bytes that were read before this line existed.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        take(&mut self.session, bytes, self.clock.now())
+        take(&mut self.session, bytes, clock::now())
     }
 
     /// Whether all that was sealed has gone to the socket.
@@ -194,7 +192,7 @@ impl Connection {
             return Ok(());
         }
         while self.outgoing.len() < OUT {
-            let now = self.clock.now();
+            let now = clock::now();
             match self.session.transmit(now).map_err(Ended::Error)? {
                 Some(record) => {
                     if self.outgoing.is_empty() {
@@ -224,7 +222,7 @@ impl Connection {
 
     /// File data is sealed only when the socket takes it: what is more urgent cannot overtake it after that.
     fn seal_data(&mut self) -> Result<(), Ended> {
-        self.moved_at = self.clock.now();
+        self.moved_at = clock::now();
         while self.outgoing.len() < self.pace.unsent as usize
             && self.session.transmit_data(&mut self.outgoing, self.moved_at).map_err(Ended::Error)?
         {}
@@ -236,7 +234,7 @@ impl Connection {
         let Some(stream) = &self.stream else { return Err(Ended::Cut) };
         match stream.try_write(rest) {
             Ok(count) => {
-                self.moved_at = self.clock.now();
+                self.moved_at = clock::now();
                 if let Some(unsent) = self.pace.sent(count, self.moved_at) {
                     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(unsent);
                 }
@@ -260,8 +258,8 @@ impl Connection {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return Err(Ended::Cut),
         };
-        let Self { session, incoming, clock, .. } = self;
-        take(session, incoming.get(..count).unwrap_or_default(), clock.now())
+        let Self { session, incoming, .. } = self;
+        take(session, incoming.get(..count).unwrap_or_default(), clock::now())
     }
 }
 

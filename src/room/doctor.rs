@@ -16,10 +16,11 @@ use super::connection::{Connection, Ended};
 use super::host::map_fault;
 use super::join::{JoinTarget, open_invite};
 use super::lobby::over;
+use super::side::Side;
 use super::signals::Signals;
 use super::{Room, reason, system};
 use crate::address::{Address, Place, Scope, is_carrier_grade};
-use crate::clock::Clock;
+use crate::clock;
 use crate::interface::event::Failure;
 use crate::interface::fault::Fault;
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
@@ -152,39 +153,43 @@ fn checks(case: DoctorOptions, mut outside: Outside) -> Result<Vec<Check>, Fault
 
 impl Room {
     /// Looks at what the open room stands on. What is known is told at once; nobody new is asked.
-    pub(super) fn examine(&mut self, place: Place, broken: bool) {
+    pub(super) fn examine(&mut self, side: &Side, place: Place, broken: bool) {
         let mut known = vec![Finding::Line { place, broken }];
-        let outside = self.road.as_ref().map(|road| &road.outside).or(self.outside.as_ref());
+        let outside = match side {
+            Side::Joiner(joiner) => Some(&joiner.outside),
+            Side::Host(host) => host.outside.as_ref(),
+        };
         let tor_only = outside.is_some_and(|outside| outside.tor.only);
         if !tor_only {
             known.push(Finding::Addresses(listen::own_addresses()));
         }
-        match &self.road {
-            Some(road) => known.extend(road.ways.iter().map(|way| {
+        match side {
+            Side::Joiner(joiner) => known.extend(joiner.ways.iter().map(|way| {
                 let met = if way.is_to(place) {
                     ProbeResult::Partner
                 } else {
-                    road.met.of(way).map_or(ProbeResult::NotTried, |failure| met_before(way, failure))
+                    joiner.met.of(way).map_or(ProbeResult::NotTried, |failure| met_before(way, failure))
                 };
                 Finding::Way { name: Printable::line(&way.to_string()), met }
             })),
-            None if tor_only => {}
-            None => {
-                let port = self.listening.first().map_or(0, SocketAddr::port);
-                known.push(Finding::Listens(self.listening.clone()));
-                known.push(Finding::Nat(nat(self.mapped)));
-                known.push(Finding::Mapping(self.mapped));
-                known.push(firewall(port));
+            Side::Host(host) => {
+                if !tor_only {
+                    let port = host.listening.first().map_or(0, SocketAddr::port);
+                    known.push(Finding::Listens(host.listening.clone()));
+                    known.push(Finding::Nat(nat(host.mapped)));
+                    known.push(Finding::Mapping(host.mapped));
+                    known.push(firewall(port));
+                }
+                known.extend(host.ways.iter().map(|(way, shut)| Finding::Way {
+                    name: Printable::line(&way.to_string()),
+                    met: match shut {
+                        Some(why) => ProbeResult::Other(why.clone()),
+                        None if way.is_to(place) => ProbeResult::Partner,
+                        None => ProbeResult::Waiting,
+                    },
+                }));
             }
         }
-        known.extend(self.doors.iter().map(|(way, shut)| Finding::Way {
-            name: Printable::line(&way.to_string()),
-            met: match shut {
-                Some(why) => ProbeResult::Other(why.clone()),
-                None if way.is_to(place) => ProbeResult::Partner,
-                None => ProbeResult::Waiting,
-            },
-        }));
         let mut checks: Vec<Check> = vec![Box::pin(async { known })];
         if !tor_only {
             checks.push(Box::pin(ipv6(Vec::new(), Vec::new())));
@@ -292,9 +297,9 @@ async fn into_tor(outside: Arc<Outside>) -> Vec<Finding> {
     if !outside.tor.is_wanted() {
         return vec![tor_installed()];
     }
-    let begun = Clock.now();
+    let begun = clock::now();
     let opened = outside.tor.open().await;
-    vec![Finding::Tor(Some(opened.map(|_| Clock.now().saturating_sub(begun)).map_err(words)))]
+    vec![Finding::Tor(Some(opened.map(|_| clock::now().saturating_sub(begun)).map_err(words)))]
 }
 
 fn tor_installed() -> Finding {
@@ -302,9 +307,9 @@ fn tor_installed() -> Finding {
 }
 
 async fn relay(name: Address, outside: Arc<Outside>) -> Vec<Finding> {
-    let begun = Clock.now();
+    let begun = clock::now();
     let tried = try_relay(&name, &outside).await;
-    let result = tried.map(|()| Clock.now().saturating_sub(begun)).map_err(words);
+    let result = tried.map(|()| clock::now().saturating_sub(begun)).map_err(words);
     vec![Finding::Relay { name: Printable::line(&name.to_string()), result }]
 }
 
@@ -332,17 +337,17 @@ async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
 }
 
 async fn meet(way: &Way, outside: &Outside, mode: Mode) -> ProbeResult {
-    let begun = Clock.now();
+    let begun = clock::now();
     let invited = matches!(mode, Mode::Secret(_));
     let (stream, from) = match way.take(outside).await {
         Ok(taken) => taken,
         Err(error) => return not_taken(way, &error),
     };
     let settings = over(Settings::default(), from);
-    let Ok(session) = Session::initiate(mode, Box::new(OsRandom), settings, Clock.now()) else {
+    let Ok(session) = Session::initiate(mode, Box::new(OsRandom), settings, clock::now()) else {
         return ProbeResult::NotTete;
     };
-    let mut line = Connection::new(stream, from, session, Clock);
+    let mut line = Connection::new(stream, from, session);
     let answered = timeout(settings.handshake(), async {
         // Record 3 stays here.
         while line.session.stage() == Stage::Handshake {
@@ -351,7 +356,7 @@ async fn meet(way: &Way, outside: &Outside, mode: Mode) -> ProbeResult {
         Ok(())
     });
     match answered.await {
-        Ok(Ok(())) => ProbeResult::Tete(Clock.now().saturating_sub(begun)),
+        Ok(Ok(())) => ProbeResult::Tete(clock::now().saturating_sub(begun)),
         Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => ProbeResult::Silent,
         Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => ProbeResult::Busy,
         Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => ProbeResult::Version { min, max },

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
+use crate::clock;
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::printable::{Printable, plain_name};
 use crate::protocol::frame::Hash;
@@ -151,7 +151,6 @@ impl Incoming {
 
 /// How far a transfer is, and how fast.
 struct Meter {
-    clock: Clock,
     began: Duration,
     files: u32,
     of_files: u32,
@@ -168,9 +167,8 @@ struct Meter {
 
 impl Meter {
     fn new(of_files: u32, of_bytes: u64) -> Self {
-        let now = Clock.now();
+        let now = clock::now();
         Self {
-            clock: Clock,
             began: now,
             files: 0,
             of_files,
@@ -185,7 +183,7 @@ impl Meter {
     }
 
     fn begin(&mut self) {
-        self.began = self.clock.now();
+        self.began = clock::now();
         self.looked = (self.began, self.bytes());
         self.waits = false;
     }
@@ -201,12 +199,12 @@ impl Meter {
     }
 
     fn took(&self) -> Duration {
-        self.clock.now().saturating_sub(self.began)
+        clock::now().saturating_sub(self.began)
     }
 
     /// How far it is, anew at most every [`LOOK`].
     fn progress(&mut self, stopped: bool) -> Progress {
-        let now = self.clock.now();
+        let now = clock::now();
         let (then, bytes) = self.looked;
         let elapsed = now.saturating_sub(then);
         if let Some(shown) = self.shown.filter(|_| elapsed < LOOK) {

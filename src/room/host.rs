@@ -9,18 +9,22 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;
-use super::lobby::{Lobby, News};
-use super::{OWN, Options, Outcome, Room, STEPS, Task, reason, side, system, user};
+use super::lobby::{DoorEvent, Lobby};
+use super::side::{Side, SideEvent};
+use super::talk::Talk;
+use super::{OWN, Options, Outcome, Room, STEPS, Task, reason, side_of_relay, system};
 use crate::address::{Address, By, Scope};
+use crate::clock;
+use crate::interface::UserChannels;
 use crate::interface::event::{Event, Invitation};
 use crate::interface::fault::{Fault, PairingFault};
 use crate::interface::finding::MapFault;
-use crate::interface::{Request, UserChannels};
 use crate::printable::Printable;
 use crate::protocol::handshake::{Mode, SharedSecret};
 use crate::protocol::invite::Invite;
 use crate::protocol::keys::{InviteSecret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::protocol::session::Settings;
 use crate::transport::lan::{Announcement, LanKey};
 use crate::transport::listen::{self, Arrival, keep_onion, wait_at_relay};
 use crate::transport::portmap::{Mapping, NoMapping};
@@ -38,62 +42,143 @@ pub struct HostOptions {
     pub bind: Option<IpAddr>,
     /// Port; 0 for any.
     pub port: u16,
-    /// Whoever has the invite, and nobody else.
+    /// Only the holder of an invite may come.
     pub invite: bool,
     /// Relays where the host waits, too.
     pub relays: Vec<Address>,
     /// An onion service leads here, too.
     pub onion: bool,
-    /// The router is asked to pass a port on.
+    /// The router is asked to forward a port.
     pub map: bool,
-    /// The local network is told.
+    /// The host is announced on the local network.
     pub lan: bool,
 }
 
 /// Waits for the partner and talks until the room ends.
-pub async fn host(ui: UserChannels, options: Options, at: HostOptions, outside: Outside) -> Result<(), Fault> {
-    let mut room = Room::new(ui, options)?;
+pub async fn host(channels: UserChannels, options: Options, at: HostOptions, outside: Outside) -> Result<(), Fault> {
+    let mut room = Room::new(channels, options)?;
     let (bind, port) = (at.bind, at.port);
+    let mut host = Box::new(Host::new(room.options.settings));
     let bound = if outside.tor.only { Ok(Vec::new()) } else { listen::bind(bind, port) };
-    let result = match bound {
-        Ok(listeners) => room.host(listeners, at, outside).await,
+    let opened = match bound {
+        Ok(listeners) => room.open_doors(&mut host, listeners, at, outside).await,
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::PortInUse(port)),
         Err(error) => {
             let address = bind.map_or(format!("port {port}"), |address| SocketAddr::new(address, port).to_string());
             Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&reason(&error)) })
         }
     };
-    let result = room.finish_showing(result).await;
-    if let Some(mapping) = room.mapping.take() {
-        mapping.remove().await;
-    }
-    if let Some(announcement) = room.announcement.take() {
-        announcement.remove().await;
+    let mut side = Side::Host(host);
+    let result = match opened {
+        Ok(()) => room.wait_for_partner(&mut side).await,
+        Err(fault) => Err(fault),
+    };
+    let result = room.finish(result).await;
+    if let Side::Host(host) = side {
+        host.close().await;
     }
     result
 }
 
-/// Where somebody may come in. All of them close with it.
-struct Doors {
+/// The doors of a host, and who comes to them.
+pub struct Host {
+    /// Callers on their way in.
+    pub lobby: Lobby,
+    /// What keeps the doors open; all of them close with it.
     tasks: JoinSet<()>,
     arrivals: mpsc::Sender<Arrival>,
+    /// How this machine reaches relays and Tor, as long as somebody can come that way.
+    pub outside: Option<Arc<Outside>>,
+    /// A port of the router that leads here.
+    mapping: Option<Mapping>,
+    announcement: Option<Announcement>,
+    /// The host's own addresses and ports.
+    pub listening: Vec<SocketAddr>,
+    /// What the router said, if it was asked.
+    pub mapped: Option<Result<SocketAddr, MapFault>>,
+    /// Where the host waits beside its own addresses, and why nobody can come that way, if so.
+    pub ways: Vec<(Way, Option<Printable>)>,
 }
 
-impl Doors {
-    fn open(&mut self, listeners: Vec<TcpListener>, by: By) {
+impl Host {
+    fn new(settings: Settings) -> Self {
+        let (arrivals, arrived) = mpsc::channel(1);
+        Self {
+            lobby: Lobby::new(arrived, settings),
+            tasks: JoinSet::new(),
+            arrivals,
+            outside: None,
+            mapping: None,
+            announcement: None,
+            listening: Vec::new(),
+            mapped: None,
+            ways: Vec::new(),
+        }
+    }
+
+    fn accept(&mut self, listeners: Vec<TcpListener>, by: By) {
         self.tasks.spawn(listen::accept(listeners, by, self.arrivals.clone()));
+    }
+
+    /// Waits for what happens at the doors of a room that has its partner. Safe to cancel.
+    pub async fn next(&mut self) -> SideEvent {
+        match self.lobby.next().await {
+            DoorEvent::Returned(connection) => SideEvent::Returned(connection),
+            event => self.told(event).map_or(SideEvent::Nothing, SideEvent::Told),
+        }
+    }
+
+    /// What the user is told of an event at the doors. A caller in it is sent away.
+    fn told(&mut self, event: DoorEvent) -> Option<Event> {
+        match event {
+            DoorEvent::ToldBusy { from, times } => Some(Event::ToldBusy { from, times }),
+            DoorEvent::Intruder { from, times } => Some(Event::Intruder { from, times }),
+            DoorEvent::Way(way, shut) => self.way_changed(way, shut),
+            // Somebody who was quicker has the room, or it is not open.
+            DoorEvent::Guest(_) | DoorEvent::Returned(_) | DoorEvent::Nothing => None,
+        }
+    }
+
+    /// A way by which nobody can come, or by which somebody can again, unless that was told before.
+    fn way_changed(&mut self, way: Way, shut: Option<std::io::Error>) -> Option<Event> {
+        let why = shut.map(|error| Printable::line(&reason(&error)));
+        let before = self.ways.iter().position(|(known, _)| *known == way).map(|place| self.ways.swap_remove(place));
+        let name = Printable::line(&way.to_string());
+        self.ways.push((way, why.clone()));
+        match (before, why) {
+            (None | Some((_, None)), Some(why)) => Some(Event::WayShut { way: name, why }),
+            (Some((_, Some(_))), None) => Some(Event::WayOpen(name)),
+            _ => None,
+        }
+    }
+
+    /// Gives back the router's port and takes back what was announced.
+    async fn close(self) {
+        if let Some(mapping) = self.mapping {
+            mapping.remove().await;
+        }
+        if let Some(announcement) = self.announcement {
+            announcement.remove().await;
+        }
     }
 }
 
 impl Room {
-    async fn host(&mut self, listeners: Vec<TcpListener>, at: HostOptions, outside: Outside) -> Result<(), Fault> {
+    /// Opens every door, and tells the user where they are.
+    async fn open_doors(
+        &mut self,
+        host: &mut Host,
+        listeners: Vec<TcpListener>,
+        at: HostOptions,
+        outside: Outside,
+    ) -> Result<(), Fault> {
         let mut port = 0;
         let mut bound = Vec::new();
         for local in listeners.iter().filter_map(|listener| listener.local_addr().ok()) {
             port = local.port();
             bound.push(local.ip());
-            self.listening.push(local);
-            self.tell(Event::Listening(local));
+            host.listening.push(local);
+            self.user.tell(Event::Listening(local));
         }
         let mut addresses: Vec<_> = listen::own_addresses();
         if !bound.iter().any(IpAddr::is_unspecified) {
@@ -104,81 +189,117 @@ impl Room {
             Task::Send(_) | Task::SendInput(_) => Invitation::Receive,
             Task::Receive => Invitation::Send,
         };
-        let mut failed_runs = 0;
-        let (arrivals, arrived) = mpsc::channel(1);
-        let mut doors = Doors { tasks: JoinSet::new(), arrivals };
-        doors.open(listeners, By::Direct);
+        host.accept(listeners, By::Direct);
         let entry = if at.invite {
             let direct = addresses.iter().map(|(_, ip)| SocketAddr::new(*ip, port)).collect();
-            self.invite(direct, at, outside, how, &mut doors).await?
+            self.invite(host, direct, at, outside, how).await?
         } else {
-            self.tell(Event::Reach { addresses, port, how });
+            self.user.tell(Event::Reach { addresses, port, how });
             Mode::Pair(self.key.clone())
         };
-        self.lobby = Some(Lobby::new(arrived, entry, self.options.settings, self.clock));
+        host.lobby.greet_with(entry);
+        Ok(())
+    }
+
+    /// Pairs with one caller after the other until the room opens, and talks until it ends.
+    async fn wait_for_partner(&mut self, side: &mut Side) -> Result<(), Fault> {
+        let mut failed_runs = 0;
         loop {
-            let Some(mut line) = self.next_guest().await else { break Err(Fault::NobodyCame) };
-            self.tell(Event::Caller(line.from));
-            line.session.admit();
-            match self.converse(&mut line).await {
-                outcome if self.opened => break self.end(outcome),
-                Outcome::Failed(why) if self.gives_up(why) => break Err(Fault::Pairing(why)),
-                Outcome::Failed(why) => {
+            let Side::Host(host) = &mut *side else { return Err(Fault::NobodyCame) };
+            let mut connection = self.next_guest(host).await?;
+            let from = connection.from;
+            self.user.tell(Event::Caller(from));
+            connection.session.admit();
+            match Talk::new(self, side, &mut connection).run().await {
+                Outcome::Failed(why) if !self.opened && !self.gives_up(why) => {
+                    drop(connection);
                     let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
                     failed_runs += 1;
-                    self.tell(Event::RunFailed { from: line.from, why, pause });
-                    drop(line);
-                    if !self.pause(pause).await {
-                        break Err(Fault::NobodyCame);
+                    self.user.tell(Event::RunFailed { from, why, pause });
+                    if let Side::Host(host) = &mut *side {
+                        self.pause(host, pause).await?;
                     }
                 }
-                outcome => break self.end(outcome),
+                outcome => return self.end(outcome),
             }
         }
     }
 
-    /// Asks the router for a port, and keeps it until the room ends.
-    async fn map(&mut self, port: u16, doors: &mut Doors) -> Result<Option<SocketAddr>, Fault> {
-        self.tell(Event::Mapping);
-        self.show_now().await;
-        let asking = Mapping::new(port);
-        tokio::pin!(asking);
-        let asked = loop {
+    /// Waits until somebody has finished the handshake.
+    async fn next_guest(&mut self, host: &mut Host) -> Result<Box<Connection>, Fault> {
+        host.lobby.open();
+        loop {
+            self.given_up()?;
             tokio::select! {
-                asked = &mut asking => break asked,
-                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
+                event = host.lobby.next() => match event {
+                    DoorEvent::Guest(connection) => {
+                        host.lobby.take();
+                        return Ok(connection);
+                    }
+                    event => host.told(event).into_iter().for_each(|event| self.user.tell(event)),
+                },
+                request = self.user.early() => self.user.refuse(request?),
             }
-        };
-        let mapped = asked.map_err(map_fault);
-        self.mapped = Some(mapped.as_ref().map(|mapping| mapping.external).map_err(|why| *why));
+        }
+    }
+
+    /// Keeps the door shut for a while.
+    async fn pause(&mut self, host: &mut Host, pause: Duration) -> Result<(), Fault> {
+        let until = clock::now() + pause;
+        loop {
+            self.given_up()?;
+            let left = until.saturating_sub(clock::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                event = host.lobby.next() => {
+                    host.told(event).into_iter().for_each(|event| self.user.tell(event));
+                }
+                request = self.user.early() => self.user.refuse(request?),
+            }
+        }
+    }
+
+    /// An error if the user of a front end that can leave at any time has left.
+    fn given_up(&self) -> Result<(), Fault> {
+        if self.user.leaving && self.user.frontend().converses { Err(Fault::NobodyCame) } else { Ok(()) }
+    }
+
+    /// Asks the router for a port, and keeps it until the room ends.
+    async fn map(&mut self, host: &mut Host, port: u16) -> Result<Option<SocketAddr>, Fault> {
+        self.user.tell(Event::Mapping);
+        let mapped = self.attend(Mapping::new(port)).await?.map_err(map_fault);
+        host.mapped = Some(mapped.as_ref().map(|mapping| mapping.external).map_err(|why| *why));
         match mapped {
             Ok(mapping) => {
                 let external = mapping.external;
-                doors.tasks.spawn(Mapping::keep(mapping.lease()));
-                self.mapping = Some(mapping);
-                self.tell(Event::Mapped(external));
+                host.tasks.spawn(Mapping::keep(mapping.lease()));
+                host.mapping = Some(mapping);
+                self.user.tell(Event::Mapped(external));
                 Ok(Some(external))
             }
             Err(why) => {
-                self.tell(Event::NotMapped(why));
+                self.user.tell(Event::NotMapped(why));
                 Ok(None)
             }
         }
     }
 
-    /// Makes an onion service that leads to a socket of its own, on this machine only.
+    /// Publishes an onion service that leads to a socket of its own, on this machine only.
     async fn publish(
         &mut self,
+        host: &mut Host,
         outside: &Arc<Outside>,
         key: &StaticKey,
         mut steps: mpsc::Receiver<Step>,
-        doors: &mut Doors,
     ) -> Result<[u8; 32], Fault> {
         let fault = |error: std::io::Error| Fault::Tor(Printable::line(&reason(&error)));
         let listeners = listen::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).map_err(fault)?;
         let local = listeners.first().and_then(|listener| listener.local_addr().ok());
         let port = local.map(|local| local.port()).unwrap_or_default();
-        doors.open(listeners, By::Tor);
+        host.accept(listeners, By::Tor);
         let publishing = async {
             let opened = outside.tor.open().await?;
             let service = opened.tor.lock().await.publish(key, port, |step| outside.tor.report(step)).await?;
@@ -186,64 +307,64 @@ impl Room {
         };
         let (service, opened) = self.while_tor_works(publishing, &mut steps).await?;
         let key = service.key;
-        doors.tasks.spawn(keep_onion(service, opened, outside.clone(), doors.arrivals.clone()));
+        host.tasks.spawn(keep_onion(service, opened, outside.clone(), host.arrivals.clone()));
         Ok(key)
     }
 
     /// Makes an invite that leads here, tells it, and waits wherever it leads.
     async fn invite(
         &mut self,
+        host: &mut Host,
         direct: Vec<SocketAddr>,
         at: HostOptions,
         mut outside: Outside,
         how: Invitation,
-        doors: &mut Doors,
     ) -> Result<Mode, Fault> {
         let secret = InviteSecret(OsRandom.secret().map_err(system)?);
         // Whoever goes out through a proxy or Tor only does not speak to the router.
         let asks = at.map && at.bind.is_none() && outside.proxy.is_none() && !outside.tor.only;
         let port = direct.first().map(SocketAddr::port);
         if let Some(port) = port.filter(|_| at.lan) {
-            self.announce(&LanKey(secret.lan_key().map_err(system)?), at.bind, port);
+            self.announce(host, &LanKey(secret.lan_key().map_err(system)?), at.bind, port);
         }
         let mapped = match port.filter(|_| asks) {
-            Some(port) => self.map(port, doors).await?,
+            Some(port) => self.map(host, port).await?,
             None => None,
         };
         // Through Tor nobody is to learn where this machine is.
         let direct = mapped.into_iter().chain(direct.into_iter().take(OWN)).filter(|_| !outside.tor.only);
         let mut ways: Vec<_> = direct.map(Way::Direct).chain(at.relays.iter().cloned().map(Way::Relay)).collect();
-        outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side().map_err(system)?));
+        outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
         let (say, steps) = mpsc::channel(STEPS);
         outside.tor.tell = Some(say);
         let outside = Arc::new(outside);
         if at.onion || outside.tor.only {
             let key = secret.onion_key().and_then(StaticKey::new).map_err(system)?;
-            match self.publish(&outside, &key, steps, doors).await {
+            match self.publish(host, &outside, &key, steps).await {
                 Ok(onion) => ways.push(Way::Onion(onion, ONION_PORT)),
-                Err(Fault::Tor(why)) if !outside.tor.only => self.tell(Event::NoTor(why)),
+                Err(Fault::Tor(why)) if !outside.tor.only => self.user.tell(Event::NoTor(why)),
                 Err(fault) => return Err(fault),
             }
         }
         for relay in at.relays {
-            doors.tasks.spawn(wait_at_relay(relay, outside.clone(), doors.arrivals.clone()));
+            host.tasks.spawn(wait_at_relay(relay, outside.clone(), host.arrivals.clone()));
         }
-        self.outside = Some(outside);
+        host.outside = Some(outside);
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
         let names = ways.iter().map(|way| Printable::line(&way.to_string())).collect();
         let line = Invite { secret, hints: ways.iter().map(Way::hint).collect() }.line();
-        self.tell(Event::Invite { line: Arc::new(line), ways: names, how });
+        self.user.tell(Event::Invite { line: Arc::new(line), ways: names, how });
         Ok(mode)
     }
 
-    /// Tells the local network, if that can be done.
-    fn announce(&mut self, key: &LanKey, bind: Option<IpAddr>, port: u16) {
+    /// Announces the host on the local network, if that can be done.
+    fn announce(&mut self, host: &mut Host, key: &LanKey, bind: Option<IpAddr>, port: u16) {
         match Announcement::new(key, bind, port) {
             Ok(announcement) => {
-                self.announcement = Some(announcement);
-                self.tell(Event::Announced);
+                host.announcement = Some(announcement);
+                self.user.tell(Event::Announced);
             }
-            Err(error) => self.tell(Event::NoLan(Printable::line(&reason(&error)))),
+            Err(error) => self.user.tell(Event::NoLan(Printable::line(&reason(&error)))),
         }
     }
 
@@ -252,106 +373,18 @@ impl Room {
     fn gives_up(&self, why: PairingFault) -> bool {
         match why {
             PairingFault::Left | PairingFault::NoHalf => true,
-            PairingFault::WrongHalf => !self.ui.frontend.is_person(),
+            PairingFault::WrongHalf => !self.user.frontend().person,
             _ => false,
-        }
-    }
-
-    /// Waits until somebody has finished the handshake. `None` if the user ended it.
-    async fn next_guest(&mut self) -> Option<Box<Connection>> {
-        self.lobby.as_mut()?.open();
-        loop {
-            self.show_now().await;
-            let news = tokio::select! {
-                news = news(&mut self.lobby) => news,
-                request = user(&mut self.ui, &mut self.signals, true) => match request {
-                    Some(Request::End) | None => return None,
-                    Some(request) => {
-                        self.refuse(request);
-                        continue;
-                    }
-                },
-            };
-            match news {
-                News::Guest(line) => {
-                    self.lobby.as_mut()?.take();
-                    return Some(line);
-                }
-                news => self.hear(news),
-            }
-        }
-    }
-
-    /// Keeps the door shut for a while. `false` if the user ended it.
-    async fn pause(&mut self, pause: Duration) -> bool {
-        let until = self.clock.now() + pause;
-        loop {
-            self.show_now().await;
-            let left = until.saturating_sub(self.clock.now());
-            if left.is_zero() {
-                return true;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                news = news(&mut self.lobby) => self.hear(news),
-                request = user(&mut self.ui, &mut self.signals, true) => match request {
-                    Some(Request::End) | None => return false,
-                    Some(request) => self.refuse(request),
-                },
-            }
-        }
-    }
-
-    pub(super) fn hear(&mut self, news: News) {
-        match news {
-            News::ToldBusy { from, times } => self.tell(Event::ToldBusy { from, times }),
-            News::Intruder { from, times } => self.tell(Event::Intruder { from, times }),
-            News::Door(way, shut) => self.hear_of_door(way, shut),
-            // Somebody who was quicker has the room, or it is not open.
-            News::Guest(line) | News::Returned(line) => drop(line),
-            News::RedialFailed | News::HostGone | News::Found(_) | News::Nothing => {}
-        }
-    }
-
-    /// Tells of a way by which nobody can come, and when somebody can again.
-    fn hear_of_door(&mut self, way: Way, shut: Option<std::io::Error>) {
-        let why = shut.map(|error| Printable::line(&reason(&error)));
-        let before = self.doors.iter().position(|(known, _)| *known == way).map(|place| self.doors.swap_remove(place));
-        let name = Printable::line(&way.to_string());
-        match (&before, &why) {
-            (None | Some((_, None)), Some(why)) => self.tell(Event::WayShut { way: name, why: why.clone() }),
-            (Some((_, Some(_))), None) => self.tell(Event::WayOpen(name)),
-            _ => {}
-        }
-        self.doors.push((way, why));
-    }
-
-    /// What was typed with nobody there to hear it.
-    pub(super) fn refuse(&mut self, request: Request) {
-        match request {
-            Request::Half { .. } | Request::Compared { .. } | Request::Next { .. } => self.tell(Event::StaleEntry),
-            Request::Say { taken, .. } => drop(taken.send(false)),
-            Request::Unsendable(status) => self.tell(status),
-            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand(name)),
-            _ => {}
         }
     }
 }
 
-/// What is said of it.
+/// The mapping error that the user is told of.
 pub(super) fn map_fault(why: NoMapping) -> MapFault {
     match why {
         NoMapping::NoRouter => MapFault::NoRouter,
         NoMapping::NoAnswer => MapFault::NoAnswer,
         NoMapping::Refused => MapFault::Refused,
         NoMapping::Useless(external) => MapFault::Useless(external),
-    }
-}
-
-/// What the lobby has to say; a joiner has none, and waits for ever.
-pub(super) async fn news(lobby: &mut Option<Lobby>) -> News {
-    match lobby {
-        Some(lobby) => lobby.next().await,
-        None => std::future::pending().await,
     }
 }

@@ -9,13 +9,15 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::connection::{Connection, Ended};
-use super::lobby::{News, over};
-use super::redial::{Met, Progress, Redial, Search};
-use super::{Options, Room, STEPS, WAYS, reason, side, system, tor, user};
+use super::lobby::over;
+use super::redial::{Met, Progress, Redial, RedialEvent, Search};
+use super::side::{Side, SideEvent};
+use super::talk::Talk;
+use super::{Options, Room, STEPS, WAYS, reason, side_of_relay, system, tor};
 use crate::address::{Address, Place};
-use crate::clock::Clock;
+use crate::clock;
 use crate::interface::UserChannels;
-use crate::interface::event::{Event, Failure};
+use crate::interface::event::{Event, Failure, LineState};
 use crate::interface::fault::{Fault, PairingFault};
 use crate::printable::Printable;
 use crate::protocol::error::{Error, Rejection};
@@ -27,7 +29,6 @@ use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::dial;
 use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
-use crate::transport::tor::Step;
 use crate::transport::way::{Outside, Way};
 
 /// A connection that lasts so long was a good one.
@@ -53,21 +54,29 @@ pub enum JoinTarget {
 }
 
 /// Joins the partner's room and talks until it ends.
-pub async fn join(ui: UserChannels, options: Options, to: JoinTarget, outside: Outside) -> Result<(), Fault> {
-    let mut room = Room::new(ui, options)?;
-    let result = match to {
-        JoinTarget::Address(address) => room.join(&address, outside).await,
-        JoinTarget::Invite { invite, lan } => room.join_by(invite, lan, outside).await,
+pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, outside: Outside) -> Result<(), Fault> {
+    let mut room = Room::new(channels, options)?;
+    let found = match to {
+        JoinTarget::Address(address) => room.find(&address, outside).await,
+        JoinTarget::Invite { invite, lan } => room.find_by(invite, lan, outside).await,
     };
-    let result = room.finish_showing(result).await;
-    if let Some(road) = room.road.take() {
-        road.outside.tor.close().await;
+    let (result, side) = match found {
+        Ok((mut connection, joiner)) => {
+            let mut side = Side::Joiner(Box::new(joiner));
+            let outcome = Talk::new(&mut room, &mut side, &mut connection).run().await;
+            (room.end(outcome), Some(side))
+        }
+        Err(fault) => (Err(fault), None),
+    };
+    let result = room.finish(result).await;
+    if let Some(Side::Joiner(joiner)) = side {
+        joiner.outside.tor.close().await;
     }
     result
 }
 
 /// Where the joiner found the host, and the search for it after a break.
-pub struct Road {
+pub struct Joiner {
     /// The best first.
     pub ways: Vec<Way>,
     /// How they are taken.
@@ -84,14 +93,36 @@ pub struct Road {
     browser: Option<Browser>,
 }
 
-impl Road {
+impl Joiner {
     fn new(ways: Vec<Way>, outside: Arc<Outside>) -> Self {
         let (redial, returned, better_at, browser) = (None, None, Duration::ZERO, None);
         Self { ways, outside, met: Met::default(), redial, returned, better_at, browser }
     }
 
+    /// Waits for what happens on the way back to the host. Safe to cancel.
+    pub async fn next(&mut self) -> SideEvent {
+        let Self { redial, browser, .. } = self;
+        tokio::select! {
+            at = found(browser) => {
+                self.found(at);
+                SideEvent::Nothing
+            }
+            event = async {
+                match redial {
+                    Some(redial) => redial.next().await,
+                    None => std::future::pending().await,
+                }
+            } => match event {
+                RedialEvent::Found(connection) => SideEvent::Returned(connection),
+                RedialEvent::Failed { number, failure } => SideEvent::RedialFailed { number, failure },
+                RedialEvent::Gone => SideEvent::HostGone,
+                RedialEvent::Nothing => SideEvent::Nothing,
+            },
+        }
+    }
+
     /// The host was found on the local network.
-    pub(super) fn found(&mut self, at: SocketAddr) {
+    fn found(&mut self, at: SocketAddr) {
         let way = Way::Direct(at);
         if self.ways.contains(&way) {
             return;
@@ -104,34 +135,59 @@ impl Road {
     }
 
     /// Begins at once, unless the last return did not last: then where the attempts before it had stopped.
-    pub(super) fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) {
-        let tries = self.returned.filter(|(_, at)| clock.now() < *at + STEADY).map_or(0, |(tries, _)| tries);
-        let (ways, outside) = (self.ways.clone(), self.outside.clone());
-        let met = self.met.clone();
-        let search = Search { ways, outside, mode: Mode::Resume(resume), settings, tell: None, met };
-        self.redial = Some(Redial::new(search, clock, tries));
+    pub fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings) {
+        let tries = self.returned.filter(|(_, at)| clock::now() < *at + STEADY).map_or(0, |(tries, _)| tries);
+        let search = self.plan(self.ways.clone(), resume, settings);
+        self.redial = Some(Redial::new(search, tries));
     }
 
     /// Looks once whether the host can be reached without somebody in between.
-    pub(super) fn search_better(&mut self, resume: Arc<ResumeKey>, settings: Settings, clock: Clock) {
-        self.better_at = clock.now() + BETTER;
-        let (mut ways, outside) = (self.ways.clone(), self.outside.clone());
+    pub fn search_better(&mut self, resume: Arc<ResumeKey>, settings: Settings) {
+        self.better_at = clock::now() + BETTER;
+        let mut ways = self.ways.clone();
         ways.retain(Way::is_direct);
         if !ways.is_empty() && self.outside.proxy.is_none() && !self.outside.tor.only {
-            let met = self.met.clone();
-            let search = Search { ways, outside, mode: Mode::Resume(resume), settings, tell: None, met };
-            self.redial = Some(Redial::new(search, clock, 0).once());
+            self.redial = Some(Redial::new(self.plan(ways, resume, settings), 0).once());
         }
     }
 
-    /// Whether a better way is being looked for, and no line has broken.
-    pub(super) fn is_bettered(&self) -> bool {
+    fn plan(&self, ways: Vec<Way>, resume: Arc<ResumeKey>, settings: Settings) -> Search {
+        let (outside, met) = (self.outside.clone(), self.met.clone());
+        Search { ways, outside, mode: Mode::Resume(resume), settings, tell: None, met }
+    }
+
+    /// Nobody needs the search any more, unless the partner is about to follow it.
+    pub fn stop_searching(&mut self) {
+        self.redial = self.redial.take().filter(|redial| redial.is_proving() || redial.is_once() && !redial.is_over());
+    }
+
+    /// Whether a broken connection needs another search than the one under way.
+    pub fn needs_search(&self) -> bool {
+        self.redial.as_ref().is_none_or(|redial| redial.is_once() && !redial.is_proving())
+    }
+
+    /// Whether the search was for a better way only, and has come to nothing.
+    pub fn is_search_over(&self) -> bool {
+        self.redial.as_ref().is_some_and(Redial::is_over)
+    }
+
+    /// Whether a better way is being looked for, and no connection has broken.
+    pub fn is_bettered(&self) -> bool {
         self.redial.as_ref().is_some_and(Redial::is_once)
     }
 
+    /// How far the search is.
+    pub fn line_state(&self) -> Option<LineState> {
+        self.redial.as_ref().map(|redial| LineState::Redialing {
+            number: redial.state().number,
+            next: redial.next_at(),
+            failure: redial.state().failure,
+        })
+    }
+
     /// The partner was found.
-    pub(super) fn arrived(&mut self, now: Duration) {
-        self.returned = self.redial.take().map(|redial| (redial.state().number, now));
+    pub fn arrived(&mut self) {
+        self.returned = self.redial.take().map(|redial| (redial.state().number, clock::now()));
     }
 }
 
@@ -145,14 +201,15 @@ pub fn open_invite(invite: &Invite, outside: &mut Outside, local: Arc<StaticKey>
         }
     }
     ways.sort_by_key(Way::rank);
-    outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side().map_err(system)?));
+    outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
     outside.tor.key = Some(secret.onion_key().and_then(StaticKey::new).map_err(system)?);
     let secret = SharedSecret { psk: secret.psk().map_err(system)?, local };
     Ok((ways, Mode::Secret(Arc::new(secret))))
 }
 
 impl Room {
-    async fn join(&mut self, address: &Address, mut outside: Outside) -> Result<(), Fault> {
+    /// Connects to an address, up to the end of the handshake.
+    async fn find(&mut self, address: &Address, mut outside: Outside) -> Result<(Box<Connection>, Joiner), Fault> {
         let name = || Printable::line(&address.to_string());
         let way = Way::to(address);
         let (say, mut steps) = mpsc::channel(STEPS);
@@ -160,7 +217,13 @@ impl Room {
         let outside = Arc::new(outside);
         let apart = outside.proxy.is_some() || outside.tor.only || matches!(way, Way::Onion(..));
         let (stream, from, ways) = if apart {
-            let (stream, from) = self.take(&way, &outside, &mut steps).await?;
+            let name = Printable::line(&way.to_string());
+            self.user.tell(Event::Trying(name.clone()));
+            let taken = self.attend_to(way.take(&outside), &mut steps, |room, step| room.user.tell(tor(step))).await?;
+            let (stream, from) = taken.map_err(|error| {
+                self.user.tell(Event::TryFailed(name.clone(), Printable::line(&reason(&error))));
+                Fault::Unreachable(name)
+            })?;
             (stream, from, vec![way])
         } else {
             let (stream, found) = self.dial(address).await?;
@@ -171,21 +234,24 @@ impl Room {
             if address.host.parse::<IpAddr>().is_err() {
                 ways.push(Way::Name(address.clone()));
             }
-            (stream, from.into(), ways)
+            (stream, Place::from(from), ways)
         };
-        self.tell(Event::Handshake(from));
+        self.user.tell(Event::Handshake(from));
         let mode = Mode::Pair(self.key.clone());
         let settings = over(self.options.settings, from);
-        let session = Session::initiate(mode, Box::new(OsRandom), settings, self.clock.now()).map_err(system)?;
-        let mut line = Connection::new(stream, from, session, self.clock);
-        self.shake_hands(&mut line, name).await?;
-        self.road = Some(Road::new(ways, outside));
-        let outcome = self.converse(&mut line).await;
-        self.end(outcome)
+        let session = Session::initiate(mode, Box::new(OsRandom), settings, clock::now()).map_err(system)?;
+        let mut connection = Box::new(Connection::new(stream, from, session));
+        self.shake_hands(&mut connection, name).await?;
+        Ok((connection, Joiner::new(ways, outside)))
     }
 
-    /// Enters the room of an invite, by the way that leads there first.
-    async fn join_by(&mut self, invite: Invite, lan: bool, mut outside: Outside) -> Result<(), Fault> {
+    /// Takes the way of an invite that leads to its host first.
+    async fn find_by(
+        &mut self,
+        invite: Invite,
+        lan: bool,
+        mut outside: Outside,
+    ) -> Result<(Box<Connection>, Joiner), Fault> {
         let (mut ways, mode) = open_invite(&invite, &mut outside, self.key.clone())?;
         let mut browser = if lan { self.browse(LanKey(invite.secret.lan_key().map_err(system)?)) } else { None };
         drop(invite);
@@ -200,7 +266,7 @@ impl Room {
         let met = Met::default();
         let search =
             Search { ways: ways.clone(), outside: outside.clone(), mode, settings, tell: Some(tell), met: met.clone() };
-        let mut redial = Redial::new(search, self.clock, 0);
+        let mut redial = Redial::new(search, 0);
         let onion = ways.iter().any(|way| matches!(way, Way::Onion(..)));
         let search_for = match ways.iter().all(Way::is_direct) {
             _ if onion || outside.tor.only => SEARCH_TOR,
@@ -212,19 +278,18 @@ impl Room {
         if outside.proxy.is_none() && (outside.tor.only || by_onion) {
             self.while_tor_works(outside.tor.open(), &mut steps).await?;
         }
-        let given_up = self.clock.now() + search_for;
+        let given_up = clock::now() + search_for;
         let mut told_of = Vec::new();
-        let mut line = loop {
+        let connection = loop {
             if redial.is_over() {
                 while let Ok(progress) = told.try_recv() {
                     self.tell_way(progress, &mut told_of);
                 }
                 return Err(Fault::NoWay);
             }
-            self.show_now().await;
             tokio::select! {
                 Some(progress) = told.recv() => self.tell_way(progress, &mut told_of),
-                Some(step) = steps.recv() => self.tell(tor(step)),
+                Some(step) = steps.recv() => self.user.tell(tor(step)),
                 found = found(&mut browser) => {
                     let way = Way::Direct(found);
                     if !ways.contains(&way) {
@@ -232,18 +297,16 @@ impl Room {
                         redial.add(way);
                     }
                 }
-                news = redial.next() => if let News::Returned(line) = news {
-                    break line;
+                event = redial.next() => if let RedialEvent::Found(connection) = event {
+                    break connection;
                 },
-                () = sleep(given_up.saturating_sub(self.clock.now())), if !redial.is_once() => redial.finish(),
-                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
+                () = sleep(given_up.saturating_sub(clock::now())), if !redial.is_once() => redial.finish(),
+                request = self.user.early() => self.user.refuse(request?),
             }
         };
         drop((redial, told));
-        self.tell(Event::Handshake(line.from));
-        self.road = Some(Road { browser, met, ..Road::new(ways, outside) });
-        let outcome = self.converse(&mut line).await;
-        self.end(outcome)
+        self.user.tell(Event::Handshake(connection.from));
+        Ok((connection, Joiner { browser, met, ..Joiner::new(ways, outside) }))
     }
 
     /// Looks for the host on the local network, if that can be done.
@@ -251,35 +314,10 @@ impl Room {
         match Browser::new(key) {
             Ok(browser) => Some(browser),
             Err(error) => {
-                self.tell(Event::NoLan(Printable::line(&reason(&error))));
+                self.user.tell(Event::NoLan(Printable::line(&reason(&error))));
                 None
             }
         }
-    }
-
-    /// Takes one way, and tells what is met.
-    async fn take(
-        &mut self,
-        way: &Way,
-        outside: &Outside,
-        steps: &mut mpsc::Receiver<Step>,
-    ) -> Result<(TcpStream, Place), Fault> {
-        let name = Printable::line(&way.to_string());
-        self.tell(Event::Trying(name.clone()));
-        let taking = way.take(outside);
-        tokio::pin!(taking);
-        let taken = loop {
-            self.show_now().await;
-            tokio::select! {
-                taken = &mut taking => break taken,
-                Some(step) = steps.recv() => self.tell(tor(step)),
-                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
-            }
-        };
-        taken.map_err(|error| {
-            self.tell(Event::TryFailed(name.clone(), Printable::line(&reason(&error))));
-            Fault::Unreachable(name)
-        })
     }
 
     /// Tells what is tried, and what is met there, unless that was told before.
@@ -293,11 +331,11 @@ impl Room {
         match (before, failure) {
             (None, _) => {
                 met.push((way, failure));
-                self.tell(Event::Trying(name));
+                self.user.tell(Event::Trying(name));
             }
             (Some((_, before)), Some(failure)) if *before != Some(failure) => {
                 *before = Some(failure);
-                self.tell(Event::WayFailed(name, failure));
+                self.user.tell(Event::WayFailed(name, failure));
             }
             _ => {}
         }
@@ -306,7 +344,7 @@ impl Room {
     /// Connects, telling what is tried and what failed where. Returns all that was found, too.
     async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
         if address.host.parse::<IpAddr>().is_err() {
-            self.tell(Event::LookingUp(Printable::line(&address.host)));
+            self.user.tell(Event::LookingUp(Printable::line(&address.host)));
         }
         // Two for each address at most, and the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
@@ -320,15 +358,7 @@ impl Room {
                 .map(|stream| (stream, found))
                 .ok_or_else(|| Fault::Unreachable(Printable::line(&address.to_string())))
         };
-        tokio::pin!(dialing);
-        let result = loop {
-            self.show_now().await;
-            tokio::select! {
-                Some(progress) = told.recv() => self.tell_progress(progress),
-                result = &mut dialing => break result,
-                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => self.hear_early(request)?,
-            }
-        };
+        let result = self.attend_to(dialing, &mut told, Self::tell_progress).await?;
         while let Ok(progress) = told.try_recv() {
             self.tell_progress(progress);
         }
@@ -336,7 +366,7 @@ impl Room {
     }
 
     fn tell_progress(&mut self, progress: dial::Progress) {
-        self.tell(match progress {
+        self.user.tell(match progress {
             dial::Progress::Trying(to) => Event::Trying(Printable::line(&to.to_string())),
             dial::Progress::Failed(to, error) => {
                 Event::TryFailed(Printable::line(&to.to_string()), Printable::line(&reason(&error)))
@@ -345,16 +375,9 @@ impl Room {
     }
 
     /// The joiner's handshake: what goes wrong here means that no tete answered.
-    async fn shake_hands(&mut self, line: &mut Connection, name: impl Fn() -> Printable) -> Result<(), Fault> {
-        while line.session.stage() == Stage::Handshake {
-            self.show_now().await;
-            let moved = tokio::select! {
-                moved = line.move_bytes(true) => moved,
-                request = user(&mut self.ui, &mut self.signals, !self.input.ended) => {
-                    self.hear_early(request)?;
-                    continue;
-                }
-            };
+    async fn shake_hands(&mut self, connection: &mut Connection, name: impl Fn() -> Printable) -> Result<(), Fault> {
+        while connection.session.stage() == Stage::Handshake {
+            let moved = self.attend(connection.move_bytes(true)).await?;
             moved.map_err(|ended| match ended {
                 Ended::Error(Error::Rejected(Rejection::Busy)) => Fault::Busy,
                 Ended::Error(Error::Rejected(Rejection::Version { min, max })) => Fault::Version { min, max },
@@ -369,22 +392,8 @@ impl Room {
     }
 }
 
-/// What a search for the host has to say, while there is one.
-pub(super) async fn search(road: &mut Option<Road>) -> News {
-    let Some(Road { redial, browser, .. }) = road else { return std::future::pending().await };
-    tokio::select! {
-        at = found(browser) => News::Found(at),
-        news = async {
-            match redial {
-                Some(redial) => redial.next().await,
-                None => std::future::pending().await,
-            }
-        } => news,
-    }
-}
-
 /// The next address at which the host is on the local network.
-pub(super) async fn found(browser: &mut Option<Browser>) -> SocketAddr {
+async fn found(browser: &mut Option<Browser>) -> SocketAddr {
     match browser {
         Some(browser) => browser.next().await,
         None => std::future::pending().await,

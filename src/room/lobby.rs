@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Ended};
 use crate::address::{By, Place};
-use crate::clock::Clock;
+use crate::clock;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
 use crate::protocol::random::OsRandom;
@@ -48,7 +48,7 @@ enum Gate {
 }
 
 /// What happens at the door.
-pub enum News {
+pub enum DoorEvent {
     /// Somebody finished the handshake.
     Guest(Box<Connection>),
     /// Somebody was told busy, so many in all.
@@ -67,14 +67,8 @@ pub enum News {
         /// How many times.
         times: u32,
     },
-    /// An attempt to find the host again failed, for another reason than the one before.
-    RedialFailed,
-    /// The host's program has ended, by all that can be seen from here.
-    HostGone,
-    /// The host is on the local network, too.
-    Found(SocketAddr),
     /// Nobody can come by that way now, and why; `None`: now they can.
-    Door(Way, Option<io::Error>),
+    Way(Way, Option<io::Error>),
     /// Somebody came and went.
     Nothing,
 }
@@ -119,7 +113,6 @@ pub struct Lobby {
     entry: Option<Mode>,
     replays: Replays,
     settings: Settings,
-    clock: Clock,
     gate: watch::Sender<Gate>,
     door: Option<Door>,
     waiter: Arc<Semaphore>,
@@ -132,14 +125,13 @@ pub struct Lobby {
 }
 
 impl Lobby {
-    /// Greets everyone who arrives.
-    pub fn new(arrivals: mpsc::Receiver<Arrival>, entry: Mode, settings: Settings, clock: Clock) -> Self {
+    /// Greets nobody yet.
+    pub fn new(arrivals: mpsc::Receiver<Arrival>, settings: Settings) -> Self {
         Self {
             arrivals,
-            entry: Some(entry),
+            entry: None,
             replays: Replays::default(),
             settings,
-            clock,
             gate: watch::channel(Gate::Open).0,
             door: None,
             waiter: Arc::new(Semaphore::new(1)),
@@ -149,6 +141,11 @@ impl Lobby {
             busy: Tally::default(),
             intruders: Tally::default(),
         }
+    }
+
+    /// Greets everyone who arrives, by what lets them in.
+    pub fn greet_with(&mut self, entry: Mode) {
+        self.entry = Some(entry);
     }
 
     /// Nobody is pairing: the next one may.
@@ -170,16 +167,16 @@ impl Lobby {
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
-    pub async fn next(&mut self) -> News {
+    pub async fn next(&mut self) -> DoorEvent {
         if *self.gate.borrow() == Gate::Open
             && let Some(mut line) = self.spare.take()
-            && line.session.tick(self.clock.now()).is_ok()
+            && line.session.tick(clock::now()).is_ok()
         {
-            return News::Guest(line);
+            return DoorEvent::Guest(line);
         }
         tokio::select! {
             Some(arrival) = self.arrivals.recv() => match arrival {
-                Arrival::Door(way, shut) => News::Door(way, shut),
+                Arrival::Door(way, shut) => DoorEvent::Way(way, shut),
                 Arrival::Caller(caller) if asks_to_resume(&caller.record) => self.let_back(caller),
                 Arrival::Caller(caller) => self.greet(caller),
             },
@@ -187,44 +184,44 @@ impl Lobby {
                 self.entries.retain(|(entry, _)| !entry.is_finished());
                 match greeting {
                     Ok(Greeting::Guest(line)) => self.guest(line),
-                    Ok(Greeting::Returned(line)) => News::Returned(line),
+                    Ok(Greeting::Returned(line)) => DoorEvent::Returned(line),
                     Ok(Greeting::Intruder(from)) => self.intruder(from),
-                    Ok(Greeting::Busy(from)) => match self.busy.add(self.clock.now()) {
-                        Some(times) => News::ToldBusy { from, times },
-                        None => News::Nothing,
+                    Ok(Greeting::Busy(from)) => match self.busy.add(clock::now()) {
+                        Some(times) => DoorEvent::ToldBusy { from, times },
+                        None => DoorEvent::Nothing,
                     },
-                    _ => News::Nothing,
+                    _ => DoorEvent::Nothing,
                 }
             }
             else => std::future::pending().await,
         }
     }
 
-    fn guest(&mut self, line: Box<Connection>) -> News {
+    fn guest(&mut self, line: Box<Connection>) -> DoorEvent {
         match *self.gate.borrow() {
-            Gate::Open => return News::Guest(line),
+            Gate::Open => return DoorEvent::Guest(line),
             Gate::Taken if self.spare.is_none() => self.spare = Some(line),
             _ => {}
         }
-        News::Nothing
+        DoorEvent::Nothing
     }
 
-    fn intruder(&mut self, from: Place) -> News {
-        match self.intruders.add(self.clock.now()) {
-            Some(times) => News::Intruder { from, times },
-            None => News::Nothing,
+    fn intruder(&mut self, from: Place) -> DoorEvent {
+        match self.intruders.add(clock::now()) {
+            Some(times) => DoorEvent::Intruder { from, times },
+            None => DoorEvent::Nothing,
         }
     }
 
-    fn greet(&mut self, caller: Caller) -> News {
-        let Some(entry) = self.entry.clone() else { return News::Nothing };
+    fn greet(&mut self, caller: Caller) -> DoorEvent {
+        let Some(entry) = self.entry.clone() else { return DoorEvent::Nothing };
         let strangers = matches!(entry, Mode::Pair(_));
         if !strangers && self.replays.knows(&caller.record) {
-            return News::Nothing;
+            return DoorEvent::Nothing;
         }
-        let session = Session::respond(entry, Box::new(OsRandom), over(self.settings, caller.from), self.clock.now());
+        let session = Session::respond(entry, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
         let from = caller.from;
-        let mut line = Box::new(Connection::new(caller.stream, from, session, self.clock));
+        let mut line = Box::new(Connection::new(caller.stream, from, session));
         let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
         if strangers {
             self.admit(from, async move { greeting(line, caller.record.as_slice(), gate, waiter).await });
@@ -233,24 +230,24 @@ impl Lobby {
             self.replays.accepted(&caller.record);
             self.admit(from, invited(line, gate, waiter));
         }
-        News::Nothing
+        DoorEvent::Nothing
     }
 
     /// Somebody wants to resume. Whoever has not the room's secret ends here, before any costly step.
-    fn let_back(&mut self, caller: Caller) -> News {
-        let Some(door) = &mut self.door else { return News::Nothing };
+    fn let_back(&mut self, caller: Caller) -> DoorEvent {
+        let Some(door) = &mut self.door else { return DoorEvent::Nothing };
         if door.replays.knows(&caller.record) {
             return self.intruder(caller.from);
         }
         let mode = Mode::Resume(door.resume.clone());
-        let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), self.clock.now());
-        let mut line = Box::new(Connection::new(caller.stream, caller.from, session, self.clock));
+        let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
+        let mut line = Box::new(Connection::new(caller.stream, caller.from, session));
         if line.receive(caller.record.as_slice()).is_err() {
             return self.intruder(caller.from);
         }
         door.replays.accepted(&caller.record);
         self.admit(caller.from, returning(line));
-        News::Nothing
+        DoorEvent::Nothing
     }
 
     /// Makes room for one more handshake, and lets it run.
@@ -360,6 +357,8 @@ async fn admitted(mut gate: watch::Receiver<Gate>, waiter: &Semaphore) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, Ended};
-use super::lobby::{News, over};
-use crate::clock::Clock;
+use super::lobby::over;
+use crate::clock;
 use crate::interface::event::Failure;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::Mode;
@@ -99,10 +99,26 @@ pub enum Progress {
     Failed(Way, Failure),
 }
 
+/// What a search comes to.
+pub enum RedialEvent {
+    /// The host was found, and has proved itself.
+    Found(Box<Connection>),
+    /// An attempt failed, for another reason than the one before.
+    Failed {
+        /// Attempts so far.
+        number: u32,
+        /// Why it failed.
+        failure: Failure,
+    },
+    /// The host's program has ended, by all that can be seen from here.
+    Gone,
+    /// Nothing that matters.
+    Nothing,
+}
+
 /// Redials until somebody stops it.
 pub struct Redial {
     search: Search,
-    clock: Clock,
     attempts: JoinSet<Result<Box<Connection>, Option<Missed>>>,
     turns: Turns,
     next_at: Duration,
@@ -114,10 +130,9 @@ pub struct Redial {
 
 impl Redial {
     /// Begins at once, or after the pause that follows so many attempts.
-    pub fn new(search: Search, clock: Clock, tries: u32) -> Self {
+    pub fn new(search: Search, tries: u32) -> Self {
         Self {
             search,
-            clock,
             attempts: JoinSet::new(),
             turns: Turns {
                 shaking: Arc::new(Semaphore::new(SHAKING)),
@@ -125,7 +140,7 @@ impl Redial {
                 onion: Arc::new(Semaphore::new(1)),
                 proving: Arc::new(Semaphore::new(1)),
             },
-            next_at: clock.now() + pause(tries),
+            next_at: clock::now() + pause(tries),
             once: false,
             state: Attempts { number: tries, failure: None },
             gone_since: None,
@@ -168,7 +183,7 @@ impl Redial {
         self.search.ways.push(way.clone());
         if self.state.number > 0 && !self.once && self.attempts.len() < AT_ONCE {
             let search = Search { ways: vec![way], ..self.search.clone() };
-            self.attempts.spawn(attempt(search, self.turns.clone(), self.clock));
+            self.attempts.spawn(attempt(search, self.turns.clone()));
         }
     }
 
@@ -178,16 +193,16 @@ impl Redial {
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
-    pub async fn next(&mut self) -> News {
+    pub async fn next(&mut self) -> RedialEvent {
         tokio::select! {
-            () = sleep(self.next_at.saturating_sub(self.clock.now())), if !self.once || self.state.number == 0 => {
+            () = sleep(self.next_at.saturating_sub(clock::now())), if !self.once || self.state.number == 0 => {
                 self.begin();
-                News::Nothing
+                RedialEvent::Nothing
             }
             Some(ended) = self.attempts.join_next() => match ended {
-                Ok(Ok(line)) => News::Returned(line),
+                Ok(Ok(line)) => RedialEvent::Found(line),
                 Ok(Err(Some(missed))) if !self.once => self.failed(missed),
-                _ => News::Nothing,
+                _ => RedialEvent::Nothing,
             },
             else => std::future::pending().await,
         }
@@ -195,7 +210,7 @@ impl Redial {
 
     fn begin(&mut self) {
         self.state.number += 1;
-        self.next_at = self.clock.now() + pause(self.state.number);
+        self.next_at = clock::now() + pause(self.state.number);
         if self.attempts.len() >= AT_ONCE {
             return;
         }
@@ -205,16 +220,16 @@ impl Redial {
         let both = self.search.ways.iter().any(|way| matches!(way, Way::Direct(_)));
         let mut search = self.search.clone();
         search.ways.retain(|way| !both || matches!(way, Way::Relay(_)) || named(way) == by_name);
-        self.attempts.spawn(attempt(search, self.turns.clone(), self.clock));
+        self.attempts.spawn(attempt(search, self.turns.clone()));
     }
 
-    fn failed(&mut self, missed: Missed) -> News {
-        let changed = self.state.failure != Some(missed.failure);
-        self.state.failure = Some(missed.failure);
-        if is_gone(&mut self.gone_since, missed.gone, self.clock.now()) {
-            return News::HostGone;
+    fn failed(&mut self, missed: Missed) -> RedialEvent {
+        let failure = missed.failure;
+        let changed = self.state.failure.replace(failure) != Some(failure);
+        if is_gone(&mut self.gone_since, missed.gone, clock::now()) {
+            return RedialEvent::Gone;
         }
-        if changed { News::RedialFailed } else { News::Nothing }
+        if changed { RedialEvent::Failed { number: self.state.number, failure } } else { RedialEvent::Nothing }
     }
 }
 
@@ -285,7 +300,7 @@ impl Turns {
 
 /// Tries all ways, each with a head start over the next, but those that another attempt is trying. `None` if there was
 /// no other.
-async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Connection>, Option<Missed>> {
+async fn attempt(search: Search, turns: Turns) -> Result<Box<Connection>, Option<Missed>> {
     let mut waiting = search.met.order(search.ways.clone()).into_iter();
     let mut tries = JoinSet::new();
     let mut missed = None;
@@ -296,7 +311,7 @@ async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Conne
             let (search, turns) = (search.clone(), turns.clone());
             tries.spawn(async move {
                 let _turn = turn;
-                one(way, search, turns, clock).await
+                one(way, search, turns).await
             });
         }
         if tries.is_empty() {
@@ -313,14 +328,14 @@ async fn attempt(search: Search, turns: Turns, clock: Clock) -> Result<Box<Conne
     }
 }
 
-async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box<Connection>, Option<Missed>> {
+async fn one(way: Way, search: Search, turns: Turns) -> Result<Box<Connection>, Option<Missed>> {
     let tell = |progress| {
         if let Some(tell) = &search.tell {
             let _ = tell.try_send(progress);
         }
     };
     tell(Progress::Trying(way.clone()));
-    match take(&way, &search, &turns, clock).await {
+    match take(&way, &search, &turns).await {
         Ok(line) => {
             search.met.note(&way, None);
             Ok(line)
@@ -336,14 +351,14 @@ async fn one(way: Way, search: Search, turns: Turns, clock: Clock) -> Result<Box
 }
 
 /// Takes one way as far as the proof of the partner. `None` if there are too many handshakes already.
-async fn take(way: &Way, search: &Search, turns: &Turns, clock: Clock) -> Result<Box<Connection>, Option<Failure>> {
+async fn take(way: &Way, search: &Search, turns: &Turns) -> Result<Box<Connection>, Option<Failure>> {
     let taken = way.take(&search.outside).await;
     let (stream, from) = taken.map_err(|error| not_taken(way, &error))?;
     // One that waited would find its connection closed by the host, and take that for a refusal.
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
-    let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock.now());
-    let line = Connection::new(stream, from, session.map_err(|_| Failure::Broke)?, clock);
+    let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock::now());
+    let line = Connection::new(stream, from, session.map_err(|_| Failure::Broke)?);
     match timeout(settings.handshake(), prove(line, &turns.proving)).await {
         Ok(proved) => Ok(proved?),
         Err(_) => Err(Some(Failure::NoAnswer)),
@@ -372,7 +387,7 @@ async fn prove(mut line: Connection, proving: &Semaphore) -> Result<Box<Connecti
     }
     let turn = proving.acquire().await.map_err(|_| Failure::Broke)?;
     // One that waited too long would take the host with it and then run out of time.
-    line.session.tick(Clock.now()).map_err(|_| Failure::NoAnswer)?;
+    line.session.tick(clock::now()).map_err(|_| Failure::NoAnswer)?;
     while line.session.stage() == Stage::Established {
         line.move_bytes(true).await.map_err(failure)?;
     }

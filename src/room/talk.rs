@@ -1,4 +1,7 @@
 //! One run from the finished handshake on: the code, the chat, the end.
+//!
+//! The session tells what happened between the two sides, in its order; each of these events moves the run on, and
+//! nothing here looks at the session to find out what happened meanwhile.
 
 use std::time::Duration;
 
@@ -9,19 +12,16 @@ use tokio::sync::mpsc;
 
 use super::connection::{Connection, Ended};
 use super::files;
-use super::host::news;
-use super::join::{Road, search};
-use super::lobby::News;
-use super::redial::Redial;
-use super::{Confirm, EVENTS, Outcome, Room, Task, reason};
+use super::side::{Side, SideEvent};
+use super::user::UserEvent;
+use super::{Confirm, Outcome, Room, Task};
 use crate::address::By;
-use crate::interface::Command;
+use crate::clock;
 use crate::interface::event::{Event, LineFault, LineState, Status, Trust, Who};
-use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::fault::{CodesDiffer, PairingFault};
 use crate::interface::files::FileEvent;
 use crate::interface::finding::Finding;
-use crate::interface::{Ack, Frontend, Output, PromptKind, Request};
-use crate::printable::Printable;
+use crate::interface::{Command, Frontend, PromptKind, Request};
 use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::frame::Farewell;
@@ -35,470 +35,617 @@ use crate::transport::dial;
 const FINISH: Duration = Duration::from_secs(3);
 /// How long a BYE may take to leave, and the other end to close.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How long a script that has said everything waits for the line, to say BYE.
+/// How long a script that has said everything waits for the connection, to say BYE.
 const RETURN: Duration = Duration::from_secs(10);
 /// How long a BYE may take when everything is to vanish.
 const PANIC: Duration = Duration::from_millis(200);
 /// Pause between two measurements of the round-trip time.
 const MEASURE: Duration = Duration::from_secs(15);
-/// Silence that is worth a word: a sign of life comes every four seconds.
+/// Silence that the user is told of: a sign of life comes every four seconds.
 const QUIET: Duration = Duration::from_secs(6);
 /// Silence, or a PING without an answer, after which the joiner connects anew beside the old connection: after
-/// a short break TCP may take longer to try again than the line takes to heal.
+/// a short break TCP may take longer to try again than the network takes to heal.
 const PROBE: Duration = Duration::from_secs(5);
 /// Pause between two reads while the disk is behind.
 const SLOWLY: Duration = Duration::from_millis(5);
 /// Pause between two looks at a disk that is far behind.
 const STANDSTILL: Duration = Duration::from_millis(50);
-/// How often how far a transfer is becomes a line of its own.
+/// How often the progress of a transfer becomes a line of its own.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// How often the joiner looks whether its connection's own address is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// One run, and how far the user has seen it come.
-struct Talk<'a> {
-    line: &'a mut Connection,
-    seen: Stage,
-    checked: bool,
-    trust: Trust,
-    /// Why the pairing failed, by our own side.
-    failure: Option<PairingFault>,
-    /// When the room opened.
-    opened_at: Duration,
-    /// Our texts that were not shown yet when the room was last open.
-    waiting: usize,
-    /// When the room closes by itself.
-    close_at: Option<Duration>,
-    /// When the line broke, while it is broken.
-    broken_at: Option<Duration>,
-    /// Why it broke, while nothing was said of it: a better one is about to take its place.
-    untold: Option<LineFault>,
-    /// Times that a record did not verify.
+/// One run: a partner who has finished the handshake, until one of the two leaves or the room is given up.
+pub struct Talk<'a> {
+    room: &'a mut Room,
+    side: &'a mut Side,
+    connection: &'a mut Connection,
+    state: State,
+    ending: Ending,
+    /// Records that did not verify.
     damaged: u32,
-    /// The silence that lasts was told.
-    quiet_told: bool,
-    /// When to look for the own address again.
-    look_at: Duration,
-    /// When to tell again how far transfers are, where no bar shows it.
-    progress_at: Duration,
-    /// When to read again at the latest, although the disk is behind.
-    read_at: Duration,
-    /// How the room stood when the screen was last told.
-    standing: Option<Status>,
-    /// When to measure the round-trip time again.
-    measure_at: Duration,
-    /// Everything is to vanish.
-    panic: bool,
-    /// When leaving no longer waits for receipts.
-    leave_by: Option<Duration>,
-    /// BYE is all that is left to say. What happens to the connection after that is in order.
-    leaving: bool,
+    timers: Timers,
+    /// The status that was shown last.
+    status: Option<Status>,
 }
 
-impl Talk<'_> {
-    fn leave(&mut self, why: Farewell) {
-        self.leaving = true;
-        self.line.session.leave(why);
-    }
+/// How far the two have come.
+enum State {
+    /// The code is being checked; `confirmed` once this side's user has.
+    Pairing { confirmed: bool },
+    /// The room is open.
+    Open(Open),
+}
+
+/// An open room.
+struct Open {
+    since: Duration,
+    trust: Trust,
+    line: Line,
+    /// Our messages that were delivered.
+    delivered: usize,
+    /// The partner's messages that came.
+    received: usize,
+    /// When the room closes by itself.
+    close_at: Option<Duration>,
+    /// Number of the question whether the codes are the same, if it was asked.
+    comparing: Option<u64>,
+}
+
+/// The connection of an open room, as its user has been told.
+enum Line {
+    /// Signs of life come.
+    Well,
+    /// Nothing came for longer than [`QUIET`].
+    Quiet,
+    /// There is none that the room could use, since then.
+    Broken {
+        since: Duration,
+        /// Why, while nobody was told: a better connection is about to take its place.
+        untold: Option<LineFault>,
+    },
+}
+
+/// How far the end of the run is.
+enum Ending {
+    /// Nobody wants it to end.
+    No,
+    /// This side leaves once every message was delivered, or at that time.
+    Finishing { by: Option<Duration> },
+    /// BYE is all that is left to say. What happens to the connection after that is in order.
+    Farewell(Goodbye),
+}
+
+/// Why this side says BYE.
+#[derive(Clone, Copy)]
+enum Goodbye {
+    /// Its user is done.
+    Done,
+    /// The two do not get into one room.
+    Failed(PairingFault),
+    /// Its user has seen different codes in an open room.
+    CodesDiffer,
+    /// Everything is to vanish.
+    Panic,
+}
+
+/// When something is to be done again.
+#[derive(Default)]
+struct Timers {
+    /// To look for the connection's own address.
+    look: Duration,
+    /// To tell how far transfers are, where no bar shows it.
+    progress: Duration,
+    /// To read at the latest, although the disk is behind.
+    read: Duration,
+    /// To measure the round-trip time.
+    measure: Duration,
 }
 
 /// What moved the driver.
 enum Moved {
     Io(Result<(), Ended>),
-    Request(Option<Request>),
-    Ack(Option<Ack>),
-    /// The screen took the next of what there is to show, or is gone.
-    Screen(bool),
-    News(News),
+    User(UserEvent),
+    Side(SideEvent),
     File(files::News),
     /// The doctor's, or that it is done.
     Finding(Option<Finding>),
-    Signal,
     Time,
 }
 
-impl Room {
-    pub(super) async fn converse(&mut self, line: &mut Connection) -> Outcome {
-        let mut talk = Talk {
-            line,
-            seen: Stage::Established,
-            checked: false,
-            trust: Trust::No,
-            failure: None,
-            opened_at: Duration::ZERO,
-            waiting: 0,
-            close_at: None,
-            broken_at: None,
-            untold: None,
+impl<'a> Talk<'a> {
+    /// A run that begins with a connection whose handshake is finished.
+    pub fn new(room: &'a mut Room, side: &'a mut Side, connection: &'a mut Connection) -> Self {
+        Self {
+            room,
+            side,
+            connection,
+            state: State::Pairing { confirmed: false },
+            ending: Ending::No,
             damaged: 0,
-            quiet_told: false,
-            look_at: Duration::ZERO,
-            read_at: Duration::ZERO,
-            progress_at: Duration::ZERO,
-            standing: None,
-            measure_at: Duration::ZERO,
-            panic: false,
-            leave_by: None,
-            leaving: false,
-        };
+            timers: Timers::default(),
+            status: None,
+        }
+    }
+
+    /// Runs until it is over.
+    pub async fn run(mut self) -> Outcome {
         let outcome = loop {
-            if let Some(outcome) = self.hear_session(&mut talk) {
+            if let Some(outcome) = self.hear_session() {
                 break outcome;
             }
-            self.observe(&mut talk);
-            self.settle_files(&mut talk);
-            self.show_standing(&mut talk);
-            if let Some(outcome) = self.farewell(&mut talk).await {
+            self.see_to_time();
+            self.see_to_end();
+            self.settle_files();
+            self.show_status();
+            if let Some(outcome) = self.farewell().await {
                 break outcome;
             }
-            let moved = self.wait(&mut talk).await;
-            if let Some(outcome) = self.handle(moved, &mut talk).await {
+            let moved = self.wait().await;
+            if let Some(outcome) = self.handle(moved).await {
                 break outcome;
             }
         };
-        self.ask(PromptKind::Nothing, None);
+        self.room.user.ask(PromptKind::Nothing, None);
         outcome
     }
 
+    fn tell(&mut self, event: Event) {
+        self.room.user.tell(event);
+    }
+
+    fn waiting(&self) -> usize {
+        self.connection.session.waiting()
+    }
+
+    fn open(&mut self) -> Option<&mut Open> {
+        match &mut self.state {
+            State::Open(open) => Some(open),
+            State::Pairing { .. } => None,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    fn trust(&self) -> Trust {
+        if let State::Open(open) = &self.state { open.trust } else { Trust::No }
+    }
+
     /// Acts on all that happened between the two sides, in its order. Returns how the run ended, if it did.
-    fn hear_session(&mut self, talk: &mut Talk<'_>) -> Option<Outcome> {
-        while let Some(event) = talk.line.session.event() {
-            if let Some(outcome) = self.hear_partner(event, talk) {
+    fn hear_session(&mut self) -> Option<Outcome> {
+        while let Some(event) = self.connection.session.event() {
+            if let Some(outcome) = self.hear(event) {
                 return Some(outcome);
             }
         }
         None
     }
 
-    /// The room is open: from here on only its partner can come, and everything that follows happens in it.
-    fn open(&mut self, talk: &mut Talk<'_>) {
-        talk.seen = Stage::Open;
-        talk.checked = true;
-        talk.trust = if talk.line.session.is_invited() { Trust::Invite } else { Trust::Code };
-        talk.opened_at = self.clock.now();
-        self.opened = true;
-        talk.close_at = self.options.close_after.map(|after| self.clock.now() + after);
-        if let (Some(lobby), Some(resume)) = (&mut self.lobby, talk.line.session.resume_key()) {
-            lobby.close(resume);
+    fn hear(&mut self, event: session::Event) -> Option<Outcome> {
+        match event {
+            session::Event::Code => self.show_code_to_check(),
+            session::Event::Opened => self.opened(),
+            session::Event::Resumed => self.resumed(),
+            session::Event::Text(text) => {
+                if let Some(open) = self.open() {
+                    open.received += 1;
+                }
+                self.room.user.hear(text);
+            }
+            session::Event::Delivered(messages) => {
+                if let Some(open) = self.open() {
+                    open.delivered += messages;
+                }
+                let waiting = self.waiting();
+                self.tell(Event::Delivered { messages, waiting });
+            }
+            session::Event::Sent(sent) => self.room.files.sent(sent),
+            session::Event::Received(received) => self.room.files.received(received, &mut self.connection.session),
+            session::Event::Cancelled { sending, receiving } => self.room.files.cancelled(sending, receiving),
+            session::Event::Left(why) => return Some(self.partner_left(why)),
         }
-        self.ask(PromptKind::Chat, Some(Event::RoomOpen));
-        match &self.options.task {
+        None
+    }
+
+    /// From here on only this partner can come, and all that follows happens in an open room.
+    fn opened(&mut self) {
+        let session = &self.connection.session;
+        let invited = session.is_invited();
+        if let (Side::Host(host), Some(resume)) = (&mut *self.side, session.resume_key()) {
+            host.lobby.close(resume);
+        }
+        let now = clock::now();
+        self.state = State::Open(Open {
+            since: now,
+            trust: if invited { Trust::Invite } else { Trust::Code },
+            line: Line::Well,
+            delivered: 0,
+            received: 0,
+            close_at: self.room.options.close_after.map(|after| now + after),
+            comparing: None,
+        });
+        self.room.opened = true;
+        self.room.user.ask(PromptKind::Chat, Some(Event::RoomOpen { invited }));
+        let files = &mut self.room.files;
+        match &self.room.options.task {
             Task::Talk | Task::Receive => {}
-            Task::Send(paths) => paths.iter().for_each(|path| self.files.send(path.clone())),
-            Task::SendInput(name) => self.files.send_input(name.clone()),
+            Task::Send(paths) => paths.iter().for_each(|path| files.send(path.clone())),
+            Task::SendInput(name) => files.send_input(name.clone()),
         }
     }
 
-    /// Sees to what is due, however long ago the last thing happened.
-    fn observe(&mut self, talk: &mut Talk<'_>) {
-        let stage = talk.line.session.stage();
-        if matches!(stage, Stage::Open | Stage::Resuming | Stage::Away) {
-            self.observe_room(talk, stage);
-        } else if self.input.ended && talk.seen == Stage::Confirming && !talk.checked && talk.failure.is_none() {
-            let why = if self.ui.frontend.is_person() { PairingFault::Left } else { PairingFault::NoHalf };
-            self.fail(talk, why);
+    fn resumed(&mut self) {
+        let waiting = self.waiting();
+        let Some(open) = self.open() else { return };
+        if let Line::Broken { since, .. } = std::mem::replace(&mut open.line, Line::Well) {
+            self.tell(Event::LineBack { after: clock::now().saturating_sub(since), waiting });
         }
     }
 
-    fn observe_room(&mut self, talk: &mut Talk<'_>, stage: Stage) {
-        let now = self.clock.now();
-        talk.waiting = talk.line.session.waiting();
-        let after = talk.line.session.settings().stretch(QUIET);
-        let quiet = stage == Stage::Open && now >= talk.line.session.last_received() + after;
-        if quiet && !talk.quiet_told {
+    fn partner_left(&mut self, why: Farewell) -> Outcome {
+        match (&self.state, why) {
+            (State::Open(open), Farewell::CodesDiffer) => {
+                let (sent, received) = (open.delivered + self.waiting(), open.received);
+                Outcome::CodesDiffer(CodesDiffer { by_partner: true, sent, received, partner: self.connection.from })
+            }
+            (State::Open(_), Farewell::Done) => {
+                self.tell(Event::PartnerLeft);
+                Outcome::Left { waiting: self.waiting() }
+            }
+            (State::Pairing { .. }, Farewell::CodesDiffer) => Outcome::Failed(PairingFault::PartnerSawOtherCode),
+            (State::Pairing { .. }, Farewell::Done) => Outcome::Failed(PairingFault::PartnerLeft),
+        }
+    }
+
+    /// Tells what has become due by time alone.
+    fn see_to_time(&mut self) {
+        let now = clock::now();
+        let session = &self.connection.session;
+        let (stage, after) = (session.stage(), session.settings().stretch(QUIET));
+        let quiet = stage == Stage::Open && now >= session.last_received() + after;
+        let Some(open) = self.open() else { return };
+        let told = matches!(open.line, Line::Quiet);
+        if quiet && matches!(open.line, Line::Well) {
+            open.line = Line::Quiet;
+        } else if !quiet && told {
+            open.line = Line::Well;
+        }
+        let closes = open.close_at.take_if(|at| now >= *at).is_some();
+        if quiet && !told {
             self.tell(Event::LineQuiet { seconds: after.as_secs() });
         }
-        talk.quiet_told = quiet;
-        if stage == Stage::Open {
-            self.probe(talk, now);
-        } else if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key())
-            && stage == Stage::Away
-            && road.redial.as_ref().is_some_and(Redial::is_over)
-        {
-            road.search(resume, self.options.settings, self.clock);
-            if let Some(why) = talk.untold.take() {
-                self.tell(Event::LineCut { why, redialing: true });
-            }
+        match stage {
+            Stage::Open => self.probe(now),
+            Stage::Away => self.search_again(),
+            _ => {}
         }
-        if talk.close_at.is_some_and(|at| now >= at) {
-            talk.close_at = None;
+        if closes {
             self.tell(Event::TimeIsUp);
-            self.quit(talk);
+            self.quit();
         }
-        if matches!(self.options.task, Task::Send(_) | Task::SendInput(_)) && self.files.is_idle() {
-            self.input.ended = true;
-        }
-        // The partner, too, wants to know that their last text was shown.
-        let done = talk.waiting == 0 && self.unshown.is_empty();
-        let late = talk.leave_by.is_some_and(|at| now >= at);
-        if !self.input.ended || !done && !late {
+    }
+
+    /// Whether this side is done, and what is still to be waited for before it says BYE.
+    fn see_to_end(&mut self) {
+        if !self.is_open() {
+            if self.room.user.leaving && matches!(self.state, State::Pairing { confirmed: false }) {
+                let person = self.room.user.frontend().person;
+                self.fail(if person { PairingFault::Left } else { PairingFault::NoHalf });
+            }
             return;
         }
-        if stage == Stage::Open {
-            talk.leave(Farewell::Done);
-        } else if talk.leave_by.is_none() {
-            talk.leave_by = Some(now + RETURN);
+        if self.room.options.task.is_to_send() && self.room.files.is_idle() {
+            self.room.user.leaving = true;
+        }
+        let now = clock::now();
+        let by = match self.ending {
+            Ending::Finishing { by } => by,
+            Ending::No if self.room.user.leaving => None,
+            Ending::No | Ending::Farewell(_) => return,
+        };
+        // The partner, too, wants to know that their last message was delivered.
+        let done = self.waiting() == 0 && self.room.user.was_shown_all();
+        let late = by.is_some_and(|at| now >= at);
+        if !done && !late {
+            self.finish_by(by);
+        } else if self.connection.session.stage() == Stage::Open {
+            self.say_goodbye(Goodbye::Done);
+        } else {
+            self.finish_by(Some(by.unwrap_or(now + RETURN)));
         }
     }
 
     /// The joiner looks for a better connection when it has reason to doubt the one it has.
-    fn probe(&mut self, talk: &mut Talk<'_>, now: Duration) {
-        let Some(road) = &mut self.road else { return };
-        if now < talk.line.session.in_doubt_since() + talk.line.session.settings().stretch(PROBE) {
-            // Nobody needs the search any more, unless the partner is about to follow it.
-            road.redial =
-                road.redial.take().filter(|redial| redial.is_proving() || redial.is_once() && !redial.is_over());
-            if talk.line.from.by != By::Direct
-                && now >= road.better_at
-                && let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key())
+    fn probe(&mut self, now: Duration) {
+        let Side::Joiner(joiner) = &mut *self.side else { return };
+        let session = &self.connection.session;
+        if now < session.in_doubt_since() + session.settings().stretch(PROBE) {
+            joiner.stop_searching();
+            if self.connection.from.by != By::Direct
+                && now >= joiner.better_at
+                && let (None, Some(resume)) = (&joiner.redial, session.resume_key())
             {
-                road.search_better(resume, self.options.settings, self.clock);
+                joiner.search_better(resume, self.room.options.settings);
             }
-        } else if let (None, Some(resume)) = (&road.redial, talk.line.session.resume_key()) {
-            road.search(resume, self.options.settings, self.clock);
+        } else if let (None, Some(resume)) = (&joiner.redial, session.resume_key()) {
+            joiner.search(resume, self.room.options.settings);
         }
-        if now >= talk.look_at {
-            talk.look_at = now + LOOK;
-            if talk.line.local().is_some_and(|local| !dial::is_own(local)) {
-                talk.line.cut();
-                self.line_lost(talk, Ended::Cut);
+        if now >= self.timers.look {
+            self.timers.look = now + LOOK;
+            if self.connection.local().is_some_and(|local| !dial::is_own(local)) {
+                self.line_lost(Ended::Cut);
             }
         }
     }
 
-    /// Keeps a full screen up to date.
-    fn show_standing(&mut self, talk: &mut Talk<'_>) {
-        if !self.ui.frontend.shows_standing() {
+    /// A search for a better connection that came to nothing is followed by one for any, where the room has none.
+    fn search_again(&mut self) {
+        let Side::Joiner(joiner) = &mut *self.side else { return };
+        let Some(resume) = self.connection.session.resume_key().filter(|_| joiner.is_search_over()) else { return };
+        joiner.search(resume, self.room.options.settings);
+        if let Some(Open { line: Line::Broken { untold, .. }, .. }) = self.open()
+            && let Some(why) = untold.take()
+        {
+            self.tell(Event::LineCut { why, redialing: true });
+        }
+    }
+
+    /// Keeps a front end that always shows it up to date.
+    fn show_status(&mut self) {
+        if !self.room.user.frontend().shows_status {
             return;
         }
-        let now = self.clock.now();
-        let session = &mut talk.line.session;
+        let now = clock::now();
+        let session = &mut self.connection.session;
         let stage = session.stage();
-        if stage == Stage::Open && now >= talk.measure_at {
-            talk.measure_at = now + MEASURE;
+        if stage == Stage::Open && now >= self.timers.measure {
+            self.timers.measure = now + MEASURE;
             session.measure();
         }
-        let standing = Status {
-            partner: talk.line.from,
-            trust: talk.trust,
-            round_trip: session.round_trip(),
-            epoch: session.epoch().map(|(number, _)| number),
-            line: self.line_state(talk, now),
-            files: self.files.progress(stage != Stage::Open),
+        let (round_trip, epoch) = (session.round_trip(), session.epoch().map(|(number, _)| number));
+        let status = Status {
+            partner: self.connection.from,
+            trust: self.trust(),
+            round_trip,
+            epoch,
+            line: self.line_state(),
+            files: self.room.files.progress(stage != Stage::Open),
         };
-        if talk.standing.replace(standing) != Some(standing) {
-            self.show.retain(|what| !matches!(what, Output::Status(_)));
-            self.show.push_back(Output::Status(standing));
+        if self.status.replace(status) != Some(status) {
+            self.room.user.show_status(status);
         }
     }
 
     /// Goes on with files where something has become possible, and tells what happened.
-    fn settle_files(&mut self, talk: &mut Talk<'_>) {
-        if talk.seen == Stage::Open {
-            self.files.settle(&mut talk.line.session);
+    fn settle_files(&mut self) {
+        if self.is_open() {
+            self.room.files.settle(&mut self.connection.session);
         }
-        let now = self.clock.now();
-        if self.ui.frontend.is_told_progress() && now >= talk.progress_at {
-            talk.progress_at = now + PROGRESS;
-            self.files.tell_progress(talk.line.session.stage() != Stage::Open);
+        let now = clock::now();
+        if self.room.user.frontend().tells_progress && now >= self.timers.progress {
+            self.timers.progress = now + PROGRESS;
+            self.room.files.tell_progress(self.connection.session.stage() != Stage::Open);
         }
-        for status in self.files.take_told() {
-            self.tell(Event::File(status));
-        }
+        self.room.tell_of_files();
     }
 
-    fn line_state(&self, talk: &Talk<'_>, now: Duration) -> LineState {
-        let heard = talk.line.session.last_received();
-        match (talk.line.session.stage(), &self.road) {
-            (Stage::Open, _) if now >= heard + talk.line.session.settings().stretch(QUIET) => LineState::Quiet(heard),
-            (Stage::Away | Stage::Resuming, Some(Road { redial: Some(redial), .. })) => LineState::Redialing {
-                number: redial.state().number,
-                next: redial.next_at(),
-                failure: redial.state().failure,
+    fn line_state(&self) -> LineState {
+        match (&self.state, &*self.side) {
+            (State::Open(Open { line: Line::Quiet, .. }), _) => {
+                LineState::Quiet(self.connection.session.last_received())
+            }
+            (State::Open(Open { line: Line::Broken { since, .. }, .. }), side) => match side {
+                Side::Joiner(joiner) => joiner.line_state().unwrap_or(LineState::Awaiting(*since)),
+                Side::Host(_) => LineState::Awaiting(*since),
             },
-            (Stage::Away | Stage::Resuming, _) => LineState::Awaiting(talk.broken_at.unwrap_or(now)),
             _ => LineState::Connected,
         }
     }
 
-    fn fail(&mut self, talk: &mut Talk<'_>, why: PairingFault) {
-        talk.failure = Some(why);
-        talk.leave(match why {
-            PairingFault::WrongHalf | PairingFault::Different => Farewell::CodesDiffer,
-            _ => Farewell::Done,
-        });
+    fn fail(&mut self, why: PairingFault) {
+        self.say_goodbye(Goodbye::Failed(why));
+    }
+
+    /// Leaves. Why a pairing failed stays what is said of it, whatever the user does next but panic.
+    fn say_goodbye(&mut self, why: Goodbye) {
+        self.connection.session.leave(why.farewell());
+        if !matches!((&self.ending, why), (Ending::Farewell(_), Goodbye::Done | Goodbye::Failed(_))) {
+            self.ending = Ending::Farewell(why);
+        }
+    }
+
+    /// Leaves once every message was delivered, or at that time.
+    fn finish_by(&mut self, by: Option<Duration>) {
+        if !matches!(self.ending, Ending::Farewell(_)) {
+            self.ending = Ending::Finishing { by };
+        }
     }
 
     /// Where our side ends the run: sends what is left, BYE last.
-    async fn farewell(&mut self, talk: &mut Talk<'_>) -> Option<Outcome> {
-        let stage = talk.line.session.stage();
-        if stage != Stage::Open && talk.seen == Stage::Open && talk.leave_by.is_some_and(|at| self.clock.now() >= at) {
-            return Some(Outcome::Cut { waiting: talk.waiting });
-        }
-        if !talk.leaving && stage != Stage::Closed {
-            return None;
-        }
-        if talk.panic {
-            let _ = tokio::time::timeout(PANIC, talk.line.flush()).await;
+    async fn farewell(&mut self) -> Option<Outcome> {
+        let late = |by: Option<Duration>| by.is_some_and(|at| clock::now() >= at);
+        let stage = self.connection.session.stage();
+        let goodbye = match self.ending {
+            Ending::Finishing { by } if late(by) && stage != Stage::Open => {
+                return Some(Outcome::Cut { waiting: self.waiting() });
+            }
+            Ending::Farewell(goodbye) => goodbye,
+            Ending::No | Ending::Finishing { .. } => return None,
+        };
+        if let Goodbye::Panic = goodbye {
+            let _ = tokio::time::timeout(PANIC, self.connection.flush()).await;
             return Some(Outcome::Panic);
         }
-        let sent = say_bye(talk.line, self.options.settings.cover).await;
+        let sent = self.say_bye().await;
         // A VERIFIED that was still to be said can have opened the room.
-        while let Some(event) = talk.line.session.event() {
+        while let Some(event) = self.connection.session.event() {
             if let session::Event::Opened = event {
-                self.open(talk);
+                self.opened();
             }
         }
-        Some(match talk.failure {
-            Some(why) => Outcome::Failed(why),
-            None if talk.seen != Stage::Open => Outcome::Failed(PairingFault::Left),
-            None if sent => Outcome::Left { waiting: talk.waiting },
-            None => Outcome::Cut { waiting: talk.waiting },
+        let waiting = self.waiting();
+        Some(match (goodbye, &self.state) {
+            (Goodbye::CodesDiffer, State::Open(open)) => {
+                let (sent, received) = (open.delivered + waiting, open.received);
+                Outcome::CodesDiffer(CodesDiffer { by_partner: false, sent, received, partner: self.connection.from })
+            }
+            (Goodbye::Failed(why), State::Pairing { .. }) => Outcome::Failed(why),
+            (_, State::Pairing { .. }) => Outcome::Failed(PairingFault::Left),
+            _ if sent => Outcome::Left { waiting },
+            _ => Outcome::Cut { waiting },
         })
     }
 
-    async fn wait(&mut self, talk: &mut Talk<'_>) -> Moved {
-        let open = talk.line.session.stage() == Stage::Open;
-        let heard = talk.line.session.last_received();
-        let settings = talk.line.session.settings();
-        let quiet = (open && !talk.quiet_told).then_some(heard + settings.stretch(QUIET));
-        let look = (open && self.road.is_some()).then_some(talk.look_at);
-        let probe = (open && self.road.as_ref().is_some_and(|road| road.redial.is_none()))
-            .then_some(talk.line.session.in_doubt_since() + settings.stretch(PROBE));
-        // A disk that stands still must not keep texts waiting: then reading goes on, slowly, unless too much waits.
-        let far_behind = self.files.is_far_behind();
-        let behind = far_behind || !self.files.keeps_up() && self.clock.now() < talk.read_at;
-        let slow = behind.then(|| if far_behind { self.clock.now() + STANDSTILL } else { talk.read_at });
-        let bars = progress_at(self.ui.frontend, self.files.look_at(), talk.progress_at).filter(|_| open);
-        // A text waits for the screen, and so does what was said of files.
-        let has_room = self.unshown.has_room() && self.statuses() < EVENTS;
-        let wake = [talk.leave_by, talk.close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
-        let wake = wake.map(|at| at.saturating_sub(self.clock.now()));
-        let items = talk.line.session.wants_items();
-        let Self { ui, lobby, road, signals, show, input, files, examined, .. } = self;
-        // In a pipe the next line is read only when it can be taken.
-        let ready = ui.frontend.is_told_all() || talk.seen != Stage::Open || talk.line.session.can_say();
-        let listen = ui.frontend.is_person() || !input.ended && ready;
-        tokio::select! {
-            moved = talk.line.move_bytes(has_room && !behind) => Moved::Io(moved),
-            request = ui.requests.recv(), if listen => Moved::Request(request),
-            shown = ui.acks.recv() => Moved::Ack(shown),
-            permit = ui.output.reserve(), if !show.is_empty() => {
-                let (Ok(permit), Some(what)) = (permit, show.pop_front()) else { return Moved::Screen(false) };
-                permit.send(what);
-                Moved::Screen(true)
+    /// Sends what is left, BYE last. `false` if it could not be sent in time.
+    async fn say_bye(&mut self) -> bool {
+        let limit = self.connection.session.settings().stretch(FAREWELL);
+        let cover = self.room.options.settings.cover.unwrap_or_default();
+        let flushed = tokio::time::timeout(limit + cover, self.connection.flush()).await;
+        let sent = flushed.is_ok_and(|sent| sent.is_ok());
+        if sent {
+            let _ = tokio::time::timeout(limit, self.connection.close()).await;
+        }
+        sent
+    }
+
+    async fn wait(&mut self) -> Moved {
+        let now = clock::now();
+        let session = &self.connection.session;
+        let (stage, settings) = (session.stage(), session.settings());
+        let is_open = stage == Stage::Open;
+        let quiet = match &self.state {
+            State::Open(Open { line: Line::Well, .. }) if is_open => {
+                Some(session.last_received() + settings.stretch(QUIET))
             }
-            news = news(lobby) => Moved::News(news),
-            news = search(road) => Moved::News(news),
+            _ => None,
+        };
+        let (look, probe) = match &*self.side {
+            Side::Joiner(joiner) if is_open => {
+                let probe = joiner.redial.is_none().then(|| session.in_doubt_since() + settings.stretch(PROBE));
+                (Some(self.timers.look), probe)
+            }
+            _ => (None, None),
+        };
+        // A disk that stands still must not keep messages waiting: then reading goes on, slowly, unless too much waits.
+        let far_behind = self.room.files.is_far_behind();
+        let behind = far_behind || !self.room.files.keeps_up() && now < self.timers.read;
+        let slow = behind.then(|| if far_behind { now + STANDSTILL } else { self.timers.read });
+        let frontend = self.room.user.frontend();
+        let bars = progress_at(frontend, self.room.files.look_at(), self.timers.progress).filter(|_| is_open);
+        let leave_by = if let Ending::Finishing { by } = self.ending { by } else { None };
+        let close_at = if let State::Open(open) = &self.state { open.close_at } else { None };
+        let wake = [leave_by, close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
+        let wake = wake.map(|at| at.saturating_sub(now));
+        let items = session.wants_items();
+        // In a pipe the next line is read only when it can be taken.
+        let ready = frontend.converses || !self.is_open() || session.can_say();
+        let has_room = self.room.user.has_room();
+        let Room { user, files, examined, .. } = &mut *self.room;
+        let listen = frontend.person || !user.leaving && ready;
+        tokio::select! {
+            moved = self.connection.move_bytes(has_room && !behind) => Moved::Io(moved),
+            event = user.next(listen) => Moved::User(event),
+            event = self.side.next() => Moved::Side(event),
             news = files.next(items) => Moved::File(news),
             finding = finding(examined) => Moved::Finding(finding),
-            () = signals.recv() => Moved::Signal,
             () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
         }
     }
 
     /// Returns how the run ended, if it did.
-    async fn handle(&mut self, moved: Moved, talk: &mut Talk<'_>) -> Option<Outcome> {
+    async fn handle(&mut self, moved: Moved) -> Option<Outcome> {
         match moved {
             Moved::Io(moved) => {
-                talk.read_at = self.clock.now() + SLOWLY;
-                if let Some(outcome) = self.hear_session(talk) {
+                self.timers.read = clock::now() + SLOWLY;
+                if let Some(outcome) = self.hear_session() {
                     return Some(outcome);
                 }
-                return moved.err().and_then(|ended| self.broken(talk, ended));
+                return moved.err().and_then(|ended| self.broken(ended));
             }
-            Moved::Request(Some(request)) => self.act(request, talk),
-            Moved::Ack(Some(Ack::Text(id))) => {
-                self.unshown.pop();
-                talk.line.session.shown(id);
-            }
-            Moved::Ack(Some(Ack::Broken(error))) => {
-                return Some(self.lose_user(talk, Some(error)).await);
-            }
-            Moved::Request(None) | Moved::Ack(None) | Moved::Screen(false) => {
-                return Some(self.lose_user(talk, None).await);
-            }
-            Moved::File(news) => self.files.hear(news, &mut talk.line.session),
+            Moved::User(event) => return self.hear_user(event).await,
+            Moved::Side(event) => return self.hear_side(event),
+            Moved::File(news) => self.room.files.hear(news, &mut self.connection.session),
             Moved::Finding(Some(finding)) => self.tell(Event::Finding(finding)),
-            Moved::Finding(None) => self.examined = None,
-            Moved::Screen(true) | Moved::Time => {}
-            Moved::News(news) => return self.hear_of_partner(news, talk),
-            Moved::Signal if talk.seen == Stage::Open => {
-                self.input.ended = true;
-                talk.leave_by = Some(Duration::ZERO);
-            }
-            Moved::Signal => self.fail(talk, PairingFault::Left),
+            Moved::Finding(None) => self.room.examined = None,
+            Moved::Time => {}
         }
         None
     }
 
-    /// Leaves where the user's side has ended, although nobody asked to leave.
-    async fn lose_user(&mut self, talk: &mut Talk<'_>, mut why: Option<std::io::Error>) -> Outcome {
-        // All channels of an interface end with it, in any order.
-        while let (None, Ok(shown)) = (&why, self.ui.acks.try_recv()) {
-            match shown {
-                Ack::Broken(error) => why = Some(error),
-                Ack::Text(_) => self.unshown.pop(),
+    async fn hear_user(&mut self, event: UserEvent) -> Option<Outcome> {
+        match event {
+            UserEvent::Request(request) => self.act(request),
+            UserEvent::Shown(id) => self.connection.session.shown(id),
+            UserEvent::Took => {}
+            UserEvent::Signal if self.is_open() => {
+                self.room.user.leaving = true;
+                self.finish_by(Some(Duration::ZERO));
+            }
+            UserEvent::Signal => self.fail(PairingFault::Left),
+            UserEvent::Gone(fault) => {
+                self.say_goodbye(Goodbye::Done);
+                self.say_bye().await;
+                return Some(Outcome::Local(fault));
             }
         }
-        talk.leave(Farewell::Done);
-        say_bye(talk.line, self.options.settings.cover).await;
-        Outcome::Local(match why {
-            Some(error) => Fault::Output(Printable::line(&reason(&error))),
-            None => Fault::System(Printable::line("a thread of the interface ended")),
-        })
+        None
     }
 
     /// What happens at the door or on the way back.
-    fn hear_of_partner(&mut self, news: News, talk: &mut Talk<'_>) -> Option<Outcome> {
-        match news {
-            News::Returned(line) => {
-                let heard = talk.line.session.last_received();
-                let well = talk.broken_at.is_none() || talk.untold.take().is_some();
-                let better = talk.line.from.by != By::Direct && line.from.by == By::Direct;
-                if talk.line.replace(*line) {
-                    if well && better {
-                        talk.broken_at = None;
-                        self.tell(Event::BetterWay(talk.line.from));
-                    } else {
-                        talk.broken_at.get_or_insert(heard);
-                    }
-                    if let Some(road) = &mut self.road {
-                        road.arrived(self.clock.now());
-                    }
+    fn hear_side(&mut self, event: SideEvent) -> Option<Outcome> {
+        match event {
+            SideEvent::Returned(connection) => self.move_to(*connection),
+            SideEvent::RedialFailed { number, failure } => {
+                if let State::Open(Open { line: Line::Broken { .. }, .. }) = &self.state {
+                    self.tell(Event::RedialFailed { number, failure });
                 }
             }
-            News::RedialFailed => {
-                if talk.broken_at.is_some()
-                    && let Some(attempts) = self.road.as_ref().and_then(|road| road.redial.as_ref()).map(Redial::state)
-                    && let Some(failure) = attempts.failure
-                {
-                    self.tell(Event::RedialFailed { number: attempts.number, failure });
-                }
-            }
-            News::Found(at) => {
-                if let Some(road) = &mut self.road {
-                    road.found(at);
-                }
-            }
-            News::HostGone => return Some(Outcome::Gone { waiting: talk.waiting }),
-            news => self.hear(news),
+            SideEvent::HostGone => return Some(Outcome::Gone { waiting: self.waiting() }),
+            SideEvent::Told(event) => self.tell(event),
+            SideEvent::Nothing => {}
         }
         None
     }
 
-    /// How a run ends that nobody wanted to. `None` if the room outlives its connection.
-    fn broken(&mut self, talk: &mut Talk<'_>, ended: Ended) -> Option<Outcome> {
-        if let Ended::Cut = ended {
-            talk.line.cut();
+    /// The room goes on with the connection by which the partner has come back, if it is for this room.
+    fn move_to(&mut self, connection: Connection) {
+        let heard = self.connection.session.last_received();
+        let better = self.connection.from.by != By::Direct && connection.from.by == By::Direct;
+        if !self.connection.replace(connection) {
+            return;
         }
-        if talk.line.session.stage() == Stage::Away {
-            self.line_lost(talk, ended);
+        let from = self.connection.from;
+        if let Side::Joiner(joiner) = &mut *self.side {
+            joiner.arrived();
+        }
+        let Some(open) = self.open() else { return };
+        let well = match &mut open.line {
+            Line::Well | Line::Quiet => true,
+            Line::Broken { untold, .. } => untold.take().is_some(),
+        };
+        if well && better {
+            open.line = Line::Well;
+            self.tell(Event::BetterWay(from));
+        } else if !matches!(open.line, Line::Broken { .. }) {
+            open.line = Line::Broken { since: heard, untold: None };
+        }
+    }
+
+    /// How a run ends that nobody wanted to. `None` if the room outlives its connection.
+    fn broken(&mut self, ended: Ended) -> Option<Outcome> {
+        if let Ended::Cut = ended {
+            self.connection.cut();
+        }
+        if self.connection.session.stage() == Stage::Away {
+            self.line_lost(ended);
             return None;
         }
-        Some(match (talk.seen, ended) {
-            (Stage::Open, Ended::Cut | Ended::Error(Error::Timeout(_))) => Outcome::Cut { waiting: talk.waiting },
-            (Stage::Open, Ended::Error(_)) => Outcome::Broken { waiting: talk.waiting },
+        let waiting = self.waiting();
+        Some(match (&self.state, ended) {
+            (State::Open(_), Ended::Cut | Ended::Error(Error::Timeout(_))) => Outcome::Cut { waiting },
+            (State::Open(_), Ended::Error(_)) => Outcome::Broken { waiting },
             (_, Ended::Error(Error::Commitment)) => Outcome::Failed(PairingFault::Commitment),
             (_, Ended::Error(Error::Reflection)) => Outcome::Failed(PairingFault::Reflection),
             (_, Ended::Error(Error::Timeout(Wait::Confirmation))) => Outcome::Failed(PairingFault::Timeout),
@@ -507,212 +654,257 @@ impl Room {
         })
     }
 
-    fn line_lost(&mut self, talk: &mut Talk<'_>, ended: Ended) {
-        talk.line.cut();
+    fn line_lost(&mut self, ended: Ended) {
+        self.connection.cut();
+        let settings = self.connection.session.settings();
         let why = match ended {
             Ended::Cut => LineFault::Cut,
-            Ended::Error(Error::Timeout(Wait::Silence)) => LineFault::Silent,
+            Ended::Error(Error::Timeout(Wait::Silence)) => LineFault::Silent { after: settings.silence() },
             Ended::Error(Error::Forged | Error::RecordLength) => {
-                talk.damaged += 1;
-                LineFault::Damaged { times: talk.damaged }
+                self.damaged += 1;
+                LineFault::Damaged { times: self.damaged }
             }
             Ended::Error(_) => LineFault::Late,
         };
-        let first = talk.broken_at.is_none();
-        talk.broken_at.get_or_insert(talk.line.session.last_received());
-        // It may be under way since the line was quiet.
-        if let (Some(road), Some(resume)) = (&mut self.road, talk.line.session.resume_key())
-            && road.redial.as_ref().is_none_or(|redial| redial.is_once() && !redial.is_proving())
-        {
-            road.search(resume, self.options.settings, self.clock);
+        let (mut redialing, mut bettered) = (false, false);
+        if let Side::Joiner(joiner) = &mut *self.side {
+            redialing = true;
+            // A search may be under way since nothing was heard.
+            if let Some(resume) = self.connection.session.resume_key().filter(|_| joiner.needs_search()) {
+                joiner.search(resume, self.room.options.settings);
+            }
+            // The host closes the old connection as soon as it has followed to the better one.
+            bettered = joiner.is_bettered();
         }
-        // The host closes the old connection as soon as it has followed to the better one.
-        if first && self.road.as_ref().is_some_and(Road::is_bettered) {
-            talk.untold = Some(why);
-        } else if first {
-            self.tell(Event::LineCut { why, redialing: self.road.is_some() });
+        let heard = self.connection.session.last_received();
+        let Some(open) = self.open().filter(|open| !matches!(open.line, Line::Broken { .. })) else { return };
+        open.line = Line::Broken { since: heard, untold: bettered.then_some(why) };
+        if !bettered {
+            self.tell(Event::LineCut { why, redialing });
         }
     }
 
-    fn hear_partner(&mut self, event: session::Event, talk: &mut Talk<'_>) -> Option<Outcome> {
-        match event {
-            session::Event::Code => {
-                talk.seen = Stage::Confirming;
-                self.show_code(talk.line);
-            }
-            session::Event::Opened => self.open(talk),
-            session::Event::Resumed => {
-                if let Some(broken_at) = talk.broken_at.take() {
-                    let after = self.clock.now().saturating_sub(broken_at);
-                    self.tell(Event::LineBack { after, waiting: talk.line.session.waiting() });
-                }
-            }
-            session::Event::Text(text) => {
-                self.unshown.push(text.text.len());
-                self.show.push_back(Output::Text(text));
-            }
-            session::Event::Delivered(texts) => {
-                talk.waiting = talk.waiting.saturating_sub(texts);
-                self.tell(Event::Shown { texts, waiting: talk.waiting });
-            }
-            session::Event::Sent(sent) => self.files.sent(sent),
-            session::Event::Received(received) => self.files.received(received, &mut talk.line.session),
-            session::Event::Cancelled { sending, receiving } => self.files.cancelled(sending, receiving),
-            session::Event::Left(_) if talk.seen == Stage::Open => {
-                self.tell(Event::PartnerLeft);
-                return Some(Outcome::Left { waiting: talk.waiting });
-            }
-            session::Event::Left(_) => return Some(Outcome::Failed(PairingFault::PartnerLeft)),
-        }
-        None
-    }
-
-    fn show_code(&mut self, line: &Connection) {
-        let Some(code) = line.session.code() else { return };
+    /// Shows the code of this connection, and asks the user to check it.
+    fn show_code_to_check(&mut self) {
+        let confirm = self.room.options.confirm;
+        let Some(code) = self.connection.session.code() else { return };
         let (own, partner) = (code.own.clone(), code.partner.clone());
-        let can_skip = self.lobby.is_some();
-        self.ask_code(match self.options.confirm {
+        let can_skip = matches!(self.side, Side::Host(_));
+        let about = match confirm {
             Confirm::Type => Event::Code { own, can_skip },
             Confirm::Compare => Event::BothHalves { own, partner, emoji: *code.emoji, can_skip },
-        });
+        };
+        self.room.user.ask(confirm.prompt(), Some(about));
+    }
+
+    /// Asks again, once the user was told what was wrong with the answer.
+    fn ask_again(&mut self, about: Event) {
+        self.room.user.ask(self.room.options.confirm.prompt(), Some(about));
     }
 
     /// Our user has checked the code.
-    fn confirmed(&mut self, talk: &mut Talk<'_>) {
-        if !std::mem::replace(&mut talk.checked, true) {
-            self.ask(PromptKind::Nothing, None);
-            self.tell(Event::WaitingForPartner);
-        }
-    }
-
-    fn ask_code(&mut self, about: Event) {
-        let what = match self.options.confirm {
-            Confirm::Type => PromptKind::Half,
-            Confirm::Compare => PromptKind::Compare,
-        };
-        self.ask(what, Some(about));
+    fn confirmed(&mut self) {
+        self.state = State::Pairing { confirmed: true };
+        self.room.user.ask(PromptKind::Nothing, None);
+        self.tell(Event::WaitingForPartner);
     }
 
     /// Does what the user wants.
-    fn act(&mut self, request: Request, talk: &mut Talk<'_>) {
-        let session = &mut talk.line.session;
+    fn act(&mut self, request: Request) {
         match request {
-            Request::Half { question, .. } | Request::Compared { question, .. } | Request::Next { question }
-                if question != self.input.question =>
-            {
-                self.tell(Event::StaleEntry);
-            }
-            Request::Half { typed, .. } => match session.enter(&typed) {
-                Some(Verdict::Wrong { tries_left: 0 }) => self.fail(talk, PairingFault::WrongHalf),
-                Some(Verdict::Wrong { tries_left }) => self.ask_code(Event::WrongHalf { tries_left }),
-                Some(Verdict::OwnHalf) => self.ask_code(Event::OwnHalf),
-                Some(Verdict::NotACode) => self.ask_code(Event::NotACode),
-                Some(Verdict::Right) => self.confirmed(talk),
-                None => {}
-            },
-            Request::Judged { same: false } | Request::Compared { same: Some(false), .. } => {
-                self.fail(talk, PairingFault::Different);
-            }
-            Request::Judged { same: true } | Request::Compared { same: Some(true), .. }
-                if talk.trust == Trust::Invite =>
-            {
-                talk.trust = Trust::Voice;
-                self.tell(Event::Compared);
-            }
-            Request::Judged { same: true } => self.act(Request::Command(Command::Code), talk),
-            Request::Compared { same: Some(true), .. } => {
-                session.compared(true);
-                self.confirmed(talk);
-            }
-            Request::Compared { same: None, .. } => self.ask_code(Event::NeitherWord),
-            Request::Next { .. } if self.lobby.is_some() => self.fail(talk, PairingFault::Skipped),
-            Request::Next { .. } => self.ask_code(Event::NotACode),
+            Request::Half { question, typed } => self.enter(question, &typed),
+            Request::Compared { question, same } => self.compared(question, same),
+            Request::Judged { same } => self.judged(same),
+            Request::Next { question } => self.skip(question),
             Request::Say { text, taken } => {
-                let said = session.say(text, self.clock.now());
-                let (away, waiting) = (session.stage() != Stage::Open, session.waiting());
+                let said = self.connection.session.say(text, clock::now());
+                let (away, waiting) = (self.connection.session.stage() != Stage::Open, self.waiting());
                 if said == Err(SayError::Full) {
                     self.tell(Event::Full { waiting });
-                } else if away && self.ui.frontend.is_person() {
+                } else if said.is_ok() && away && self.room.user.frontend().person {
                     self.tell(Event::Waiting { waiting });
                 }
                 let _ = taken.send(said.is_ok());
             }
-            Request::Unsendable(status) => {
-                self.tell(status);
-                self.input.unsent_lines += usize::from(!self.ui.frontend.is_person());
+            Request::Unsendable(event) => {
+                self.tell(event);
+                self.room.user.unsent_lines += usize::from(!self.room.user.frontend().person);
             }
-            Request::Command(Command::Help) => self.tell(Event::Help),
-            Request::Command(Command::Rekey) => {
-                let begun = session.change_epoch();
-                self.tell(if begun { Event::Rekey } else { Event::NoLine });
+            Request::Send(paths) => paths.into_iter().for_each(|path| self.room.files.send(path)),
+            Request::Answer { offer, take } => {
+                self.room.files.answer(offer, take, &mut self.connection.session);
             }
-            Request::Command(Command::Code) => {
-                if let Some(code) = session.code() {
-                    let (own, partner) = (code.own.clone(), code.partner.clone());
-                    self.tell(Event::CodeAgain { own, partner, trust: talk.trust });
-                } else {
-                    self.tell(Event::NoLine);
-                }
-            }
-            Request::Command(Command::Who) => {
-                if let Some(keys) = session.keys() {
-                    let now = self.clock.now();
-                    let epoch = session.epoch();
-                    self.tell(Event::Who(Who {
-                        trust: talk.trust,
-                        partner: talk.line.from,
-                        line: self.line_state(talk, now),
-                        now,
-                        suite: SUITE,
-                        local: fingerprint(keys.local),
-                        remote: fingerprint(keys.remote),
-                        opened: talk.opened_at,
-                        epoch,
-                        waiting: talk.waiting,
-                    }));
-                }
-            }
-            Request::Command(Command::Doctor) => {
-                let broken = talk.line.session.stage() != Stage::Open;
-                self.examine(talk.line.from, broken);
-            }
-            Request::Command(Command::Find | Command::Clear | Command::Lock) => self.tell(Event::NeedsScreen),
-            Request::Send(paths) => paths.into_iter().for_each(|path| self.files.send(path)),
-            Request::Command(Command::Send) => self.tell(Event::WhatToSend),
-            Request::Answer { offer, take } => self.files.answer(offer, take, session),
-            Request::Command(Command::Get | Command::Decline) => self.tell(Event::File(FileEvent::NothingOffered)),
-            Request::Command(Command::Cancel) => self.files.cancel(session),
-            Request::Command(Command::Panic) => {
-                talk.panic = true;
-                self.input.ended = true;
-                talk.leave(Farewell::Done);
-            }
+            Request::Command(command) => self.command(command),
             Request::UnknownCommand(name) => self.tell(Event::UnknownCommand(name)),
-            Request::End | Request::Interrupt | Request::Command(Command::Quit) => self.quit(talk),
+            Request::End | Request::Interrupt => self.quit(),
         }
     }
 
-    /// The first time politely, the second time at once.
-    fn quit(&mut self, talk: &mut Talk<'_>) {
-        if self.input.ended {
-            talk.leave_by = Some(Duration::ZERO);
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Help => self.tell(Event::Help),
+            Command::Rekey => {
+                let begun = self.connection.session.change_epoch();
+                self.tell(if begun { Event::Rekey } else { Event::NoLine });
+            }
+            Command::Code => self.show_code(),
+            Command::Who => self.who(),
+            Command::Doctor => {
+                let broken = self.connection.session.stage() != Stage::Open;
+                self.room.examine(self.side, self.connection.from, broken);
+            }
+            Command::Find | Command::Clear | Command::Lock => self.tell(Event::NeedsScreen),
+            Command::Send => self.tell(Event::WhatToSend),
+            Command::Get | Command::Decline => self.tell(Event::File(FileEvent::NothingOffered)),
+            Command::Cancel => self.room.files.cancel(&mut self.connection.session),
+            Command::Panic => {
+                self.room.user.leaving = true;
+                self.say_goodbye(Goodbye::Panic);
+            }
+            Command::Quit => self.quit(),
+        }
+    }
+
+    /// The half that the user typed.
+    fn enter(&mut self, question: u64, typed: &str) {
+        if !self.is_asked(question, PromptKind::Half) {
             return;
         }
-        self.input.ended = true;
-        if self.ui.frontend.is_person() {
-            talk.leave_by = Some(self.clock.now() + FINISH);
-            if talk.waiting > 0 {
-                self.tell(Event::Finishing { waiting: talk.waiting });
+        match self.connection.session.enter(typed) {
+            Some(Verdict::Wrong { tries_left: 0 }) => self.fail(PairingFault::WrongHalf),
+            Some(Verdict::Wrong { tries_left }) => self.ask_again(Event::WrongHalf { tries_left }),
+            Some(Verdict::OwnHalf) => self.ask_again(Event::OwnHalf),
+            Some(Verdict::NotACode) => self.ask_again(Event::NotACode),
+            Some(Verdict::Right) => self.confirmed(),
+            None => {}
+        }
+    }
+
+    /// What the user saw who compared both screens.
+    fn compared(&mut self, question: u64, same: Option<bool>) {
+        if let State::Open(Open { comparing: Some(asked), .. }) = &self.state
+            && *asked == question
+        {
+            return match same {
+                Some(same) => self.judged(same),
+                None => self.tell(Event::NeitherWord),
+            };
+        }
+        if !self.is_asked(question, PromptKind::Compare) {
+            return;
+        }
+        match same {
+            Some(true) => {
+                self.connection.session.compared(true);
+                self.confirmed();
+            }
+            Some(false) => self.fail(PairingFault::Different),
+            None => self.ask_again(Event::NeitherWord),
+        }
+    }
+
+    /// Whether an answer is to the question that is asked; what it is to otherwise is told.
+    fn is_asked(&mut self, question: u64, what: PromptKind) -> bool {
+        let asked = self.room.user.is_asked(question, what);
+        if !asked {
+            let stale = question != self.room.user.question();
+            self.tell(if stale { Event::StaleEntry } else { Event::NotAsked });
+        }
+        asked
+    }
+
+    /// What the user says of the code of an open room.
+    fn judged(&mut self, same: bool) {
+        match self.open() {
+            Some(_) if !same => self.say_goodbye(Goodbye::CodesDiffer),
+            Some(open) if open.trust == Trust::Invite => {
+                open.trust = Trust::Voice;
+                self.tell(Event::Compared);
+            }
+            Some(_) => self.show_code(),
+            None => self.tell(Event::NotAsked),
+        }
+    }
+
+    fn skip(&mut self, question: u64) {
+        if question != self.room.user.question() || self.is_open() {
+            self.tell(Event::StaleEntry);
+        } else if let Side::Host(_) = self.side {
+            self.fail(PairingFault::Skipped);
+        } else {
+            self.ask_again(Event::NotACode);
+        }
+    }
+
+    /// The code of this connection, to a user who has checked it or has no need to.
+    fn show_code(&mut self) {
+        let trust = self.trust();
+        if let State::Pairing { .. } = self.state {
+            return self.tell(Event::NotConfirmed);
+        }
+        let Some(code) = self.connection.session.code() else { return self.tell(Event::NoLine) };
+        let (own, partner) = (code.own.clone(), code.partner.clone());
+        let question = (trust == Trust::Invite).then(|| self.room.user.number());
+        if let Some(open) = self.open() {
+            open.comparing = question;
+        }
+        self.tell(Event::CodeAgain { question, own, partner, trust });
+    }
+
+    fn who(&mut self) {
+        let now = clock::now();
+        let session = &self.connection.session;
+        let (Some(keys), State::Open(Open { since: opened, .. })) = (session.keys(), &self.state) else { return };
+        let opened = *opened;
+        let who = Who {
+            trust: self.trust(),
+            partner: self.connection.from,
+            line: self.line_state(),
+            suite: SUITE,
+            local: fingerprint(keys.local),
+            remote: fingerprint(keys.remote),
+            opened,
+            epoch: session.epoch(),
+            waiting: session.waiting(),
+            now,
+        };
+        self.tell(Event::Who(who));
+    }
+
+    /// The first time politely, the second time at once.
+    fn quit(&mut self) {
+        let before = std::mem::replace(&mut self.room.user.leaving, true);
+        if !self.is_open() {
+            return;
+        }
+        if before {
+            self.finish_by(Some(Duration::ZERO));
+        } else if self.room.user.frontend().person {
+            self.finish_by(Some(clock::now() + FINISH));
+            let waiting = self.waiting();
+            if waiting > 0 {
+                self.tell(Event::Finishing { waiting });
             }
         }
     }
 }
 
-/// When how far transfers are is to be told again, where it is told at all.
+impl Goodbye {
+    fn farewell(self) -> Farewell {
+        match self {
+            Self::CodesDiffer | Self::Failed(PairingFault::WrongHalf | PairingFault::Different) => {
+                Farewell::CodesDiffer
+            }
+            Self::Done | Self::Failed(_) | Self::Panic => Farewell::Done,
+        }
+    }
+}
+
+/// When the progress of transfers is to be told again, where it is told at all.
 fn progress_at(frontend: Frontend, bar: Option<Duration>, line: Duration) -> Option<Duration> {
     bar.and_then(|bar| {
-        let line = frontend.is_told_progress().then_some(line);
-        frontend.shows_standing().then_some(bar).into_iter().chain(line).min()
+        let line = frontend.tells_progress.then_some(line);
+        frontend.shows_status.then_some(bar).into_iter().chain(line).min()
     })
 }
 
@@ -722,17 +914,6 @@ async fn finding(examined: &mut Option<mpsc::Receiver<Finding>>) -> Option<Findi
         Some(examined) => examined.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// Sends what is left, BYE last. `false` if it could not be sent in time.
-async fn say_bye(line: &mut Connection, cover: Option<Duration>) -> bool {
-    let farewell = line.session.settings().stretch(FAREWELL);
-    let sent =
-        tokio::time::timeout(farewell + cover.unwrap_or_default(), line.flush()).await.is_ok_and(|sent| sent.is_ok());
-    if sent {
-        let _ = tokio::time::timeout(farewell, line.close()).await;
-    }
-    sent
 }
 
 /// SHA-256 of a static key, in base64.
@@ -745,14 +926,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transfer_wakes_only_who_is_told_how_far_it_is() {
+    fn a_transfer_wakes_only_a_front_end_that_tells_its_progress() {
         let [bar, line] = [1, 7].map(Duration::from_secs);
         for (frontend, at) in [
-            (Frontend::Pipe, None),
-            (Frontend::Lines, Some(line)),
-            (Frontend::Json, Some(bar)),
-            (Frontend::Transfer, Some(bar)),
-            (Frontend::Screen, Some(bar)),
+            (Frontend::PIPE, None),
+            (Frontend::LINES, Some(line)),
+            (Frontend::JSON, Some(bar)),
+            (Frontend::TRANSFER, Some(bar)),
+            (Frontend::SCREEN, Some(bar)),
         ] {
             assert_eq!(progress_at(frontend, Some(bar), line), at, "{frontend:?}");
             assert_eq!(progress_at(frontend, None, line), None, "{frontend:?}");

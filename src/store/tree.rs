@@ -12,7 +12,7 @@ use rustix::process::umask;
 
 use super::folder::Folder;
 use super::path::{PathError, SafePath, collision_key, part_of};
-use crate::clock::Clock;
+use crate::clock;
 use crate::protocol::transfer::{Content, ENTRIES};
 
 /// Number of names that are tried for a partial file.
@@ -131,7 +131,7 @@ impl Current {
             at: 0,
             block: Content::default(),
             executable,
-            reported: (0, Clock.now()),
+            reported: (0, clock::now()),
         }
     }
 
@@ -141,7 +141,7 @@ impl Current {
         self.block.0.clear();
         self.hasher.reset();
         self.at = 0;
-        self.reported = (0, Clock.now());
+        self.reported = (0, clock::now());
     }
 }
 
@@ -303,7 +303,7 @@ impl Tree {
         current.hasher.update_reader(&mut *file)?;
         current.at = file.stream_position()?;
         current.found = current.at;
-        current.reported = (current.at, Clock.now());
+        current.reported = (current.at, clock::now());
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::tree::{Current, Storage, StoreError, Target};
-use crate::clock::Clock;
+use crate::clock;
 use crate::protocol::frame::Hash;
 use crate::protocol::transfer::{BROKEN, Content};
 
@@ -201,7 +201,7 @@ impl Storing {
         match &mut self.current {
             Some(current) if current.index == index && current.foreign == path => {
                 current.executable = executable;
-                current.reported = (current.at, Clock.now());
+                current.reported = (current.at, clock::now());
                 return Some(());
             }
             _ => self.target.leave(self.current.take()),
@@ -291,14 +291,14 @@ impl Storing {
     fn tell_how_far(&mut self, idle: bool) -> Option<()> {
         let Some(current) = &mut self.current else { return Some(()) };
         let (bytes, at) = current.reported;
-        let due = idle || Clock.now() >= at + REPORT;
+        let due = idle || clock::now() >= at + REPORT;
         if due {
             self.flush()?;
         }
         let Some(current) = &mut self.current else { return Some(()) };
         let written = current.at - current.block.0.len() as u64;
         if due || written >= bytes + REPORT_BYTES {
-            current.reported = (written, Clock.now());
+            current.reported = (written, clock::now());
             let seen = Report::Seen(current.index, written);
             self.say(seen)?;
         }

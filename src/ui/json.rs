@@ -6,17 +6,14 @@ mod files;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::commands::request;
 use super::input::{Line, read_line};
-use super::prompt::Prompt;
 use crate::address::Scope;
-use crate::clock::Clock;
+use crate::clock;
 use crate::interface::Command;
 use crate::interface::event::{Event, Failure, LineFault, LineState, Status, Trust, Who};
 use crate::interface::fault::Fault;
@@ -35,11 +32,10 @@ pub fn start() -> UserChannels {
     let (act, requests) = mpsc::channel(1);
     let (tell, acks) = mpsc::channel(64);
     let (output, show) = mpsc::channel(64);
-    let prompt = Arc::new(Prompt::default());
-    let reader = Reader { prompt: Arc::clone(&prompt), act, said: 0 };
+    let reader = Reader { act, said: 0 };
     std::thread::spawn(move || reader.run());
-    std::thread::spawn(move || Writer { prompt, shown: 0 }.run(show, &tell));
-    UserChannels { requests, acks, output, frontend: Frontend::Json }
+    std::thread::spawn(move || Writer { shown: 0 }.run(show, &tell));
+    UserChannels { requests, acks, output, frontend: Frontend::JSON }
 }
 
 /// Writes one event whole.
@@ -65,7 +61,6 @@ fn escaped(json: &str) -> String {
 }
 
 struct Writer {
-    prompt: Arc<Prompt>,
     /// Our texts that were shown.
     shown: usize,
 }
@@ -92,20 +87,18 @@ impl Writer {
                 write(&json!({"event": "text", "id": text.id, "age_ms": age, "text": text.text.as_str()}))
             }
             Output::Event(status) => {
-                if let Event::Shown { texts, .. } = &status {
-                    self.shown += texts;
+                if let Event::Delivered { messages, .. } = &status {
+                    self.shown += messages;
                 }
-                self.prompt.offers(&status);
                 write(&event(&status, self.shown))
             }
-            Output::Ask { question, what, about } => {
-                let mut written = Ok(());
-                let prompt = Arc::clone(&self.prompt);
-                prompt.ask(question, what, || {
-                    written = about.iter().try_for_each(|status| write(&event(status, self.shown)));
-                });
-                written
-            }
+            Output::Ask { question, about, .. } => about.iter().try_for_each(|about| {
+                let mut asked = event(about, self.shown);
+                if let Some(fields) = asked.as_object_mut() {
+                    fields.insert("question".into(), question.into());
+                }
+                write(&asked)
+            }),
             Output::Status(now) => write(&standing(&now)),
             Output::Wipe => Ok(()),
             Output::End(None) => write(&json!({"event": "end", "exit": 0})),
@@ -136,7 +129,7 @@ fn standing(standing: &Status) -> Value {
 }
 
 fn line(state: &LineState) -> Value {
-    let now = Clock.now();
+    let now = clock::now();
     let since = |then| now.saturating_sub(then).as_secs_f64();
     match state {
         LineState::Connected => json!({"state": "connected"}),
@@ -241,15 +234,17 @@ fn event(status: &Event, shown: usize) -> Value {
         Event::OwnHalf => json!({"event": "own_half"}),
         Event::WrongHalf { tries_left } => json!({"event": "wrong_half", "tries_left": tries_left}),
         Event::StaleEntry => json!({"event": "stale_entry"}),
+        Event::NotAsked => json!({"event": "refused", "why": "not_asked"}),
+        Event::NotConfirmed => json!({"event": "refused", "why": "not_confirmed"}),
         Event::NeitherWord => json!({"event": "neither_word"}),
         Event::WaitingForPartner => json!({"event": "confirmed"}),
-        Event::RoomOpen => json!({"event": "room_open"}),
+        Event::RoomOpen { .. } => json!({"event": "room_open"}),
         Event::RunFailed { from, why, pause } => {
             let (error, _) = words::fault(&Fault::Pairing(*why), Lang::En);
             let alarm = why.is_alarm();
             json!({"event": "run_failed", "address": from.to_string(), "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
         }
-        Event::Shown { waiting, .. } => {
+        Event::Delivered { waiting, .. } => {
             json!({"event": "shown", "up_to": shown.saturating_sub(1), "waiting": waiting})
         }
         Event::TooLong { limit } => json!({"event": "refused", "why": "too_long", "limit": limit}),
@@ -257,8 +252,8 @@ fn event(status: &Event, shown: usize) -> Value {
         Event::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
         Event::UnknownCommand(name) => json!({"event": "refused", "why": "unknown_command", "command": name.as_str()}),
         Event::Compared => json!({"event": "compared"}),
-        Event::CodeAgain { own, partner, .. } => {
-            json!({"event": "code_again", "own": own.to_string(), "partner": partner.to_string()})
+        Event::CodeAgain { question, own, partner, .. } => {
+            json!({"event": "code_again", "question": question, "own": own.to_string(), "partner": partner.to_string()})
         }
         Event::Who(who) => who_event(who),
         Event::File(status) => files::event(status),
@@ -270,7 +265,7 @@ fn event(status: &Event, shown: usize) -> Value {
         Event::LineCut { why, redialing } => {
             let why = match why {
                 LineFault::Cut => "cut",
-                LineFault::Silent => "silent",
+                LineFault::Silent { .. } => "silent",
                 LineFault::Late => "late",
                 LineFault::Damaged { .. } => "damaged",
             };
@@ -306,7 +301,6 @@ fn who_event(who: &Who) -> Value {
 }
 
 struct Reader {
-    prompt: Arc<Prompt>,
     act: mpsc::Sender<Request>,
     /// Texts that were taken.
     said: u64,
@@ -332,23 +326,30 @@ impl Reader {
     /// What a line asks for, unless it was done here.
     fn command(&mut self, line: &str) -> Option<Request> {
         let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return Some(bad()) };
+        let question = fields.get("question").and_then(Value::as_u64);
+        let names_offer = fields.contains_key("offer");
         let mut secret = |name: &str| match fields.remove(name) {
             Some(Value::String(value)) => Some(Zeroizing::new(value)),
             _ => None,
         };
         let name = secret("command").unwrap_or_default();
-        let (question, _) = self.prompt.now();
         Some(match name.as_str() {
             "say" => match secret("text") {
                 Some(text) => return self.say(text),
                 None => bad(),
             },
+            // An answer that does not say what it answers could be for another partner.
+            "half" | "compare" | "next" if question.is_none() => return refuse("question_missing", &name),
+            "get" | "decline" if !names_offer => return refuse("offer_missing", &name),
             "half" => match secret("half") {
-                Some(typed) => Request::Half { question, typed },
+                Some(typed) => Request::Half { question: question.unwrap_or_default(), typed },
                 None => bad(),
             },
-            "compare" => Request::Compared { question, same: fields.get("same").and_then(Value::as_bool) },
-            "next" => Request::Next { question },
+            "compare" => {
+                let same = fields.get("same").and_then(Value::as_bool);
+                Request::Compared { question: question.unwrap_or_default(), same }
+            }
+            "next" => Request::Next { question: question.unwrap_or_default() },
             "who" => Request::Command(Command::Who),
             "doctor" => Request::Command(Command::Doctor),
             "code" => Request::Command(Command::Code),
@@ -360,12 +361,8 @@ impl Reader {
                 _ => bad(),
             },
             "get" | "decline" => {
-                let command = if name.as_str() == "get" { Command::Get } else { Command::Decline };
-                match fields.get("offer").map(|offer| offer.as_u64().and_then(|offer| offer.try_into().ok())) {
-                    None => request(command, "", self.prompt.offer()),
-                    Some(Some(offer)) => request(command, "", Some(offer)),
-                    Some(None) => bad(),
-                }
+                let offer = fields.get("offer").and_then(Value::as_u64).and_then(|offer| offer.try_into().ok());
+                offer.map_or_else(bad, |offer| Request::Answer { offer, take: name.as_str() == "get" })
             }
             "cancel" => Request::Command(Command::Cancel),
             "quit" => Request::Command(Command::Quit),
@@ -392,6 +389,12 @@ impl Reader {
         self.said += u64::from(said);
         None
     }
+}
+
+/// Refuses a command that lacks what it must name. Where standard output is gone the other thread finds out.
+fn refuse(why: &str, command: &str) -> Option<Request> {
+    let _ = write(&json!({"event": "refused", "why": why, "command": command}));
+    None
 }
 
 fn bad() -> Request {

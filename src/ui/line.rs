@@ -41,7 +41,7 @@ pub fn start(lang: Lang) -> UserChannels {
         Some(editor) => reader.terminal(editor, &watch),
         None => reader.pipe(),
     });
-    UserChannels { requests, acks, output, frontend: if interactive { Frontend::Lines } else { Frontend::Pipe } }
+    UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } }
 }
 
 /// Prints what the doctor has found.

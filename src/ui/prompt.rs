@@ -1,7 +1,9 @@
 //! The question that is asked now, and the offer that was shown last.
 
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
+use crate::clock;
 use crate::interface::PromptKind;
 use crate::interface::event::Event;
 use crate::interface::files::FileEvent;
@@ -17,11 +19,16 @@ pub struct Prompt {
 struct Question {
     number: u64,
     what: PromptKind,
+    /// Until when a line that is read was meant for the code before this one.
+    settles: Option<Duration>,
 }
+
+/// A line that a pipe holds so soon after a new code was written for the code before.
+const SETTLE: Duration = Duration::from_secs(1);
 
 impl Default for Question {
     fn default() -> Self {
-        Self { number: 0, what: PromptKind::Nothing }
+        Self { number: 0, what: PromptKind::Nothing, settles: None }
     }
 }
 
@@ -30,7 +37,9 @@ impl Prompt {
     pub fn ask(&self, number: u64, what: PromptKind, show: impl FnOnce()) {
         let mut asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
         show();
-        *asked = Question { number, what };
+        // The first code has none before it, and whoever answers wrong is asked again about the same code.
+        let new = asked.number > 0 && asked.what == PromptKind::Nothing;
+        *asked = Question { number, what, settles: new.then(|| clock::now() + SETTLE) };
         self.changed.notify_all();
     }
 
@@ -46,10 +55,12 @@ impl Prompt {
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The question and its number.
-    pub fn now(&self) -> (u64, PromptKind) {
+    /// The question that a line answers which was read just now, and its number; 0 where the line was meant for a code
+    /// that is gone.
+    pub fn of_line(&self) -> (u64, PromptKind) {
         let asked = self.what.lock().unwrap_or_else(PoisonError::into_inner);
-        (asked.number, asked.what)
+        let meant = asked.settles.is_none_or(|settles| clock::now() >= settles) || asked.what == PromptKind::Chat;
+        (if meant { asked.number } else { 0 }, asked.what)
     }
 
     /// Waits for a question other than the last one answered. The chat is one that never ends.

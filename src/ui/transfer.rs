@@ -36,7 +36,7 @@ pub fn start(lang: Lang, code: bool) -> io::Result<UserChannels> {
     }
     let writer = Writer { lang, prompt, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
     std::thread::spawn(move || writer.run(show, &tell));
-    Ok(UserChannels { requests, acks, output, frontend: Frontend::Transfer })
+    Ok(UserChannels { requests, acks, output, frontend: Frontend::TRANSFER })
 }
 
 struct Reader {
@@ -126,7 +126,7 @@ impl Writer {
 
     fn status(&mut self, status: &Event) {
         // Those are about talking.
-        if let Event::RoomOpen | Event::PartnerLeft = status {
+        if let Event::RoomOpen { .. } | Event::PartnerLeft = status {
             return;
         }
         let text = words::event(status, self.lang, self.columns());

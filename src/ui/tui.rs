@@ -31,7 +31,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
 use super::time::then;
-use crate::clock::{Clock, Timer};
+use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::ui::words::Lang;
 use painter::{Painter, WIPE};
@@ -71,7 +71,7 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
             let _ = tell.blocking_send(Ack::Broken(error));
         }
     });
-    Ok(UserChannels { requests, acks, output, frontend: Frontend::Screen })
+    Ok(UserChannels { requests, acks, output, frontend: Frontend::SCREEN })
 }
 
 /// Reads the terminal's input until it fails or has no other end.
@@ -118,11 +118,11 @@ impl Driver {
         let timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.terminal.take()?;
-        let mut state = State::new(lang, self.terminal.size(), options, then, Clock.now());
+        let mut state = State::new(lang, self.terminal.size(), options, then, clock::now());
         let mut drawn_at = Duration::ZERO;
         let mut due = true;
         loop {
-            let now = Clock.now();
+            let now = clock::now();
             state.tick(now);
             due |= state.take_changed();
             if due && now >= drawn_at + FRAME {
@@ -139,7 +139,7 @@ impl Driver {
             };
             match moved {
                 Moved::Key(Some(key)) => {
-                    state.tick(Clock.now());
+                    state.tick(clock::now());
                     state.input(key);
                     // An echo does not wait for the next frame, but a paste of keys is one.
                     for _ in 0..BURST {
@@ -154,9 +154,9 @@ impl Driver {
                 Moved::Key(None) => return Err(hung_up()),
                 Moved::Output(Some(first)) => {
                     // A flood of the longest texts does not keep keys waiting.
-                    let until = Clock.now() + PATIENCE;
-                    state.tick(Clock.now());
-                    let more = std::iter::from_fn(|| (Clock.now() < until).then(|| self.show.try_recv().ok())?);
+                    let until = clock::now() + PATIENCE;
+                    state.tick(clock::now());
+                    let more = std::iter::from_fn(|| (clock::now() < until).then(|| self.show.try_recv().ok())?);
                     for show in std::iter::once(first).chain(more).take(BURST) {
                         if let Output::Ask { .. } = show {
                             // The user waits for it.
@@ -184,7 +184,7 @@ impl Driver {
     async fn read_on(&mut self, mut state: State) -> io::Result<()> {
         let timer = Timer::new();
         loop {
-            state.tick(Clock.now());
+            state.tick(clock::now());
             self.draw(&mut state).await?;
             let wake = state.deadline();
             tokio::select! {

@@ -267,7 +267,7 @@ fn a_room_to_which_nobody_comes_back_ends_and_is_wiped() {
         assert_eq!(side.session.deadline(), Some(NOW + linger));
         assert_eq!(side.session.tick(NOW + linger - Duration::from_millis(1)), Ok(()));
         assert_eq!(side.session.tick(NOW + linger), Err(Error::Timeout(Wait::Return)));
-        assert_eq!((side.session.stage(), side.session.waiting()), (Stage::Closed, 0));
+        assert_eq!((side.session.stage(), side.session.waiting()), (Stage::Closed, 1));
         assert!(side.session.resume_key().is_none());
     }
 }

@@ -56,7 +56,11 @@ impl Sitting {
 
     fn opens(&mut self) {
         self.state.show(Output::Status(standing(true, LineState::Connected)));
-        self.state.show(Output::Ask { question: 2, what: PromptKind::Chat, about: Some(Event::RoomOpen) });
+        self.state.show(Output::Ask {
+            question: 2,
+            what: PromptKind::Chat,
+            about: Some(Event::RoomOpen { invited: false }),
+        });
     }
 
     fn press(&mut self, code: KeyCode) {
@@ -277,9 +281,9 @@ fn a_text_waits_and_then_was_shown() {
     sitting.says("one");
     sitting.says("two");
     assert!(sitting.shows("you ◌ one") && sitting.shows("◌ 2 not shown yet"));
-    sitting.status(Event::Shown { texts: 1, waiting: 1 });
+    sitting.status(Event::Delivered { messages: 1, waiting: 1 });
     assert!(sitting.shows("you ✓ one") && sitting.shows("you ◌ two"), "{:#?}", sitting.rows());
-    sitting.status(Event::Shown { texts: 1, waiting: 0 });
+    sitting.status(Event::Delivered { messages: 1, waiting: 0 });
     assert!(sitting.shows("you ✓ two") && !sitting.shows("not shown yet"));
 }
 
@@ -290,7 +294,7 @@ fn marks_are_right_although_the_screen_was_cleared_in_between() {
     sitting.control('x');
     sitting.types("c");
     sitting.says("two");
-    sitting.status(Event::Shown { texts: 1, waiting: 1 });
+    sitting.status(Event::Delivered { messages: 1, waiting: 1 });
     assert!(sitting.shows("you ◌ two") && !sitting.shows("one"));
 }
 
@@ -911,7 +915,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
         let mut talk = new();
         talk.opens();
         talk.says("你好🙂 are you there?");
-        talk.status(Event::Shown { texts: 1, waiting: 0 });
+        talk.status(Event::Delivered { messages: 1, waiting: 0 });
         talk.hears("在的。The house is quiet now, so we can talk as long as we like 👨‍👩‍👧 and nobody keeps a word of it.");
         talk.hears("שלום!");
         talk.state.input(event::Event::FocusLost);
@@ -928,7 +932,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("new texts", new_texts));
 
     let mut cut = talk();
-    cut.status(Event::LineCut { why: LineFault::Silent, redialing: true });
+    cut.status(Event::LineCut { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true });
     let line = LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(Failure::NoAnswer) };
     cut.state.show(Output::Status(standing(true, line)));
     cut.says("I go on typing");

@@ -40,8 +40,8 @@ impl Room {
     /// Sends, takes, and returns what the two said in the end.
     fn give(&mut self, path: &Path) -> [Value; 2] {
         self.send(path);
-        until(&mut self.taker, "offered");
-        tell(&self.taker, json!({"command": "get"}));
+        let offer = until(&mut self.taker, "offered")["offer"].clone();
+        tell(&self.taker, json!({"command": "get", "offer": offer}));
         [until(&mut self.taker, "stored"), until(&mut self.giver, "sent")]
     }
 
@@ -108,7 +108,7 @@ fn a_name_that_is_not_stored_as_it_is_is_shown_beside_the_one_that_is() {
         room.send(&scratch.path().join(name));
         let offered = until(&mut room.taker, "offered");
         assert_eq!((&offered["name"], &offered["called"]), (&json!(stored), &called));
-        tell(&room.taker, json!({"command": "get"}));
+        tell(&room.taker, json!({"command": "get", "offer": offered["offer"]}));
         until(&mut room.taker, "stored");
         until(&mut room.giver, "sent");
     }
@@ -139,7 +139,7 @@ fn a_folder_arrives_without_what_leads_out_of_it() {
         json!([of("a/link", "link"), of("empty", "empty"), of("pipe", "special"), of("root", "link")])
     );
     until(&mut room.taker, "offered");
-    tell(&room.taker, json!({"command": "get"}));
+    tell(&room.taker, json!({"command": "get", "offer": 0}));
     assert_eq!(until(&mut room.taker, "stored")["name"], "photos (2)");
     assert_eq!(until(&mut room.giver, "sent")["files"], 201);
     let arrived = room.stored.path().join("photos (2)");
@@ -161,14 +161,14 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
     fs::write(&path, content(30_000_000)).unwrap();
     room.send(&path);
     until(&mut room.taker, "offered");
-    tell(&room.taker, json!({"command": "decline"}));
+    tell(&room.taker, json!({"command": "decline", "offer": 0}));
     until(&mut room.giver, "not_wanted");
     for giver in [true, false] {
         room.send(&path);
-        until(&mut room.taker, "offered");
+        let offer = until(&mut room.taker, "offered")["offer"].clone();
         // The one that reads nothing stops what is on its way.
         room.relay.cut();
-        tell(&room.taker, json!({"command": "get"}));
+        tell(&room.taker, json!({"command": "get", "offer": offer}));
         until(&mut room.taker, "taking");
         let who = if giver { &room.giver } else { &room.taker };
         tell(who, json!({"command": "cancel"}));
@@ -183,7 +183,7 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
     }
     assert_eq!(room.names(), Vec::<String>::new());
     for command in ["get", "decline"] {
-        tell(&room.taker, json!({"command": command}));
+        tell(&room.taker, json!({"command": command, "offer": 0}));
         assert_eq!(until(&mut room.taker, "refused")["why"], "nothing_offered");
     }
     tell(&room.taker, json!({"command": "cancel"}));
@@ -252,7 +252,7 @@ fn a_break_costs_nothing_that_has_arrived() {
     let mut room = room(&[]);
     room.send(&folder);
     until(&mut room.taker, "offered");
-    tell(&room.taker, json!({"command": "get"}));
+    tell(&room.taker, json!({"command": "get", "offer": 0}));
     until(&mut room.giver, "taken");
     for _ in 0..3 {
         room.relay.cut();
@@ -292,7 +292,7 @@ fn a_partial_file_is_continued_only_if_it_is_private_and_of_the_same_content() {
         let mut room = room_in(scratch, &[]);
         room.send(&path);
         until(&mut room.taker, "offered");
-        tell(&room.taker, json!({"command": "get"}));
+        tell(&room.taker, json!({"command": "get", "offer": 0}));
         if anew {
             assert_eq!(until(&mut room.taker, "anew")["direction"], "receiving");
             assert_eq!(until(&mut room.giver, "anew")["direction"], "sending");
@@ -315,7 +315,7 @@ fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
     let mut room = room(&[]);
     room.send(&path);
     until(&mut room.taker, "offered");
-    tell(&room.taker, json!({"command": "get"}));
+    tell(&room.taker, json!({"command": "get", "offer": 0}));
     until(&mut room.taker, "taking");
     room.taker.signal(Signal::KILL);
     room.taker.exit();
@@ -351,7 +351,7 @@ fn a_receiver_that_is_killed_at_any_moment_has_the_name_only_with_the_whole_file
         if moment < 19 {
             room.relay.stop_after(moment * BYTES / 18);
         }
-        tell(&room.taker, json!({"command": "get"}));
+        tell(&room.taker, json!({"command": "get", "offer": 0}));
         if moment < 19 {
             room.relay.wait_stopped();
         } else {
@@ -417,10 +417,10 @@ fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
     fs::write(&path, "x").unwrap();
     let (mut host, port) = process::host();
     let mut giver = guest_with(port, &[]);
-    let own = until(&mut giver, "code")["own"].as_str().unwrap().to_owned();
+    let code = until(&mut giver, "code");
     let half = host.until("code: ");
-    host.say(&own);
-    tell(&giver, json!({"command": "half", "half": half}));
+    host.say(code["own"].as_str().unwrap());
+    tell(&giver, json!({"command": "half", "question": code["question"], "half": half}));
     host.until("room open");
     tell(&giver, json!({"command": "send", "paths": [path.to_str().unwrap()]}));
     until(&mut giver, "not_wanted");
@@ -443,7 +443,7 @@ fn a_file_that_was_changed_meanwhile_is_not_stored_and_said_so() {
     fs::remove_file(folder.join("gone")).unwrap();
     fs::write(folder.join("grown"), content(2_000)).unwrap();
     fs::write(folder.join("shrunk"), content(500)).unwrap();
-    tell(&room.taker, json!({"command": "get"}));
+    tell(&room.taker, json!({"command": "get", "offer": 0}));
     let mut why = ["gone", "grown"].map(|name| {
         let told = until(&mut room.giver, "not_sent");
         assert_eq!(told["path"], format!("folder/{name}"));
@@ -470,7 +470,7 @@ fn what_ends_with_less_than_was_there_of_it_is_an_outcome_and_no_end_of_the_prog
     room.send(&path);
     until(&mut room.taker, "offered");
     fs::remove_file(&path).unwrap();
-    tell(&room.taker, json!({"command": "get"}));
+    tell(&room.taker, json!({"command": "get", "offer": 0}));
     assert_eq!(until(&mut room.taker, "not_stored")["why"], "broken");
     let stored = until(&mut room.taker, "stored");
     assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(1), &json!(0)));

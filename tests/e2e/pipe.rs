@@ -146,7 +146,7 @@ fn three_wrong_halves_of_the_guest_end_it_and_the_host_goes_on() {
     let end = guest.finish();
     assert_eq!(end.code, 5, "{}", end.err);
     assert!(end.err.contains("tete: ALARM: three wrong halves"), "{}", end.err);
-    let told = host.until("the other side ended the pairing");
+    let told = host.until("ALARM: your partner's side saw another code");
     assert!(told.contains("(127.0.0.1:") && told.contains("Open again in 5 s."), "{told}");
     host.signal(Signal::TERM);
     assert_eq!(host.exit(), 3);
@@ -160,7 +160,9 @@ fn three_wrong_halves_of_the_host_end_both() {
     for _ in 0..3 {
         host.say(&wrong(&halves[1], &halves[0]));
     }
-    for (end, fact) in [(host.finish(), "ALARM: three wrong halves"), (guest.finish(), "the other side ended")] {
+    for (end, fact) in
+        [(host.finish(), "ALARM: three wrong halves"), (guest.finish(), "ALARM: your partner's side saw another code")]
+    {
         assert_eq!(end.code, 5, "{}", end.err);
         assert!(end.err.contains(fact), "{}", end.err);
     }
@@ -296,7 +298,7 @@ fn a_closed_or_empty_standard_input_fails_the_pairing() {
         let end = Process::start(tete_through_shell("", &address, redirection)).finish();
         assert_eq!(end.code, 5, "{redirection}: {}", end.err);
         assert!(end.err.contains("tete: the input ended before the partner's half came\n"), "{}", end.err);
-        host.until("the other side ended the pairing");
+        host.until("the other side left before the codes were checked");
     }
     let (host, port) = listening(tete_through_shell("", &["--port", "0", "--bind", "127.0.0.1"], "<&-"));
     let guest = guest(port);
@@ -407,7 +409,7 @@ fn a_signal_during_the_pairing_tells_the_partner_at_once() {
     host.until("code: ");
     guest.signal(Signal::TERM);
     assert_eq!(guest.exit(), 5);
-    host.until("the other side ended the pairing");
+    host.until("the other side left before the codes were checked");
 }
 
 #[test]

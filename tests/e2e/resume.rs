@@ -80,7 +80,7 @@ fn a_person_sees_the_cut_types_on_and_sees_the_line_return() {
     host.say("written over here");
     relay.mend();
     person.shows("The line is back after");
-    person.shows("✓ shown to your partner");
+    person.shows("✓ delivered");
     person.shows("written over here");
     host.until("line back");
     assert_eq!(host.text(), "还在吗？");

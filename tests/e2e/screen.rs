@@ -348,7 +348,7 @@ fn a_wrong_half_is_said_so_on_the_screen_of_the_code() {
     assert_eq!(guest.exit(), 5);
     guest.shows("ALARM: three wrong halves.");
     guest.is_sane();
-    row(&host, "the other side ended the pairing");
+    row(&host, "ALARM: your partner's side saw another code");
 }
 
 #[test]

@@ -178,9 +178,9 @@ def taking_files(folder: str) -> tuple[Tete, Tete]:
     """Two in a room, and the host takes whatever comes."""
     host = Tete(A, "--json", "--port", "0", "--save-to", folder, "--auto-accept")
     joiner = Tete(B, "--json", V4, host.event("listening")["address"].rsplit(":", 1)[1])
-    halves = [side.event("code")["own"] for side in (host, joiner)]
-    host.tell(command="half", half=halves[1])
-    joiner.tell(command="half", half=halves[0])
+    codes = [side.event("code") for side in (host, joiner)]
+    host.tell(command="half", question=codes[0]["question"], half=codes[1]["own"])
+    joiner.tell(command="half", question=codes[1]["question"], half=codes[0]["own"])
     joiner.event("room_open")
     return host, joiner
 

@@ -306,9 +306,9 @@ def a_proxy_looks_up_the_names() -> str:
         start = time.monotonic()
         guest = Side("b", "--proxy", "socks5://11.9.0.9:1080", "partner.test", port)
         at, code = guest.until("code")
-        halves = [host.until("code")[1]["own"], code["own"]]
-        host.tell(command="half", half=halves[1])
-        guest.tell(command="half", half=halves[0])
+        codes = [host.until("code")[1], code]
+        host.tell(command="half", question=codes[0]["question"], half=codes[1]["own"])
+        guest.tell(command="half", question=codes[1]["question"], half=codes[0]["own"])
         guest.until("room_open")
         back = talk_through(host, guest, [(wan("down"), wan("up"))], 30)
         leave(host, guest)

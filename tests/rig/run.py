@@ -215,9 +215,9 @@ class Pair(threading.Thread):
             host.event("listening")
             joiner = Side(self.names[1], "--json", f"{self.net}.1")
             self.sides = [host, joiner]
-            halves = [side.event("code")["own"] for side in self.sides]
-            for side, half in zip(self.sides, reversed(halves)):
-                side.write(json.dumps({"command": "half", "half": half}))
+            codes = [side.event("code") for side in self.sides]
+            for side, code, other in zip(self.sides, codes, reversed(codes)):
+                side.write(json.dumps({"command": "half", "question": code["question"], "half": other["own"]}))
             joiner.event("room_open")
             begin = time.monotonic()
             joiner.write(json.dumps({"command": "send", "paths": [str(source)]}))

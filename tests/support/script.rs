@@ -41,9 +41,9 @@ pub fn guest_with(port: u16, args: &[&str]) -> Process {
 /// Both check the code.
 #[track_caller]
 pub fn pair(host: &mut Process, guest: &mut Process) {
-    let halves = [until(host, "code")["own"].clone(), until(guest, "code")["own"].clone()];
-    tell(host, json!({"command": "half", "half": halves[1]}));
-    tell(guest, json!({"command": "half", "half": halves[0]}));
+    let codes = [until(host, "code"), until(guest, "code")];
+    tell(host, json!({"command": "half", "question": codes[0]["question"], "half": codes[1]["own"]}));
+    tell(guest, json!({"command": "half", "question": codes[1]["question"], "half": codes[0]["own"]}));
     until(host, "room_open");
     until(guest, "room_open");
 }

@@ -130,7 +130,7 @@ impl Reader {
             self.prompt.next(answered);
             let line = read_line(&mut input, TEXT);
             // The answer is to the code that was shown last, however long ago the reading began.
-            let (question, what) = self.prompt.now();
+            let (question, what) = self.prompt.of_line();
             let request = match line {
                 Ok(Some(Line::Text(line))) if what == PromptKind::Chat => {
                     let (taken, _) = oneshot::channel();

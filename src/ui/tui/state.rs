@@ -224,7 +224,7 @@ pub struct State {
 impl State {
     /// An empty screen of so many columns and rows. With [`Options::lock`] a passphrase is asked for first.
     ///
-    /// `wall` is the clock on the wall, so long ago; `now` is on [`Clock`](crate::clock::Clock).
+    /// `wall` is the clock on the wall, so long ago; `now` is on [`clock::now`](crate::clock::now).
     pub fn new(lang: Lang, size: (u16, u16), options: Options, wall: fn(Duration) -> Zoned, now: Duration) -> Self {
         let overlay = match options.lock {
             Some(_) => Overlay::Passphrase { first: None, differ: false, then_lock: false },
@@ -582,8 +582,8 @@ impl State {
     }
 
     fn status(&mut self, status: &Event) {
-        if let Event::Shown { texts, .. } = status {
-            for id in self.unshown.drain(..self.unshown.len().min(*texts)) {
+        if let Event::Delivered { messages, .. } = status {
+            for id in self.unshown.drain(..self.unshown.len().min(*messages)) {
                 self.scrollback.mark_shown(id);
             }
             return;

@@ -9,14 +9,13 @@ use super::screen::{ScreenWords, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
 use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
-use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::fault::{CodesDiffer, Fault, PairingFault};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
 use crate::interface::{Command, RELAYS};
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
-use crate::protocol::session::SILENCE;
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -201,23 +200,29 @@ pub fn event(event: &Event, columns: usize) -> String {
              A slip of the tongue, or somebody in between: let them read it again, slowly.",
             if *tries_left == 1 { "try" } else { "tries" }
         ),
-        Event::StaleEntry => "That was for the code before; it was not used.".into(),
+        Event::StaleEntry => "That belonged to an earlier code and was ignored.".into(),
+        Event::NotAsked => "That is not what was asked for; it was ignored.".into(),
+        Event::NotConfirmed => "Not before you have checked the code.".into(),
         Event::NeitherWord => "Type the whole word: same, or different.".into(),
         Event::WaitingForPartner => "Right. Waiting for your partner to type your half.".into(),
-        Event::RoomOpen => {
-            "The room is open, for the two of you only. Type, and Enter sends. /help tells what else there is.".into()
+        Event::RoomOpen { invited: false } => {
+            "The room is open. Type a message and press Enter. /help shows everything else.".into()
+        }
+        Event::RoomOpen { invited: true } => {
+            "The room is open, but nobody has checked who is in it: /code. Type a message and press Enter.".into()
         }
         Event::RunFailed { from, why, pause } => {
             format!("{} ({from}). {} Open again in {} s.", pairing(*why), pairing_advice(*why), pause.as_secs())
         }
-        Event::Shown { texts: count, waiting: 0 } => format!("✓ {}shown to your partner", several(*count)),
-        Event::Shown { texts: count, waiting } => format!("✓ {}shown to your partner, {waiting} waiting", several(*count)),
+        Event::Delivered { messages: 1, waiting: 0 } => "✓ delivered".into(),
+        Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} messages delivered"),
+        Event::Delivered { messages, waiting } => format!("✓ {messages} delivered, {waiting} waiting"),
         Event::TooLong { limit } => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
         Event::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
         Event::NotUtf8 => "input line not sent: not UTF-8".into(),
         Event::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
         Event::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /send   offer files and folders: /send PATH...\n  /get    take what your partner offers\n  /decline  do not take it\n  /cancel end what is under way\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
-        Event::CodeAgain { own, partner, trust: Trust::Invite } => format!(
+        Event::CodeAgain { own, partner, trust: Trust::Invite, .. } => format!(
             "yours {own}, theirs {partner}\n\
              Read yours to your partner by phone and let them read theirs; then type `/code same` or `/code different`."
         ),
@@ -551,10 +556,23 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("cut off: the other side broke the protocol, {} not shown to your partner", texts(*waiting)),
             "Nothing false was shown. Start again on both sides, with the same version of tete.",
         ),
+        Fault::CodesDiffer(said) => {
+            let who = if said.by_partner { "your partner saw that the codes differ" } else { "the codes differ" };
+            let CodesDiffer { partner, sent, received, .. } = said;
+            (
+                format!("ALARM: {who}. Somebody is between you and your partner, or this is not your partner"),
+                format!(
+                    "Treat everything said in this room as known to somebody else: {} went to {partner}, and {} came \
+                     from there. Tell your partner on the phone, and meet again over another network if you can.",
+                    messages(*sent),
+                    messages(*received)
+                ),
+            )
+        }
         Fault::Unread { texts: count } => {
             two(&format!("{} not shown here", texts(*count)), "Ask your partner: there they have no ✓.")
         }
-        Fault::NotShown { waiting } => {
+        Fault::Undelivered { waiting } => {
             two(&format!("{} not shown to your partner", texts(*waiting)), "Tell your partner some other way.")
         }
         Fault::PortInUse(port) => two(
@@ -584,7 +602,10 @@ fn pairing(why: PairingFault) -> &'static str {
         PairingFault::Skipped => "not your partner",
         PairingFault::Left => "left before the codes were checked",
         PairingFault::NoHalf => "the input ended before the partner's half came",
-        PairingFault::PartnerLeft => "the other side ended the pairing: a wrong half, or they left",
+        PairingFault::PartnerLeft => "the other side left before the codes were checked",
+        PairingFault::PartnerSawOtherCode => {
+            "ALARM: your partner's side saw another code. Somebody may be between you and your partner"
+        }
         PairingFault::Cut => "the line broke during the pairing",
         PairingFault::Timeout => "the codes were not checked in time",
         PairingFault::Commitment => "ALARM: an attack. The other side tried to choose the code",
@@ -595,7 +616,7 @@ fn pairing(why: PairingFault) -> &'static str {
 
 fn pairing_advice(why: PairingFault) -> &'static str {
     match why {
-        PairingFault::WrongHalf | PairingFault::Different => {
+        PairingFault::WrongHalf | PairingFault::Different | PairingFault::PartnerSawOtherCode => {
             "Nothing was said to them. Ask your partner on the phone whether they are connected to you, then pair again over another network if you can."
         }
         PairingFault::Commitment | PairingFault::Reflection => {
@@ -612,7 +633,7 @@ fn pairing_advice(why: PairingFault) -> &'static str {
 fn line_fault(why: LineFault) -> String {
     match why {
         LineFault::Cut => "the connection ended".into(),
-        LineFault::Silent => format!("nothing was heard for {} s", SILENCE.as_secs()),
+        LineFault::Silent { after } => format!("no answer for {} s", after.as_secs()),
         LineFault::Late => "the other side took too long".into(),
         LineFault::Damaged { times } => format!("it was damaged or tampered with ({times} so far)"),
     }
@@ -852,6 +873,6 @@ fn are(count: usize) -> String {
     if count == 1 { "1 text is".into() } else { format!("{count} texts are") }
 }
 
-fn several(count: usize) -> String {
-    if count == 1 { String::new() } else { format!("{count} texts ") }
+fn messages(count: usize) -> String {
+    if count == 1 { "1 message".into() } else { format!("{count} messages") }
 }

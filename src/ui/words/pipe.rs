@@ -16,7 +16,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Invite { line, .. } => format!("invite: {}", line.as_str()),
         Event::Code { own, .. } => format!("code: {own}"),
         Event::BothHalves { own, partner, .. } => format!("code: {own}\npartner code: {partner}"),
-        Event::RoomOpen => "room open".into(),
+        Event::RoomOpen { .. } => "room open".into(),
         Event::LineQuiet { .. } => "line quiet".into(),
         Event::LineCut { .. } => "line cut".into(),
         Event::LineBack { .. } => "line back".into(),
@@ -42,6 +42,8 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::OwnHalf
         | Event::WrongHalf { .. }
         | Event::StaleEntry
+        | Event::NotAsked
+        | Event::NotConfirmed
         | Event::NeitherWord
         | Event::WaitingForPartner
         | Event::RunFailed { .. }
@@ -55,7 +57,9 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::TimeIsUp => en::event(event, COLUMNS),
         Event::File(FileEvent::Queued { .. } | FileEvent::Progress { .. }) => return None,
         Event::File(_) => en::event(event, COLUMNS),
-        Event::Reach { .. } | Event::Shown { .. } | Event::RedialFailed { .. } | Event::Waiting { .. } => return None,
+        Event::Reach { .. } | Event::Delivered { .. } | Event::RedialFailed { .. } | Event::Waiting { .. } => {
+            return None;
+        }
         // Answers to commands, and a pipe gives none.
         Event::UnknownCommand(_)
         | Event::Help

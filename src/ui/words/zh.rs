@@ -9,14 +9,13 @@ use super::screen::{ScreenWords, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
 use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
-use crate::interface::fault::{Fault, PairingFault};
+use crate::interface::fault::{CodesDiffer, Fault, PairingFault};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
 use crate::interface::{Command, RELAYS};
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
-use crate::protocol::session::SILENCE;
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -190,22 +189,25 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::WrongHalf { tries_left } => {
             format!("不对：这不是对方屏幕上的那一半，还能试 {tries_left} 次。也许念错听错，也许有人在中间：请对方慢慢再念一遍。")
         }
-        Event::StaleEntry => "那是给上一个配对码的，没有用上。".into(),
+        Event::StaleEntry => "刚才输入的是给上一个配对码的，已忽略。".into(),
+        Event::NotAsked => "现在问的不是这个，已忽略。".into(),
+        Event::NotConfirmed => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
         Event::WaitingForPartner => "对了。等对方输入你的那一半。".into(),
-        Event::RoomOpen => "房间开了，只有你们两个人。打字，按回车发送。/help 看还能做什么。".into(),
+        Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
+        Event::RoomOpen { invited: true } => "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into(),
         Event::RunFailed { from, why, pause } => {
             format!("{}（{from}）。{}{} 秒后重新开门。", pairing(*why), pairing_advice(*why), pause.as_secs())
         }
-        Event::Shown { texts: 1, waiting: 0 } => "✓ 对方已看到".into(),
-        Event::Shown { texts, waiting: 0 } => format!("✓ 对方已看到 {texts} 条"),
-        Event::Shown { texts, waiting } => format!("✓ 对方已看到 {texts} 条，还有 {waiting} 条在路上"),
+        Event::Delivered { messages: 1, waiting: 0 } => "✓ 已送达".into(),
+        Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} 条已送达"),
+        Event::Delivered { messages, waiting } => format!("✓ {messages} 条已送达，还有 {waiting} 条未送达"),
         Event::TooLong { limit } => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
         Event::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
         Event::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
         Event::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
         Event::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /send   发送文件和文件夹：/send 路径...\n  /get    收下对方给的\n  /decline  不收\n  /cancel 停下正在传的\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
-        Event::CodeAgain { own, partner, trust: Trust::Invite } => format!(
+        Event::CodeAgain { own, partner, trust: Trust::Invite, .. } => format!(
             "你的 {own}，对方 {partner}\n\
              打电话把你的念给对方，让对方念 ta 的；然后输入 `/code 一样` 或 `/code 不一样`。"
         ),
@@ -486,8 +488,20 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("断开了：那边不按协议来，还有 {waiting} 条对方没看到"),
             "没有显示任何假消息。两边用同一版本的 tete 重新开始。",
         ),
+        Fault::CodesDiffer(said) => {
+            let who =
+                if said.by_partner { "对方发现两边的配对码不一致" } else { "两边的配对码不一致" };
+            let CodesDiffer { partner, sent, received, .. } = said;
+            (
+                format!("警报：{who}。可能有人夹在中间，或者那边根本不是对方"),
+                format!(
+                    "请当作这个房间里说过的话都已被别人知道：你发出 {sent} 条（发往 {partner}），收到 {received} 条。\
+                     请打电话告诉对方，可以的话换个网络再见。"
+                ),
+            )
+        }
         Fault::Unread { texts } => two(&format!("还有 {texts} 条没在这里显示过"), "请问对方：那边没有 ✓ 的就是。"),
-        Fault::NotShown { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
+        Fault::Undelivered { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
         Fault::PortInUse(port) => two(
             &format!("端口 {port} 已被占用"),
             &format!("可能已经开着一个 tete。换个端口：`tete --port {}`。", PORT + 1),
@@ -510,7 +524,8 @@ fn pairing(why: PairingFault) -> &'static str {
         PairingFault::Skipped => "不是要等的人",
         PairingFault::Left => "还没核对配对码就离开了",
         PairingFault::NoHalf => "输入结束了，也没等到对方的那一半",
-        PairingFault::PartnerLeft => "那边结束了配对：输错了，或者走了",
+        PairingFault::PartnerLeft => "核对配对码之前，对方离开了",
+        PairingFault::PartnerSawOtherCode => "警报：对方那边的配对码不一致。可能有人夹在中间",
         PairingFault::Cut => "配对时掉线了",
         PairingFault::Timeout => "太久没有核对配对码",
         PairingFault::Commitment => "警报：有人攻击。那边想自己挑配对码",
@@ -521,7 +536,7 @@ fn pairing(why: PairingFault) -> &'static str {
 
 fn pairing_advice(why: PairingFault) -> &'static str {
     match why {
-        PairingFault::WrongHalf | PairingFault::Different => {
+        PairingFault::WrongHalf | PairingFault::Different | PairingFault::PartnerSawOtherCode => {
             "一个字都没有告诉那边。打电话问问对方是不是连着你，可以的话换个网络再配对。"
         }
         PairingFault::Commitment | PairingFault::Reflection => {
@@ -538,7 +553,7 @@ fn pairing_advice(why: PairingFault) -> &'static str {
 fn line_fault(why: LineFault) -> String {
     match why {
         LineFault::Cut => "连接断开".into(),
-        LineFault::Silent => format!("{} 秒没有动静", SILENCE.as_secs()),
+        LineFault::Silent { after } => format!("{} 秒没有回应", after.as_secs()),
         LineFault::Late => "那边太慢".into(),
         LineFault::Damaged { times } => format!("数据损坏或被人动过（共 {times} 次）"),
     }
