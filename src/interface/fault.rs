@@ -154,7 +154,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The exit code, as documented in the README.
+    /// The exit code, as documented in docs/USAGE.md.
     pub fn code(&self) -> u8 {
         match self {
             Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,

@@ -1,6 +1,6 @@
 //! What a script reads on standard error, in English whatever the locale.
 //!
-//! The lines that the README lists are stable and therefore written here; every other one is a sentence for people.
+//! The lines listed in docs/USAGE.md are stable and therefore written here; every other one is a sentence for people.
 
 use super::en;
 use crate::interface::event::Event;
