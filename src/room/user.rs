@@ -161,9 +161,8 @@ impl User {
     pub async fn next(&mut self, listen: bool) -> UserEvent {
         let Self { channels, signals, queue, unshown, .. } = self;
         tokio::select! {
-            request = channels.requests.recv(), if listen => match request {
-                Some(request) => return UserEvent::Request(request),
-                None => {}
+            request = channels.requests.recv(), if listen => if let Some(request) = request {
+                return UserEvent::Request(request);
             },
             ack = channels.acks.recv() => match ack {
                 Some(Ack::Text(id)) => {
