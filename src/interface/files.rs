@@ -56,8 +56,10 @@ pub enum FileEvent {
     Full { name: Printable },
     /// The disk has space again.
     GoesOn { name: Printable },
-    /// A transfer ended before it was complete.
-    Ended { name: Printable, sending: bool, by: EndedBy },
+    /// An offer was taken back, or went with the room, before anybody had accepted it.
+    Withdrawn { name: Printable, sending: bool, by: EndedBy },
+    /// A transfer ended before it was complete. `kept`: the receiver has a part of it on disk, and goes on from there.
+    Ended { name: Printable, sending: bool, by: EndedBy, kept: bool },
     /// The progress of a transfer, where no bar shows it.
     Progress { name: Printable, sending: bool, progress: Progress },
 }

@@ -132,6 +132,11 @@ impl Incoming {
         }
     }
 
+    /// Whether what came so far stays on disk, to be gone on from: of a single file only, and never of a stream.
+    fn is_kept(&self) -> bool {
+        self.offer.entries == 1 && self.offer.bytes != UNKNOWN && self.meter.current > 0
+    }
+
     fn give(&mut self, job: Job) {
         if !self.pieces.is_empty() {
             self.give_pieces();
@@ -407,22 +412,30 @@ impl Files {
 
     fn dropped(&mut self, name: &str) {
         self.failed += 1;
-        self.told.push_back(FileEvent::Ended { name: Printable::line(name), sending: true, by: EndedBy::Us });
+        self.told.push_back(FileEvent::Withdrawn { name: Printable::line(name), sending: true, by: EndedBy::Us });
     }
 
     /// What is under way ends incomplete.
     fn ended(&mut self, sending: bool, receiving: bool, by: EndedBy) {
         if let Some(out) = self.sending.take_if(|_| sending) {
             self.failed += 1;
-            self.told.push_back(if by == EndedBy::Partner && !out.taken {
-                FileEvent::NotWanted { name: out.name }
-            } else {
-                FileEvent::Ended { name: out.name, sending: true, by }
+            let (name, sending) = (out.name, true);
+            self.told.push_back(match by {
+                EndedBy::Partner if !out.taken => FileEvent::NotWanted { name },
+                _ if !out.taken => FileEvent::Withdrawn { name, sending, by },
+                _ => FileEvent::Ended { name, sending, by, kept: false },
             });
         }
         if let Some(incoming) = self.receiving.take_if(|_| receiving) {
-            self.failed += usize::from(incoming.writer.is_some());
-            self.told.push_back(FileEvent::Ended { name: incoming.name, sending: false, by });
+            let accepted = incoming.writer.is_some();
+            self.failed += usize::from(accepted);
+            let kept = !self.options.to_stdout && incoming.is_kept();
+            let (name, sending) = (incoming.name, false);
+            self.told.push_back(if accepted {
+                FileEvent::Ended { name, sending, by, kept }
+            } else {
+                FileEvent::Withdrawn { name, sending, by }
+            });
         }
     }
 
@@ -833,7 +846,7 @@ mod tests {
         }
         assert_eq!(files.queue.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["room"]);
         let told = files.take_told();
-        let [FileEvent::Ended { name, sending: true, by: EndedBy::Us }] = &told.into_iter().collect::<Vec<_>>()[..]
+        let [FileEvent::Withdrawn { name, sending: true, by: EndedBy::Us }] = &told.into_iter().collect::<Vec<_>>()[..]
         else {
             panic!("not told that it ended");
         };

@@ -174,7 +174,7 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
         tell(who, json!({"command": "cancel"}));
         room.relay.mend();
         if giver {
-            assert_eq!(until(&mut room.giver, "transfer_ended")["by_partner"], false);
+            assert_eq!(until(&mut room.giver, "withdrawn")["by_partner"], false);
         } else {
             // Nothing of it was asked for.
             until(&mut room.giver, "not_wanted");
@@ -208,7 +208,8 @@ fn an_answer_is_for_the_offer_that_was_seen() {
         room.send(&notes);
         let seen = until(&mut room.taker, "offered")["offer"].clone();
         tell(&room.giver, json!({"command": "cancel"}));
-        until(&mut room.taker, "transfer_ended");
+        let gone = until(&mut room.taker, "withdrawn");
+        assert_eq!((&gone["by_partner"], &gone["direction"]), (&json!(true), &json!("receiving")));
         room.send(&other);
         let now = until(&mut room.taker, "offered")["offer"].clone();
         assert_ne!(seen, now);
@@ -234,8 +235,8 @@ fn who_ended_what_was_under_way_is_said_as_it_was() {
     room.send(&path);
     until(&mut room.taker, "offered");
     tell(&room.giver, json!({"command": "quit"}));
-    assert_eq!(until(&mut room.giver, "transfer_ended")["by_partner"], false);
-    assert_eq!(until(&mut room.taker, "transfer_ended")["by_partner"], true);
+    assert_eq!(until(&mut room.giver, "withdrawn")["by_partner"], false);
+    assert_eq!(until(&mut room.taker, "withdrawn")["by_partner"], true);
     assert_eq!([room.giver.exit(), room.taker.exit()], [6, 0]);
 }
 
@@ -481,4 +482,29 @@ fn what_ends_with_less_than_was_there_of_it_is_an_outcome_and_no_end_of_the_prog
     assert_eq!(fs::read(room.stored.path().join("x")).unwrap(), b"");
     assert_eq!(fs::read(part).unwrap(), content(1_000));
     assert_eq!(room.names(), ["x", "x.part"]);
+}
+
+#[test]
+fn a_part_is_said_to_be_kept_only_where_it_is_on_disk() {
+    let from = Scratch::new();
+    let (file, folder) = (from.path().join("film.mkv"), from.path().join("folder"));
+    fs::write(&file, content(30_000_000)).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), content(30_000_000)).unwrap();
+    fs::write(folder.join("b"), "b").unwrap();
+    for (path, kept) in [(&file, true), (&folder, false)] {
+        let mut room = room(&[]);
+        room.send(path);
+        let offer = until(&mut room.taker, "offered")["offer"].clone();
+        room.relay.stop_after(4_000_000);
+        tell(&room.taker, json!({"command": "get", "offer": offer}));
+        room.relay.wait_stopped();
+        let there = |room: &Room| room.names().iter().any(|name| name == "film.mkv.part");
+        // What is written is told with the status.
+        let written = |status: &Value| status["receiving"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0);
+        while !written(&until(&mut room.taker, "standing")) {}
+        tell(&room.taker, json!({"command": "cancel"}));
+        let ended = until(&mut room.taker, "transfer_ended");
+        assert_eq!((&ended["kept"], there(&room)), (&json!(kept), kept), "{path:?}");
+    }
 }

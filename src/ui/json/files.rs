@@ -76,11 +76,18 @@ pub fn event(status: &FileEvent) -> Value {
         }
         FileEvent::Full { name } => json!({"event": "disk_full", "name": name.as_str()}),
         FileEvent::GoesOn { name } => json!({"event": "goes_on", "name": name.as_str()}),
-        FileEvent::Ended { name, sending, by } => json!({
+        FileEvent::Withdrawn { name, sending, by } => json!({
+            "event": "withdrawn",
+            "name": name.as_str(),
+            "direction": direction(*sending),
+            "by_partner": *by == EndedBy::Partner,
+        }),
+        FileEvent::Ended { name, sending, by, kept } => json!({
             "event": "transfer_ended",
             "name": name.as_str(),
             "direction": direction(*sending),
             "by_partner": *by == EndedBy::Partner,
+            "kept": kept,
         }),
         FileEvent::Progress { name, sending, progress: now } => json!({
             "event": "progress",

@@ -331,9 +331,17 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("No space is left for {name}. Make room and it goes on by itself.")
         }
         FileEvent::GoesOn { name } => format!("There is space again: {name} goes on."),
-        FileEvent::Ended { name, sending: true, by } => format!("{name} was not sent whole: {}.", ended_by(*by)),
-        FileEvent::Ended { name, by, .. } => {
-            format!("{name} did not come whole: {}. What there is of a single file stays as .part.", ended_by(*by))
+        FileEvent::Withdrawn { name, sending: true, .. } => format!("{name} was not sent: nobody had accepted it."),
+        FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => {
+            format!("Your partner withdrew the offer of {name}.")
+        }
+        FileEvent::Withdrawn { name, .. } => format!("{name} was not accepted, and is no longer offered."),
+        FileEvent::Ended { name, sending: true, by, .. } => {
+            format!("{name} was not sent completely: {}.", ended_by(*by))
+        }
+        FileEvent::Ended { name, by, kept, .. } => {
+            let kept = if *kept { " The part that arrived is kept as a .part file." } else { "" };
+            format!("{name} did not arrive completely: {}.{kept}", ended_by(*by))
         }
         FileEvent::Progress { name, sending, progress } => {
             format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))

@@ -312,9 +312,13 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Anew { path, .. } => format!("{path} 和开始传的时候不一样了，从头再来。"),
         FileEvent::Full { name } => format!("没有空间存 {name} 了。腾出空间就会接着传。"),
         FileEvent::GoesOn { name } => format!("有空间了，{name} 接着传。"),
-        FileEvent::Ended { name, sending: true, by } => format!("{name} 没有发完：{}。", ended_by(*by)),
-        FileEvent::Ended { name, by, .. } => {
-            format!("{name} 没有收完：{}。单个文件已收到的部分留作 .part。", ended_by(*by))
+        FileEvent::Withdrawn { name, sending: true, .. } => format!("{name} 没有发出：还没有人接收。"),
+        FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => format!("对方撤回了 {name}。"),
+        FileEvent::Withdrawn { name, .. } => format!("没有接收 {name}，已不再等待答复。"),
+        FileEvent::Ended { name, sending: true, by, .. } => format!("{name} 没有发完：{}。", ended_by(*by)),
+        FileEvent::Ended { name, by, kept, .. } => {
+            let kept = if *kept { "已收到的部分保存为 .part 文件。" } else { "" };
+            format!("{name} 没有收完：{}。{kept}", ended_by(*by))
         }
         FileEvent::Progress { name, sending, progress } => {
             format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))
