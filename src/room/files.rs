@@ -1,5 +1,7 @@
 //! Files under way, between the session, the disk and the user.
 
+mod meter;
+
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::clock;
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::printable::{Printable, plain_name};
 use crate::protocol::frame::Hash;
@@ -22,18 +23,15 @@ use crate::store::reader::{Read, ReadError, Reader, Wanted};
 use crate::store::source::{Source, SourceError, Unsendable};
 use crate::store::tree::{StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
+use meter::Meter;
 
 /// Files and folders that may wait to be offered.
 pub const QUEUE: usize = 64;
-/// How often it is looked how far a transfer is.
-const LOOK: Duration = Duration::from_millis(250);
 /// Bytes that wait for the disk, beyond which reading from the line slows down.
 const BEHIND: usize = 2 << 20;
 /// Bytes that wait for the disk, beyond which nothing is read: a partner may count a window for each entry, and 64 are
 /// accepted.
 const FAR_BEHIND: usize = 2 * WINDOW as usize;
-/// How long the rate is measured over, about.
-const RATE: f64 = 3.0;
 
 /// What the user chose for files.
 #[derive(Clone, Default)]
@@ -134,7 +132,7 @@ impl Incoming {
 
     /// Whether what came so far stays on disk, to be gone on from: of a single file only, and never of a stream.
     fn is_kept(&self) -> bool {
-        self.offer.entries == 1 && self.offer.bytes != UNKNOWN && self.meter.current > 0
+        self.offer.entries == 1 && self.offer.bytes != UNKNOWN && self.meter.current() > 0
     }
 
     fn give(&mut self, job: Job) {
@@ -151,84 +149,6 @@ impl Incoming {
         if let Some((writer, _)) = &self.writer {
             writer.give(Job::Data(pieces));
         }
-    }
-}
-
-/// How far a transfer is, and how fast.
-struct Meter {
-    began: Duration,
-    files: u32,
-    of_files: u32,
-    /// Bytes of the files that are done.
-    before: u64,
-    /// Bytes of the one that is under way.
-    current: u64,
-    of_bytes: u64,
-    rate: f64,
-    looked: (Duration, u64),
-    waits: bool,
-    shown: Option<Progress>,
-}
-
-impl Meter {
-    fn new(of_files: u32, of_bytes: u64) -> Self {
-        let now = clock::now();
-        Self {
-            began: now,
-            files: 0,
-            of_files,
-            before: 0,
-            current: 0,
-            of_bytes,
-            rate: 0.0,
-            looked: (now, 0),
-            waits: true,
-            shown: None,
-        }
-    }
-
-    fn begin(&mut self) {
-        self.began = clock::now();
-        self.looked = (self.began, self.bytes());
-        self.waits = false;
-    }
-
-    fn bytes(&self) -> u64 {
-        self.before.saturating_add(self.current)
-    }
-
-    fn done(&mut self, size: u64) {
-        self.files += 1;
-        self.before = self.before.saturating_add(size);
-        self.current = 0;
-    }
-
-    fn took(&self) -> Duration {
-        clock::now().saturating_sub(self.began)
-    }
-
-    /// How far it is, anew at most every [`LOOK`].
-    fn progress(&mut self, stopped: bool) -> Progress {
-        let now = clock::now();
-        let (then, bytes) = self.looked;
-        let elapsed = now.saturating_sub(then);
-        if let Some(shown) = self.shown.filter(|_| elapsed < LOOK) {
-            return shown;
-        }
-        let came = self.bytes().saturating_sub(bytes) as f64;
-        let seconds = elapsed.as_secs_f64().max(0.001);
-        let weight = (seconds / RATE).min(1.0);
-        let first = self.rate == 0.0;
-        self.rate = if first { came / seconds } else { self.rate + weight * (came / seconds - self.rate) };
-        self.looked = (now, self.bytes());
-        *self.shown.insert(Progress {
-            files: self.files,
-            of_files: self.of_files,
-            bytes: self.bytes(),
-            of_bytes: (self.of_bytes != UNKNOWN).then_some(self.of_bytes),
-            rate: self.rate as u64,
-            waits: self.waits || stopped,
-        })
     }
 }
 
@@ -271,7 +191,7 @@ impl Files {
     pub fn look_at(&self) -> Option<Duration> {
         let moving =
             [self.sending.as_ref().map(|out| &out.meter), self.receiving.as_ref().map(|incoming| &incoming.meter)];
-        moving.into_iter().flatten().filter(|meter| !meter.waits).map(|meter| meter.looked.0 + LOOK).min()
+        moving.into_iter().flatten().filter_map(Meter::look_at).min()
     }
 
     /// How far both directions are. `stopped` while the line is broken.
@@ -548,24 +468,24 @@ impl Files {
                 incoming.asking = false;
                 incoming.have = index.map(|index| (index, offset, prefix));
                 if index.is_some() && incoming.meter.bytes() == 0 {
-                    incoming.meter.current = offset;
+                    incoming.meter.set(offset);
                     incoming.meter.begin();
                 }
             }
             Report::Seen(index, offset) => {
-                incoming.meter.current = offset;
+                incoming.meter.set(offset);
                 receiving.seen(index, offset);
             }
             Report::Anew => {
-                incoming.meter.current = 0;
+                incoming.meter.set(0);
                 self.told.push_back(FileEvent::Anew { path: incoming.name.clone(), sending: false });
             }
             Report::Full => {
-                incoming.meter.waits = true;
+                incoming.meter.wait(true);
                 self.told.push_back(FileEvent::Full { name: incoming.name.clone() });
             }
             Report::GoesOn => {
-                incoming.meter.waits = false;
+                incoming.meter.wait(false);
                 self.told.push_back(FileEvent::GoesOn { name: incoming.name.clone() });
             }
             Report::Done(index, outcome) => {
@@ -613,7 +533,7 @@ impl Files {
                 out.reader.want(Wanted { index, offset, prefix });
             }
             Sent::Seen { offset, .. } => {
-                out.meter.current = offset;
+                out.meter.set(offset);
                 out.reader.seen(offset);
             }
             Sent::Done { index, ok, last } => {
@@ -636,7 +556,7 @@ impl Files {
                     self.done += usize::from(whole);
                     self.told.push_back(FileEvent::Sent {
                         name: out.name,
-                        files: out.meter.of_files,
+                        files: out.meter.of_files(),
                         bytes: out.meter.bytes(),
                         took: out.meter.took(),
                         failed: out.failed,

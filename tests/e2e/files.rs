@@ -189,7 +189,7 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
     tell(&room.taker, json!({"command": "cancel"}));
     assert_eq!(until(&mut room.taker, "refused")["why"], "nothing_under_way");
     room.send(&from.path().join("nothing"));
-    assert_eq!(until(&mut room.giver, "cannot_send")["why"], "system");
+    assert_eq!(until(&mut room.giver, "cannot_send")["why"], "missing");
     tell(&room.giver, json!({"command": "say", "text": "the chat goes on"}));
     until(&mut room.taker, "text");
     // A program is told by the exit, too, that not all has arrived.
