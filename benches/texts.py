@@ -74,7 +74,7 @@ def trips(guest: Side, first: int, going) -> list[float]:
     while going():
         begin = time.perf_counter()
         guest.tell(command="say", text="x" * 100)
-        at, _ = guest.until("shown", lambda event: event["up_to"] >= number)
+        at, _ = guest.until("delivered", lambda event: event["up_to"] >= number)
         times.append((at - begin) * 1000)
         number += 1
         time.sleep(PAUSE)
@@ -95,7 +95,7 @@ def measure(names: list[str], work: str, rate: str, size: int) -> None:
     begin = time.perf_counter()
     guest.tell(command="send", paths=[source])
     done = lambda: any(event["event"] == "sent" for _, event in guest.events)
-    guest.until("taken")
+    guest.until("accepted")
     busy = trips(guest, len(idle), lambda: not done())
     with_texts = guest.until("sent")[0] - begin
     guest.events.clear()

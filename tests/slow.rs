@@ -241,10 +241,10 @@ fn a_partner_who_stops_in_the_middle_of_a_file_keeps_nobody_busy() {
     let mut giver = script::guest_with(port, &[]);
     script::pair(&mut taker, &mut giver);
     script::tell(&giver, serde_json::json!({"command": "send", "paths": [large.to_str().unwrap()]}));
-    script::until(&mut giver, "taken");
+    script::until(&mut giver, "accepted");
     taker.signal(Signal::STOP);
     let before = ticks(&giver);
-    script::until(&mut giver, "line_quiet");
+    script::until(&mut giver, "quiet");
     let spent = ticks(&giver) - before;
     assert!(spent < 100, "{spent} ticks");
     taker.signal(Signal::CONT);

@@ -110,11 +110,11 @@ pub fn play(words: &str, steps: &[u8]) {
 fn status(place: usize, word: &str) -> Event {
     match place % 5 {
         0 => Event::Shown { texts: place, waiting: 0 },
-        1 => Event::UnknownCommand(Printable::line(word)),
-        2 => Event::WaitingForPartner,
+        1 => Event::UnknownCommand { command: Printable::line(word) },
+        2 => Event::Confirmed,
         3 => {
             let from = SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-            Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::ZERO }
+            Event::PairingFailed { address: from, why: PairingFault::Commitment, pause: Duration::ZERO }
         }
         _ => Event::Help,
     }
@@ -128,11 +128,11 @@ fn ask(place: usize) -> Output {
             let (own, partner) = (half("41242842"), half("90713355"));
             (
                 PromptKind::Compare,
-                Some(Event::BothHalves { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }),
+                Some(Event::Compare { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }),
             )
         }
         2 => (PromptKind::Nothing, None),
-        3 => (PromptKind::Half, Some(Event::WrongHalf { tries_left: 1 })),
+        3 => (PromptKind::Half, Some(Event::WrongCode { tries_left: 1 })),
         _ => (PromptKind::Chat, Some(Event::RoomOpen)),
     };
     Output::Ask { question: 1, what, about }

@@ -17,55 +17,55 @@ use crate::protocol::pairing::Half;
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Event {
     /// A socket listens.
-    Listening(SocketAddr),
+    Listening { address: SocketAddr },
     /// What to tell the partner.
-    Reach { addresses: Vec<(Scope, IpAddr)>, port: u16, how: Invitation },
+    Addresses { addresses: Vec<(Scope, IpAddr)>, port: u16, how: Invitation },
     /// A name is being looked up.
-    LookingUp(Printable),
+    LookingUp { host: Printable },
     /// An attempt to connect begins.
-    Trying(Printable),
+    Trying { address: Printable },
     /// An attempt to connect failed.
-    TryFailed(Printable, Printable),
+    TryFailed { address: Printable, why: Printable },
     /// The router is asked to pass a port on.
     Mapping,
     /// The router forwards a port to this machine.
-    Mapped(SocketAddr),
+    Mapped { address: SocketAddr },
     /// The router refused, or did not answer.
-    NotMapped(MapFault),
+    MappingFailed(MapFault),
     /// The room is announced on the local network.
     Announced,
     /// The room cannot be announced, or looked for, on the local network.
-    NoLan(Printable),
+    LanFailed { why: Printable },
     /// Percentage of the bootstrap into the Tor network; `None` while the onion service is being made.
     Tor { percent: Option<u8> },
     /// The invite goes without a way through Tor.
-    NoTor(Printable),
+    TorFailed { why: Printable },
     /// The partner cannot come by this way for now.
-    WayShut { way: Printable, why: Printable },
+    RouteDown { route: Printable, why: Printable },
     /// The partner can come by this way again.
-    WayOpen(Printable),
+    RouteUp { route: Printable },
     /// A way of an invite leads nowhere.
-    WayFailed(Printable, Failure),
+    RouteFailed { route: Printable, why: Failure },
     /// What to give the partner, and where it leads.
-    Invite { line: Arc<Zeroizing<String>>, ways: Vec<Printable>, how: Invitation },
+    Invite { invite: Arc<Zeroizing<String>>, routes: Vec<Printable>, how: Invitation },
     /// Connected; the handshake begins.
-    Handshake(Place),
+    Connected { address: Place },
     /// Somebody reached us and the handshake is done.
-    Caller(Place),
+    Caller { address: Place },
     /// Somebody was told that the room is taken.
-    ToldBusy { from: Place, times: u32 },
+    BusySent { address: Place, times: u32 },
     /// Our half of the code, to read out.
     Code { own: Half, can_skip: bool },
     /// Both halves, to compare.
-    BothHalves { own: Half, partner: Half, emoji: [u8; 7], can_skip: bool },
+    Compare { own: Half, partner: Half, emoji: [u8; 7], can_skip: bool },
     /// The entry is no half of a code.
     NotACode,
     /// The entry is our own half.
-    OwnHalf,
+    OwnCode,
     /// The entry is another half.
-    WrongHalf { tries_left: u8 },
+    WrongCode { tries_left: u8 },
     /// The entry was for a code that is gone.
-    StaleEntry,
+    StaleAnswer,
     /// The answer is of another kind than was asked for.
     NotAsked,
     /// The code is not shown again before it was checked.
@@ -73,11 +73,11 @@ pub enum Event {
     /// Neither of the two words was typed.
     NeitherWord,
     /// The user has checked the code, the partner has not.
-    WaitingForPartner,
+    Confirmed,
     /// The room is open. `invited`: whoever is there has the invite, and nobody has checked the code.
     RoomOpen { invited: bool },
     /// A run failed, on the listening side.
-    RunFailed { from: Place, why: PairingFault, pause: Duration },
+    PairingFailed { address: Place, why: PairingFault, pause: Duration },
     /// So many more of our messages were delivered to the partner; so many still wait.
     Delivered { messages: usize, waiting: usize },
     /// A text was not taken: too long.
@@ -87,13 +87,13 @@ pub enum Event {
     /// An input line that is not UTF-8 was not sent.
     NotUtf8,
     /// A command nobody knows.
-    UnknownCommand(Printable),
+    UnknownCommand { command: Printable },
     /// The list of commands, asked for by `/help`.
     Help,
     /// Both halves again.
-    CodeAgain { question: Option<u64>, own: Half, partner: Half, trust: Trust },
+    Codes { question: Option<u64>, own: Half, partner: Half, trust: Trust },
     /// The two have compared the code of a room that was entered by an invite.
-    Compared,
+    Verified,
     /// Who the partner is and how the connection is secured, asked for by `/who`.
     Who(Who),
     /// Something that the doctor has found.
@@ -107,23 +107,23 @@ pub enum Event {
     /// The line broke, and with it the room ended.
     CutOff,
     /// Nothing was received for `seconds`.
-    LineQuiet { seconds: u64 },
+    Quiet { seconds: u64 },
     /// The line broke. The room goes on.
-    LineCut { why: LineFault, redialing: bool },
+    ConnectionLost { why: LineFault, redialing: bool },
     /// Finding the host again fails, for another reason than before.
-    RedialFailed { number: u32, failure: Failure },
+    RedialFailed { attempt: u32, why: Failure },
     /// The line is back; `after` is the time that it was broken.
-    LineBack { after: Duration, waiting: usize },
+    Reconnected { after: Duration, waiting: usize },
     /// A better way was found, and the room has moved to it.
-    BetterWay(Place),
+    BetterRoute { address: Place },
     /// A text waits for the line.
     Waiting { waiting: usize },
     /// Somebody who is not the partner tried to get into the open room.
-    Intruder { from: Place, times: u32 },
+    Intruder { address: Place, times: u32 },
     /// Fresh keys are on their way.
     Rekey,
     /// Not possible while the line is broken.
-    NoLine,
+    NotConnected,
     /// The time that was set for the room is over.
     TimeIsUp,
     /// A command that only the full screen has.

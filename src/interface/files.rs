@@ -16,9 +16,9 @@ pub enum FileEvent {
     /// A batch was offered to the partner.
     Offering { name: Printable, files: u32, bytes: Option<u64> },
     /// The partner accepted the batch.
-    Taken { name: Printable },
+    Accepted { name: Printable },
     /// The partner declined the batch, or the rest of it.
-    NotWanted { name: Printable },
+    PartnerDeclined { name: Printable },
     /// The batch is sent: all of it that could be stored is.
     Sent { name: Printable, files: u32, bytes: u64, took: Duration, failed: u32 },
     /// One of ours could not be sent, or the partner did not store it.
@@ -27,7 +27,7 @@ pub enum FileEvent {
     Offered {
         offer: u32,
         name: Printable,
-        called: Option<Printable>,
+        offered_as: Option<Printable>,
         files: u32,
         bytes: Option<u64>,
         folder: Printable,
@@ -43,7 +43,7 @@ pub enum FileEvent {
     /// There is too little space for the offered batch.
     NoSpace { name: Printable, needed: u64, free: u64 },
     /// The offered batch was accepted and is being received.
-    Taking { name: Printable, folder: Printable },
+    Accepting { name: Printable, folder: Printable },
     /// The offered batch was declined.
     Declined { name: Printable },
     /// The batch was received: all of it that could be stored is, under this name.
@@ -51,15 +51,15 @@ pub enum FileEvent {
     /// One of the partner's was not stored.
     NotStored { path: Printable, why: FileFault },
     /// A file changed since its transfer began, which therefore restarts.
-    Anew { path: Printable, sending: bool },
+    Restarted { path: Printable, sending: bool },
     /// The disk is full.
-    Full { name: Printable },
+    DiskFull { name: Printable },
     /// The disk has space again.
-    GoesOn { name: Printable },
+    Resumed { name: Printable },
     /// An offer was taken back, or went with the room, before anybody had accepted it.
     Withdrawn { name: Printable, sending: bool, by: EndedBy },
     /// A transfer ended before it was complete. `kept`: the receiver has a part of it on disk, and goes on from there.
-    Ended { name: Printable, sending: bool, by: EndedBy, kept: bool },
+    TransferEnded { name: Printable, sending: bool, by: EndedBy, kept: bool },
     /// The progress of a transfer, where no bar shows it.
     Progress { name: Printable, sending: bool, progress: Progress },
 }

@@ -269,7 +269,7 @@ impl Files {
             if incoming.offer.bytes != UNKNOWN && needed > free {
                 return self.cannot_take(FileEvent::NoSpace { name, needed, free }, session);
             }
-            self.told.push_back(FileEvent::Taking { name, folder: Printable::line(&place.to_string_lossy()) });
+            self.told.push_back(FileEvent::Accepting { name, folder: Printable::line(&place.to_string_lossy()) });
             Target::Folder {
                 folder,
                 name: incoming.path.clone(),
@@ -341,9 +341,9 @@ impl Files {
             self.failed += 1;
             let (name, sending) = (out.name, true);
             self.told.push_back(match by {
-                EndedBy::Partner if !out.taken => FileEvent::NotWanted { name },
+                EndedBy::Partner if !out.taken => FileEvent::PartnerDeclined { name },
                 _ if !out.taken => FileEvent::Withdrawn { name, sending, by },
-                _ => FileEvent::Ended { name, sending, by, kept: false },
+                _ => FileEvent::TransferEnded { name, sending, by, kept: false },
             });
         }
         if let Some(incoming) = self.receiving.take_if(|_| receiving) {
@@ -352,7 +352,7 @@ impl Files {
             let kept = !self.options.to_stdout && incoming.is_kept();
             let (name, sending) = (incoming.name, false);
             self.told.push_back(if accepted {
-                FileEvent::Ended { name, sending, by, kept }
+                FileEvent::TransferEnded { name, sending, by, kept }
             } else {
                 FileEvent::Withdrawn { name, sending, by }
             });
@@ -447,7 +447,7 @@ impl Files {
                     sending.feed(item);
                 }
             }
-            Read::Anew(index) => self.told.push_back(FileEvent::Anew { path: path(index), sending: true }),
+            Read::Anew(index) => self.told.push_back(FileEvent::Restarted { path: path(index), sending: true }),
             Read::Failed(index, why) => {
                 let why = match why {
                     ReadError::Disk(error) => FileFault::System(Printable::line(&super::reason(&error))),
@@ -478,15 +478,15 @@ impl Files {
             }
             Report::Anew => {
                 incoming.meter.set(0);
-                self.told.push_back(FileEvent::Anew { path: incoming.name.clone(), sending: false });
+                self.told.push_back(FileEvent::Restarted { path: incoming.name.clone(), sending: false });
             }
             Report::Full => {
                 incoming.meter.wait(true);
-                self.told.push_back(FileEvent::Full { name: incoming.name.clone() });
+                self.told.push_back(FileEvent::DiskFull { name: incoming.name.clone() });
             }
             Report::GoesOn => {
                 incoming.meter.wait(false);
-                self.told.push_back(FileEvent::GoesOn { name: incoming.name.clone() });
+                self.told.push_back(FileEvent::Resumed { name: incoming.name.clone() });
             }
             Report::Done(index, outcome) => {
                 let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
@@ -528,7 +528,7 @@ impl Files {
             Sent::Wanted { index, offset, prefix } => {
                 if !std::mem::replace(&mut out.taken, true) {
                     out.meter.begin();
-                    self.told.push_back(FileEvent::Taken { name: out.name.clone() });
+                    self.told.push_back(FileEvent::Accepted { name: out.name.clone() });
                 }
                 out.reader.want(Wanted { index, offset, prefix });
             }
@@ -624,7 +624,14 @@ impl Files {
         if self.receiving.as_ref().is_some_and(|incoming| incoming.writer.is_none()) {
             let folder = Printable::line(&place.to_string_lossy());
             let called = (name != stored).then_some(name);
-            self.told.push_back(FileEvent::Offered { offer: number, name: stored, called, files, bytes, folder });
+            self.told.push_back(FileEvent::Offered {
+                offer: number,
+                name: stored,
+                offered_as: called,
+                files,
+                bytes,
+                folder,
+            });
         }
     }
 

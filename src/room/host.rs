@@ -131,8 +131,8 @@ impl Host {
     /// What the user is told of an event at the doors. A caller in it is sent away.
     fn told(&mut self, event: DoorEvent) -> Option<Event> {
         match event {
-            DoorEvent::ToldBusy { from, times } => Some(Event::ToldBusy { from, times }),
-            DoorEvent::Intruder { from, times } => Some(Event::Intruder { from, times }),
+            DoorEvent::ToldBusy { from, times } => Some(Event::BusySent { address: from, times }),
+            DoorEvent::Intruder { from, times } => Some(Event::Intruder { address: from, times }),
             DoorEvent::Way(way, shut) => self.way_changed(way, shut),
             // Somebody who was quicker has the room, or it is not open.
             DoorEvent::Guest(_) | DoorEvent::Returned(_) | DoorEvent::Nothing => None,
@@ -146,8 +146,8 @@ impl Host {
         let name = Printable::line(&way.to_string());
         self.ways.push((way, why.clone()));
         match (before, why) {
-            (None | Some((_, None)), Some(why)) => Some(Event::WayShut { way: name, why }),
-            (Some((_, Some(_))), None) => Some(Event::WayOpen(name)),
+            (None | Some((_, None)), Some(why)) => Some(Event::RouteDown { route: name, why }),
+            (Some((_, Some(_))), None) => Some(Event::RouteUp { route: name }),
             _ => None,
         }
     }
@@ -178,7 +178,7 @@ impl Room {
             port = local.port();
             bound.push(local.ip());
             host.listening.push(local);
-            self.user.tell(Event::Listening(local));
+            self.user.tell(Event::Listening { address: local });
         }
         let mut addresses: Vec<_> = listen::own_addresses();
         if !bound.iter().any(IpAddr::is_unspecified) {
@@ -194,7 +194,7 @@ impl Room {
             let direct = addresses.iter().map(|(_, ip)| SocketAddr::new(*ip, port)).collect();
             self.invite(host, direct, at, outside, how).await?
         } else {
-            self.user.tell(Event::Reach { addresses, port, how });
+            self.user.tell(Event::Addresses { addresses, port, how });
             Mode::Pair(self.key.clone())
         };
         host.lobby.greet_with(entry);
@@ -208,14 +208,14 @@ impl Room {
             let Side::Host(host) = &mut *side else { return Err(Fault::NobodyCame) };
             let mut connection = self.next_guest(host).await?;
             let from = connection.from;
-            self.user.tell(Event::Caller(from));
+            self.user.tell(Event::Caller { address: from });
             connection.session.admit();
             match Talk::new(self, side, &mut connection).run().await {
                 Outcome::Failed(why) if !self.opened && !self.gives_up(why) => {
                     drop(connection);
                     let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
                     failed_runs += 1;
-                    self.user.tell(Event::RunFailed { from, why, pause });
+                    self.user.tell(Event::PairingFailed { address: from, why, pause });
                     if let Side::Host(host) = &mut *side {
                         self.pause(host, pause).await?;
                     }
@@ -277,11 +277,11 @@ impl Room {
                 let external = mapping.external;
                 host.tasks.spawn(Mapping::keep(mapping.lease()));
                 host.mapping = Some(mapping);
-                self.user.tell(Event::Mapped(external));
+                self.user.tell(Event::Mapped { address: external });
                 Ok(Some(external))
             }
             Err(why) => {
-                self.user.tell(Event::NotMapped(why));
+                self.user.tell(Event::MappingFailed(why));
                 Ok(None)
             }
         }
@@ -342,7 +342,7 @@ impl Room {
             let key = secret.onion_key().and_then(StaticKey::new).map_err(system)?;
             match self.publish(host, &outside, &key, steps).await {
                 Ok(onion) => ways.push(Way::Onion(onion, ONION_PORT)),
-                Err(Fault::Tor(why)) if !outside.tor.only => self.user.tell(Event::NoTor(why)),
+                Err(Fault::Tor(why)) if !outside.tor.only => self.user.tell(Event::TorFailed { why }),
                 Err(fault) => return Err(fault),
             }
         }
@@ -353,7 +353,7 @@ impl Room {
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
         let names = ways.iter().map(|way| Printable::line(&way.to_string())).collect();
         let line = Invite { secret, hints: ways.iter().map(Way::hint).collect() }.line();
-        self.user.tell(Event::Invite { line: Arc::new(line), ways: names, how });
+        self.user.tell(Event::Invite { invite: Arc::new(line), routes: names, how });
         Ok(mode)
     }
 
@@ -364,7 +364,7 @@ impl Room {
                 host.announcement = Some(announcement);
                 self.user.tell(Event::Announced);
             }
-            Err(error) => self.user.tell(Event::NoLan(Printable::line(&reason(&error)))),
+            Err(error) => self.user.tell(Event::LanFailed { why: Printable::line(&reason(&error)) }),
         }
     }
 

@@ -218,10 +218,10 @@ impl Room {
         let apart = outside.proxy.is_some() || outside.tor.only || matches!(way, Way::Onion(..));
         let (stream, from, ways) = if apart {
             let name = Printable::line(&way.to_string());
-            self.user.tell(Event::Trying(name.clone()));
+            self.user.tell(Event::Trying { address: name.clone() });
             let taken = self.attend_to(way.take(&outside), &mut steps, |room, step| room.user.tell(tor(step))).await?;
             let (stream, from) = taken.map_err(|error| {
-                self.user.tell(Event::TryFailed(name.clone(), Printable::line(&reason(&error))));
+                self.user.tell(Event::TryFailed { address: name.clone(), why: Printable::line(&reason(&error)) });
                 Fault::Unreachable(name)
             })?;
             (stream, from, vec![way])
@@ -236,7 +236,7 @@ impl Room {
             }
             (stream, Place::from(from), ways)
         };
-        self.user.tell(Event::Handshake(from));
+        self.user.tell(Event::Connected { address: from });
         let mode = Mode::Pair(self.key.clone());
         let settings = over(self.options.settings, from);
         let session = Session::initiate(mode, Box::new(OsRandom), settings, clock::now()).map_err(system)?;
@@ -305,7 +305,7 @@ impl Room {
             }
         };
         drop((redial, told));
-        self.user.tell(Event::Handshake(connection.from));
+        self.user.tell(Event::Connected { address: connection.from });
         Ok((connection, Joiner { browser, met, ..Joiner::new(ways, outside) }))
     }
 
@@ -314,7 +314,7 @@ impl Room {
         match Browser::new(key) {
             Ok(browser) => Some(browser),
             Err(error) => {
-                self.user.tell(Event::NoLan(Printable::line(&reason(&error))));
+                self.user.tell(Event::LanFailed { why: Printable::line(&reason(&error)) });
                 None
             }
         }
@@ -331,11 +331,11 @@ impl Room {
         match (before, failure) {
             (None, _) => {
                 met.push((way, failure));
-                self.user.tell(Event::Trying(name));
+                self.user.tell(Event::Trying { address: name });
             }
             (Some((_, before)), Some(failure)) if *before != Some(failure) => {
                 *before = Some(failure);
-                self.user.tell(Event::WayFailed(name, failure));
+                self.user.tell(Event::RouteFailed { route: name, why: failure });
             }
             _ => {}
         }
@@ -344,7 +344,7 @@ impl Room {
     /// Connects, telling what is tried and what failed where. Returns all that was found, too.
     async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
         if address.host.parse::<IpAddr>().is_err() {
-            self.user.tell(Event::LookingUp(Printable::line(&address.host)));
+            self.user.tell(Event::LookingUp { host: Printable::line(&address.host) });
         }
         // Two for each address at most, and the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
@@ -367,9 +367,9 @@ impl Room {
 
     fn tell_progress(&mut self, progress: dial::Progress) {
         self.user.tell(match progress {
-            dial::Progress::Trying(to) => Event::Trying(Printable::line(&to.to_string())),
+            dial::Progress::Trying(to) => Event::Trying { address: Printable::line(&to.to_string()) },
             dial::Progress::Failed(to, error) => {
-                Event::TryFailed(Printable::line(&to.to_string()), Printable::line(&reason(&error)))
+                Event::TryFailed { address: Printable::line(&to.to_string()), why: Printable::line(&reason(&error)) }
             }
         });
     }

@@ -280,7 +280,7 @@ impl<'a> Talk<'a> {
         let waiting = self.waiting();
         let Some(open) = self.open() else { return };
         if let Line::Broken { since, .. } = std::mem::replace(&mut open.line, Line::Well) {
-            self.tell(Event::LineBack { after: clock::now().saturating_sub(since), waiting });
+            self.tell(Event::Reconnected { after: clock::now().saturating_sub(since), waiting });
         }
     }
 
@@ -314,7 +314,7 @@ impl<'a> Talk<'a> {
         }
         let closes = open.close_at.take_if(|at| now >= *at).is_some();
         if quiet && !told {
-            self.tell(Event::LineQuiet { seconds: after.as_secs() });
+            self.tell(Event::Quiet { seconds: after.as_secs() });
         }
         match stage {
             Stage::Open => self.probe(now),
@@ -388,7 +388,7 @@ impl<'a> Talk<'a> {
         if let Some(Open { line: Line::Broken { untold, .. }, .. }) = self.open()
             && let Some(why) = untold.take()
         {
-            self.tell(Event::LineCut { why, redialing: true });
+            self.tell(Event::ConnectionLost { why, redialing: true });
         }
     }
 
@@ -599,7 +599,7 @@ impl<'a> Talk<'a> {
             SideEvent::Returned(connection) => self.move_to(*connection),
             SideEvent::RedialFailed { number, failure } => {
                 if let State::Open(Open { line: Line::Broken { .. }, .. }) = &self.state {
-                    self.tell(Event::RedialFailed { number, failure });
+                    self.tell(Event::RedialFailed { attempt: number, why: failure });
                 }
             }
             SideEvent::HostGone => return Some(Outcome::Gone { waiting: self.waiting() }),
@@ -627,7 +627,7 @@ impl<'a> Talk<'a> {
         };
         if well && better {
             open.line = Line::Well;
-            self.tell(Event::BetterWay(from));
+            self.tell(Event::BetterRoute { address: from });
         } else if !matches!(open.line, Line::Broken { .. }) {
             open.line = Line::Broken { since: heard, untold: None };
         }
@@ -680,7 +680,7 @@ impl<'a> Talk<'a> {
         let Some(open) = self.open().filter(|open| !matches!(open.line, Line::Broken { .. })) else { return };
         open.line = Line::Broken { since: heard, untold: bettered.then_some(why) };
         if !bettered {
-            self.tell(Event::LineCut { why, redialing });
+            self.tell(Event::ConnectionLost { why, redialing });
         }
     }
 
@@ -692,7 +692,7 @@ impl<'a> Talk<'a> {
         let can_skip = matches!(self.side, Side::Host(_));
         let about = match confirm {
             Confirm::Type => Event::Code { own, can_skip },
-            Confirm::Compare => Event::BothHalves { own, partner, emoji: *code.emoji, can_skip },
+            Confirm::Compare => Event::Compare { own, partner, emoji: *code.emoji, can_skip },
         };
         self.room.user.ask(confirm.prompt(), Some(about));
     }
@@ -706,7 +706,7 @@ impl<'a> Talk<'a> {
     fn confirmed(&mut self) {
         self.state = State::Pairing { confirmed: true };
         self.room.user.ask(PromptKind::Nothing, None);
-        self.tell(Event::WaitingForPartner);
+        self.tell(Event::Confirmed);
     }
 
     /// Does what the user wants.
@@ -735,7 +735,7 @@ impl<'a> Talk<'a> {
                 self.room.files.answer(offer, take, &mut self.connection.session);
             }
             Request::Command(command) => self.command(command),
-            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand(name)),
+            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand { command: name }),
             Request::End | Request::Interrupt => self.quit(),
         }
     }
@@ -745,7 +745,7 @@ impl<'a> Talk<'a> {
             Command::Help => self.tell(Event::Help),
             Command::Rekey => {
                 let begun = self.connection.session.change_epoch();
-                self.tell(if begun { Event::Rekey } else { Event::NoLine });
+                self.tell(if begun { Event::Rekey } else { Event::NotConnected });
             }
             Command::Code => self.show_code(),
             Command::Who => self.who(),
@@ -772,8 +772,8 @@ impl<'a> Talk<'a> {
         }
         match self.connection.session.enter(typed) {
             Some(Verdict::Wrong { tries_left: 0 }) => self.fail(PairingFault::WrongHalf),
-            Some(Verdict::Wrong { tries_left }) => self.ask_again(Event::WrongHalf { tries_left }),
-            Some(Verdict::OwnHalf) => self.ask_again(Event::OwnHalf),
+            Some(Verdict::Wrong { tries_left }) => self.ask_again(Event::WrongCode { tries_left }),
+            Some(Verdict::OwnHalf) => self.ask_again(Event::OwnCode),
             Some(Verdict::NotACode) => self.ask_again(Event::NotACode),
             Some(Verdict::Right) => self.confirmed(),
             None => {}
@@ -808,7 +808,7 @@ impl<'a> Talk<'a> {
         let asked = self.room.user.is_asked(question, what);
         if !asked {
             let stale = question != self.room.user.question();
-            self.tell(if stale { Event::StaleEntry } else { Event::NotAsked });
+            self.tell(if stale { Event::StaleAnswer } else { Event::NotAsked });
         }
         asked
     }
@@ -819,7 +819,7 @@ impl<'a> Talk<'a> {
             Some(_) if !same => self.say_goodbye(Goodbye::CodesDiffer),
             Some(open) if open.trust == Trust::Invite => {
                 open.trust = Trust::Voice;
-                self.tell(Event::Compared);
+                self.tell(Event::Verified);
             }
             Some(_) => self.show_code(),
             None => self.tell(Event::NotAsked),
@@ -828,7 +828,7 @@ impl<'a> Talk<'a> {
 
     fn skip(&mut self, question: u64) {
         if question != self.room.user.question() || self.is_open() {
-            self.tell(Event::StaleEntry);
+            self.tell(Event::StaleAnswer);
         } else if let Side::Host(_) = self.side {
             self.fail(PairingFault::Skipped);
         } else {
@@ -842,13 +842,13 @@ impl<'a> Talk<'a> {
         if let State::Pairing { .. } = self.state {
             return self.tell(Event::NotConfirmed);
         }
-        let Some(code) = self.connection.session.code() else { return self.tell(Event::NoLine) };
+        let Some(code) = self.connection.session.code() else { return self.tell(Event::NotConnected) };
         let (own, partner) = (code.own.clone(), code.partner.clone());
         let question = (trust == Trust::Invite).then(|| self.room.user.number());
         if let Some(open) = self.open() {
             open.comparing = question;
         }
-        self.tell(Event::CodeAgain { question, own, partner, trust });
+        self.tell(Event::Codes { question, own, partner, trust });
     }
 
     fn who(&mut self) {

@@ -215,10 +215,10 @@ impl User {
     /// Refuses what was done with nobody there to hear it.
     pub fn refuse(&mut self, request: Request) {
         match request {
-            Request::Half { .. } | Request::Compared { .. } | Request::Next { .. } => self.tell(Event::StaleEntry),
+            Request::Half { .. } | Request::Compared { .. } | Request::Next { .. } => self.tell(Event::StaleAnswer),
             Request::Say { taken, .. } => drop(taken.send(false)),
             Request::Unsendable(event) => self.tell(event),
-            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand(name)),
+            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand { command: name }),
             Request::End => self.leaving = true,
             _ => {}
         }
@@ -313,7 +313,7 @@ mod tests {
             }
             assert_eq!(user.queue.len(), 1);
             for _ in 0..10_000 {
-                user.tell(Event::LineBack { after: Duration::ZERO, waiting: 0 });
+                user.tell(Event::Reconnected { after: Duration::ZERO, waiting: 0 });
                 user.tell(Event::Delivered { messages: 1, waiting: 0 });
             }
             assert_eq!(user.queue.len(), EVENTS);
@@ -327,7 +327,7 @@ mod tests {
         let mut user = user(Frontend::JSON);
         let name = Printable::line("x");
         for _ in 0..EVENTS_LOSSLESS {
-            user.tell(Event::LineBack { after: Duration::ZERO, waiting: 0 });
+            user.tell(Event::Reconnected { after: Duration::ZERO, waiting: 0 });
             user.tell(Event::File(FileEvent::NothingOffered));
             user.tell(Event::File(FileEvent::Declined { name: name.clone() }));
         }

@@ -116,7 +116,7 @@ fn standing(standing: &Status) -> Value {
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let [sending, receiving] = standing.files;
     json!({
-        "event": "standing",
+        "event": "status",
         "address": standing.partner.to_string(),
         "verified": matches!(standing.trust, Trust::Code | Trust::Voice),
         "invited": standing.trust == Trust::Invite,
@@ -183,47 +183,53 @@ fn finding(finding: &Finding) -> Value {
 /// What a status says, where so many of our texts were shown.
 fn event(status: &Event, shown: usize) -> Value {
     match status {
-        Event::Listening(address) => json!({"event": "listening", "address": address}),
-        Event::Reach { addresses, port, .. } => {
+        Event::Listening { address } => json!({"event": "listening", "address": address}),
+        Event::Addresses { addresses, port, .. } => {
             let addresses: Vec<_> = addresses
                 .iter()
                 .map(|(scope, address)| json!({"address": address, "from": name_of_scope(*scope)}))
                 .collect();
-            json!({"event": "reach", "addresses": addresses, "port": port})
+            json!({"event": "addresses", "addresses": addresses, "port": port})
         }
-        Event::LookingUp(host) => json!({"event": "looking_up", "host": host.as_str()}),
-        Event::Trying(address) => json!({"event": "trying", "address": address.as_str()}),
-        Event::TryFailed(address, why) => {
+        Event::LookingUp { host } => json!({"event": "looking_up", "host": host.as_str()}),
+        Event::Trying { address } => json!({"event": "trying", "address": address.as_str()}),
+        Event::TryFailed { address, why } => {
             json!({"event": "try_failed", "address": address.as_str(), "why": why.as_str()})
         }
-        Event::BetterWay(place) => json!({"event": "better_way", "address": place.to_string()}),
+        Event::BetterRoute { address: place } => json!({"event": "better_route", "address": place.to_string()}),
         Event::Finding(found) => finding(found),
         Event::Announced => json!({"event": "announced"}),
-        Event::NoLan(why) => json!({"event": "no_lan", "why": why.as_str()}),
-        Event::WayShut { way, why } => json!({"event": "way_shut", "way": way.as_str(), "why": why.as_str()}),
-        Event::WayOpen(way) => json!({"event": "way_open", "way": way.as_str()}),
-        Event::NoTor(why) => json!({"event": "no_tor", "why": why.as_str()}),
+        Event::LanFailed { why } => json!({"event": "lan_failed", "why": why.as_str()}),
+        Event::RouteDown { route: way, why } => {
+            json!({"event": "route_down", "way": way.as_str(), "why": why.as_str()})
+        }
+        Event::RouteUp { route: way } => json!({"event": "route_up", "way": way.as_str()}),
+        Event::TorFailed { why } => json!({"event": "tor_failed", "why": why.as_str()}),
         Event::Mapping => json!({"event": "mapping"}),
-        Event::Mapped(at) => json!({"event": "mapped", "address": at}),
-        Event::NotMapped(MapFault::Useless(ip)) => json!({"event": "not_mapped", "why": "useless", "address": ip}),
-        Event::NotMapped(why) => json!({"event": "not_mapped", "why": match why {
+        Event::Mapped { address: at } => json!({"event": "mapped", "address": at}),
+        Event::MappingFailed(MapFault::Useless(ip)) => {
+            json!({"event": "mapping_failed", "why": "useless", "address": ip})
+        }
+        Event::MappingFailed(why) => json!({"event": "mapping_failed", "why": match why {
             MapFault::NoRouter => "no_router",
             MapFault::NoAnswer => "no_answer",
             _ => "refused",
         }}),
         Event::Tor { percent } => json!({"event": "tor", "percent": percent}),
-        Event::WayFailed(way, failure) => {
+        Event::RouteFailed { route: way, why: failure } => {
             json!({"event": "try_failed", "address": way.as_str(), "why": name_of_failure(*failure)})
         }
-        Event::Invite { line, ways, .. } => {
+        Event::Invite { invite: line, routes: ways, .. } => {
             let ways: Vec<_> = ways.iter().map(Printable::as_str).collect();
             json!({"event": "invite", "invite": line.as_str(), "ways": ways})
         }
-        Event::Handshake(address) => json!({"event": "connected", "address": address.to_string()}),
-        Event::Caller(address) => json!({"event": "caller", "address": address.to_string()}),
-        Event::ToldBusy { from, times } => json!({"event": "told_busy", "address": from.to_string(), "times": times}),
+        Event::Connected { address } => json!({"event": "connected", "address": address.to_string()}),
+        Event::Caller { address } => json!({"event": "caller", "address": address.to_string()}),
+        Event::BusySent { address: from, times } => {
+            json!({"event": "busy_sent", "address": from.to_string(), "times": times})
+        }
         Event::Code { own, can_skip } => json!({"event": "code", "own": own.to_string(), "can_skip": can_skip}),
-        Event::BothHalves { own, partner, emoji, can_skip } => json!({
+        Event::Compare { own, partner, emoji, can_skip } => json!({
             "event": "compare",
             "own": own.to_string(),
             "partner": partner.to_string(),
@@ -231,29 +237,31 @@ fn event(status: &Event, shown: usize) -> Value {
             "can_skip": can_skip,
         }),
         Event::NotACode => json!({"event": "not_a_code"}),
-        Event::OwnHalf => json!({"event": "own_half"}),
-        Event::WrongHalf { tries_left } => json!({"event": "wrong_half", "tries_left": tries_left}),
-        Event::StaleEntry => json!({"event": "stale_entry"}),
+        Event::OwnCode => json!({"event": "own_code"}),
+        Event::WrongCode { tries_left } => json!({"event": "wrong_code", "tries_left": tries_left}),
+        Event::StaleAnswer => json!({"event": "stale_answer"}),
         Event::NotAsked => json!({"event": "refused", "why": "not_asked"}),
         Event::NotConfirmed => json!({"event": "refused", "why": "not_confirmed"}),
         Event::NeitherWord => json!({"event": "neither_word"}),
-        Event::WaitingForPartner => json!({"event": "confirmed"}),
+        Event::Confirmed => json!({"event": "confirmed"}),
         Event::RoomOpen { .. } => json!({"event": "room_open"}),
-        Event::RunFailed { from, why, pause } => {
+        Event::PairingFailed { address: from, why, pause } => {
             let (error, _) = words::fault(&Fault::Pairing(*why), Lang::En);
             let alarm = why.is_alarm();
-            json!({"event": "run_failed", "address": from.to_string(), "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
+            json!({"event": "pairing_failed", "address": from.to_string(), "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
         }
         Event::Delivered { waiting, .. } => {
-            json!({"event": "shown", "up_to": shown.saturating_sub(1), "waiting": waiting})
+            json!({"event": "delivered", "up_to": shown.saturating_sub(1), "waiting": waiting})
         }
         Event::TooLong { limit } => json!({"event": "refused", "why": "too_long", "limit": limit}),
         Event::Full { waiting } => json!({"event": "refused", "why": "full", "waiting": waiting}),
         Event::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
-        Event::UnknownCommand(name) => json!({"event": "refused", "why": "unknown_command", "command": name.as_str()}),
-        Event::Compared => json!({"event": "compared"}),
-        Event::CodeAgain { question, own, partner, .. } => {
-            json!({"event": "code_again", "question": question, "own": own.to_string(), "partner": partner.to_string()})
+        Event::UnknownCommand { command: name } => {
+            json!({"event": "refused", "why": "unknown_command", "command": name.as_str()})
+        }
+        Event::Verified => json!({"event": "verified"}),
+        Event::Codes { question, own, partner, .. } => {
+            json!({"event": "codes", "question": question, "own": own.to_string(), "partner": partner.to_string()})
         }
         Event::Who(who) => who_event(who),
         Event::File(status) => files::event(status),
@@ -261,26 +269,28 @@ fn event(status: &Event, shown: usize) -> Value {
         Event::Finishing { waiting } => json!({"event": "finishing", "waiting": waiting}),
         Event::PartnerLeft => json!({"event": "partner_left"}),
         Event::CutOff => json!({"event": "cut_off"}),
-        Event::LineQuiet { seconds } => json!({"event": "line_quiet", "seconds": seconds}),
-        Event::LineCut { why, redialing } => {
+        Event::Quiet { seconds } => json!({"event": "quiet", "seconds": seconds}),
+        Event::ConnectionLost { why, redialing } => {
             let why = match why {
                 LineFault::Cut => "cut",
                 LineFault::Silent { .. } => "silent",
                 LineFault::Late => "late",
                 LineFault::Damaged { .. } => "damaged",
             };
-            json!({"event": "line_cut", "why": why, "redialing": redialing})
+            json!({"event": "connection_lost", "why": why, "redialing": redialing})
         }
-        Event::RedialFailed { number, failure } => {
+        Event::RedialFailed { attempt: number, why: failure } => {
             json!({"event": "redial_failed", "attempt": number, "why": name_of_failure(*failure)})
         }
-        Event::LineBack { after, waiting } => {
-            json!({"event": "line_back", "after_seconds": after.as_secs_f64(), "waiting": waiting})
+        Event::Reconnected { after, waiting } => {
+            json!({"event": "reconnected", "after_seconds": after.as_secs_f64(), "waiting": waiting})
         }
         Event::Waiting { waiting } => json!({"event": "waiting", "waiting": waiting}),
-        Event::Intruder { from, times } => json!({"event": "intruder", "address": from.to_string(), "times": times}),
+        Event::Intruder { address: from, times } => {
+            json!({"event": "intruder", "address": from.to_string(), "times": times})
+        }
         Event::Rekey => json!({"event": "rekey"}),
-        Event::NoLine => json!({"event": "no_line"}),
+        Event::NotConnected => json!({"event": "not_connected"}),
         Event::TimeIsUp => json!({"event": "time_is_up"}),
         Event::NeedsScreen | Event::Help => json!({"event": "refused", "why": "unknown_command"}),
     }

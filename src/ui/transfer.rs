@@ -131,7 +131,7 @@ impl Writer {
         }
         let text = words::event(status, self.lang, self.columns());
         // The code is for the person, wherever standard error leads.
-        if let Event::Code { .. } | Event::BothHalves { .. } = status
+        if let Event::Code { .. } | Event::Compare { .. } = status
             && !self.bar
         {
             let _ = writeln!(self.terminal, "{text}");

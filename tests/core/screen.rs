@@ -196,7 +196,7 @@ fn an_invite_leaves_the_screen_when_it_was_used() {
     let mut sitting = Sitting::new((100, 40), Lang::En);
     let line = Arc::new(Zeroizing::new(format!("tete1{}", "x".repeat(60))));
     let ways = vec![Printable::line("192.0.2.7:51423")];
-    sitting.state.show(Output::Event(Event::Invite { line, ways, how: Invitation::Join }));
+    sitting.state.show(Output::Event(Event::Invite { invite: line, routes: ways, how: Invitation::Join }));
     assert!(sitting.shows("tete1xxx") && sitting.shows("█"));
     sitting.opens();
     assert!(!sitting.shows("tete1xxx") && !sitting.shows("█"));
@@ -251,7 +251,7 @@ fn both_words_of_a_comparison_are_understood() {
         let mut sitting = Sitting::new((80, 24), Lang::En);
         let own = Half::parse("41242842").unwrap();
         let partner = Half::parse("11112222").unwrap();
-        let about = Event::BothHalves { own, partner, emoji: [0, 1, 2, 3, 4, 5, 6], can_skip: false };
+        let about = Event::Compare { own, partner, emoji: [0, 1, 2, 3, 4, 5, 6], can_skip: false };
         sitting.state.show(Output::Ask { question: 1, what: PromptKind::Compare, about: Some(about) });
         sitting.types(word);
         sitting.press(KeyCode::Enter);
@@ -264,7 +264,11 @@ fn an_alarm_takes_the_whole_screen_until_it_was_seen() {
     let mut sitting = Sitting::new((80, 24), Lang::En);
     sitting.state.show(asks(code()));
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-    sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+    sitting.status(Event::PairingFailed {
+        address: from,
+        why: PairingFault::Commitment,
+        pause: Duration::from_secs(5),
+    });
     assert_eq!(sitting.effects(), ["bell"]);
     assert!(sitting.shows("ALARM: an attack") && !sitting.shows("4124"));
     sitting.types("x ");
@@ -652,7 +656,7 @@ fn a_text_counts_as_shown_only_where_the_end_of_the_talk_is_on_the_screen() {
             |sitting| {
                 let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
                 let pause = Duration::from_secs(5);
-                sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause });
+                sitting.status(Event::PairingFailed { address: from, why: PairingFault::Commitment, pause });
             },
             |sitting| {
                 sitting.passes(Duration::from_secs(1));
@@ -707,7 +711,11 @@ fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
     sitting.types("correct ");
     sitting.state.show(asks(code()));
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-    sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+    sitting.status(Event::PairingFailed {
+        address: from,
+        why: PairingFault::Commitment,
+        pause: Duration::from_secs(5),
+    });
     assert!(sitting.shows("ALARM"));
     sitting.passes(Duration::from_secs(1));
     sitting.press(KeyCode::Enter);
@@ -873,12 +881,12 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     let mut out = Vec::new();
 
     let mut waiting = new();
-    waiting.status(Event::Listening("[::]:51423".parse().unwrap()));
+    waiting.status(Event::Listening { address: "[::]:51423".parse().unwrap() });
     let addresses = vec![
         (tete::address::Scope::Global, "2001:db8::7".parse().unwrap()),
         (tete::address::Scope::Local, "192.168.1.7".parse().unwrap()),
     ];
-    waiting.status(Event::Reach { addresses, port: 51423, how: Invitation::Join });
+    waiting.status(Event::Addresses { addresses, port: 51423, how: Invitation::Join });
     out.push(("waiting", waiting));
 
     let mut pairing = new();
@@ -890,25 +898,25 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     let mut wrong = new();
     wrong.state.show(Output::Status(standing(false, LineState::Connected)));
     wrong.state.show(asks(code()));
-    wrong.state.show(asks(Event::WrongHalf { tries_left: 2 }));
+    wrong.state.show(asks(Event::WrongCode { tries_left: 2 }));
     out.push(("pairing, a wrong half", wrong));
 
     let mut right = new();
     right.state.show(Output::Status(standing(false, LineState::Connected)));
     right.state.show(asks(code()));
     right.state.show(Output::Ask { question: 2, what: PromptKind::Nothing, about: None });
-    right.status(Event::WaitingForPartner);
+    right.status(Event::Confirmed);
     out.push(("pairing, the partner is to type", right));
 
     let mut compare = new();
     let (own, partner) = (Half::parse("41242842").unwrap(), Half::parse("90713355").unwrap());
-    let about = Event::BothHalves { own, partner, emoji: [0, 9, 18, 27, 36, 45, 54], can_skip: false };
+    let about = Event::Compare { own, partner, emoji: [0, 9, 18, 27, 36, 45, 54], can_skip: false };
     compare.state.show(Output::Ask { question: 1, what: PromptKind::Compare, about: Some(about) });
     out.push(("comparing", compare));
 
     let mut alarm = new();
     let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-    alarm.status(Event::RunFailed { from, why: PairingFault::WrongHalf, pause: Duration::from_secs(5) });
+    alarm.status(Event::PairingFailed { address: from, why: PairingFault::WrongHalf, pause: Duration::from_secs(5) });
     out.push(("alarm", alarm));
 
     let talk = || {
@@ -932,7 +940,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("new texts", new_texts));
 
     let mut cut = talk();
-    cut.status(Event::LineCut { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true });
+    cut.status(Event::ConnectionLost { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true });
     let line = LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(Failure::NoAnswer) };
     cut.state.show(Output::Status(standing(true, line)));
     cut.says("I go on typing");
@@ -963,7 +971,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     files.status(Event::File(FileEvent::Offered {
         offer: 0,
         name: name(),
-        called: None,
+        offered_as: None,
         files: 212,
         bytes: Some(1_400_000_000),
         folder,
@@ -1075,7 +1083,14 @@ fn files_are_sent_taken_and_declined_by_commands_and_keys() {
     let (name, folder) = (Printable::line("x"), Printable::line("/tmp"));
     for offer in [3, 4] {
         let (name, folder) = (name.clone(), folder.clone());
-        sitting.status(Event::File(FileEvent::Offered { offer, name, called: None, files: 1, bytes: None, folder }));
+        sitting.status(Event::File(FileEvent::Offered {
+            offer,
+            name,
+            offered_as: None,
+            files: 1,
+            bytes: None,
+            folder,
+        }));
         sitting.press(KeyCode::F(2));
         sitting.press(KeyCode::F(3));
         sitting.types("/get");
@@ -1187,7 +1202,11 @@ fn whatever_lay_above_the_talk_leaves_the_terminal_whole() {
         }),
         (Scene::Alarm, |sitting| {
             let from = std::net::SocketAddr::from(([10, 0, 0, 9], 4000)).into();
-            sitting.status(Event::RunFailed { from, why: PairingFault::Commitment, pause: Duration::from_secs(5) });
+            sitting.status(Event::PairingFailed {
+                address: from,
+                why: PairingFault::Commitment,
+                pause: Duration::from_secs(5),
+            });
         }),
         (Scene::Chat, |sitting| {
             sitting.passes(Duration::from_secs(1));
@@ -1315,6 +1334,6 @@ fn a_resize_at_any_moment_keeps_the_text_and_the_cursor_on_the_screen() {
 #[test]
 fn own_texts_are_shown_as_the_partner_sees_them() {
     let mut sitting = Sitting::open();
-    sitting.state.show(Output::Event(Event::UnknownCommand(Printable::line("/\x1b[2J"))));
+    sitting.state.show(Output::Event(Event::UnknownCommand { command: Printable::line("/\x1b[2J") }));
     assert!(sitting.shows("/␛[2J"));
 }

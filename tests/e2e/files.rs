@@ -107,7 +107,7 @@ fn a_name_that_is_not_stored_as_it_is_is_shown_beside_the_one_that_is() {
         fs::write(scratch.path().join(name), "x").unwrap();
         room.send(&scratch.path().join(name));
         let offered = until(&mut room.taker, "offered");
-        assert_eq!((&offered["name"], &offered["called"]), (&json!(stored), &called));
+        assert_eq!((&offered["name"], &offered["offered_as"]), (&json!(stored), &called));
         tell(&room.taker, json!({"command": "get", "offer": offered["offer"]}));
         until(&mut room.taker, "stored");
         until(&mut room.giver, "sent");
@@ -162,14 +162,14 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
     room.send(&path);
     until(&mut room.taker, "offered");
     tell(&room.taker, json!({"command": "decline", "offer": 0}));
-    until(&mut room.giver, "not_wanted");
+    until(&mut room.giver, "partner_declined");
     for giver in [true, false] {
         room.send(&path);
         let offer = until(&mut room.taker, "offered")["offer"].clone();
         // The one that reads nothing stops what is on its way.
         room.relay.cut();
         tell(&room.taker, json!({"command": "get", "offer": offer}));
-        until(&mut room.taker, "taking");
+        until(&mut room.taker, "accepting");
         let who = if giver { &room.giver } else { &room.taker };
         tell(who, json!({"command": "cancel"}));
         room.relay.mend();
@@ -177,7 +177,7 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
             assert_eq!(until(&mut room.giver, "withdrawn")["by_partner"], false);
         } else {
             // Nothing of it was asked for.
-            until(&mut room.giver, "not_wanted");
+            until(&mut room.giver, "partner_declined");
         }
         assert_eq!(until(&mut room.taker, "transfer_ended")["by_partner"], giver);
     }
@@ -217,7 +217,7 @@ fn an_answer_is_for_the_offer_that_was_seen() {
         assert_eq!(until(&mut room.taker, "refused")["why"], "stale_offer");
         tell(&room.taker, json!({"command": answer, "offer": now}));
         until(&mut room.taker, if answer == "get" { "stored" } else { "declined" });
-        until(&mut room.giver, if answer == "get" { "sent" } else { "not_wanted" });
+        until(&mut room.giver, if answer == "get" { "sent" } else { "partner_declined" });
     }
     assert_eq!(room.names(), ["other"]);
     for offer in [json!("0"), json!(-1), json!(1_u64 << 40)] {
@@ -254,12 +254,12 @@ fn a_break_costs_nothing_that_has_arrived() {
     room.send(&folder);
     until(&mut room.taker, "offered");
     tell(&room.taker, json!({"command": "get", "offer": 0}));
-    until(&mut room.giver, "taken");
+    until(&mut room.giver, "accepted");
     for _ in 0..3 {
         room.relay.cut();
-        until(&mut room.giver, "line_cut");
+        until(&mut room.giver, "connection_lost");
         room.relay.mend();
-        until(&mut room.giver, "line_back");
+        until(&mut room.giver, "reconnected");
     }
     assert_eq!(until(&mut room.taker, "stored")["failed"], 0);
     assert_eq!(until(&mut room.giver, "sent")["failed"], 0);
@@ -295,8 +295,8 @@ fn a_partial_file_is_continued_only_if_it_is_private_and_of_the_same_content() {
         until(&mut room.taker, "offered");
         tell(&room.taker, json!({"command": "get", "offer": 0}));
         if anew {
-            assert_eq!(until(&mut room.taker, "anew")["direction"], "receiving");
-            assert_eq!(until(&mut room.giver, "anew")["direction"], "sending");
+            assert_eq!(until(&mut room.taker, "restarted")["direction"], "receiving");
+            assert_eq!(until(&mut room.giver, "restarted")["direction"], "sending");
         }
         assert_eq!(until(&mut room.taker, "stored")["bytes"], came);
         until(&mut room.giver, "sent");
@@ -317,7 +317,7 @@ fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
     room.send(&path);
     until(&mut room.taker, "offered");
     tell(&room.taker, json!({"command": "get", "offer": 0}));
-    until(&mut room.taker, "taking");
+    until(&mut room.taker, "accepting");
     room.taker.signal(Signal::KILL);
     room.taker.exit();
     let names = room.names();
@@ -424,7 +424,7 @@ fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
     tell(&giver, json!({"command": "half", "question": code["question"], "half": half}));
     host.until("room open");
     tell(&giver, json!({"command": "send", "paths": [path.to_str().unwrap()]}));
-    until(&mut giver, "not_wanted");
+    until(&mut giver, "partner_declined");
     host.until("Your partner offered x: declined");
     host.end_input();
     assert_eq!(host.exit(), 0);
@@ -502,7 +502,7 @@ fn a_part_is_said_to_be_kept_only_where_it_is_on_disk() {
         let there = |room: &Room| room.names().iter().any(|name| name == "film.mkv.part");
         // What is written is told with the status.
         let written = |status: &Value| status["receiving"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0);
-        while !written(&until(&mut room.taker, "standing")) {}
+        while !written(&until(&mut room.taker, "status")) {}
         tell(&room.taker, json!({"command": "cancel"}));
         let ended = until(&mut room.taker, "transfer_ended");
         assert_eq!((&ended["kept"], there(&room)), (&json!(kept), kept), "{path:?}");

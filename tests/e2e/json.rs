@@ -22,17 +22,17 @@ fn two_programs_pair_talk_and_leave() {
         let heard = until(&mut guest, "text");
         assert_eq!((&heard["text"], &heard["id"], &heard["age_ms"]), (&json!(text), &json!(id), &json!(0)));
     }
-    while until(&mut host, "shown")["up_to"] != 3 {}
+    while until(&mut host, "delivered")["up_to"] != 3 {}
     tell(&guest, json!({"command": "who"}));
     let who = until(&mut guest, "who");
     assert_eq!((&who["line"]["state"], &who["waiting"]), (&json!("connected"), &json!(0)));
     tell(&guest, json!({"command": "code"}));
-    let code = until(&mut guest, "code_again");
+    let code = until(&mut guest, "codes");
     tell(&host, json!({"command": "code"}));
-    assert_eq!(until(&mut host, "code_again")["own"], code["partner"]);
+    assert_eq!(until(&mut host, "codes")["own"], code["partner"]);
     tell(&guest, json!({"command": "rekey"}));
     until(&mut guest, "rekey");
-    while until(&mut guest, "standing")["epoch"] != 1 {}
+    while until(&mut guest, "status")["epoch"] != 1 {}
     tell(&guest, json!({"command": "quit"}));
     assert_eq!(until(&mut guest, "end"), json!({"event": "end", "exit": 0}));
     until(&mut host, "partner_left");
@@ -75,11 +75,11 @@ fn nothing_can_be_said_before_the_room_is_open() {
     let code = until(&mut host, "code");
     let own = code["own"].clone();
     tell(&host, json!({"command": "half", "question": code["question"], "half": own}));
-    until(&mut host, "own_half");
+    until(&mut host, "own_code");
     for left in [2, 1] {
         let wrong = process::wrong(own.as_str().unwrap(), own.as_str().unwrap());
         tell(&guest, json!({"command": "half", "question": asked, "half": wrong}));
-        let again = until(&mut guest, "wrong_half");
+        let again = until(&mut guest, "wrong_code");
         assert_eq!(again["tries_left"], left);
         asked = again["question"].clone();
     }
@@ -89,7 +89,7 @@ fn nothing_can_be_said_before_the_room_is_open() {
     assert_eq!(end["exit"], 5);
     assert!(end["error"].as_str().unwrap().starts_with("ALARM"));
     assert_eq!(guest.exit(), 5);
-    assert_eq!(until(&mut host, "run_failed")["alarm"], true);
+    assert_eq!(until(&mut host, "pairing_failed")["alarm"], true);
     host.end_input();
     assert_eq!(until(&mut host, "end")["exit"], 3);
     assert_eq!(host.exit(), 3);
@@ -107,7 +107,7 @@ fn a_comparison_is_answered_by_true_or_false() {
     tell(&guest, json!({"command": "compare", "question": theirs["question"], "same": false}));
     assert_eq!(until(&mut guest, "end")["exit"], 5);
     assert_eq!(guest.exit(), 5);
-    until(&mut host, "run_failed");
+    until(&mut host, "pairing_failed");
     host.signal(Signal::TERM);
     assert_eq!(host.exit(), 3);
 }
@@ -119,15 +119,18 @@ fn a_program_sees_the_line_break_and_heal() {
     let mut guest = guest_with(relay.port, &[]);
     pair(&mut host, &mut guest);
     relay.cut();
-    assert_eq!(until(&mut guest, "line_cut"), json!({"event": "line_cut", "why": "cut", "redialing": true}));
-    let line = until(&mut guest, "standing")["line"].clone();
+    assert_eq!(
+        until(&mut guest, "connection_lost"),
+        json!({"event": "connection_lost", "why": "cut", "redialing": true})
+    );
+    let line = until(&mut guest, "status")["line"].clone();
     assert_eq!(line["state"], "redialing");
     tell(&guest, json!({"command": "say", "text": "while it was cut"}));
     until(&mut guest, "said");
     relay.mend();
-    until(&mut guest, "line_back");
+    until(&mut guest, "reconnected");
     assert_eq!(until(&mut host, "text")["text"], "while it was cut");
-    assert_eq!(until(&mut guest, "shown"), json!({"event": "shown", "up_to": 0, "waiting": 0}));
+    assert_eq!(until(&mut guest, "delivered"), json!({"event": "delivered", "up_to": 0, "waiting": 0}));
     host.signal(Signal::KILL);
     host.exit();
     relay.cut();

@@ -154,16 +154,16 @@ fn the_code_of_an_invited_room_can_be_compared_later() {
         let mut guest = Process::start(tete(["--json", "--invite-file", &file]));
         until(&mut host, "room_open");
         until(&mut guest, "room_open");
-        let standing = until(&mut host, "standing");
+        let standing = until(&mut host, "status");
         assert_eq!((&standing["verified"], &standing["invited"]), (&json!(false), &json!(true)));
         tell(&host, json!({"command": "code"}));
         tell(&guest, json!({"command": "code"}));
-        let (here, there) = (until(&mut host, "code_again"), until(&mut guest, "code_again"));
+        let (here, there) = (until(&mut host, "codes"), until(&mut guest, "codes"));
         assert_eq!((&here["own"], &here["partner"]), (&there["partner"], &there["own"]));
         tell(&host, json!({"command": "compare", "same": same}));
         if same {
-            until(&mut host, "compared");
-            assert_eq!(until(&mut host, "standing")["verified"], json!(true));
+            until(&mut host, "verified");
+            assert_eq!(until(&mut host, "status")["verified"], json!(true));
             tell(&guest, json!({"command": "quit"}));
         }
         let codes = [host.exit(), guest.exit()];
@@ -218,7 +218,7 @@ fn a_better_way_than_a_relay_is_taken_once_it_is_there() {
     let (_folder, file) = written(&line);
     let mut guest = Process::start(tete(["--json", "--invite-file", &file]));
     host.until(&format!("somebody is here, from relay {at}"));
-    let way = until(&mut guest, "better_way")["address"].as_str().unwrap().to_owned();
+    let way = until(&mut guest, "better_route")["address"].as_str().unwrap().to_owned();
     assert!(way.starts_with("127.0.0.1:") && way != at, "{way}");
     tell(&guest, json!({"command": "say", "text": "hello"}));
     assert_eq!(host.text(), "hello");
@@ -246,11 +246,11 @@ fn a_line_that_ends_because_the_host_has_moved_to_a_better_one_is_not_told_as_a_
     wire.release();
     let told = loop {
         let event: serde_json::Value = serde_json::from_str(&guest.text()).unwrap();
-        if ["line_cut", "line_back", "better_way"].contains(&event["event"].as_str().unwrap()) {
+        if ["connection_lost", "reconnected", "better_route"].contains(&event["event"].as_str().unwrap()) {
             break event;
         }
     };
-    assert_eq!(told["event"], json!("better_way"));
+    assert_eq!(told["event"], json!("better_route"));
     tell(&guest, json!({"command": "quit"}));
     assert_eq!([guest.exit(), host.exit()], [0, 0]);
 }
@@ -343,10 +343,10 @@ fn a_host_says_when_nobody_can_come_by_its_relay_and_when_they_can_again() {
     let at = format!("127.0.0.1:{port}");
     let mut host =
         Process::start(tete(["--json", "--port", "0", "--bind", "127.0.0.1", "--invite", "--no-map", "--relay", &at]));
-    let shut = until(&mut host, "way_shut");
+    let shut = until(&mut host, "route_down");
     assert!(shut["way"] == json!(format!("relay {at}")) && shut["why"] == json!("Connection refused"), "{shut}");
     let _meeting = Meeting::at(port);
-    assert_eq!(until(&mut host, "way_open")["way"], json!(format!("relay {at}")));
+    assert_eq!(until(&mut host, "route_up")["way"], json!(format!("relay {at}")));
     tell(&host, json!({"command": "quit"}));
     host.exit();
 }

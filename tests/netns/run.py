@@ -195,20 +195,20 @@ def a_full_disk_holds_the_file_back_and_not_the_chat() -> str:
         sh(f"head -c 12000000 /dev/urandom > {disk}.source")
         host, joiner = taking_files(disk)
         joiner.tell(command="send", paths=[f"{disk}.source"])
-        host.event("taking")
+        host.event("accepting")
         sh(f"cat /dev/zero > {disk}/filler", check=False)
         host.event("disk_full")
         for text in ("still", "here"):
             joiner.tell(command="say", text=text)
             assert host.event("text")["text"] == text
         sh(f"rm {disk}/filler")
-        host.event("goes_on")
+        host.event("resumed")
         assert host.event("stored")["failed"] == 0 and joiner.event("sent")["failed"] == 0
         sh(f"cmp {disk}.source {disk}/{os.path.basename(disk)}.source")
         joiner.tell(command="send", paths=["/usr/lib"])
         assert host.event("no_space")["free"] < 17_000_000
         host.tell(command="decline", offer=host.event("offered")["offer"])
-        joiner.event("not_wanted")
+        joiner.event("partner_declined")
         joiner.tell(command="quit")
         assert [joiner.exit_code(), host.exit_code()] == [6, 0]
         return "and what is too large is not begun"
@@ -226,7 +226,7 @@ def a_disk_without_room_for_a_name_holds_the_file_back() -> str:
         host.event("disk_full")
         # One for the folder, one for the file in it.
         sh(f"rm {disk}/one {disk}/two")
-        host.event("goes_on")
+        host.event("resumed")
         assert host.event("stored")["failed"] == 0 and joiner.event("sent")["failed"] == 0
         sh(f"cmp {disk}.folder/file {disk}/{os.path.basename(disk)}.folder/file")
         joiner.tell(command="quit")

@@ -116,7 +116,7 @@ class Side:
                     if event["event"] == name and fits(event):
                         return at, event
                 if not self.changed.wait(end - time.monotonic()) and self.next >= len(self.events):
-                    told = [event for _, event in self.events if event["event"] != "standing"]
+                    told = [event for _, event in self.events if event["event"] != "status"]
                     raise AssertionError(f"no {name}, but {told[-8:]}")
 
     def tell(self, **command) -> None:
@@ -223,14 +223,14 @@ def talk_through(host: Side, guest: Side, breaks, limit: float) -> float:
             guest.tell(command="say", text=str(number))
             number += 1
         cut()
-        guest.until("line_cut", 90)
+        guest.until("connection_lost", 90)
         for _ in range(5):
             host.tell(command="say", text=str(number))
             guest.tell(command="say", text=str(number))
             number += 1
         mend()
         mended = time.monotonic()
-        guest.until("line_back", limit)
+        guest.until("reconnected", limit)
         took = max(took, time.monotonic() - mended)
     both_heard(host, guest, [str(text) for text in range(number)])
     assert codes() == before, "a code was asked for"
@@ -399,12 +399,12 @@ def through_tor() -> str:
         start = time.monotonic()
         kill_tor_of(side)
         if side is host:
-            assert host.until("way_shut", 60)[1]["why"] == "tor has ended"
-            host.until("way_open", 120)
+            assert host.until("route_down", 60)[1]["why"] == "tor has ended"
+            host.until("route_up", 120)
         everything.append(f"after {len(everything)}")
         for each in (host, guest):
             each.tell(command="say", text=everything[-1])
-        guest.until("line_back", 240)
+        guest.until("reconnected", 240)
         again = max(again, time.monotonic() - start)
     both_heard(host, guest, everything)
     leave(host, guest)
@@ -498,7 +498,7 @@ def another_machine_is_not_the_router() -> str:
     plain, TETE = TETE, TETE_UPNP
     try:
         host = Side("a", "--port", "0", "--invite")
-        assert host.until("not_mapped")[1]["why"] == "no_answer"
+        assert host.until("mapping_failed")[1]["why"] == "no_answer"
         host.tell(command="quit")
         host.exit()
     finally:
@@ -527,7 +527,7 @@ def a_router_behind_another_is_of_no_use() -> str:
     for ip in ("100.64.0.1", "192.168.7.1"):
         router = natpmp(ip)
         host = Side("a", "--port", "0", "--invite")
-        said = host.until("not_mapped")[1]
+        said = host.until("mapping_failed")[1]
         assert said["why"] == "useless" and said["address"] == ip, said
         invite = host.until("invite")[1]["invite"]
         assert all(hint[:5] != b"\x04" + socket.inet_aton(ip) for hint in hints(invite)), "it is in the invite"
@@ -608,7 +608,7 @@ def the_host_is_found_on_the_local_network() -> str:
     for text in said:
         host.tell(command="say", text=text)
         guest.tell(command="say", text=text)
-    moved_back = guest.until("line_back")[0] - start
+    moved_back = guest.until("reconnected")[0] - start
     both_heard(host, guest, said)
     leave(host, guest)
     sh(f"ip -n {ns('t')} addr del 10.3.0.77/24 dev t-w && ip -n {ns('t')} addr add 10.3.0.2/24 dev t-w")
@@ -617,7 +617,7 @@ def the_host_is_found_on_the_local_network() -> str:
     host, guest, _ = invited("t", "w", ["--lan", "--relay", "10.3.0.1:4001"], ["--lan"],
                              change=lambda invite: without_ways(invite, 15))
     start = time.monotonic()
-    assert guest.until("better_way", 30)[1]["address"].startswith("10.3.0.2:")
+    assert guest.until("better_route", 30)[1]["address"].startswith("10.3.0.2:")
     moved = time.monotonic() - start
     host.tell(command="say", text="here")
     guest.until("text")

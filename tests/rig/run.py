@@ -221,7 +221,7 @@ class Pair(threading.Thread):
             joiner.event("room_open")
             begin = time.monotonic()
             joiner.write(json.dumps({"command": "send", "paths": [str(source)]}))
-            host.event("taking")
+            host.event("accepting")
             while not host.has("stored") or not joiner.has("sent"):
                 name = self.random.choice([name for name in FAULTS if name != "stalled reader"])
                 FAULTS[name](self)

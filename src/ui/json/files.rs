@@ -35,19 +35,19 @@ pub fn event(status: &FileEvent) -> Value {
         FileEvent::Offering { name, files, bytes } => {
             json!({"event": "offering", "name": name.as_str(), "files": files, "bytes": bytes})
         }
-        FileEvent::Taken { name } => json!({"event": "taken", "name": name.as_str()}),
-        FileEvent::NotWanted { name } => json!({"event": "not_wanted", "name": name.as_str()}),
+        FileEvent::Accepted { name } => json!({"event": "accepted", "name": name.as_str()}),
+        FileEvent::PartnerDeclined { name } => json!({"event": "partner_declined", "name": name.as_str()}),
         FileEvent::Sent { name, files, bytes, failed, .. } => {
             json!({"event": "sent", "name": name.as_str(), "files": files, "bytes": bytes, "failed": failed})
         }
         FileEvent::NotSent { path, why } => {
             json!({"event": "not_sent", "path": path.as_str(), "why": name(why), "error": words::file_fault(why, Lang::En)})
         }
-        FileEvent::Offered { offer, name, called, files, bytes, folder } => json!({
+        FileEvent::Offered { offer, name, offered_as: called, files, bytes, folder } => json!({
             "event": "offered",
             "offer": offer,
             "name": name.as_str(),
-            "called": called.as_ref().map(Printable::as_str),
+            "offered_as": called.as_ref().map(Printable::as_str),
             "files": files,
             "bytes": bytes,
             "folder": folder.as_str(),
@@ -61,8 +61,8 @@ pub fn event(status: &FileEvent) -> Value {
         FileEvent::NoSpace { name, needed, free } => {
             json!({"event": "no_space", "name": name.as_str(), "needed": needed, "free": free})
         }
-        FileEvent::Taking { name, folder } => {
-            json!({"event": "taking", "name": name.as_str(), "folder": folder.as_str()})
+        FileEvent::Accepting { name, folder } => {
+            json!({"event": "accepting", "name": name.as_str(), "folder": folder.as_str()})
         }
         FileEvent::Declined { name } => json!({"event": "declined", "name": name.as_str()}),
         FileEvent::Stored { name, files, bytes, failed, .. } => {
@@ -71,18 +71,18 @@ pub fn event(status: &FileEvent) -> Value {
         FileEvent::NotStored { path, why } => {
             json!({"event": "not_stored", "path": path.as_str(), "why": name(why), "error": words::file_fault(why, Lang::En)})
         }
-        FileEvent::Anew { path, sending } => {
-            json!({"event": "anew", "path": path.as_str(), "direction": direction(*sending)})
+        FileEvent::Restarted { path, sending } => {
+            json!({"event": "restarted", "path": path.as_str(), "direction": direction(*sending)})
         }
-        FileEvent::Full { name } => json!({"event": "disk_full", "name": name.as_str()}),
-        FileEvent::GoesOn { name } => json!({"event": "goes_on", "name": name.as_str()}),
+        FileEvent::DiskFull { name } => json!({"event": "disk_full", "name": name.as_str()}),
+        FileEvent::Resumed { name } => json!({"event": "resumed", "name": name.as_str()}),
         FileEvent::Withdrawn { name, sending, by } => json!({
             "event": "withdrawn",
             "name": name.as_str(),
             "direction": direction(*sending),
             "by_partner": *by == EndedBy::Partner,
         }),
-        FileEvent::Ended { name, sending, by, kept } => json!({
+        FileEvent::TransferEnded { name, sending, by, kept } => json!({
             "event": "transfer_ended",
             "name": name.as_str(),
             "direction": direction(*sending),

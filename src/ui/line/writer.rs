@@ -136,8 +136,8 @@ impl Writer {
             if self.interactive { Printable::text(&text).rows(columns()).collect::<Vec<_>>().join("\n") } else { text };
         if self.interactive && self.color && self.status_to_terminal {
             text = match status {
-                Event::Code { .. } | Event::BothHalves { .. } | Event::Reach { .. } => text,
-                Event::WrongHalf { .. } | Event::RunFailed { .. } => format!("\x07\x1b[1;31m{text}\x1b[0m"),
+                Event::Code { .. } | Event::Compare { .. } | Event::Addresses { .. } => text,
+                Event::WrongCode { .. } | Event::PairingFailed { .. } => format!("\x07\x1b[1;31m{text}\x1b[0m"),
                 _ => format!("\x1b[2m{text}\x1b[0m"),
             };
         }

@@ -591,7 +591,7 @@ impl State {
         let alarm = match status {
             // The mark beside the text says so.
             Event::Waiting { .. } => return,
-            Event::RunFailed { why, .. } => {
+            Event::PairingFailed { why, .. } => {
                 (self.pairing, self.standing) = (None, None);
                 why.is_alarm()
             }
@@ -607,7 +607,7 @@ impl State {
         });
         let text = Printable::text(&text);
         match &mut self.pairing {
-            Some(pairing) if matches!(status, Event::WaitingForPartner) => (pairing.done, pairing.note) = (true, None),
+            Some(pairing) if matches!(status, Event::Confirmed) => (pairing.done, pairing.note) = (true, None),
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
             None => {}
         }
@@ -631,7 +631,7 @@ impl State {
             Some(Event::Code { own, can_skip }) => {
                 self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: false });
             }
-            Some(Event::BothHalves { own, partner, emoji, can_skip }) => {
+            Some(Event::Compare { own, partner, emoji, can_skip }) => {
                 let partner = Some((partner, emoji));
                 self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
             }
@@ -643,7 +643,7 @@ impl State {
                 self.status(&status);
             }
             Some(status) => {
-                let wrong = matches!(status, Event::WrongHalf { .. });
+                let wrong = matches!(status, Event::WrongCode { .. });
                 let text = Printable::text(&words::event(&status, self.lang, usize::from(self.size.0)));
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
@@ -920,7 +920,7 @@ impl State {
                 self.remember(written);
             }
             Typed::Unknown(name) => {
-                self.status(&Event::UnknownCommand(Printable::line(name)));
+                self.status(&Event::UnknownCommand { command: Printable::line(name) });
                 self.remember(written);
             }
         }

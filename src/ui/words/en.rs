@@ -118,8 +118,8 @@ pub fn command(command: Command) -> &'static str {
 /// What happened, for a terminal of so many columns.
 pub fn event(event: &Event, columns: usize) -> String {
     match event {
-        Event::Listening(address) => format!("listening: {address}"),
-        Event::Reach { addresses, port, how } => {
+        Event::Listening { address } => format!("listening: {address}"),
+        Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
                     Scope::Global => "from anywhere",
@@ -136,7 +136,7 @@ pub fn event(event: &Event, columns: usize) -> String {
                 rows.join("\n")
             )
         }
-        Event::Invite { line, ways, how } => {
+        Event::Invite { invite: line, routes: ways, how } => {
             let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
             let command = match how {
                 Invitation::Join => "tete join",
@@ -153,29 +153,29 @@ pub fn event(event: &Event, columns: usize) -> String {
             )
         }
         Event::Mapping => "asking the router for a port".into(),
-        Event::Mapped(at) => format!("the router passes {at} on to this machine"),
-        Event::NotMapped(MapFault::NoRouter) => "there is no router to ask for a port".into(),
-        Event::NotMapped(MapFault::NoAnswer) => "the router does not answer when asked for a port".into(),
-        Event::NotMapped(MapFault::Refused) => "the router passes no port on".into(),
-        Event::NotMapped(MapFault::Useless(ip)) => {
+        Event::Mapped { address: at } => format!("the router passes {at} on to this machine"),
+        Event::MappingFailed(MapFault::NoRouter) => "there is no router to ask for a port".into(),
+        Event::MappingFailed(MapFault::NoAnswer) => "the router does not answer when asked for a port".into(),
+        Event::MappingFailed(MapFault::Refused) => "the router passes no port on".into(),
+        Event::MappingFailed(MapFault::Useless(ip)) => {
             format!("the router would pass a port on, but stands behind another itself: {ip} cannot be reached")
         }
         Event::Announced => "whoever has the invite can find this machine on the local network now".into(),
-        Event::NoLan(why) => format!("the local network cannot be used: {why}"),
+        Event::LanFailed { why } => format!("the local network cannot be used: {why}"),
         Event::Tor { percent: Some(percent) } => format!("into the Tor network: {percent} %"),
         Event::Tor { percent: None } => "making an onion service; this takes a few seconds".into(),
-        Event::NoTor(why) => format!("no way into the Tor network: {why}. The invite goes without it."),
-        Event::WayShut { way, why } => {
+        Event::TorFailed { why } => format!("no way into the Tor network: {why}. The invite goes without it."),
+        Event::RouteDown { route: way, why } => {
             format!("your partner cannot come by {way} for now: {why}. tete goes on trying.")
         }
-        Event::WayOpen(way) => format!("your partner can come by {way} now"),
-        Event::WayFailed(way, failure) => format!("no way by {way}: {}", invite_failure(*failure)),
-        Event::LookingUp(host) => format!("looking up {host}"),
-        Event::Trying(address) => format!("trying {address}"),
-        Event::TryFailed(address, why) => format!("no connection to {address}: {why}"),
-        Event::Handshake(address) => format!("connected to {address}, making the line secure"),
-        Event::Caller(address) => format!("somebody is here, from {address}"),
-        Event::ToldBusy { from, times } => {
+        Event::RouteUp { route: way } => format!("your partner can come by {way} now"),
+        Event::RouteFailed { route: way, why: failure } => format!("no way by {way}: {}", invite_failure(*failure)),
+        Event::LookingUp { host } => format!("looking up {host}"),
+        Event::Trying { address } => format!("trying {address}"),
+        Event::TryFailed { address, why } => format!("no connection to {address}: {why}"),
+        Event::Connected { address } => format!("connected to {address}, making the line secure"),
+        Event::Caller { address } => format!("somebody is here, from {address}"),
+        Event::BusySent { address: from, times } => {
             format!("somebody else tried to get in, from {from}, and was told busy ({times} so far)")
         }
         Event::Code { own, can_skip } => format!(
@@ -184,7 +184,7 @@ pub fn event(event: &Event, columns: usize) -> String {
             large(own, columns),
             if *can_skip { "\nNot your partner? Type /next." } else { "" }
         ),
-        Event::BothHalves { own, partner, emoji, can_skip } => format!(
+        Event::Compare { own, partner, emoji, can_skip } => format!(
             "Compare with your partner's screen, by phone or side by side:\n\n  yours   {own}\n  theirs  {partner}\n  {}\n\n\
              On theirs the two halves change places, the pictures are the same.\n\
              Type  same  if all agree, or  different .{}",
@@ -192,26 +192,26 @@ pub fn event(event: &Event, columns: usize) -> String {
             if *can_skip { "\nNot your partner? Type /next." } else { "" }
         ),
         Event::NotACode => "A half is eight digits, such as 4124 2842.".into(),
-        Event::OwnHalf => {
+        Event::OwnCode => {
             "This is your own half. Type the one your partner reads to you; if they read you this one, say so: both of you read your own screen.".into()
         }
-        Event::WrongHalf { tries_left } => format!(
+        Event::WrongCode { tries_left } => format!(
             "wrong half: this is not what your partner's screen shows, {tries_left} {} left. \
              A slip of the tongue, or somebody in between: let them read it again, slowly.",
             if *tries_left == 1 { "try" } else { "tries" }
         ),
-        Event::StaleEntry => "That belonged to an earlier code and was ignored.".into(),
+        Event::StaleAnswer => "That belonged to an earlier code and was ignored.".into(),
         Event::NotAsked => "That is not what was asked for; it was ignored.".into(),
         Event::NotConfirmed => "Not before you have checked the code.".into(),
         Event::NeitherWord => "Type the whole word: same, or different.".into(),
-        Event::WaitingForPartner => "Right. Waiting for your partner to type your half.".into(),
+        Event::Confirmed => "Right. Waiting for your partner to type your half.".into(),
         Event::RoomOpen { invited: false } => {
             "The room is open. Type a message and press Enter. /help shows everything else.".into()
         }
         Event::RoomOpen { invited: true } => {
             "The room is open, but nobody has checked who is in it: /code. Type a message and press Enter.".into()
         }
-        Event::RunFailed { from, why, pause } => {
+        Event::PairingFailed { address: from, why, pause } => {
             format!("{} ({from}). {} Open again in {} s.", pairing(*why), pairing_advice(*why), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ delivered".into(),
@@ -220,41 +220,41 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::TooLong { limit } => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
         Event::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
         Event::NotUtf8 => "input line not sent: not UTF-8".into(),
-        Event::UnknownCommand(name) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
+        Event::UnknownCommand { command: name } => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
         Event::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /send   offer files and folders: /send PATH...\n  /get    take what your partner offers\n  /decline  do not take it\n  /cancel end what is under way\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
-        Event::CodeAgain { own, partner, trust: Trust::Invite, .. } => format!(
+        Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "yours {own}, theirs {partner}\n\
              Read yours to your partner by phone and let them read theirs; then type `/code same` or `/code different`."
         ),
-        Event::CodeAgain { own, partner, .. } => format!("yours {own}, theirs {partner}"),
-        Event::Compared => "verified: nobody else is in this room".into(),
+        Event::Codes { own, partner, .. } => format!("yours {own}, theirs {partner}"),
+        Event::Verified => "verified: nobody else is in this room".into(),
         Event::Who(with) => who(with, local_time),
         Event::Finding(found) => finding(found),
         Event::File(about) => file(about, false),
         Event::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
         Event::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
         Event::CutOff => "cut off".into(),
-        Event::LineQuiet { seconds } => format!("Nothing heard for {seconds} s. The line may be broken."),
-        Event::LineCut { why, redialing } => format!(
+        Event::Quiet { seconds } => format!("Nothing heard for {seconds} s. The line may be broken."),
+        Event::ConnectionLost { why, redialing } => format!(
             "The line is cut: {}. {} Go on typing: it waits. /who tells how it stands.",
             line_fault(*why),
             if *redialing { "Connecting again." } else { "Your partner's side connects again." }
         ),
-        Event::RedialFailed { number, failure } => {
+        Event::RedialFailed { attempt: number, why: failure } => {
             format!("attempt {number} to connect again failed: {}. Trying on.", redial_failure(*failure))
         }
-        Event::BetterWay(place) => format!("a better way was found: the line now leads to {place}"),
-        Event::LineBack { after, waiting: 0 } => format!("The line is back after {} s.", after.as_secs()),
-        Event::LineBack { after, waiting } => {
+        Event::BetterRoute { address: place } => format!("a better way was found: the line now leads to {place}"),
+        Event::Reconnected { after, waiting: 0 } => format!("The line is back after {} s.", after.as_secs()),
+        Event::Reconnected { after, waiting } => {
             format!("The line is back after {} s; {} on the way.", after.as_secs(), are(*waiting))
         }
         Event::Waiting { waiting } => format!("◌ {} waiting for the line", are(*waiting)),
-        Event::Intruder { from, times } => format!(
+        Event::Intruder { address: from, times } => format!(
             "somebody at {from} tried to get into your room and was kept out ({times} so far). \
              If your partner had to start anew: /quit, and wait for them again."
         ),
         Event::Rekey => "Fresh keys are being made.".into(),
-        Event::NoLine => "Not while the line is cut.".into(),
+        Event::NotConnected => "Not while the line is cut.".into(),
         Event::TimeIsUp => "The time that was set for this room is over.".into(),
         Event::NeedsScreen => "That needs the full screen: start without --plain.".into(),
         Event::WhatToSend => "Write what to send: /send FILE, or /send \"A FOLDER\".".into(),
@@ -292,8 +292,8 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Offering { name, files, bytes } => {
             format!("Offered to your partner: {name}{}.", amount(*files, *bytes))
         }
-        FileEvent::Taken { name } => format!("Your partner takes {name}."),
-        FileEvent::NotWanted { name } => format!("Your partner does not want {name}."),
+        FileEvent::Accepted { name } => format!("Your partner takes {name}."),
+        FileEvent::PartnerDeclined { name } => format!("Your partner does not want {name}."),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
             format!("✓ {name}{} sent and stored, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
@@ -301,7 +301,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("{name}: {} of {files} files were stored, {failed} were not.", files - failed)
         }
         FileEvent::NotSent { path, why } => format!("Not sent: {path}: {}.", file_fault(why)),
-        FileEvent::Offered { name, called, files, bytes, folder, .. } => format!(
+        FileEvent::Offered { name, offered_as: called, files, bytes, folder, .. } => format!(
             "Your partner offers {name}{}{}. /get{} stores it in {folder}, /decline{} does not.",
             called.as_ref().map(|called| format!(" (they call it {called})")).unwrap_or_default(),
             amount(*files, *bytes),
@@ -317,7 +317,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             size(*needed),
             size(*free)
         ),
-        FileEvent::Taking { name, folder } => format!("Taking {name} into {folder}."),
+        FileEvent::Accepting { name, folder } => format!("Taking {name} into {folder}."),
         FileEvent::Declined { name } => format!("Declined: {name}."),
         FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
             format!("✓ {name}{} stored, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
@@ -326,20 +326,20 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("{name}: {} of {files} files stored, {failed} were not.", files - failed)
         }
         FileEvent::NotStored { path, why } => format!("Not stored: {path}: {}.", file_fault(why)),
-        FileEvent::Anew { path, .. } => format!("{path} has changed since it was begun: it starts anew."),
-        FileEvent::Full { name } => {
+        FileEvent::Restarted { path, .. } => format!("{path} has changed since it was begun: it starts anew."),
+        FileEvent::DiskFull { name } => {
             format!("No space is left for {name}. Make room and it goes on by itself.")
         }
-        FileEvent::GoesOn { name } => format!("There is space again: {name} goes on."),
+        FileEvent::Resumed { name } => format!("There is space again: {name} goes on."),
         FileEvent::Withdrawn { name, sending: true, .. } => format!("{name} was not sent: nobody had accepted it."),
         FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => {
             format!("Your partner withdrew the offer of {name}.")
         }
         FileEvent::Withdrawn { name, .. } => format!("{name} was not accepted, and is no longer offered."),
-        FileEvent::Ended { name, sending: true, by, .. } => {
+        FileEvent::TransferEnded { name, sending: true, by, .. } => {
             format!("{name} was not sent completely: {}.", ended_by(*by))
         }
-        FileEvent::Ended { name, by, kept, .. } => {
+        FileEvent::TransferEnded { name, by, kept, .. } => {
             let kept = if *kept { " The part that arrived is kept as a .part file." } else { "" };
             format!("{name} did not arrive completely: {}.{kept}", ended_by(*by))
         }

@@ -12,62 +12,62 @@ const COLUMNS: usize = 80;
 /// The line a script reads. `None` where there is nothing for a script.
 pub fn line(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Listening(address) => format!("listening: {address}"),
-        Event::Invite { line, .. } => format!("invite: {}", line.as_str()),
+        Event::Listening { address } => format!("listening: {address}"),
+        Event::Invite { invite: line, .. } => format!("invite: {}", line.as_str()),
         Event::Code { own, .. } => format!("code: {own}"),
-        Event::BothHalves { own, partner, .. } => format!("code: {own}\npartner code: {partner}"),
+        Event::Compare { own, partner, .. } => format!("code: {own}\npartner code: {partner}"),
         Event::RoomOpen { .. } => "room open".into(),
-        Event::LineQuiet { .. } => "line quiet".into(),
-        Event::LineCut { .. } => "line cut".into(),
-        Event::LineBack { .. } => "line back".into(),
+        Event::Quiet { .. } => "line quiet".into(),
+        Event::ConnectionLost { .. } => "line cut".into(),
+        Event::Reconnected { .. } => "line back".into(),
         Event::PartnerLeft => "partner left".into(),
         Event::CutOff => "cut off".into(),
-        Event::LookingUp(_)
-        | Event::Trying(_)
-        | Event::TryFailed(..)
+        Event::LookingUp { .. }
+        | Event::Trying { .. }
+        | Event::TryFailed { .. }
         | Event::Mapping
-        | Event::Mapped(_)
-        | Event::NotMapped(_)
+        | Event::Mapped { .. }
+        | Event::MappingFailed(_)
         | Event::Announced
-        | Event::NoLan(_)
+        | Event::LanFailed { .. }
         | Event::Tor { .. }
-        | Event::NoTor(_)
-        | Event::WayShut { .. }
-        | Event::WayOpen(_)
-        | Event::WayFailed(..)
-        | Event::Handshake(_)
-        | Event::Caller(_)
-        | Event::ToldBusy { .. }
+        | Event::TorFailed { .. }
+        | Event::RouteDown { .. }
+        | Event::RouteUp { .. }
+        | Event::RouteFailed { .. }
+        | Event::Connected { .. }
+        | Event::Caller { .. }
+        | Event::BusySent { .. }
         | Event::NotACode
-        | Event::OwnHalf
-        | Event::WrongHalf { .. }
-        | Event::StaleEntry
+        | Event::OwnCode
+        | Event::WrongCode { .. }
+        | Event::StaleAnswer
         | Event::NotAsked
         | Event::NotConfirmed
         | Event::NeitherWord
-        | Event::WaitingForPartner
-        | Event::RunFailed { .. }
+        | Event::Confirmed
+        | Event::PairingFailed { .. }
         | Event::TooLong { .. }
         | Event::Full { .. }
         | Event::NotUtf8
-        | Event::Compared
+        | Event::Verified
         | Event::Finishing { .. }
-        | Event::BetterWay(_)
+        | Event::BetterRoute { .. }
         | Event::Intruder { .. }
         | Event::TimeIsUp => en::event(event, COLUMNS),
         Event::File(FileEvent::Queued { .. } | FileEvent::Progress { .. }) => return None,
         Event::File(_) => en::event(event, COLUMNS),
-        Event::Reach { .. } | Event::Delivered { .. } | Event::RedialFailed { .. } | Event::Waiting { .. } => {
+        Event::Addresses { .. } | Event::Delivered { .. } | Event::RedialFailed { .. } | Event::Waiting { .. } => {
             return None;
         }
         // Answers to commands, and a pipe gives none.
-        Event::UnknownCommand(_)
+        Event::UnknownCommand { .. }
         | Event::Help
-        | Event::CodeAgain { .. }
+        | Event::Codes { .. }
         | Event::Who(_)
         | Event::Finding(_)
         | Event::Rekey
-        | Event::NoLine
+        | Event::NotConnected
         | Event::NeedsScreen
         | Event::WhatToSend => return None,
     })

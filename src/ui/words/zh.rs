@@ -118,8 +118,8 @@ pub fn command(command: Command) -> &'static str {
 /// What happened, for a terminal of so many columns.
 pub fn event(event: &Event, columns: usize) -> String {
     match event {
-        Event::Listening(address) => format!("正在等待：{address}"),
-        Event::Reach { addresses, port, how } => {
+        Event::Listening { address } => format!("正在等待：{address}"),
+        Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
                     Scope::Global => "从任何地方",
@@ -135,7 +135,7 @@ pub fn event(event: &Event, columns: usize) -> String {
                 rows.join("\n")
             )
         }
-        Event::Invite { line, ways, how } => {
+        Event::Invite { invite: line, routes: ways, how } => {
             let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
             let command = match how {
                 Invitation::Join => "tete join",
@@ -152,51 +152,51 @@ pub fn event(event: &Event, columns: usize) -> String {
             )
         }
         Event::Mapping => "正在向路由器要一个端口".into(),
-        Event::Mapped(at) => format!("路由器把 {at} 转到这台机器"),
-        Event::NotMapped(MapFault::NoRouter) => "没有可以问的路由器".into(),
-        Event::NotMapped(MapFault::NoAnswer) => "路由器不回答端口请求".into(),
-        Event::NotMapped(MapFault::Refused) => "路由器不肯转发端口".into(),
-        Event::NotMapped(MapFault::Useless(ip)) => {
+        Event::Mapped { address: at } => format!("路由器把 {at} 转到这台机器"),
+        Event::MappingFailed(MapFault::NoRouter) => "没有可以问的路由器".into(),
+        Event::MappingFailed(MapFault::NoAnswer) => "路由器不回答端口请求".into(),
+        Event::MappingFailed(MapFault::Refused) => "路由器不肯转发端口".into(),
+        Event::MappingFailed(MapFault::Useless(ip)) => {
             format!("路由器愿意转发端口，但它自己也在别的路由器后面：{ip} 从外面到不了")
         }
         Event::Announced => "局域网里有邀请的人现在能找到这台机器".into(),
-        Event::NoLan(why) => format!("用不了局域网：{why}"),
+        Event::LanFailed { why } => format!("用不了局域网：{why}"),
         Event::Tor { percent: Some(percent) } => format!("正在进入 Tor 网络：{percent} %"),
         Event::Tor { percent: None } => "正在建立洋葱服务，要几秒钟".into(),
-        Event::NoTor(why) => format!("进不了 Tor 网络：{why}。邀请里没有这条路。"),
-        Event::WayShut { way, why } => format!("对方暂时不能从 {way} 进来：{why}。会接着试。"),
-        Event::WayOpen(way) => format!("对方现在能从 {way} 进来了"),
-        Event::WayFailed(way, failure) => format!("{way} 走不通：{}", invite_failure(*failure)),
-        Event::LookingUp(host) => format!("正在查找 {host}"),
-        Event::Trying(address) => format!("正在连接 {address}"),
-        Event::TryFailed(address, why) => format!("连不上 {address}：{why}"),
-        Event::Handshake(address) => format!("已连上 {address}，正在加密"),
-        Event::Caller(address) => format!("有人来了，来自 {address}"),
-        Event::ToldBusy { from, times } => format!("还有人想进来，来自 {from}，已告诉他占线（共 {times} 次）"),
+        Event::TorFailed { why } => format!("进不了 Tor 网络：{why}。邀请里没有这条路。"),
+        Event::RouteDown { route: way, why } => format!("对方暂时不能从 {way} 进来：{why}。会接着试。"),
+        Event::RouteUp { route: way } => format!("对方现在能从 {way} 进来了"),
+        Event::RouteFailed { route: way, why: failure } => format!("{way} 走不通：{}", invite_failure(*failure)),
+        Event::LookingUp { host } => format!("正在查找 {host}"),
+        Event::Trying { address } => format!("正在连接 {address}"),
+        Event::TryFailed { address, why } => format!("连不上 {address}：{why}"),
+        Event::Connected { address } => format!("已连上 {address}，正在加密"),
+        Event::Caller { address } => format!("有人来了，来自 {address}"),
+        Event::BusySent { address: from, times } => format!("还有人想进来，来自 {from}，已告诉他占线（共 {times} 次）"),
         Event::Code { own, can_skip } => format!(
             "把下面这一半配对码念给对方听（打电话，或用任何能听出是 ta 的方式）：\n\n{}\n\n然后输入对方念给你的那一半。{}",
             large(own, columns),
             if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
         ),
-        Event::BothHalves { own, partner, emoji, can_skip } => format!(
+        Event::Compare { own, partner, emoji, can_skip } => format!(
             "和对方的屏幕核对（打电话，或当面）：\n\n  你的  {own}\n  对方  {partner}\n  {}\n\n\
              在对方屏幕上两半的位置相反，图案相同。\n全部一致就输入  一样 ，否则输入  不一样 。{}",
             pictures(emoji, |entry| entry.chinese),
             if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
         ),
         Event::NotACode => "一半配对码是八位数字，比如 4124 2842。".into(),
-        Event::OwnHalf => "这是你自己的那一半。请输入对方念的；如果对方念的就是这个，请两边都念自己屏幕上的。".into(),
-        Event::WrongHalf { tries_left } => {
+        Event::OwnCode => "这是你自己的那一半。请输入对方念的；如果对方念的就是这个，请两边都念自己屏幕上的。".into(),
+        Event::WrongCode { tries_left } => {
             format!("不对：这不是对方屏幕上的那一半，还能试 {tries_left} 次。也许念错听错，也许有人在中间：请对方慢慢再念一遍。")
         }
-        Event::StaleEntry => "刚才输入的是给上一个配对码的，已忽略。".into(),
+        Event::StaleAnswer => "刚才输入的是给上一个配对码的，已忽略。".into(),
         Event::NotAsked => "现在问的不是这个，已忽略。".into(),
         Event::NotConfirmed => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
-        Event::WaitingForPartner => "对了。等对方输入你的那一半。".into(),
+        Event::Confirmed => "对了。等对方输入你的那一半。".into(),
         Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
         Event::RoomOpen { invited: true } => "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into(),
-        Event::RunFailed { from, why, pause } => {
+        Event::PairingFailed { address: from, why, pause } => {
             format!("{}（{from}）。{}{} 秒后重新开门。", pairing(*why), pairing_advice(*why), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ 已送达".into(),
@@ -205,38 +205,38 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::TooLong { limit } => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
         Event::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
         Event::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
-        Event::UnknownCommand(name) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
+        Event::UnknownCommand { command: name } => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
         Event::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /send   发送文件和文件夹：/send 路径...\n  /get    收下对方给的\n  /decline  不收\n  /cancel 停下正在传的\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
-        Event::CodeAgain { own, partner, trust: Trust::Invite, .. } => format!(
+        Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "你的 {own}，对方 {partner}\n\
              打电话把你的念给对方，让对方念 ta 的；然后输入 `/code 一样` 或 `/code 不一样`。"
         ),
-        Event::CodeAgain { own, partner, .. } => format!("你的 {own}，对方 {partner}"),
-        Event::Compared => "已核对：房间里没有别人".into(),
+        Event::Codes { own, partner, .. } => format!("你的 {own}，对方 {partner}"),
+        Event::Verified => "已核对：房间里没有别人".into(),
         Event::Who(with) => who(with, local_time),
         Event::Finding(found) => finding(found),
         Event::File(about) => file(about, false),
         Event::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
         Event::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
         Event::CutOff => "掉线了".into(),
-        Event::LineQuiet { seconds } => format!("{seconds} 秒没有动静了，可能掉线了。"),
-        Event::LineCut { why, redialing } => format!(
+        Event::Quiet { seconds } => format!("{seconds} 秒没有动静了，可能掉线了。"),
+        Event::ConnectionLost { why, redialing } => format!(
             "掉线了：{}。{}你可以接着打字，先存着。/who 看现在怎样。",
             line_fault(*why),
             if *redialing { "正在重连。" } else { "等对方那边重连。" }
         ),
-        Event::RedialFailed { number, failure } => format!("第 {number} 次重连没成：{}。接着试。", redial_failure(*failure)),
-        Event::BetterWay(place) => format!("找到了更好的路：现在连着 {place}"),
-        Event::LineBack { after, waiting: 0 } => format!("断了 {} 秒，又连上了。", after.as_secs()),
-        Event::LineBack { after, waiting } => {
+        Event::RedialFailed { attempt: number, why: failure } => format!("第 {number} 次重连没成：{}。接着试。", redial_failure(*failure)),
+        Event::BetterRoute { address: place } => format!("找到了更好的路：现在连着 {place}"),
+        Event::Reconnected { after, waiting: 0 } => format!("断了 {} 秒，又连上了。", after.as_secs()),
+        Event::Reconnected { after, waiting } => {
             format!("断了 {} 秒，又连上了，{waiting} 条正在送过去。", after.as_secs())
         }
         Event::Waiting { waiting } => format!("◌ {waiting} 条等着线路恢复"),
-        Event::Intruder { from, times } => format!(
+        Event::Intruder { address: from, times } => format!(
             "{from} 那边有人想进你们的房间，被挡住了（共 {times} 次）。如果是对方重新打开了程序：/quit，再等 ta 一次。"
         ),
         Event::Rekey => "正在换新密钥。".into(),
-        Event::NoLine => "线路断着，现在不行。".into(),
+        Event::NotConnected => "线路断着，现在不行。".into(),
         Event::TimeIsUp => "这个房间定好的时间到了。".into(),
         Event::NeedsScreen => "这要在全屏界面里才行：启动时不加 --plain。".into(),
         Event::WhatToSend => "请写上要发什么：/send 文件，或 /send \"文件夹\"。".into(),
@@ -277,8 +277,8 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Offering { name, files, bytes } => {
             format!("想发给对方：{name}{}。", amount(*files, *bytes))
         }
-        FileEvent::Taken { name } => format!("对方接收 {name}。"),
-        FileEvent::NotWanted { name } => format!("对方不要 {name}。"),
+        FileEvent::Accepted { name } => format!("对方接收 {name}。"),
+        FileEvent::PartnerDeclined { name } => format!("对方不要 {name}。"),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
             format!("✓ {name}{}，对方已存好，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
@@ -286,7 +286,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
         }
         FileEvent::NotSent { path, why } => format!("没有发出：{path}：{}。", file_fault(why)),
-        FileEvent::Offered { name, called, files, bytes, folder, .. } => format!(
+        FileEvent::Offered { name, offered_as: called, files, bytes, folder, .. } => format!(
             "对方想发给你 {name}{}{}。/get{}存到 {folder}，/decline{}不要。",
             called.as_ref().map(|called| format!("（对方那边叫 {called}）")).unwrap_or_default(),
             amount(*files, *bytes),
@@ -300,7 +300,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::NoSpace { name, needed, free } => {
             format!("放不下 {name}：要 {}，只剩 {}。腾出空间后再输入 /get。", size(*needed), size(*free))
         }
-        FileEvent::Taking { name, folder } => format!("正在接收 {name}，存到 {folder}。"),
+        FileEvent::Accepting { name, folder } => format!("正在接收 {name}，存到 {folder}。"),
         FileEvent::Declined { name } => format!("不要 {name}。"),
         FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
             format!("✓ {name}{} 已存好，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
@@ -309,14 +309,14 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
         }
         FileEvent::NotStored { path, why } => format!("没有存：{path}：{}。", file_fault(why)),
-        FileEvent::Anew { path, .. } => format!("{path} 和开始传的时候不一样了，从头再来。"),
-        FileEvent::Full { name } => format!("没有空间存 {name} 了。腾出空间就会接着传。"),
-        FileEvent::GoesOn { name } => format!("有空间了，{name} 接着传。"),
+        FileEvent::Restarted { path, .. } => format!("{path} 和开始传的时候不一样了，从头再来。"),
+        FileEvent::DiskFull { name } => format!("没有空间存 {name} 了。腾出空间就会接着传。"),
+        FileEvent::Resumed { name } => format!("有空间了，{name} 接着传。"),
         FileEvent::Withdrawn { name, sending: true, .. } => format!("{name} 没有发出：还没有人接收。"),
         FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => format!("对方撤回了 {name}。"),
         FileEvent::Withdrawn { name, .. } => format!("没有接收 {name}，已不再等待答复。"),
-        FileEvent::Ended { name, sending: true, by, .. } => format!("{name} 没有发完：{}。", ended_by(*by)),
-        FileEvent::Ended { name, by, kept, .. } => {
+        FileEvent::TransferEnded { name, sending: true, by, .. } => format!("{name} 没有发完：{}。", ended_by(*by)),
+        FileEvent::TransferEnded { name, by, kept, .. } => {
             let kept = if *kept { "已收到的部分保存为 .part 文件。" } else { "" };
             format!("{name} 没有收完：{}。{kept}", ended_by(*by))
         }
