@@ -10,8 +10,10 @@
 //! thread for the terminal's input.
 
 pub mod editor;
+pub mod keys;
 pub mod lock;
 pub mod painter;
+pub mod recall;
 pub mod scrollback;
 pub mod state;
 pub mod view;

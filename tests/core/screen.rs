@@ -13,14 +13,15 @@ use ratatui::layout::{Position, Rect};
 use tete::interface::event::{Event, Failure, Invitation, LineFault, LineState, Status, Trust, Who};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
-use tete::interface::{Output, PromptKind, Request};
+use tete::interface::{Command, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
+use tete::ui::tui::keys;
 use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
 use tete::ui::tui::view::draw;
-use tete::ui::words::Lang;
+use tete::ui::words::{self, Lang};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -1293,6 +1294,21 @@ fn nothing_of_the_talk_is_left_on_a_locked_terminal_that_draws_texts_too_wide() 
     empty.show(&whole_frame(&sitting));
     let rows = |terminal: &WideTerminal| terminal.cells.iter().map(String::from_iter).collect::<Vec<_>>();
     assert_eq!(rows(&terminal), rows(&empty));
+}
+
+#[test]
+fn the_help_names_every_key_and_every_command() {
+    for (lang, columns) in [Lang::En, Lang::Zh].into_iter().flat_map(|lang| [(lang, 80), (lang, 40)]) {
+        let mut sitting = Sitting::new((columns, 200), lang);
+        sitting.opens();
+        sitting.press(KeyCode::F(1));
+        for (names, _) in keys::rows(words::screen(lang)) {
+            for name in names {
+                assert!(sitting.shows(&name), "{name}: {:#?}", sitting.rows());
+            }
+        }
+        assert!(Command::ALL.iter().all(|command| sitting.shows(&format!("/{}", command.name()))));
+    }
 }
 
 #[test]

@@ -446,7 +446,7 @@ fn a_chinese_locale_makes_the_whole_screen_chinese() {
     host.shows("正在等待：127.0.0.1:");
     host.shows("Ctrl-C 结束。还没人来。");
     host.press("\x1bOP");
-    host.shows("撤销、重做");
+    host.shows("按键和命令");
 }
 
 #[test]

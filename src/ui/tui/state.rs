@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossterm::event::{self, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind};
+use crossterm::event::{self, KeyEventKind, MouseEventKind};
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
 use super::editor::{Draft, Edit, Editor};
+use super::keys::{Key, key};
 use super::lock::Lock;
+use super::recall::Recall;
 use super::scrollback::{Kind, Place, Scrollback, Shape, names};
 use crate::interface::Command;
 use crate::interface::event::{Event, Status};
@@ -36,10 +38,6 @@ pub const PROMPT: u16 = 2;
 const PASTE_LINES: usize = 20;
 /// Bytes of an answer, a search, a passphrase.
 const ENTRY: usize = 512;
-/// Lines that were entered and can be recalled.
-const RECALL: usize = 100;
-/// Upper bound of their bytes.
-const RECALL_BYTES: usize = 1 << 20;
 /// How long a word to the user stands in the bar.
 const NOTICE: Duration = Duration::from_secs(4);
 /// How long the keys that close a screen do nothing after it came by itself: they were meant for the one before.
@@ -195,8 +193,7 @@ pub struct State {
     editor: Editor,
     input_top: usize,
     entry: Editor,
-    recall: VecDeque<Draft>,
-    recalled: Option<(usize, Draft)>,
+    recall: Recall,
     overlay: Overlay,
     alarm: Option<Printable>,
     lock: Lock,
@@ -204,7 +201,7 @@ pub struct State {
     notice: Option<(&'static str, Duration)>,
     chord: bool,
     /// The key that leaves when it is pressed again, and until when.
-    armed: Option<(KeyCode, KeyModifiers, Duration)>,
+    armed: Option<(Key, Duration)>,
     /// Until when a screen that came by itself counts as not seen.
     unseen_until: Duration,
     /// When the seconds on the screen were counted last.
@@ -249,8 +246,7 @@ impl State {
             editor: Editor::new(TEXT),
             input_top: 0,
             entry: Editor::new(ENTRY),
-            recall: VecDeque::new(),
-            recalled: None,
+            recall: Recall::default(),
             overlay,
             alarm: None,
             lock: Lock::default(),
@@ -300,7 +296,7 @@ impl State {
             self.lock();
         }
         self.changed |= self.notice.take_if(|(_, until)| now >= *until).is_some();
-        self.armed.take_if(|(.., until)| now >= *until);
+        self.armed.take_if(|(_, until)| now >= *until);
         if self.counts() && now >= self.counted + Duration::from_secs(1) {
             self.counted = now;
             self.changed = true;
@@ -343,15 +339,15 @@ impl State {
             self.editor.set(&written);
             self.settle_input();
         }
-        self.remember(written);
+        self.recall.remember(written);
     }
 
     /// What the user did at the terminal.
     pub fn input(&mut self, event: event::Event) {
         match event {
-            event::Event::Key(key) if key.kind != KeyEventKind::Release => {
+            event::Event::Key(event) if event.kind != KeyEventKind::Release => {
                 self.touch();
-                self.key(key);
+                self.key(key(event));
             }
             event::Event::Key(_) => return,
             event::Event::Paste(text) => {
@@ -681,8 +677,7 @@ impl State {
         self.scrollback.clear();
         self.editor = Editor::new(TEXT);
         self.entry = Editor::new(ENTRY);
-        self.recall.clear();
-        self.recalled = None;
+        self.recall = Recall::default();
         self.overlay = Overlay::None;
         (self.alarm, self.pairing, self.standing) = (None, None, None);
         (self.bottom, self.new_from) = (None, None);
@@ -717,56 +712,59 @@ impl State {
         self.bottom = None;
     }
 
-    fn key(&mut self, key: KeyEvent) {
+    /// A key was pressed; `None` is one that asks for nothing.
+    fn key(&mut self, key: Option<Key>) {
         self.notice = None;
-        self.armed.take_if(|(code, modifiers, _)| (*code, *modifiers) != (key.code, key.modifiers));
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('z') if control => return self.effects.push_back(Effect::Suspend),
-            KeyCode::Char('l') if control => return self.effects.push_back(Effect::Redraw),
-            _ if self.lock.is_locked() => return self.key_locked(key),
+        self.armed.take_if(|(armed, _)| Some(*armed) != key);
+        match key {
+            Some(Key::Suspend) => return self.effects.push_back(Effect::Suspend),
+            Some(Key::Redraw) => return self.effects.push_back(Effect::Redraw),
             _ => {}
+        }
+        if self.lock.is_locked() {
+            return self.key_locked(key);
         }
         if self.alarm.is_some() {
             let seen = !self.is_unseen();
-            self.alarm.take_if(|_| seen && matches!(key.code, KeyCode::Enter | KeyCode::Esc));
+            self.alarm.take_if(|_| seen && matches!(key, Some(Key::Enter | Key::Escape)));
             return;
         }
         if std::mem::take(&mut self.chord) {
-            match key.code {
-                KeyCode::Char('c') if !control => self.clear(),
-                KeyCode::Char('p') if !control => self.panic(),
+            return match key {
+                Some(Key::Char('c')) => self.clear(),
+                Some(Key::Char('p')) => self.panic(),
                 _ => {}
+            };
+        }
+        if let Overlay::Help(top) = &mut self.overlay {
+            match key {
+                Some(Key::Up) => *top = top.saturating_sub(1),
+                Some(Key::Down) => *top += 1,
+                Some(Key::PageUp) => *top = top.saturating_sub(10),
+                Some(Key::PageDown) => *top += 10,
+                _ => self.overlay = Overlay::None,
             }
             return;
         }
-        match &mut self.overlay {
-            Overlay::None => {}
-            Overlay::Help(top) => {
-                match key.code {
-                    KeyCode::Up => *top = top.saturating_sub(1),
-                    KeyCode::Down => *top += 1,
-                    KeyCode::PageUp => *top = top.saturating_sub(10),
-                    KeyCode::PageDown => *top += 10,
-                    _ => self.overlay = Overlay::None,
-                }
-                return;
-            }
-            Overlay::Paste(..) => return self.key_paste(key),
-            Overlay::Find { .. } => return self.key_find(key),
-            Overlay::Passphrase { .. } => return self.key_passphrase(key),
+        let Some(key) = key else { return };
+        match self.overlay {
+            Overlay::Help(_) | Overlay::None if self.over => self.key_over(key),
+            Overlay::Help(_) | Overlay::None => self.key_room(key),
+            Overlay::Paste(..) => self.key_paste(key),
+            Overlay::Find { .. } => self.key_find(key),
+            Overlay::Passphrase { .. } => self.key_passphrase(key),
         }
-        if self.over {
-            return self.key_over(key);
-        }
-        match key.code {
-            KeyCode::F(1) => self.overlay = Overlay::Help(0),
-            KeyCode::F(2) if self.ask == PromptKind::Chat => self.command(Command::Get, ""),
-            KeyCode::F(3) if self.ask == PromptKind::Chat => self.command(Command::Decline, ""),
-            KeyCode::Char('x') if control => self.chord = true,
+    }
+
+    fn key_room(&mut self, key: Key) {
+        match key {
+            Key::Help => self.overlay = Overlay::Help(0),
+            Key::Get if self.ask == PromptKind::Chat => self.command(Command::Get, ""),
+            Key::Decline if self.ask == PromptKind::Chat => self.command(Command::Decline, ""),
+            Key::Wipe => self.chord = true,
             _ if self.key_scrolls(key) => {}
             _ => match self.ask {
-                PromptKind::Nothing if matches!(key.code, KeyCode::Char('c' | 'd')) && control => {
+                PromptKind::Nothing if matches!(key, Key::Interrupt | Key::End) => {
                     self.leaving = true;
                     self.effects.push_back(Effect::Interrupt);
                 }
@@ -777,47 +775,39 @@ impl State {
         }
     }
 
-    fn key_scrolls(&mut self, key: KeyEvent) -> bool {
+    fn key_scrolls(&mut self, key: Key) -> bool {
         let page = self.height().saturating_sub(1).max(1);
-        let with = |modifier| key.modifiers.contains(modifier);
-        match key.code {
-            KeyCode::PageUp => self.scroll(page, false),
-            KeyCode::PageDown => self.scroll(page, true),
-            KeyCode::Up if with(KeyModifiers::SHIFT) => self.scroll(1, false),
-            KeyCode::Down if with(KeyModifiers::SHIFT) => self.scroll(1, true),
-            KeyCode::Home if with(KeyModifiers::CONTROL) => {
-                self.bottom = self.scrollback.top(self.height(), self.shape());
-            }
-            KeyCode::Char('<') if with(KeyModifiers::ALT) => {
-                self.bottom = self.scrollback.top(self.height(), self.shape());
-            }
-            KeyCode::End if with(KeyModifiers::CONTROL) => self.follow(),
-            KeyCode::Char('>') if with(KeyModifiers::ALT) => self.follow(),
+        match key {
+            Key::PageUp => self.scroll(page, false),
+            Key::PageDown => self.scroll(page, true),
+            Key::RowUp => self.scroll(1, false),
+            Key::RowDown => self.scroll(1, true),
+            Key::Top => self.bottom = self.scrollback.top(self.height(), self.shape()),
+            Key::Bottom => self.follow(),
             _ => return false,
         }
         true
     }
 
-    fn key_over(&mut self, key: KeyEvent) {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('x') if control => self.chord = true,
-            KeyCode::Char('r') if control => self.find(""),
-            KeyCode::Enter | KeyCode::Esc | KeyCode::Char('q') if self.is_unseen() => {}
-            KeyCode::Char('c' | 'd') if control && self.is_unseen() => {}
-            KeyCode::Enter | KeyCode::Esc
-                if !self.editor.is_empty() && !self.is_second(key, self.words().close_again) => {}
-            KeyCode::Enter | KeyCode::Esc | KeyCode::Char('q') => self.effects.push_back(Effect::Leave),
-            KeyCode::Char('c' | 'd') if control => self.effects.push_back(Effect::Leave),
+    fn key_over(&mut self, key: Key) {
+        match key {
+            Key::Wipe => self.chord = true,
+            Key::Help => self.overlay = Overlay::Help(0),
+            Key::Search => self.find(""),
+            Key::Enter | Key::Escape | Key::Char('q') | Key::Interrupt | Key::End if self.is_unseen() => {}
+            Key::Enter | Key::Escape if !self.editor.is_empty() && !self.is_second(key, self.words().close_again) => {}
+            Key::Enter | Key::Escape | Key::Char('q') | Key::Interrupt | Key::End => {
+                self.effects.push_back(Effect::Leave);
+            }
             _ if self.key_scrolls(key) => {}
             // Somebody writes on.
             _ => self.unseen_until = self.now + UNSEEN,
         }
     }
 
-    fn key_answer(&mut self, key: KeyEvent) {
-        match key.code {
-            KeyCode::Enter => {
+    fn key_answer(&mut self, key: Key) {
+        match key {
+            Key::Enter => {
                 let written = self.entry.take();
                 let command = after_slash(written.text().trim()).filter(|_| written.is_first_word_typed());
                 let (question, is_next) = (self.question, command == Some("next"));
@@ -829,7 +819,7 @@ impl State {
                 };
                 self.effects.push_back(Effect::Act(request));
             }
-            KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            Key::Interrupt | Key::End => {
                 self.leaving = true;
                 self.effects.push_back(Effect::Act(Request::Interrupt));
             }
@@ -837,29 +827,22 @@ impl State {
         }
     }
 
-    fn key_chat(&mut self, key: KeyEvent) {
-        let with = |modifier| key.modifiers.contains(modifier);
-        let (control, alt) = (with(KeyModifiers::CONTROL), with(KeyModifiers::ALT));
+    fn key_chat(&mut self, key: Key) {
         let columns = self.input_columns();
-        match key.code {
-            KeyCode::Enter if alt || with(KeyModifiers::SHIFT) => self.write("\n"),
-            KeyCode::Char('j') if control => self.write("\n"),
-            KeyCode::Enter => self.send(),
-            KeyCode::Tab => self.complete(),
-            KeyCode::Char('r') if control => self.find(""),
-            KeyCode::Char('c') if control && !self.editor.is_empty() => self.editor.empty(),
-            KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => {
+        match key {
+            Key::Enter => self.send(),
+            Key::NewLine => self.write("\n"),
+            Key::Complete => self.complete(),
+            Key::Search => self.find(""),
+            Key::Escape => self.follow(),
+            Key::Interrupt if !self.editor.is_empty() => self.editor.empty(),
+            Key::Interrupt | Key::End if self.editor.is_empty() => {
                 if self.is_second(key, self.words().leave) {
                     self.leave(Request::Interrupt);
                 }
             }
-            KeyCode::Esc => self.follow(),
-            KeyCode::Up if !self.editor.move_row(false, columns) => self.recall(true),
-            KeyCode::Down if !self.editor.move_row(true, columns) => self.recall(false),
-            KeyCode::Char('p') if control && !self.editor.move_row(false, columns) => self.recall(true),
-            KeyCode::Char('n') if control && !self.editor.move_row(true, columns) => self.recall(false),
-            KeyCode::Up | KeyCode::Down => {}
-            KeyCode::Char('p' | 'n') if control => {}
+            Key::Up if !self.editor.move_row(false, columns) => self.recall.step(true, &mut self.editor),
+            Key::Down if !self.editor.move_row(true, columns) => self.recall.step(false, &mut self.editor),
             _ => {
                 if !write(&mut self.editor, key) {
                     self.note(&self.words().full);
@@ -875,10 +858,10 @@ impl State {
     }
 
     /// Whether that key is pressed for the second time in a row. If not, `notice` tells what the second time does.
-    fn is_second(&mut self, key: KeyEvent, notice: &'static str) -> bool {
+    fn is_second(&mut self, key: Key, notice: &'static str) -> bool {
         let second = self.armed.take().is_some();
         if !second {
-            self.armed = Some((key.code, key.modifiers, self.now + NOTICE));
+            self.armed = Some((key, self.now + NOTICE));
             self.note(notice);
         }
         second
@@ -900,7 +883,7 @@ impl State {
             return self.follow();
         }
         let written = self.editor.draft();
-        self.recalled = None;
+        self.recall.rewind();
         self.follow();
         self.new_from = None;
         match Typed::read(written.text(), written.is_first_word_typed()) {
@@ -917,11 +900,11 @@ impl State {
             Typed::Command(command, argument) => {
                 self.editor.take();
                 self.command(command, argument);
-                self.remember(written);
+                self.recall.remember(written);
             }
             Typed::Unknown(name) => {
                 self.status(&Event::UnknownCommand { command: Printable::line(name) });
-                self.remember(written);
+                self.recall.remember(written);
             }
         }
     }
@@ -963,35 +946,6 @@ impl State {
         self.write(&rest);
     }
 
-    fn remember(&mut self, written: Draft) {
-        if self.recall.back().is_none_or(|last| *last != written) {
-            self.recall.push_back(written);
-        }
-        let bytes = |recall: &VecDeque<Draft>| recall.iter().map(|written| written.text().len()).sum::<usize>();
-        while self.recall.len() > RECALL || bytes(&self.recall) > RECALL_BYTES {
-            self.recall.pop_front();
-        }
-    }
-
-    fn recall(&mut self, older: bool) {
-        let (at, draft) = match self.recalled.take() {
-            Some((at, draft)) => (at, draft),
-            None => (self.recall.len(), self.editor.draft()),
-        };
-        let to = if older { at.checked_sub(1) } else { at.checked_add(1).filter(|to| *to <= self.recall.len()) };
-        let Some(to) = to else {
-            self.recalled = Some((at, draft)).filter(|(at, _)| *at < self.recall.len());
-            return;
-        };
-        match self.recall.get(to) {
-            Some(written) => {
-                self.editor.set(written);
-                self.recalled = Some((to, draft));
-            }
-            None => self.editor.set(&draft),
-        }
-    }
-
     fn paste(&mut self, text: Zeroizing<String>) {
         self.notice = None;
         self.armed = None;
@@ -1014,15 +968,14 @@ impl State {
         }
     }
 
-    fn key_paste(&mut self, key: KeyEvent) {
-        match (key.code, std::mem::replace(&mut self.overlay, Overlay::None)) {
-            (KeyCode::Enter, Overlay::Paste(text, _)) => {
+    fn key_paste(&mut self, key: Key) {
+        match (key, std::mem::replace(&mut self.overlay, Overlay::None)) {
+            (Key::Enter, Overlay::Paste(text, _)) => {
                 if !self.editor.paste(&text) {
                     self.note(&self.words().full);
                 }
             }
-            (KeyCode::Esc, _) => {}
-            (KeyCode::Char('c'), _) if key.modifiers.contains(KeyModifiers::CONTROL) => {}
+            (Key::Escape | Key::Interrupt, _) => {}
             (_, overlay) => self.overlay = overlay,
         }
     }
@@ -1045,17 +998,14 @@ impl State {
         }
     }
 
-    fn key_find(&mut self, key: KeyEvent) {
+    fn key_find(&mut self, key: Key) {
         let Overlay::Find { hit, .. } = &self.overlay else { return };
         let from = hit.map(|(id, _)| id);
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Enter | KeyCode::Up => self.find_from(from, true),
-            KeyCode::Char('r') if control => self.find_from(from, true),
-            KeyCode::Down => self.find_from(from, false),
-            KeyCode::Char('s') if control => self.find_from(from, false),
-            KeyCode::Esc => self.close_find(),
-            KeyCode::Char('c' | 'g') if control => {
+        match key {
+            Key::Enter | Key::Up | Key::Search => self.find_from(from, true),
+            Key::Down | Key::Newer => self.find_from(from, false),
+            Key::Escape => self.close_find(),
+            Key::Interrupt | Key::EndSearch => {
                 self.close_find();
                 self.follow();
             }
@@ -1072,17 +1022,13 @@ impl State {
         self.entry.take();
     }
 
-    fn key_passphrase(&mut self, key: KeyEvent) {
-        match key.code {
-            KeyCode::Esc => {
+    fn key_passphrase(&mut self, key: Key) {
+        match key {
+            Key::Escape | Key::Interrupt => {
                 self.entry.take();
                 self.overlay = Overlay::None;
             }
-            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                self.entry.take();
-                self.overlay = Overlay::None;
-            }
-            KeyCode::Enter if !self.entry.is_empty() => {
+            Key::Enter if !self.entry.is_empty() => {
                 let typed = self.entry.take().into_text();
                 if let Overlay::Passphrase { first, differ, then_lock } = &mut self.overlay {
                     match first.take() {
@@ -1103,13 +1049,14 @@ impl State {
         }
     }
 
-    fn key_locked(&mut self, key: KeyEvent) {
-        match key.code {
-            KeyCode::Enter => {
+    fn key_locked(&mut self, key: Option<Key>) {
+        match key {
+            Some(Key::Enter) => {
                 let typed = self.entry.take().into_text();
                 self.lock.open(&typed, self.now);
             }
-            _ => drop(write(&mut self.entry, key)),
+            Some(key) => drop(write(&mut self.entry, key)),
+            None => {}
         }
     }
 
@@ -1127,44 +1074,13 @@ pub fn bounded(columns: u16, rows: u16) -> (u16, u16) {
     (columns.min(1_000), rows.min(500))
 }
 
-/// Writes or edits as a key says. `false` if there is no room left.
-fn write(editor: &mut Editor, key: KeyEvent) -> bool {
-    let with = |modifier| key.modifiers.contains(modifier);
-    let (control, alt) = (with(KeyModifiers::CONTROL), with(KeyModifiers::ALT));
-    let edit = match key.code {
-        KeyCode::Char(c) if !control && !alt => return editor.insert(c.encode_utf8(&mut [0; 4])),
-        KeyCode::Left if control || alt => Edit::WordLeft,
-        KeyCode::Right if control || alt => Edit::WordRight,
-        KeyCode::Left => Edit::Left,
-        KeyCode::Right => Edit::Right,
-        KeyCode::Home => Edit::Home,
-        KeyCode::End => Edit::End,
-        KeyCode::Backspace if alt || control => Edit::CutWordLeft,
-        KeyCode::Backspace => Edit::Backspace,
-        KeyCode::Delete if alt || control => Edit::CutWordRight,
-        KeyCode::Delete => Edit::Delete,
-        KeyCode::Char(c) if control => match c {
-            'a' => Edit::Home,
-            'b' => Edit::Left,
-            'd' => Edit::Delete,
-            'e' => Edit::End,
-            'f' => Edit::Right,
-            'h' => Edit::Backspace,
-            'k' => Edit::CutEnd,
-            't' => Edit::Transpose,
-            'u' => Edit::CutHome,
-            'w' => Edit::CutBlankLeft,
-            'y' => Edit::PutBack,
-            // A terminal sends the same for Ctrl-_, Ctrl-/ and Ctrl-7.
-            '7' | '_' | '/' => Edit::Undo,
-            _ => return true,
-        },
-        KeyCode::Char('b') => Edit::WordLeft,
-        KeyCode::Char('f') => Edit::WordRight,
-        KeyCode::Char('d') => Edit::CutWordRight,
-        KeyCode::Char('_') => Edit::Redo,
-        _ => return true,
-    };
-    editor.edit(edit);
+/// Writes or edits as a key asks. `false` if there is no room left.
+fn write(editor: &mut Editor, key: Key) -> bool {
+    match key {
+        Key::Char(c) => return editor.insert(c.encode_utf8(&mut [0; 4])),
+        Key::Edit(edit) => editor.edit(edit),
+        Key::End => editor.edit(Edit::Delete),
+        _ => {}
+    }
     true
 }

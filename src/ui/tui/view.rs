@@ -8,12 +8,16 @@ use ratatui::style::{Color, Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::keys;
 use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
 use crate::interface::{Command, PromptKind};
 use crate::printable::{Printable, cells};
 use crate::protocol::pairing::DIGITS;
 use crate::ui::words;
+
+/// Columns of the keys in the help, where what they do stands beside them.
+const HELP_COLUMN: usize = 30;
 
 /// Draws everything and returns where the cursor stands, if there is one.
 ///
@@ -396,18 +400,14 @@ impl Canvas<'_> {
     fn help(&mut self, state: &State) {
         let Overlay::Help(top) = *state.overlay() else { return };
         let words = state.words();
-        let wide = self.columns() >= 60;
-        let mut lines: Vec<(String, &str)> = words.keys.iter().map(|(key, what)| ((*key).to_owned(), *what)).collect();
-        lines.push((String::new(), ""));
-        lines.extend(
-            Command::ALL.iter().map(|command| (format!("/{}", command.name()), words::command(*command, state.lang()))),
-        );
-        let column = lines.iter().map(|(key, _)| key.width()).max().unwrap_or(0) + 2;
-        let rows: Vec<(String, usize)> = if wide {
-            lines.iter().map(|(key, what)| (format!("{key}{}{what}", pad(key, column)), key.len())).collect()
-        } else {
-            lines.iter().flat_map(|(key, what)| [(key.clone(), key.len()), (format!("  {what}"), 0)]).collect()
-        };
+        let keys = keys::rows(words).into_iter();
+        let keys = keys.map(|(names, topic)| (names.join(words.comma), words::topic(topic, state.lang())));
+        let signs = words.signs.iter().map(|(sign, what)| ((*sign).to_owned(), *what));
+        let commands =
+            Command::ALL.iter().map(|command| (format!("/{}", command.name()), words::command(*command, state.lang())));
+        let blank = std::iter::once((String::new(), ""));
+        let lines: Vec<_> = commands.chain(blank).chain(keys).chain(signs).collect();
+        let rows: Vec<_> = lines.iter().flat_map(|(left, right)| self.help_rows(left, right)).collect();
         let room = usize::from(self.rows() - 1);
         let top = top.min(rows.len().saturating_sub(room));
         for (y, (row, key)) in (0..self.rows() - 1).zip(rows.iter().skip(top)) {
@@ -418,6 +418,26 @@ impl Canvas<'_> {
         self.fill(y, style);
         let more = if top + room < rows.len() { "↓ " } else { "" };
         self.text(1, y, &format!("{more}{}", words.close), style);
+    }
+
+    /// A line of the help in rows, and how many bytes of each are bold: beside each other where there is room.
+    fn help_rows(&self, left: &str, right: &str) -> Vec<(String, usize)> {
+        let columns = usize::from(self.columns());
+        if left.is_empty() {
+            return vec![(String::new(), 0)];
+        }
+        if columns < 60 {
+            let (left, right) = (Printable::text(left), Printable::text(right));
+            let lefts = left.rows(columns - 1).map(|row| (row.to_owned(), row.len()));
+            return lefts.chain(right.rows(columns - 3).map(|row| (format!("  {row}"), 0))).collect();
+        }
+        let broken = Printable::text(left);
+        let mut rights = std::iter::once(right).chain(std::iter::repeat(""));
+        let row = |left: &str| {
+            let (left, right) = (left.trim_end(), rights.next().unwrap_or_default());
+            (format!("{left}{}{right}", pad(left, HELP_COLUMN)), left.len())
+        };
+        broken.rows(HELP_COLUMN - 2).map(row).collect()
     }
 
     fn alarm(&mut self, state: &State) {

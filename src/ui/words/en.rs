@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::large::{large, picture, pictures};
-use super::screen::{ScreenWords, Words};
+use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
 use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
@@ -72,28 +72,45 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     wrong: "Wrong. Wait, in seconds:",
     close: "Enter: close",
     small: "too small",
-    keys: &[
-        ("Enter", "send"),
-        ("Alt-Enter, Ctrl-J", "new line"),
-        ("Tab", "complete a command"),
-        ("PgUp, PgDn, wheel", "scroll (also Shift-Up, Shift-Down)"),
-        ("Ctrl-Home, Ctrl-End", "first and last text"),
-        ("Ctrl-R", "search"),
-        ("Up, Down", "other rows, then what you sent before"),
-        ("Ctrl-A, Ctrl-E", "start and end of the line"),
-        ("Alt-B, Alt-F", "word by word (also Ctrl-Left, Ctrl-Right)"),
-        ("Ctrl-W, Alt-D", "cut a word"),
-        ("Ctrl-U, Ctrl-K", "cut to the start, to the end"),
-        ("Ctrl-Y", "put back what was cut"),
-        ("Ctrl-_, Alt-_", "undo, redo"),
-        ("Ctrl-C", "empty the input; twice when empty: leave"),
-        ("Ctrl-Z", "suspend"),
-        ("Ctrl-L", "draw everything anew"),
+    enter: "Enter",
+    arrows: ["Up", "Down", "Left", "Right"],
+    comma: ", ",
+    signs: &[
+        ("wheel", "scroll"),
         ("Shift-mouse", "select text, as the terminal does it"),
         ("◌  ✓", "waiting; shown to your partner"),
         ("~12:34", "written then, while the line was cut"),
     ],
 });
+
+/// What the keys of a row of the help do.
+pub fn topic(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Send => "send",
+        Topic::NewLine => "new line",
+        Topic::Complete => "complete a command or a path",
+        Topic::Leave => "empty the input; twice when empty: leave",
+        Topic::Help => "this help",
+        Topic::Offer => "take, or decline, what is offered",
+        Topic::Wipe => "then c: wipe this screen; p: wipe all, leave",
+        Topic::Scroll => "scroll",
+        Topic::Ends => "first and last text",
+        Topic::Back => "back to the last text; close a search",
+        Topic::Search => "search for older, for newer; end it",
+        Topic::Rows => "other rows, then what you entered before",
+        Topic::Characters => "left and right",
+        Topic::Line => "start and end of the line",
+        Topic::Words => "word by word",
+        Topic::Remove => "remove a character",
+        Topic::CutWord => "cut a word",
+        Topic::CutLine => "cut to the start, to the end of the line",
+        Topic::PutBack => "put back what was cut",
+        Topic::Transpose => "exchange two characters",
+        Topic::Undo => "undo, redo",
+        Topic::Suspend => "suspend",
+        Topic::Redraw => "draw everything anew",
+    }
+}
 
 /// What a command does.
 pub fn command(command: Command) -> &'static str {

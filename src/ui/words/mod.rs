@@ -21,7 +21,7 @@ use crate::interface::files::{FileEvent, FileFault, Progress};
 use crate::interface::finding::Finding;
 pub use large::large_rows;
 pub use pipe::line;
-pub use screen::{ScreenWords, Words};
+pub use screen::{ScreenWords, Topic, Words};
 pub use units::bar;
 
 /// A language of the interface.
@@ -118,6 +118,14 @@ pub fn command(command: Command, lang: Lang) -> &'static str {
     match lang {
         Lang::En => en::command(command),
         Lang::Zh => zh::command(command),
+    }
+}
+
+/// What the keys of a row of the help do.
+pub fn topic(topic: Topic, lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => en::topic(topic),
+        Lang::Zh => zh::topic(topic),
     }
 }
 

@@ -104,8 +104,65 @@ pub struct ScreenWords {
     pub close: &'static str,
     /// The terminal is too small.
     pub small: &'static str,
-    /// Keys and what they do.
-    pub keys: &'static [(&'static str, &'static str)],
+    /// The key Enter.
+    pub enter: &'static str,
+    /// The keys up, down, left and right.
+    pub arrows: [&'static str; 4],
+    /// Between the names of keys.
+    pub comma: &'static str,
+    /// The mouse and signs on the screen, and what they mean.
+    pub signs: &'static [(&'static str, &'static str)],
+}
+
+/// A row of the help: keys that belong together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topic {
+    /// Sends a text.
+    Send,
+    /// Begins a new line.
+    NewLine,
+    /// Completes a command or a path.
+    Complete,
+    /// Empties the input, or leaves.
+    Leave,
+    /// Opens the help.
+    Help,
+    /// Answers an offer.
+    Offer,
+    /// Wipes the screen, or everything.
+    Wipe,
+    /// Scrolls by rows and screens.
+    Scroll,
+    /// Goes to the first and the last text.
+    Ends,
+    /// Goes back to the last text.
+    Back,
+    /// Searches.
+    Search,
+    /// Moves by rows, and recalls lines.
+    Rows,
+    /// Moves by characters.
+    Characters,
+    /// Moves to both ends of the line.
+    Line,
+    /// Moves by words.
+    Words,
+    /// Removes a character.
+    Remove,
+    /// Cuts a word.
+    CutWord,
+    /// Cuts to an end of the line.
+    CutLine,
+    /// Puts back what was cut.
+    PutBack,
+    /// Exchanges two characters.
+    Transpose,
+    /// Takes changes back, and back again.
+    Undo,
+    /// Stops the program for the shell.
+    Suspend,
+    /// Draws everything anew.
+    Redraw,
 }
 
 impl ScreenWords {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::large::{large, picture, pictures};
-use super::screen::{ScreenWords, Words};
+use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
 use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
@@ -72,28 +72,45 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     wrong: "不对。请等（秒）：",
     close: "回车：关闭",
     small: "太小了",
-    keys: &[
-        ("回车", "发送"),
-        ("Alt-回车、Ctrl-J", "换行"),
-        ("Tab", "补全命令"),
-        ("PgUp、PgDn、滚轮", "翻看（Shift-↑、Shift-↓ 也行）"),
-        ("Ctrl-Home、Ctrl-End", "最早和最新的一条"),
-        ("Ctrl-R", "查找"),
-        ("↑、↓", "上下行，再往上是以前发过的"),
-        ("Ctrl-A、Ctrl-E", "行首、行尾"),
-        ("Alt-B、Alt-F", "按词移动（Ctrl-←、Ctrl-→ 也行）"),
-        ("Ctrl-W、Alt-D", "剪掉一个词"),
-        ("Ctrl-U、Ctrl-K", "剪到行首、行尾"),
-        ("Ctrl-Y", "放回剪掉的"),
-        ("Ctrl-_、Alt-_", "撤销、重做"),
-        ("Ctrl-C", "清空输入；空的时候按两次：离开"),
-        ("Ctrl-Z", "挂起"),
-        ("Ctrl-L", "重画"),
+    enter: "回车",
+    arrows: ["↑", "↓", "←", "→"],
+    comma: "、",
+    signs: &[
+        ("滚轮", "翻看"),
         ("Shift-鼠标", "选文字，由终端来做"),
         ("◌  ✓", "还在路上；对方已看到"),
         ("~12:34", "是那时写的，当时线路断着"),
     ],
 });
+
+/// What the keys of a row of the help do.
+pub fn topic(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Send => "发送",
+        Topic::NewLine => "换行",
+        Topic::Complete => "补全命令或路径",
+        Topic::Leave => "清空输入；空的时候按两次：离开",
+        Topic::Help => "这份说明",
+        Topic::Offer => "接收，或不要对方要发的",
+        Topic::Wipe => "之后按 c：清空这边的屏幕；按 p：全部抹掉并离开",
+        Topic::Scroll => "翻看",
+        Topic::Ends => "最早和最新的一条",
+        Topic::Back => "回到最新一条；关闭查找",
+        Topic::Search => "往前找、往后找、结束查找",
+        Topic::Rows => "上下行，再往上是以前输入过的",
+        Topic::Characters => "左右移动",
+        Topic::Line => "行首、行尾",
+        Topic::Words => "按词移动",
+        Topic::Remove => "删掉一个字",
+        Topic::CutWord => "剪掉一个词",
+        Topic::CutLine => "剪到行首、行尾",
+        Topic::PutBack => "放回剪掉的",
+        Topic::Transpose => "交换两个字",
+        Topic::Undo => "撤销、重做",
+        Topic::Suspend => "挂起",
+        Topic::Redraw => "重画",
+    }
+}
 
 /// What a command does.
 pub fn command(command: Command) -> &'static str {
