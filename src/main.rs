@@ -24,7 +24,7 @@ use tete::room::{self, Confirm, HostOptions, JoinTarget, Options, Task, reason};
 use tete::store::folder::Folder;
 use tete::transport::tor::{Source, TorGate, onion_key};
 use tete::transport::way::Outside;
-use tete::ui::guard::TerminalGuard;
+use tete::ui::guard::{TerminalGuard, is_dumb};
 use tete::ui::json;
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::transfer;
@@ -122,7 +122,7 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
     let ui = match screen {
         _ if to_program => json::start(),
         _ if errands => transfer::start(lang, side.is_by_code()).map_err(|_| Fault::NoTerminal)?,
-        None => line::start(lang),
+        None => line::start(lang).map_err(|error| system(&error.to_string()))?,
         Some(screen) => tui::start(lang, screen, terminal).map_err(|error| system(&error.to_string()))?,
     };
     let result = runtime.block_on(async {
@@ -138,9 +138,8 @@ fn run(args: Vec<OsString>, lang: Lang, terminal: &TerminalGuard) -> Result<(), 
 
 /// How the full screen is to be, where there can be one.
 fn screen(common: &cli::Common) -> Option<state::Options> {
-    let able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    (able && terminal && !common.plain).then(|| state::Options {
+    (!is_dumb() && terminal && !common.plain).then(|| state::Options {
         lock: common.lock.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
         notify: match common.notify {
             cli::Notify::Off => Notify::Off,

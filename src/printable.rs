@@ -80,7 +80,12 @@ impl Printable {
     /// than a row. Spaces at a break of ours are left out. Cells are counted generously, so that a terminal which
     /// draws the parts of a cluster side by side does not break rows on its own.
     pub fn rows(&self, columns: usize) -> impl Iterator<Item = &str> {
-        self.0.split('\n').flat_map(move |line| wrap(line, columns.max(WIDEST)))
+        self.0.split('\n').flat_map(move |line| wrap(line, columns.max(WIDEST), cells))
+    }
+
+    /// The text in rows that fit even where the terminal draws characters of ambiguous width in two cells.
+    pub fn widest_rows(&self, columns: usize) -> impl Iterator<Item = &str> {
+        self.0.split('\n').flat_map(move |line| wrap(line, columns.max(WIDEST), widest))
     }
 
     /// What a terminal gets before and after each row, so that right-to-left letters do not reorder what stands
@@ -308,12 +313,12 @@ fn is_right_to_left(c: char) -> bool {
 }
 
 /// Breaks one line into rows in one pass.
-fn wrap(line: &str, columns: usize) -> Vec<&str> {
+fn wrap(line: &str, columns: usize, cells: fn(&str) -> usize) -> Vec<&str> {
     let mut rows = Vec::new();
     let mut row = Row::default();
     let mut at = 0_usize;
     let mut before = "";
-    for unit in units(line, columns) {
+    for unit in units(line, columns, cells) {
         let (space, width) = (unit == " ", cells(unit));
         if may_break(before, unit) && row.text_end > row.start {
             row.fold = Some(Fold { end: row.text_end, next: at, cells: row.cells });
@@ -379,7 +384,7 @@ struct Fold {
 }
 
 /// What a row keeps whole: a grapheme cluster, or a scalar of a cluster wider than the row.
-fn units(line: &str, columns: usize) -> impl Iterator<Item = &str> {
+fn units(line: &str, columns: usize, cells: fn(&str) -> usize) -> impl Iterator<Item = &str> {
     line.graphemes(true).flat_map(move |cluster| {
         let too_wide = cells(cluster) > columns;
         cluster.split_inclusive(move |_| too_wide)
@@ -414,6 +419,27 @@ pub fn cells(unit: &str) -> usize {
         .sum()
 }
 
+/// The cells of it where ambiguous characters are wide, and regional indicators, too.
+pub fn widest(unit: &str) -> usize {
+    let more = |c: char| match c {
+        '\u{fe0f}' => 0,
+        '\u{1f1e6}'..='\u{1f1ff}' => 1,
+        c => c.width_cjk().unwrap_or(0).saturating_sub(c.width().unwrap_or(0)),
+    };
+    cells(unit) + unit.chars().map(more).sum::<usize>()
+}
+
+/// Adds to a text. Where its memory is too small for that, what it had is wiped.
+pub fn append(text: &mut Zeroizing<String>, part: &str) {
+    let needed = text.len().saturating_add(part.len());
+    if needed > text.capacity() {
+        let mut larger = Zeroizing::new(String::with_capacity(needed.saturating_mul(2)));
+        larger.push_str(text);
+        *text = larger;
+    }
+    text.push_str(part);
+}
+
 /// A text under construction that leaves no copy of itself behind when it grows.
 #[derive(Default)]
 struct Draft(Zeroizing<String>);
@@ -424,13 +450,7 @@ impl Draft {
     }
 
     fn push_str(&mut self, part: &str) {
-        let needed = self.0.len().saturating_add(part.len());
-        if needed > self.0.capacity() {
-            let mut larger = Self::with_capacity(needed.saturating_mul(2));
-            larger.0.push_str(&self.0);
-            *self = larger;
-        }
-        self.0.push_str(part);
+        append(&mut self.0, part);
     }
 
     fn push(&mut self, c: char) {

@@ -11,7 +11,7 @@ mod sessions;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use snow::params::CipherChoice;
@@ -24,12 +24,17 @@ use tete::protocol::random::{CIPHERTEXT, Decapsulate, ENCAPSULATION_KEY, OsRando
 use tete::protocol::record::{HEADER, Record};
 use tete::protocol::resolver::Resolver;
 use tete::protocol::session::{Event, Session, Settings, Stage};
+use tete::ui::editor::{Edit, Editor};
+use tete::ui::recall::Recall;
 use zeroize::{Zeroize as _, Zeroizing};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const MASK: u8 = 0xa5;
 /// Keys of each direction that are looked for: more than frames are sent.
 const KEYS: usize = 8;
+
+/// A search keeps a copy of what it looks at, which another would find.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A secret that is in memory only masked.
 struct Masked {
@@ -265,6 +270,7 @@ fn search(notes: &Notes) -> Vec<String> {
 #[test]
 #[cfg_attr(debug_assertions, ignore = "the debug profile keeps copies: cargo test --release --test residue")]
 fn no_key_and_no_text_is_left_in_memory_after_a_session() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let notes = Notes::default();
     let control = OsRandom.secret().unwrap();
     notes.note("the control", control.expose());
@@ -282,5 +288,32 @@ fn no_key_and_no_text_is_left_in_memory_after_a_session() {
     scrub_stack();
     // The control; static keys; what both sides drew, three times; ML-KEM, three times; texts; secrets of epoch 0.
     assert_eq!(notes.0.lock().unwrap().len(), 1 + 2 + (4 + 2 + 4) + 3 + 4 + 2 + 2 * KEYS);
+    assert_eq!(search(&notes), Vec::<String>::new());
+}
+
+/// A line typed, cut, put back, entered and recalled over a draft that was pasted.
+#[inline(never)]
+fn write(notes: &Notes) {
+    let (mut editor, mut recall) = (Editor::new(1_000), Recall::default());
+    let line = text(notes, "a line that was entered");
+    assert!((0..line.len()).all(|at| editor.insert(&line[at..=at])));
+    [Edit::CutHome, Edit::PutBack, Edit::Undo, Edit::Redo].into_iter().for_each(|edit| editor.edit(edit));
+    recall.remember(editor.take());
+    let draft = text(notes, "a draft");
+    assert!(editor.paste(&draft));
+    recall.move_to(true, &mut editor);
+    assert_eq!(editor.text(), *line);
+    recall.move_to(false, &mut editor);
+    assert_eq!(editor.text(), *draft);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "the debug profile keeps copies: cargo test --release --test residue")]
+fn no_line_that_was_written_is_left_in_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let notes = Notes::default();
+    write(&notes);
+    scrub_stack();
+    assert_eq!(notes.0.lock().unwrap().len(), 2);
     assert_eq!(search(&notes), Vec::<String>::new());
 }

@@ -1,7 +1,7 @@
 //! The editor beside a model of it: a text and a cursor, where every edit is one removal or one insertion.
 
 use tete::printable::is_writable;
-use tete::ui::tui::editor::{Edit, Editor};
+use tete::ui::editor::{Edit, Editor};
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 use unicode_width::UnicodeWidthStr;
 

@@ -13,6 +13,11 @@ const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
 const LEAVE: &[u8] =
     b"\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
 
+/// Whether the terminal understands no control sequence.
+pub fn is_dumb() -> bool {
+    !std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
 /// Remembers how the terminal was.
 #[derive(Clone)]
 pub struct TerminalGuard {
@@ -42,6 +47,9 @@ impl TerminalGuard {
         let Some(modes) = &self.modes else { return };
         let bytes = if self.full.swap(false, Ordering::SeqCst) { LEAVE } else { RESET };
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+        if is_dumb() {
+            return;
+        }
         if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
             let _ = terminal.write_all(bytes);
         } else if bytes == LEAVE {

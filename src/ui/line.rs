@@ -3,6 +3,8 @@
 //! Two threads, because both sides block: one reads what is typed, one writes
 //! what is shown. Chat goes to standard output, everything else to standard error.
 
+mod desk;
+mod field;
 mod reader;
 mod terminal;
 mod writer;
@@ -10,38 +12,108 @@ mod writer;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
+use crossterm::event::{Event, KeyEventKind};
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
+use super::editor::Editor;
+use super::input::{Line, read_line};
+use super::keyboard::next_event;
+use super::keys::{Key, key, write};
 use super::prompt::Prompt;
 use crate::interface::fault::Fault;
 use crate::interface::finding::Finding;
 use crate::interface::{Frontend, UserChannels};
+use crate::protocol::invite::LONGEST;
 use crate::ui::words::{self, Lang};
+use desk::{Desk, Shared};
+use field::Field;
 use reader::Reader;
-pub use terminal::ask_address;
-use terminal::{Screen, editor};
+use terminal::Terminal;
 use writer::Writer;
 pub use writer::output_is_closed;
 
-/// Starts both threads.
-pub fn start(lang: Lang) -> UserChannels {
+/// Starts the threads.
+pub fn start(lang: Lang) -> io::Result<UserChannels> {
     let interactive = io::stdin().is_terminal();
     let (act, requests) = mpsc::channel(1);
     let (tell, acks) = mpsc::channel(64);
     let (output, show) = mpsc::channel(64);
     let prompt = Arc::new(Prompt::default());
-    let watch = Arc::default();
-    let editor = if interactive { editor(&watch) } else { None };
-    let (editor, printer) = editor.map_or((None, None), |(editor, printer)| (Some(editor), printer));
-    let terminal = Screen::new(printer, Arc::clone(&watch));
-    let writer = Writer::new(lang, interactive, terminal, Arc::clone(&prompt));
+    let desk = match Terminal::open() {
+        Some(terminal) => Some(Shared::new(Desk::new(terminal, words::words(lang))?)),
+        None => None,
+    };
+    if let Some(desk) = desk.clone() {
+        come_back(desk)?;
+    }
+    let writer = Writer::new(lang, interactive, desk.clone(), Arc::clone(&prompt));
     std::thread::spawn(move || writer.run(show, &tell));
-    let reader = Reader::new(prompt, act, words::words(lang));
-    std::thread::spawn(move || match editor {
-        Some(editor) => reader.terminal(editor, &watch),
+    let reader = Reader::new(prompt, act);
+    std::thread::spawn(move || match desk {
+        Some(desk) if desk.lock().is_dumb() => reader.lines(&desk),
+        Some(desk) => reader.keys(&desk),
         None => reader.pipe(),
     });
-    UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } }
+    Ok(UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } })
+}
+
+/// Takes the terminal anew whenever the program was stopped and goes on.
+fn come_back(desk: Shared) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut continued = runtime.block_on(async { signal(SignalKind::from_raw(Signal::CONT.as_raw())) })?;
+    std::thread::spawn(move || {
+        while runtime.block_on(continued.recv()).is_some() {
+            let _ = desk.lock().take();
+        }
+    });
+    Ok(())
+}
+
+/// Asks for the partner's address, so that the command line need not tell with whom one talks.
+///
+/// `None` without a terminal, or when nothing was typed.
+pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
+    let mut terminal = Terminal::open()?;
+    let mut field = Field::new(words::words(lang).address);
+    field.hides = true;
+    let mut editor = Editor::new(2 * LONGEST);
+    let mut lay = |terminal: &mut Terminal, editor: &Editor| {
+        let row = field.row(editor, terminal.columns());
+        terminal.set_prompt(Some(row));
+    };
+    lay(&mut terminal, &editor);
+    terminal.take().ok()?;
+    if terminal.is_dumb() {
+        let line = read_line(&mut io::stdin().lock(), 2 * LONGEST).ok()??;
+        return if let Line::Text(typed) = line { Some(typed) } else { None }.filter(|typed| !typed.trim().is_empty());
+    }
+    let entered = loop {
+        let Ok(event) = next_event() else { break false };
+        match event {
+            Event::Key(event) if event.kind != KeyEventKind::Release => match key(event) {
+                Some(Key::Enter) => break true,
+                Some(Key::Interrupt) => break false,
+                Some(Key::End) if editor.is_empty() => break false,
+                Some(Key::Redraw) => terminal.clear().ok()?,
+                Some(key) => drop(write(&mut editor, key)),
+                None => {}
+            },
+            Event::Paste(text) => drop(editor.paste(&Zeroizing::new(text))),
+            _ => {}
+        }
+        lay(&mut terminal, &editor);
+        terminal.paint().ok()?;
+    };
+    if entered {
+        let rows = field.entered(&editor, terminal.columns());
+        terminal.set_prompt(None);
+        let _ = terminal.print(&rows);
+    }
+    terminal.give_back();
+    Some(editor.take().into_text()).filter(|typed| entered && !typed.trim().is_empty())
 }
 
 /// Prints what the doctor has found.

@@ -2,11 +2,15 @@
 
 pub mod commands;
 pub mod complete;
+pub mod editor;
 pub mod guard;
 mod input;
 pub mod json;
+mod keyboard;
+pub mod keys;
 pub mod line;
 mod prompt;
+pub mod recall;
 pub mod time;
 pub mod transfer;
 pub mod tui;

@@ -9,11 +9,8 @@
 //! It runs in a thread of its own, so that a terminal that stands still holds up nothing but itself, with a second
 //! thread for the terminal's input.
 
-pub mod editor;
-pub mod keys;
 pub mod lock;
 pub mod painter;
-pub mod recall;
 pub mod scrollback;
 pub mod state;
 pub mod view;
@@ -23,8 +20,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crossterm::event::{self, Event};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use crossterm::event::Event;
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::tcgetwinsize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
+use super::keyboard::next_event;
 use super::time::then;
 use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
@@ -47,8 +44,6 @@ const FRAME_BYTES: usize = 64 * 1024;
 const BURST: usize = 256;
 /// How long shows are taken before a key is looked at again.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// How often is looked whether the terminal is still there.
-const LOOK: Duration = Duration::from_millis(250);
 /// How long a stop may take to come, and the shell to continue the program.
 const STOP: Duration = Duration::from_millis(200);
 /// Takes the alternate screen, without autowrap: text that the terminal draws wider than it was counted must not run
@@ -78,20 +73,7 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
 
 /// Reads the terminal's input until it fails or has no other end.
 fn read_keys(press: &mpsc::Sender<Event>) {
-    while !has_hung_up(io::stdin()) {
-        match event::poll(LOOK) {
-            Ok(false) => {}
-            Ok(true) if event::read().is_ok_and(|event| press.blocking_send(event).is_ok()) => {}
-            _ => return,
-        }
-    }
-}
-
-/// Whether the other end of a terminal is gone. The library would go on reading it for ever, without a pause.
-fn has_hung_up(terminal: impl AsFd) -> bool {
-    let mut polled = [PollFd::new(&terminal, PollFlags::empty())];
-    let at_once = Timespec::default();
-    rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    while next_event().is_ok_and(|event| press.blocking_send(event).is_ok()) {}
 }
 
 fn hung_up() -> io::Error {
@@ -317,21 +299,5 @@ impl Write for Frame {
     /// A frame is sent when it is complete, whatever the library thinks.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_without_its_other_end_has_hung_up() {
-        let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
-        let terminal = File::options().read(true).write(true).open(pair.master.tty_name().unwrap()).unwrap();
-        assert!(!has_hung_up(&terminal));
-        pair.master.take_writer().unwrap().write_all(b"keys\r").unwrap();
-        assert!(!has_hung_up(&terminal));
-        drop(pair);
-        assert!(has_hung_up(&terminal));
     }
 }

@@ -17,7 +17,7 @@ use tete::interface::{Command, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
-use tete::ui::tui::keys;
+use tete::ui::keys;
 use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
 use tete::ui::tui::view::draw;

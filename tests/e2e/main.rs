@@ -19,6 +19,7 @@ mod cli;
 mod doctor;
 mod files;
 mod json;
+mod lines;
 mod pipe;
 mod pty;
 mod reach;

@@ -6,9 +6,9 @@ use crate::terminal::{Display, Terminal, command, tete};
 use portable_pty::CommandBuilder;
 use rustix::process::Signal;
 
-const HALF: &str = "partner's half: ";
+pub const HALF: &str = "partner's half: ";
 const COMPARE: &str = "same or different: ";
-const CHAT: &str = "you › ";
+pub const CHAT: &str = "you › ";
 
 fn port_of(host: &Terminal) -> u16 {
     host.until("a port", |display| {
@@ -19,26 +19,26 @@ fn port_of(host: &Terminal) -> u16 {
     })
 }
 
-fn host_with(args: &[&str]) -> (Terminal, u16) {
+pub fn host_with(args: &[&str]) -> (Terminal, u16) {
     let host = Terminal::start(tete(&[&["--port", "0", "--bind", "127.0.0.1"], args].concat()));
     let port = port_of(&host);
     (host, port)
 }
 
-fn guest_with(port: u16, args: &[&str]) -> Terminal {
+pub fn guest_with(port: u16, args: &[&str]) -> Terminal {
     let port = port.to_string();
     Terminal::start(tete(&[&["127.0.0.1", port.as_str()], args].concat()))
 }
 
 /// Two people before the code.
-fn meeting() -> (Terminal, Terminal) {
+pub fn meeting() -> (Terminal, Terminal) {
     let (host, port) = host_with(&[]);
     let guest = guest_with(port, &[]);
     (host, guest)
 }
 
 #[track_caller]
-fn pair(host: &Terminal, guest: &Terminal) {
+pub fn pair(host: &Terminal, guest: &Terminal) {
     let halves = [host.half(), guest.half()];
     host.answer(HALF, &halves[1]);
     guest.answer(HALF, &halves[0]);
@@ -50,7 +50,7 @@ fn pair(host: &Terminal, guest: &Terminal) {
 
 /// Two people in an open room.
 #[track_caller]
-fn room() -> (Terminal, Terminal) {
+pub fn room() -> (Terminal, Terminal) {
     let (host, guest) = meeting();
     pair(&host, &guest);
     (host, guest)
@@ -58,7 +58,7 @@ fn room() -> (Terminal, Terminal) {
 
 /// A person in an open room with a script.
 #[track_caller]
-fn room_with_script() -> (Terminal, Process) {
+pub fn room_with_script() -> (Terminal, Process) {
     let (host, port) = host_with(&[]);
     let mut script = process::guest(port);
     let half = script.until("code: ");
@@ -70,13 +70,13 @@ fn room_with_script() -> (Terminal, Process) {
 }
 
 /// The partner's texts as rows between gutters: what stands before and after each.
-fn gutters(rows: &[String]) -> Vec<(String, String)> {
+pub fn gutters(rows: &[String]) -> Vec<(String, String)> {
     rows.iter().filter_map(|row| row.split_once('│')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
 }
 
 /// The partner's text whose first row begins so: each row after the gutter.
 #[track_caller]
-fn text(side: &Terminal, start: &str, end: &str) -> Vec<String> {
+pub fn text(side: &Terminal, start: &str, end: &str) -> Vec<String> {
     side.until(end, |display| {
         let rows = gutters(&display.rows());
         let from = rows.iter().position(|(head, row)| head.contains("partner") && row.trim().starts_with(start))?;
@@ -89,7 +89,7 @@ fn text(side: &Terminal, start: &str, end: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn leave(leaver: &mut Terminal, other: &mut Terminal) {
+pub fn leave(leaver: &mut Terminal, other: &mut Terminal) {
     leaver.answer(CHAT, "/quit");
     assert_eq!(leaver.exit(), 0, "{}", leaver.words());
     other.shows("Your partner left.");
@@ -139,8 +139,8 @@ fn neither_enter_nor_yes_nor_the_own_half_opens_the_room() {
 #[test]
 fn what_was_typed_before_the_code_is_no_answer_to_it() {
     let (host, port) = host_with(&[]);
-    host.press("12345678\r\r87654321\rhalf a line");
-    host.shows("half a line");
+    host.press("12345678\r\r87654321\rhalf a line\x0c");
+    host.until("that the keys were read", |display| display.raw().contains("\x1b[2J").then_some(()));
     let guest = guest_with(port, &[]);
     pair(&host, &guest);
     for words in ["wrong half", "A half is eight digits", "That was for the code before"] {
@@ -412,6 +412,8 @@ fn commands_stay_on_this_side() {
     assert_eq!((ours.0.len(), ours.0, ours.1), (44, theirs.1, theirs.0));
     host.answer(CHAT, "/sent file");
     host.shows("There is no command /sent.");
+    host.prompts(&format!("{CHAT}/sent file"));
+    host.press("\x15");
     host.answer(CHAT, "//quit");
     assert_eq!(text(&guest, "/quit", "/quit"), ["/quit"]);
     host.answer(CHAT, "see /quit");
@@ -645,9 +647,19 @@ fn a_killed_partner_is_a_cut() {
     assert!(!host.words().contains("Your partner left"));
 }
 
-/// The program that holds the terminal is killed, and the other end of the terminal is gone.
 #[test]
 fn a_closed_window_is_a_farewell() {
+    closed_window("exec");
+}
+
+#[test]
+fn a_window_that_closes_without_a_signal_is_a_farewell() {
+    closed_window("trap : HUP;");
+}
+
+/// The program that holds the terminal is killed, and the other end of the terminal is gone.
+#[track_caller]
+fn closed_window(shell: &str) {
     let has_script =
         std::process::Command::new("script").arg("--version").output().is_ok_and(|out| out.status.success());
     if !has_script {
@@ -655,7 +667,10 @@ fn a_closed_window_is_a_farewell() {
     }
     let (mut host, port) = process::host();
     let mut command = std::process::Command::new("script");
-    command.args(["-q", "-f", "-c"]).arg(format!("exec {} --plain 127.0.0.1 {port}", process::TETE)).arg("/dev/null");
+    command
+        .args(["-q", "-f", "-c"])
+        .arg(format!("{shell} {} --plain 127.0.0.1 {port}; true", process::TETE))
+        .arg("/dev/null");
     let mut command = process::bare(command);
     command.env("TERM", "xterm").env("SHELL", "/bin/sh");
     let mut window = Process::start(command);
@@ -696,7 +711,8 @@ fn a_terminal_of_any_size_will_do() {
         let [own, theirs] = [script_host.until("code: "), script_host.until("partner code: ")];
         assert_ne!(own, theirs);
         let has = |side: &Terminal, word: &str| side.until(word, |display| display.raw().contains(word).then_some(()));
-        has(&side, "partner's half");
+        // The prompt, and as much of it as there is room for.
+        has(&side, "\r\x1b[K");
         side.press(&format!("{own}\r"));
         script_host.say("same");
         script_host.until("room open");

@@ -2,122 +2,127 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use rustix::termios::{QueueSelector, tcflush};
-use rustyline::error::ReadlineError;
-use rustyline::{Cmd, ConditionalEventHandler, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers, RepeatCount};
+use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::{mpsc, oneshot};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::terminal::{LineEditor, Watch};
+use super::desk::{Desk, Entered, Shared};
 use crate::interface::event::Event;
 use crate::interface::{PromptKind, Request};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::ui::commands::{Typed, request};
 use crate::ui::input::{Line, read_line};
+use crate::ui::keyboard::next_event;
 use crate::ui::prompt::Prompt;
-use crate::ui::words::{Words, compared};
+use crate::ui::words::compared;
 
-/// Reads the user's lines as they are asked for.
+/// How long a stop may take to come.
+const STOP: Duration = Duration::from_millis(200);
+
+/// Reads what the user types.
 pub struct Reader {
     prompt: Arc<Prompt>,
     act: mpsc::Sender<Request>,
-    words: &'static Words,
-    pasted: Arc<AtomicBool>,
-}
-
-/// Notes that a part of the line was pasted, and leaves the paste to the editor.
-struct NotePaste(Arc<AtomicBool>);
-
-impl ConditionalEventHandler for NotePaste {
-    fn handle(&self, _: &rustyline::Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
-        self.0.store(true, Ordering::Relaxed);
-        None
-    }
 }
 
 impl Reader {
     /// A reader that tells what was done through `act`.
-    pub fn new(prompt: Arc<Prompt>, act: mpsc::Sender<Request>, words: &'static Words) -> Self {
-        Self { prompt, act, words, pasted: Arc::default() }
+    pub fn new(prompt: Arc<Prompt>, act: mpsc::Sender<Request>) -> Self {
+        Self { prompt, act }
     }
 
-    /// Lines of a person at a terminal.
-    pub fn terminal(self, mut editor: LineEditor, watch: &Watch) {
-        let paste = KeyEvent(KeyCode::BracketedPasteStart, Modifiers::NONE);
-        let note = NotePaste(self.pasted.clone());
-        editor.bind_sequence(rustyline::Event::from(paste), EventHandler::Conditional(Box::new(note)));
-        let mut answered = 0;
-        let mut draft = Zeroizing::new(String::new());
+    /// Keys of a person at a terminal.
+    pub fn keys(self, desk: &Shared) {
         loop {
-            let (question, what) = self.prompt.next(answered);
-            let prompt = match what {
-                PromptKind::Chat => self.words.prompt,
-                PromptKind::Compare => self.words.compare,
-                PromptKind::Half | PromptKind::Nothing => self.words.half,
-            };
-            if what != PromptKind::Chat {
-                // What was typed before the code was there cannot be an answer to it.
-                let _ = tcflush(io::stdin(), QueueSelector::IFlush);
-            }
-            // A draft that came back may hold what was pasted before.
-            self.pasted.store(!draft.is_empty(), Ordering::Relaxed);
-            let line = watch.read(&mut editor, prompt, &draft);
-            draft.zeroize();
-            let request = match line {
-                Ok(line) => {
-                    let line = Zeroizing::new(line);
-                    match what {
-                        PromptKind::Chat => {
-                            if let Some(refused) = self.chat_line(&mut editor, line) {
-                                draft = refused;
-                            }
-                            continue;
-                        }
-                        _ => answer(question, what, line),
+            let Ok(event) = next_event() else { return self.hung_up(desk) };
+            let mut desk_now = desk.lock();
+            match desk_now.input(event) {
+                Ok(Some(Entered::Suspend)) => {
+                    drop(desk_now);
+                    suspend(desk);
+                }
+                Ok(Some(entered)) => {
+                    let request = self.request(entered, &mut desk_now);
+                    drop(desk_now);
+                    if request.is_some_and(|request| self.act.blocking_send(request).is_err()) {
+                        return;
                     }
                 }
-                Err(ReadlineError::Interrupted) => Request::Interrupt,
-                Err(_) => Request::End,
+                Ok(None) => {}
+                Err(_) => {
+                    drop(desk_now);
+                    return self.hung_up(desk);
+                }
+            }
+        }
+    }
+
+    /// Lines of a person at a terminal that edits them itself.
+    pub fn lines(self, desk: &Shared) {
+        let mut input = io::stdin().lock();
+        loop {
+            let line = read_line(&mut input, TEXT);
+            let mut desk_now = desk.lock();
+            let entered = match line {
+                Ok(Some(Line::Text(line))) => desk_now.line(&line),
+                Ok(Some(Line::Bad(_))) => desk_now.line("").map(|entered| entered.or(Some(Entered::TooLong))),
+                Ok(None) | Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
             };
-            answered = question;
-            if self.act.blocking_send(request).is_err() {
+            let Ok(entered) = entered else {
+                drop(desk_now);
+                return self.hung_up(desk);
+            };
+            let request = entered.and_then(|entered| self.request(entered, &mut desk_now));
+            drop(desk_now);
+            if request.is_some_and(|request| self.act.blocking_send(request).is_err()) {
                 return;
             }
         }
     }
 
-    /// Returns the line if it was not taken.
-    fn chat_line(&self, editor: &mut LineEditor, line: Zeroizing<String>) -> Option<Zeroizing<String>> {
-        if line.trim().is_empty() {
-            return None;
+    /// The terminal is gone, or its user ended the input: as if they had left.
+    fn hung_up(&self, desk: &Shared) {
+        let request = if desk.lock().asks() { Request::End } else { Request::Interrupt };
+        let _ = self.act.blocking_send(request);
+    }
+
+    fn request(&self, entered: Entered, desk: &mut Desk) -> Option<Request> {
+        match entered {
+            Entered::Answer { question, what, typed } => Some(answer(question, what, typed)),
+            Entered::Line => self.chat_line(desk),
+            Entered::TooLong => Some(Request::Unsendable(Event::TooLong { limit: TEXT })),
+            Entered::Interrupt => Some(Request::Interrupt),
+            Entered::End => Some(Request::End),
+            Entered::Suspend => None,
         }
-        let typed = !self.pasted.load(Ordering::Relaxed);
-        match Typed::read(&line, typed) {
-            Typed::Text(text) if text.len() > TEXT => {
-                let _ = self.act.blocking_send(Request::Unsendable(Event::TooLong { limit: TEXT }));
-                Some(line)
-            }
+    }
+
+    /// What is to be done about the draft. One that is not taken stays where it is.
+    fn chat_line(&self, desk: &mut Desk) -> Option<Request> {
+        let line = desk.draft().draft();
+        match Typed::read(line.text(), line.is_first_word_typed()) {
             Typed::Text(text) => {
                 let (taken, answer) = oneshot::channel();
                 let text = Zeroizing::new(text.to_owned());
-                let _ = self.act.blocking_send(Request::Say { text, taken });
-                if answer.blocking_recv() == Ok(true) {
-                    let _ = editor.add_history_entry(line.as_str());
-                    None
+                // The desk is ours meanwhile, so that no answer of the partner comes before the text.
+                let told = self.act.blocking_send(Request::Say { text, taken }).is_ok();
+                if told && answer.blocking_recv() == Ok(true) {
+                    let _ = desk.accept();
                 } else {
-                    Some(line)
+                    desk.remember();
                 }
+                None
             }
             Typed::Command(command, argument) => {
-                let _ = self.act.blocking_send(request(command, argument, self.prompt.offer()));
-                None
+                let _ = desk.accept();
+                Some(request(command, argument, self.prompt.offer()))
             }
             Typed::Unknown(name) => {
-                let _ = self.act.blocking_send(Request::UnknownCommand(Printable::line(name)));
-                None
+                desk.remember();
+                Some(Request::UnknownCommand(Printable::line(name)))
             }
         }
     }
@@ -156,4 +161,13 @@ fn answer(question: u64, what: PromptKind, typed: Zeroizing<String>) -> Request 
         typed if what == PromptKind::Compare => Request::Compared { question, same: compared(typed) },
         _ => Request::Half { question, typed },
     }
+}
+
+/// Gives the terminal back and stops, as every program does on Ctrl-Z. Where no shell could continue it the system
+/// does not stop it.
+fn suspend(desk: &Shared) {
+    desk.lock().give_back();
+    let _ = kill_process(getpid(), Signal::TSTP);
+    std::thread::sleep(STOP);
+    let _ = desk.lock().take();
 }

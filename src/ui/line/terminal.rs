@@ -1,264 +1,216 @@
-//! The terminal: its modes, its width, and the line editor that owns its last row.
+//! The terminal: its modes, the rows that go by, and the prompt in its last row.
 
-use std::borrow::Cow;
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
-use rustix::termios::tcgetwinsize;
-use rustyline::completion::Completer;
-use rustyline::config::{Behavior, BellStyle, ColorMode, Config};
-use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
-use rustyline::history::MemHistory;
-use rustyline::validate::Validator;
-use rustyline::{Context, Editor, ExternalPrinter, Helper, Prompt};
-use zeroize::Zeroizing;
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::interface::Command;
-use crate::protocol::invite::MARK;
-use crate::ui::commands::Typed;
-use crate::ui::complete::rest_of_path;
-use crate::ui::words::{self, Lang};
+use super::field::Row;
+use crate::printable::append;
+use crate::ui::guard::is_dumb;
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
-/// How long the editor may take to stand still when the program ends.
-const FREEZE: Duration = Duration::from_millis(500);
-/// Goes up and down again: moves nothing, but makes the editor paint its prompt.
-const NUDGE: &str = "\x1b[A\n";
-/// After so long a nudge that was not followed is repeated.
-const NUDGE_AGAIN: Duration = Duration::from_millis(250);
+/// Bytes that are seldom exceeded by what is written at once.
+const WRITTEN: usize = 64 * 1024;
+/// Has a paste marked as one.
+const TAKE: &str = "\x1b[?2004h";
+/// No longer.
+const GIVE_BACK: &str = "\x1b[?2004l";
+/// Empties the cursor's row.
+const CLEAR_ROW: &str = "\r\x1b[K";
+/// Clears the terminal and what it has scrolled away.
+pub const WIPE: &str = "\x1b[H\x1b[2J\x1b[3J";
+/// Empties the screen.
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// A line editor with its history in memory only.
-pub type LineEditor = Editor<Painting, MemHistory>;
-type Printer = Box<dyn ExternalPrinter + Send>;
-
-/// Asks for the partner's address, so that the command line need not tell with whom one talks.
+/// The terminal of a person in lines.
 ///
-/// `None` without a terminal, or when nothing was typed.
-pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
-    if !io::stdin().is_terminal() {
-        return None;
-    }
-    let (mut editor, _) = editor(&Arc::default())?;
-    editor.set_helper(Some(Painting { watch: Arc::default(), hides: true }));
-    editor.readline(words::words(lang).address).ok().map(Zeroizing::new).filter(|typed| !typed.trim().is_empty())
+/// Rows are printed above the prompt: it is cleared, the rows are written and it is painted again, all in one write.
+/// A dumb terminal keeps its own modes and its own line editor, and never gets a control sequence.
+pub struct Terminal {
+    out: File,
+    /// The modes before ours.
+    modes: Option<Termios>,
+    dumb: bool,
+    taken: bool,
+    /// Nothing is painted any more.
+    still: bool,
+    /// What is to stand in the row of the prompt.
+    prompt: Option<Row>,
+    /// What stands there.
+    painted: Option<Row>,
+    /// What is about to be written; wiped when it was.
+    bytes: Zeroizing<String>,
 }
 
-/// The editor, observed by `watch`, and what prints above its prompt. `None` where the terminal cannot do either.
-pub fn editor(watch: &Arc<Watch>) -> Option<(LineEditor, Option<Printer>)> {
-    let config = Config::builder()
-        .behavior(Behavior::PreferTerm)
-        .bell_style(BellStyle::None)
-        .auto_add_history(false)
-        // Not for colours: else the editor would not say when it paints.
-        .color_mode(ColorMode::Forced)
-        .build();
-    let mut editor = LineEditor::with_history(config, MemHistory::new()).ok()?;
-    editor.set_helper(Some(Painting { watch: Arc::clone(watch), hides: false }));
-    let printer = editor.create_external_printer().ok().map(|printer| Box::new(printer) as Printer);
-    Some((editor, printer))
-}
-
-/// The way to the terminal past the editor's prompt.
-pub struct Screen {
-    printer: Option<Printer>,
-    watch: Arc<Watch>,
-}
-
-impl Screen {
-    /// Prints above the prompt that `watch` observes.
-    pub fn new(printer: Option<Printer>, watch: Arc<Watch>) -> Self {
-        Self { printer, watch }
-    }
-
-    /// Prints whole rows and returns once they are on the terminal; to `plain` where there is no prompt.
-    ///
-    /// The editor's own printer would let rows overtake each other when it stops
-    /// reading between two of them. It is used to wake the editor only.
-    pub fn print(&mut self, rows: Zeroizing<String>, plain: &mut impl Write) -> io::Result<()> {
-        let Some(printer) = &mut self.printer else {
-            return plain.write_all(rows.as_bytes()).and_then(|()| plain.flush());
+impl Terminal {
+    /// The controlling terminal, or what else there is to write to. `None` without one.
+    pub fn open() -> Option<Self> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        let out = match OpenOptions::new().write(true).open("/dev/tty") {
+            Ok(terminal) => terminal,
+            Err(_) if io::stdout().is_terminal() => File::from(io::stdout().as_fd().try_clone_to_owned().ok()?),
+            Err(_) if io::stderr().is_terminal() => File::from(io::stderr().as_fd().try_clone_to_owned().ok()?),
+            Err(_) => return None,
         };
-        let mut state = self.watch.state();
-        state.rows = rows;
-        if !state.reading {
-            return state.write_rows();
-        }
-        while !state.rows.is_empty() {
-            if state.painted {
-                drop(state);
-                printer.print(NUDGE.to_owned()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-                state = self.watch.state();
-            }
-            if !state.rows.is_empty() {
-                let woken = self.watch.changed.wait_timeout(state, NUDGE_AGAIN);
-                state = woken.unwrap_or_else(PoisonError::into_inner).0;
-            }
-        }
-        state.failed.take().map_or(Ok(()), Err)
+        Some(Self {
+            out,
+            modes: tcgetattr(io::stdin()).ok(),
+            dumb: is_dumb(),
+            taken: false,
+            still: false,
+            prompt: None,
+            painted: None,
+            bytes: Zeroizing::new(String::with_capacity(WRITTEN)),
+        })
     }
 
-    /// Makes the editor stand still, so that it writes nothing after the program's last words.
+    /// Whether whole lines come from it, edited and echoed by itself.
+    pub fn is_dumb(&self) -> bool {
+        self.dumb
+    }
+
+    /// Columns of it.
+    pub fn columns(&self) -> usize {
+        columns_of(&self.out)
+    }
+
+    /// Has every key reported, and paints the prompt.
+    pub fn take(&mut self) -> io::Result<()> {
+        if self.still {
+            return Ok(());
+        }
+        if let (Some(modes), false) = (&self.modes, self.dumb) {
+            let mut raw = modes.clone();
+            raw.make_raw();
+            // A line feed still begins a row.
+            raw.output_modes = modes.output_modes;
+            tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+            append(&mut self.bytes, TAKE);
+        }
+        self.taken = true;
+        self.painted = None;
+        self.paint()
+    }
+
+    /// Puts the terminal back as it was, without the prompt.
+    pub fn give_back(&mut self) {
+        if !self.dumb && self.taken {
+            self.erase();
+            append(&mut self.bytes, GIVE_BACK);
+            let _ = self.send();
+            if let Some(modes) = &self.modes {
+                let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+            }
+        }
+        self.taken = false;
+    }
+
+    /// The same, for good: only rows are printed from here on.
     pub fn freeze(&mut self) {
-        let reading = {
-            let mut state = self.watch.state();
-            state.freezing = true;
-            state.reading
-        };
-        if let Some(printer) = &mut self.printer
-            && reading
-            && printer.print(NUDGE.to_owned()).is_ok()
-        {
-            self.watch.wait_frozen();
+        if self.dumb && self.painted.take().is_some() {
+            let _ = self.out.write_all(b"\n");
         }
+        self.give_back();
+        self.still = true;
     }
-}
 
-/// Observes when the editor paints its prompt, and prints rows above it then.
-///
-/// The editor asks for the prompt whenever it paints. If no key was the reason
-/// it has cleared the prompt and stands at the start of a row.
-#[derive(Default)]
-pub struct Watch {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+    /// Drops what was typed and not read yet.
+    pub fn forget_input(&self) {
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+    }
 
-#[derive(Default)]
-struct State {
-    /// The editor reads a line, and has the terminal.
-    reading: bool,
-    /// It has painted since it began to.
-    painted: bool,
-    /// The next paint is due to a key.
-    by_key: bool,
-    /// What is to be printed above the prompt.
-    rows: Zeroizing<String>,
-    failed: Option<io::Error>,
-    freezing: bool,
-    frozen: bool,
-}
+    /// What is to stand in the row of the prompt from the next write on.
+    pub fn set_prompt(&mut self, prompt: Option<Row>) {
+        self.prompt = prompt;
+    }
 
-impl State {
-    /// Where the editor writes, too: the controlling terminal, or standard output without one.
-    fn write_rows(&mut self) -> io::Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        match OpenOptions::new().write(true).open("/dev/tty") {
-            Ok(mut terminal) => terminal.write_all(rows.as_bytes()),
-            Err(_) => io::stdout().write_all(rows.as_bytes()).and_then(|()| io::stdout().flush()),
+    /// Paints the prompt, with as little as will do.
+    pub fn paint(&mut self) -> io::Result<()> {
+        if self.still || !self.taken || self.prompt == self.painted {
+            return if self.bytes.is_empty() { Ok(()) } else { self.send() };
         }
-    }
-}
-
-impl Watch {
-    /// Reads one line, with `draft` already in it.
-    pub fn read(&self, editor: &mut LineEditor, prompt: &str, draft: &str) -> rustyline::Result<String> {
-        self.state().reading = true;
-        let line = editor.readline_with_initial(&Watched { prompt, watch: self }, (draft, ""));
-        let mut state = self.state();
-        state.reading = false;
-        state.painted = false;
-        if !state.rows.is_empty() {
-            state.failed = state.write_rows().err();
-        }
-        self.changed.notify_all();
-        line
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn painting(&self) {
-        let mut state = self.state();
-        let by_key = std::mem::take(&mut state.by_key);
-        state.painted = true;
-        if !by_key && !state.rows.is_empty() {
-            state.failed = state.write_rows().err();
-        }
-        state.frozen = state.freezing;
-        self.changed.notify_all();
-        while state.frozen {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn wait_frozen(&self) {
-        let waiting = |state: &mut State| state.reading && !state.frozen;
-        drop(self.changed.wait_timeout_while(self.state(), FREEZE, waiting));
-    }
-}
-
-struct Watched<'a> {
-    prompt: &'a str,
-    watch: &'a Watch,
-}
-
-impl Prompt for Watched<'_> {
-    fn raw(&self) -> &str {
-        self.prompt
-    }
-
-    fn styled(&self) -> &str {
-        self.watch.painting();
-        self.prompt
-    }
-}
-
-/// Tells a [`Watch`] that a key is the reason of the next paint.
-pub struct Painting {
-    watch: Arc<Watch>,
-    /// An invite is not to be seen.
-    hides: bool,
-}
-
-impl Highlighter for Painting {
-    /// Called before each paint but the one after an external print. Saying true makes sure that one follows.
-    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        self.watch.state().by_key = true;
-        true
-    }
-
-    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        match line.split_once(MARK) {
-            Some((before, secret)) if self.hides && before.trim().is_empty() => {
-                let hidden = |c: char| if c.is_whitespace() { c } else { '*' };
-                format!("{before}{MARK}{}", secret.chars().map(hidden).collect::<String>()).into()
-            }
-            _ => line.into(),
-        }
-    }
-}
-
-impl Completer for Painting {
-    type Candidate = String;
-
-    /// Paths after `/send`, at the end of the line.
-    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let rest = match Typed::read(line, at == line.len()) {
-            Typed::Command(Command::Send, _) => line
-                .split_once(char::is_whitespace)
-                .and_then(|(_, argument)| rest_of_path(argument, std::env::home_dir().as_deref())),
+        // Most keys only add something: then nothing else is written.
+        let whole = |row: &Row| row.cursor == row.text.len();
+        let added = match (&self.painted, &self.prompt) {
+            (Some(before), Some(now)) if whole(before) && whole(now) => now.text.strip_prefix(before.text.as_str()),
             _ => None,
         };
-        Ok((at, rest.into_iter().collect()))
+        if let Some(added) = added.filter(|_| !self.dumb) {
+            append(&mut self.bytes, added);
+        } else {
+            self.erase();
+            self.draw();
+        }
+        self.painted = self.prompt.as_ref().map(Row::copy);
+        self.send()
+    }
+
+    /// Prints whole rows above the prompt.
+    pub fn print(&mut self, rows: &str) -> io::Result<()> {
+        self.erase();
+        append(&mut self.bytes, rows);
+        if !self.still && self.taken {
+            self.draw();
+            self.painted = self.prompt.as_ref().map(Row::copy);
+        }
+        self.send()
+    }
+
+    /// Empties the screen, but for the prompt.
+    pub fn clear(&mut self) -> io::Result<()> {
+        if !self.dumb {
+            append(&mut self.bytes, CLEAR);
+        }
+        self.painted = None;
+        self.paint()
+    }
+
+    /// The line in the row of the prompt was ended by the terminal itself.
+    pub fn line_ended(&mut self) {
+        self.painted = None;
+    }
+
+    fn erase(&mut self) {
+        if self.painted.take().is_some() {
+            append(&mut self.bytes, if self.dumb { "\n" } else { CLEAR_ROW });
+        }
+    }
+
+    /// Draws the prompt on an empty row. The cursor gets to its place by drawing what stands before it once more, so
+    /// that it is right whatever the terminal thinks of the width of a character.
+    fn draw(&mut self) {
+        let Some(row) = &self.prompt else { return };
+        if self.dumb {
+            append(&mut self.bytes, &row.text);
+            return;
+        }
+        append(&mut self.bytes, CLEAR_ROW);
+        append(&mut self.bytes, &row.text);
+        if let Some(before) = row.text.get(..row.cursor).filter(|_| row.cursor < row.text.len()) {
+            append(&mut self.bytes, "\r");
+            append(&mut self.bytes, before);
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let sent = self.out.write_all(self.bytes.as_bytes());
+        self.bytes.zeroize();
+        sent
     }
 }
 
-impl Hinter for Painting {
-    type Hint = String;
+/// Columns of the terminal that the texts go to.
+pub fn columns() -> usize {
+    if io::stdout().is_terminal() { columns_of(io::stdout()) } else { columns_of(io::stderr()) }
 }
 
-impl Validator for Painting {}
-
-impl Helper for Painting {}
-
-/// Columns of the terminal.
-pub fn columns() -> usize {
-    let size = tcgetwinsize(io::stdout()).or_else(|_| tcgetwinsize(io::stderr()));
-    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+fn columns_of(terminal: impl std::os::fd::AsFd) -> usize {
+    let columns = tcgetwinsize(terminal).map_or(0, |size| usize::from(size.ws_col));
     if columns == 0 { COLUMNS } else { columns.min(1_000) }
 }

@@ -11,19 +11,19 @@ use tokio::sync::mpsc;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use super::terminal::{Screen, columns};
+use super::desk::Shared;
+use super::terminal::{WIPE, columns};
 use crate::interface::event::Event;
-use crate::interface::{Ack, Output};
-use crate::printable::Printable;
+use crate::interface::{Ack, Output, PromptKind};
+use crate::printable::{Printable, append};
 use crate::protocol::delivery::Incoming;
+use crate::ui::guard::is_dumb;
 use crate::ui::prompt::Prompt;
 use crate::ui::time::local_time;
 use crate::ui::words::{self, Lang};
 
 /// Below this many columns time and speaker get a row of their own.
 const NARROW: usize = 40;
-/// Clears the terminal and what it has scrolled away.
-const WIPE: &str = "\x1b[H\x1b[2J\x1b[3J";
 /// Ages below this are not worth a word.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -32,7 +32,8 @@ pub struct Writer {
     lang: Lang,
     /// A person reads this, so status is in their language and not for a script.
     interactive: bool,
-    screen: Screen,
+    /// Where they sit, if they have a prompt there.
+    desk: Option<Shared>,
     prompt: Arc<Prompt>,
     text_to_terminal: bool,
     status_to_terminal: bool,
@@ -41,13 +42,12 @@ pub struct Writer {
 
 impl Writer {
     /// Status in `lang` for a person, in stable lines for a script.
-    pub fn new(lang: Lang, interactive: bool, screen: Screen, prompt: Arc<Prompt>) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    pub fn new(lang: Lang, interactive: bool, desk: Option<Shared>, prompt: Arc<Prompt>) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
         Self {
             lang,
             interactive,
-            screen,
+            desk,
             prompt,
             text_to_terminal: io::stdout().is_terminal(),
             status_to_terminal: io::stderr().is_terminal(),
@@ -56,12 +56,12 @@ impl Writer {
     }
 
     /// Shows until nobody sends more.
-    pub fn run(mut self, mut show: mpsc::Receiver<Output>, tell: &mpsc::Sender<Ack>) {
+    pub fn run(self, mut show: mpsc::Receiver<Output>, tell: &mpsc::Sender<Ack>) {
         while let Some(what) = show.blocking_recv() {
             let told = match what {
                 Output::Event(status) => {
                     self.prompt.offers(&status);
-                    self.status(&status);
+                    self.print_status(&status);
                     None
                 }
                 Output::Status(_) | Output::End(_) => None,
@@ -70,8 +70,7 @@ impl Writer {
                     None
                 }
                 Output::Ask { question, what, about } => {
-                    let prompt = Arc::clone(&self.prompt);
-                    prompt.ask(question, what, || about.iter().for_each(|status| self.status(status)));
+                    self.ask(question, what, about.as_ref());
                     None
                 }
                 Output::Text(text) => Some(match self.text(&text) {
@@ -85,16 +84,32 @@ impl Writer {
                 return;
             }
         }
-        self.screen.freeze();
-    }
-
-    fn wipe(&mut self) {
-        if self.status_to_terminal {
-            let _ = self.screen.print(Zeroizing::new(WIPE.into()), &mut io::stderr());
+        if let Some(desk) = &self.desk {
+            desk.lock().freeze();
         }
     }
 
-    fn text(&mut self, text: &Incoming) -> io::Result<()> {
+    fn ask(&self, question: u64, what: PromptKind, about: Option<&Event>) {
+        let rows = about.and_then(|status| self.status(status)).unwrap_or_default();
+        match &self.desk {
+            Some(desk) if self.status_to_terminal => drop(desk.lock().ask(question, what, &rows)),
+            Some(desk) => {
+                let _ = io::stderr().write_all(rows.as_bytes());
+                let _ = desk.lock().ask(question, what, "");
+            }
+            None => self.prompt.ask(question, what, || drop(io::stderr().write_all(rows.as_bytes()))),
+        }
+    }
+
+    fn wipe(&self) {
+        match &self.desk {
+            Some(desk) => drop(desk.lock().wipe()),
+            None if self.status_to_terminal && !is_dumb() => drop(io::stderr().write_all(WIPE.as_bytes())),
+            None => {}
+        }
+    }
+
+    fn text(&self, text: &Incoming) -> io::Result<()> {
         if !self.text_to_terminal {
             let mut line = if text.text.is_empty() {
                 Zeroizing::new(String::new())
@@ -118,35 +133,55 @@ impl Writer {
             head.width()
         };
         let (open, close) = printable.isolates();
-        for (place, row) in printable.rows(columns.saturating_sub(indent + 3)).enumerate() {
+        for (place, row) in printable.widest_rows(columns.saturating_sub(indent + 4)).enumerate() {
             let gutter = if place == 0 && indent > 0 { head.clone() } else { " ".repeat(indent) };
             let gutter = if self.color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
             for part in [gutter.as_str(), open, row, close, "\n"] {
-                out.push_str(part);
+                append(&mut out, part);
             }
         }
-        self.screen.print(out, &mut io::stdout())
+        match &self.desk {
+            Some(desk) => desk.lock().print(&out),
+            None => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush())
+            }
+        }
     }
 
-    fn status(&mut self, status: &Event) {
-        let text =
-            if self.interactive { Some(words::event(status, self.lang, columns())) } else { words::line(status) };
-        let Some(text) = text else { return };
-        let mut text =
-            if self.interactive { Printable::text(&text).rows(columns()).collect::<Vec<_>>().join("\n") } else { text };
+    /// The rows of a status, if it is for this reader.
+    fn status(&self, status: &Event) -> Option<Zeroizing<String>> {
+        let text = if self.interactive { words::event(status, self.lang, columns()) } else { words::line(status)? };
+        let mut text = Zeroizing::new(text);
+        if self.interactive {
+            let pictures = matches!(status, Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. });
+            let printable = Printable::text(&text);
+            let rows: Vec<_> = if pictures {
+                printable.rows(columns()).collect()
+            } else {
+                printable.widest_rows(columns().saturating_sub(1)).collect()
+            };
+            text = Zeroizing::new(rows.join("\n"));
+        }
         if self.interactive && self.color && self.status_to_terminal {
             text = match status {
                 Event::Code { .. } | Event::Compare { .. } | Event::Addresses { .. } => text,
-                Event::WrongCode { .. } | Event::PairingFailed { .. } => format!("\x07\x1b[1;31m{text}\x1b[0m"),
-                _ => format!("\x1b[2m{text}\x1b[0m"),
+                Event::WrongCode { .. } | Event::PairingFailed { .. } => {
+                    Zeroizing::new(format!("\x07\x1b[1;31m{}\x1b[0m", *text))
+                }
+                _ => Zeroizing::new(format!("\x1b[2m{}\x1b[0m", *text)),
             };
         }
         text.push('\n');
+        Some(text)
+    }
+
+    fn print_status(&self, status: &Event) {
+        let Some(rows) = self.status(status) else { return };
         // Standard error may be closed: there is nobody left to tell.
-        let _ = if self.status_to_terminal {
-            self.screen.print(Zeroizing::new(text), &mut io::stderr())
-        } else {
-            io::stderr().write_all(text.as_bytes())
+        let _ = match &self.desk {
+            Some(desk) if self.status_to_terminal => desk.lock().print(&rows),
+            _ => io::stderr().write_all(rows.as_bytes()),
         };
     }
 }

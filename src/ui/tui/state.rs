@@ -8,10 +8,7 @@ use crossterm::event::{self, KeyEventKind, MouseEventKind};
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
-use super::editor::{Draft, Edit, Editor};
-use super::keys::{Key, key};
 use super::lock::Lock;
-use super::recall::Recall;
 use super::scrollback::{Kind, Place, Scrollback, Shape, names};
 use crate::interface::Command;
 use crate::interface::event::{Event, Status};
@@ -23,7 +20,10 @@ use crate::protocol::delivery::{Incoming, TEXT};
 use crate::protocol::pairing::Half;
 use crate::protocol::random::OsRandom;
 use crate::ui::commands::{Typed, after_slash, request};
-use crate::ui::complete::rest_of_path;
+use crate::ui::complete::{candidates, completion};
+use crate::ui::editor::{Draft, Edit, Editor};
+use crate::ui::keys::{Key, key, write};
+use crate::ui::recall::Recall;
 use crate::ui::words::{self, Lang, ScreenWords, compared};
 
 /// Fewest columns that are drawn on.
@@ -494,10 +494,7 @@ impl State {
 
     /// Commands that begin as what is typed, while that may become one.
     pub fn candidates(&self) -> Vec<Command> {
-        let begun = after_slash(self.editor.text())
-            .filter(|_| self.editor.is_first_word_typed() && self.ask == PromptKind::Chat);
-        let fits = |command: &Command| begun.is_some_and(|begun| command.name().starts_with(begun));
-        Command::ALL.into_iter().filter(fits).collect()
+        if self.ask == PromptKind::Chat { candidates(&self.editor) } else { Vec::new() }
     }
 
     /// Whether the screen is large enough to be used.
@@ -841,8 +838,8 @@ impl State {
                     self.leave(Request::Interrupt);
                 }
             }
-            Key::Up if !self.editor.move_row(false, columns) => self.recall.step(true, &mut self.editor),
-            Key::Down if !self.editor.move_row(true, columns) => self.recall.step(false, &mut self.editor),
+            Key::Up if !self.editor.move_row(false, columns) => self.recall.move_to(true, &mut self.editor),
+            Key::Down if !self.editor.move_row(true, columns) => self.recall.move_to(false, &mut self.editor),
             _ => {
                 if !write(&mut self.editor, key) {
                     self.note(&self.words().full);
@@ -883,7 +880,6 @@ impl State {
             return self.follow();
         }
         let written = self.editor.draft();
-        self.recall.rewind();
         self.follow();
         self.new_from = None;
         match Typed::read(written.text(), written.is_first_word_typed()) {
@@ -926,24 +922,10 @@ impl State {
     }
 
     fn complete(&mut self) {
-        let typed = Typed::read(self.editor.text(), self.editor.is_first_word_typed());
-        if let Typed::Command(Command::Send, _) = typed
-            && let Some((_, argument)) = self.editor.text().split_once(char::is_whitespace)
-        {
-            if let Some(rest) = rest_of_path(argument, std::env::home_dir().as_deref()) {
-                self.editor.edit(Edit::Last);
-                self.write(&rest);
-            }
-            return;
+        if let Some(rest) = completion(&self.editor) {
+            self.editor.edit(Edit::Last);
+            self.write(&rest);
         }
-        let candidates = self.candidates();
-        let Some(first) = candidates.first().map(|command| command.name()) else { return };
-        let shared = |other: &str| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-        let common = candidates.iter().map(|command| shared(command.name())).min().unwrap_or_default();
-        let begun = after_slash(self.editor.text()).map_or(0, str::len);
-        let rest = first.get(begun..common).unwrap_or_default().to_owned();
-        self.editor.edit(Edit::Last);
-        self.write(&rest);
     }
 
     fn paste(&mut self, text: Zeroizing<String>) {
@@ -1072,15 +1054,4 @@ impl State {
 /// As many columns and rows of a terminal as are used.
 pub fn bounded(columns: u16, rows: u16) -> (u16, u16) {
     (columns.min(1_000), rows.min(500))
-}
-
-/// Writes or edits as a key asks. `false` if there is no room left.
-fn write(editor: &mut Editor, key: Key) -> bool {
-    match key {
-        Key::Char(c) => return editor.insert(c.encode_utf8(&mut [0; 4])),
-        Key::Edit(edit) => editor.edit(edit),
-        Key::End => editor.edit(Edit::Delete),
-        _ => {}
-    }
-    true
 }

@@ -8,12 +8,12 @@ use ratatui::style::{Color, Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::keys;
 use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
 use crate::interface::{Command, PromptKind};
 use crate::printable::{Printable, cells};
 use crate::protocol::pairing::DIGITS;
+use crate::ui::keys;
 use crate::ui::words;
 
 /// Columns of the keys in the help, where what they do stands beside them.

@@ -1,8 +1,8 @@
-//! Which key asks for what: one table, for the screen that obeys it and for the help that prints it.
+//! Which key asks for what: one table, for the screen and the lines that obey it and for the help that prints it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::editor::Edit;
+use super::editor::{Edit, Editor};
 use crate::ui::words::{ScreenWords, Topic};
 
 /// What a key asks for. What comes of it depends on the screen that is shown.
@@ -138,6 +138,17 @@ pub fn key(event: KeyEvent) -> Option<Key> {
         KeyCode::Char(c) if unshifted.is_empty() => Some(Key::Char(c)),
         _ => find(held).or_else(|| find(unshifted)),
     }
+}
+
+/// Writes or edits as a key asks. `false` if there is no room left.
+pub fn write(editor: &mut Editor, key: Key) -> bool {
+    match key {
+        Key::Char(c) => return editor.insert(c.encode_utf8(&mut [0; 4])),
+        Key::Edit(edit) => editor.edit(edit),
+        Key::End => editor.edit(Edit::Delete),
+        _ => {}
+    }
+    true
 }
 
 impl Key {

@@ -1,0 +1,264 @@
+//! Where a person sits in lines: the terminal, what is asked there and what is being written.
+//!
+//! One mutex holds all of it, so that a row can neither overtake another nor be typed over: whoever has it writes the
+//! rows, and the prompt again, before the next one does.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossterm::event::{Event, KeyEvent, KeyEventKind};
+use zeroize::Zeroizing;
+
+use super::field::Field;
+use super::terminal::{Terminal, WIPE};
+use crate::interface::PromptKind;
+use crate::protocol::delivery::TEXT;
+use crate::ui::complete::completion;
+use crate::ui::editor::{Edit, Editor};
+use crate::ui::keys::{Key, key, write};
+use crate::ui::recall::Recall;
+use crate::ui::words::Words;
+
+/// Bytes of an answer.
+const ENTRY: usize = 512;
+/// Nothing more can be written.
+const BELL: &str = "\x07";
+
+/// The desk, for the thread that reads keys and the one that shows.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Desk>>);
+
+impl Shared {
+    /// A desk for both.
+    pub fn new(desk: Desk) -> Self {
+        Self(Arc::new(Mutex::new(desk)))
+    }
+
+    /// The desk, while nobody else has it.
+    pub fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a key came to.
+pub enum Entered {
+    /// An answer to the question of that number.
+    Answer {
+        /// As in [`Desk::ask`].
+        question: u64,
+        /// What was asked.
+        what: PromptKind,
+        /// As typed.
+        typed: Zeroizing<String>,
+    },
+    /// The text or the command in [`Desk::draft`].
+    Line,
+    /// A paste that is too long.
+    TooLong,
+    /// Ctrl-C, or the end of input where nothing is asked.
+    Interrupt,
+    /// Ctrl-D.
+    End,
+    /// Ctrl-Z.
+    Suspend,
+}
+
+/// The terminal, what is asked there and what is being written.
+pub struct Desk {
+    terminal: Terminal,
+    words: &'static Words,
+    question: u64,
+    what: PromptKind,
+    field: Field,
+    draft: Editor,
+    entry: Editor,
+    recall: Recall,
+}
+
+impl Desk {
+    /// Takes the terminal; nothing is asked yet.
+    pub fn new(mut terminal: Terminal, words: &'static Words) -> io::Result<Self> {
+        terminal.take()?;
+        Ok(Self {
+            terminal,
+            field: Field::new(words.prompt),
+            words,
+            question: 0,
+            what: PromptKind::Nothing,
+            draft: Editor::new(TEXT),
+            entry: Editor::new(ENTRY),
+            recall: Recall::default(),
+        })
+    }
+
+    /// Whether the terminal edits lines itself.
+    pub fn is_dumb(&self) -> bool {
+        self.terminal.is_dumb()
+    }
+
+    /// Prints whole rows above the prompt.
+    pub fn print(&mut self, rows: &str) -> io::Result<()> {
+        self.terminal.print(rows)
+    }
+
+    /// Puts a question, below the rows that it is about. What was typed before cannot be an answer to it.
+    pub fn ask(&mut self, question: u64, what: PromptKind, rows: &str) -> io::Result<()> {
+        self.entry.take();
+        if let PromptKind::Half | PromptKind::Compare = what {
+            self.terminal.forget_input();
+        }
+        self.question = question;
+        self.set(what);
+        self.terminal.print(rows)
+    }
+
+    /// Whether anything is asked.
+    pub fn asks(&self) -> bool {
+        self.what != PromptKind::Nothing
+    }
+
+    fn set(&mut self, what: PromptKind) {
+        self.what = what;
+        self.field = Field::new(match what {
+            PromptKind::Chat => self.words.prompt,
+            PromptKind::Compare => self.words.compare,
+            PromptKind::Half | PromptKind::Nothing => self.words.half,
+        });
+        self.lay();
+    }
+
+    fn lay(&mut self) {
+        let editor = if self.what == PromptKind::Chat { &self.draft } else { &self.entry };
+        let columns = self.terminal.columns();
+        let row = self.asks().then(|| self.field.row(editor, columns));
+        self.terminal.set_prompt(row);
+    }
+
+    /// The text or the command being written.
+    pub fn draft(&self) -> &Editor {
+        &self.draft
+    }
+
+    /// Leaves the draft standing as it was entered, and begins another. A refused one can be had back.
+    pub fn accept(&mut self) -> io::Result<()> {
+        let rows = self.field.entered(&self.draft, self.terminal.columns());
+        self.remember();
+        self.draft.take();
+        self.lay();
+        if self.is_dumb() { self.terminal.paint() } else { self.terminal.print(&rows) }
+    }
+
+    /// Keeps the draft for later, and in its place.
+    pub fn remember(&mut self) {
+        self.recall.remember(self.draft.draft());
+    }
+
+    /// What was done at the terminal.
+    pub fn input(&mut self, event: Event) -> io::Result<Option<Entered>> {
+        let entered = match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key)?,
+            Event::Paste(text) => self.paste(&Zeroizing::new(text)),
+            _ => None,
+        };
+        self.lay();
+        self.terminal.paint()?;
+        Ok(entered)
+    }
+
+    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Entered>> {
+        let Some(key) = key(event) else { return Ok(None) };
+        let editor = if self.what == PromptKind::Chat { &mut self.draft } else { &mut self.entry };
+        match (key, self.what) {
+            (Key::Suspend, _) => return Ok(Some(Entered::Suspend)),
+            (Key::Redraw, _) => self.terminal.clear()?,
+            (Key::Interrupt, _) | (Key::End, PromptKind::Nothing) => {
+                if self.what != PromptKind::Chat {
+                    self.set(PromptKind::Nothing);
+                }
+                return Ok(Some(Entered::Interrupt));
+            }
+            (_, PromptKind::Nothing) => {}
+            (Key::End, _) if editor.is_empty() => return Ok(Some(Entered::End)),
+            (Key::NewLine, PromptKind::Chat) => drop(editor.insert("\n")),
+            (Key::Enter, PromptKind::Chat) if editor.text().trim().is_empty() => drop(editor.take()),
+            (Key::Enter, PromptKind::Chat) => return Ok(Some(Entered::Line)),
+            (Key::Enter, _) => return self.answer().map(Some),
+            (Key::Complete, PromptKind::Chat) => {
+                if let Some(rest) = completion(editor) {
+                    editor.edit(Edit::Last);
+                    editor.insert(&rest);
+                }
+            }
+            (Key::Up, PromptKind::Chat) => self.recall.move_to(true, editor),
+            (Key::Down, PromptKind::Chat) => self.recall.move_to(false, editor),
+            _ => {
+                if !write(editor, key) {
+                    self.terminal.print(BELL)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn paste(&mut self, text: &str) -> Option<Entered> {
+        let taken = match self.what {
+            PromptKind::Nothing => true,
+            PromptKind::Chat => self.draft.paste(text),
+            PromptKind::Half | PromptKind::Compare => self.entry.paste(text.lines().next().unwrap_or_default()),
+        };
+        (!taken).then_some(Entered::TooLong)
+    }
+
+    /// Takes the answer; nothing is asked until the next question.
+    fn answer(&mut self) -> io::Result<Entered> {
+        let rows = self.field.entered(&self.entry, self.terminal.columns());
+        let (question, what, typed) = (self.question, self.what, self.entry.take().into_text());
+        self.set(PromptKind::Nothing);
+        if !self.is_dumb() {
+            self.terminal.print(&rows)?;
+        }
+        Ok(Entered::Answer { question, what, typed })
+    }
+
+    /// A whole line of a dumb terminal. `None` where nothing is asked, or nothing was written.
+    pub fn line(&mut self, line: &str) -> io::Result<Option<Entered>> {
+        self.terminal.line_ended();
+        let editor = if self.what == PromptKind::Chat { &mut self.draft } else { &mut self.entry };
+        editor.take();
+        editor.insert(line);
+        match self.what {
+            PromptKind::Nothing => Ok(None),
+            PromptKind::Chat if line.trim().is_empty() => {
+                self.draft.take();
+                self.terminal.paint()?;
+                Ok(None)
+            }
+            PromptKind::Chat => Ok(Some(Entered::Line)),
+            PromptKind::Half | PromptKind::Compare => self.answer().map(Some),
+        }
+    }
+
+    /// Has every key reported, and paints what is to be seen.
+    pub fn take(&mut self) -> io::Result<()> {
+        self.lay();
+        self.terminal.take()
+    }
+
+    /// Puts the terminal back as it was.
+    pub fn give_back(&mut self) {
+        self.terminal.give_back();
+    }
+
+    /// The same, for good: nothing is written after the program's last words.
+    pub fn freeze(&mut self) {
+        self.terminal.freeze();
+    }
+
+    /// Forgets everything that was said and written.
+    pub fn wipe(&mut self) -> io::Result<()> {
+        (self.draft, self.entry) = (Editor::new(TEXT), Editor::new(ENTRY));
+        self.recall = Recall::default();
+        self.lay();
+        self.terminal.print(if self.is_dumb() { "" } else { WIPE })
+    }
+}
