@@ -8,6 +8,8 @@ mod raw;
 mod scratch;
 #[path = "../support/sessions.rs"]
 mod sessions;
+#[path = "../support/wire.rs"]
+mod wire;
 
 mod cover;
 mod epochs;
@@ -23,3 +25,4 @@ mod screen;
 mod store;
 mod transfers;
 mod vectors;
+mod wires;
