@@ -1,15 +1,17 @@
 //! Nothing lost: two rooms' worth of texts over connections that break at any byte, in any order.
 //!
-//! Each schedule is a seed: `TETE_SCHEDULES=100000 cargo test --release --test core recovery` runs more of
-//! them, `TETE_SEED=n` one.
+//! The wire joins what is sent, splits it, loses some or holds it back. Each schedule is a seed:
+//! `TETE_SCHEDULES=100000 cargo test --release --test core recovery` runs more of them, `TETE_SEED=n` one.
 
 use std::time::Duration;
 
 use crate::sessions::{Pair, initiator, responder};
+use crate::wire::{BURST, WIRES, Wire};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng as _;
 use tete::protocol::error::{Error, Wait};
 use tete::protocol::handshake::Mode;
+use tete::protocol::record::SMALL;
 use tete::protocol::session::{Event, Session, Stage};
 use zeroize::Zeroizing;
 
@@ -18,17 +20,56 @@ const SCHEDULES: u64 = 1_000;
 /// Steps of one.
 const STEPS: usize = 120;
 
-/// Bytes under way, and whether anybody still takes them.
+/// Bytes under way on one connection, and whether anybody still takes them.
 #[derive(Default)]
-struct Wire {
+struct Out {
     bytes: Vec<u8>,
+    /// Bytes that have arrived.
+    arrived: usize,
+    /// When the last burst came.
+    burst_at: Duration,
     dead: bool,
+}
+
+impl Out {
+    /// A connection that nobody takes anything from.
+    fn dead() -> Self {
+        Self { dead: true, ..Self::default() }
+    }
+
+    /// What arrives now if `count` bytes may, and the size of each read.
+    fn arrive(&mut self, wire: Wire, count: usize, now: Duration) -> (Vec<u8>, usize) {
+        let under_way = self.bytes.len();
+        let count = match wire {
+            Wire::Joined => under_way,
+            Wire::LosesOne(lost) => {
+                // It is sent again once two more have followed it, or nothing else moves.
+                let before = (lost * SMALL).checked_sub(self.arrived);
+                let overdue = count == usize::MAX || before.is_some_and(|before| under_way >= before + 3 * SMALL);
+                match before {
+                    Some(before) if before < count && overdue => under_way,
+                    Some(before) => count.min(before).min(under_way),
+                    None => count.min(under_way),
+                }
+            }
+            Wire::Bursts if now < self.burst_at + BURST => 0,
+            Wire::Bursts => {
+                self.burst_at = now;
+                under_way
+            }
+            _ => count.min(under_way),
+        };
+        self.arrived += count;
+        let bytes: Vec<u8> = self.bytes.drain(..count).collect();
+        let size = if wire == Wire::Bytewise { 1 } else { bytes.len().max(1) };
+        (bytes, size)
+    }
 }
 
 /// One person's side.
 struct Side {
     session: Session,
-    out: Wire,
+    out: Out,
     said: Vec<String>,
     heard: Vec<String>,
     shown: usize,
@@ -38,12 +79,13 @@ struct Side {
 /// A connection on which the joiner wants to come back.
 struct Candidate {
     sessions: [Session; 2],
-    wires: [Wire; 2],
+    wires: [Out; 2],
     taken: [bool; 2],
 }
 
 struct World {
     random: TestRng,
+    wire: Wire,
     now: Duration,
     sides: [Side; 2],
     candidate: Option<Candidate>,
@@ -61,13 +103,17 @@ impl World {
         let now = pair.now;
         let sides = [pair.i, pair.r].map(|side| Side {
             session: side.session,
-            out: Wire::default(),
+            out: Out::default(),
             said: Vec::new(),
             heard: Vec::new(),
             shown: 0,
             receipts: 0,
         });
-        Self { random: seeded(seed), now, sides, candidate: None }
+        let wire = match WIRES[seed as usize % WIRES.len()] {
+            Wire::LosesOne(_) => Wire::LosesOne(seed as usize % 7),
+            wire => wire,
+        };
+        Self { random: seeded(seed), wire, now, sides, candidate: None }
     }
 
     fn below(&mut self, limit: u32) -> usize {
@@ -130,17 +176,19 @@ impl World {
         }
     }
 
-    /// Moves bytes from one side to the other.
+    /// Moves bytes from one side to the other, as the wire does. What happened is told after each read.
     fn deliver(&mut self, from: usize, count: usize) {
-        let wire = &mut self.sides[from].out;
-        if wire.dead {
-            return wire.bytes.clear();
+        let out = &mut self.sides[from].out;
+        if out.dead {
+            return out.bytes.clear();
         }
-        let bytes: Vec<u8> = wire.bytes.drain(..count.min(wire.bytes.len())).collect();
-        let side = &mut self.sides[1 - from];
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let received = side.session.receive(&mut rest, self.now);
+        let (bytes, size) = out.arrive(self.wire, count, self.now);
+        for mut rest in bytes.chunks(size) {
+            let side = &mut self.sides[1 - from];
+            let mut received = Ok(());
+            while !rest.is_empty() && received.is_ok() {
+                received = side.session.receive(&mut rest, self.now);
+            }
             while let Some(event) = side.session.event() {
                 match event {
                     Event::Text(text) => {
@@ -170,7 +218,7 @@ impl World {
     /// A side closes its connection, and the other will hear no more of it.
     fn break_off(&mut self, at: usize) {
         self.sides[at].session.lost(self.now);
-        self.sides[at].out = Wire { bytes: Vec::new(), dead: true };
+        self.sides[at].out = Out::dead();
         self.sides[1 - at].out.dead = true;
     }
 
@@ -244,7 +292,7 @@ impl World {
                 candidate.taken[at] = candidate.sessions[at].take_over(&mut self.sides[at].session, now);
                 assert!(candidate.taken[at]);
                 std::mem::swap(&mut candidate.sessions[at], &mut self.sides[at].session);
-                self.sides[at].out = Wire { bytes: Vec::new(), dead: true };
+                self.sides[at].out = Out::dead();
                 self.sides[1 - at].out.dead = true;
             }
         }

@@ -3,11 +3,12 @@
 //! A whole conversation (the code, VERIFIED, texts, a file each way, fresh keys, BYE) goes over every kind of wire,
 //! and is cut at every border between two records and between them, in each of the three modes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sessions::{Pair, initiator, pairing, responder, secret, static_key};
-use crate::wire::{BURST, Direction, Wire};
+use crate::wire::{BURST, WIRES, Wire};
 use tete::protocol::frame::Farewell;
 use tete::protocol::handshake::{Mode, SharedSecret};
 use tete::protocol::keys::InviteSecret;
@@ -21,6 +22,11 @@ const NOW: Duration = Duration::from_secs(1_000);
 const FILE: usize = 20_000;
 /// How many segments of a direction are lost, one in each run.
 const SEGMENTS: usize = 14;
+
+/// What the wire does in one direction, and where else a read ends: in front of the byte of that number.
+type Wired = (Wire, usize);
+
+const WHOLE: Wired = (Wire::Whole, 0);
 
 /// How the two find each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +60,73 @@ enum Told {
     Left(Farewell),
 }
 
+/// One direction of a connection in memory.
+struct Direction {
+    wire: Wire,
+    /// A read ends in front of the byte of that number.
+    cut: usize,
+    segments: VecDeque<Vec<u8>>,
+    /// Segments that have arrived.
+    arrived: usize,
+    /// Bytes that have arrived.
+    bytes: usize,
+    /// When the last burst came.
+    burst_at: Duration,
+}
+
+impl Direction {
+    /// A direction that nothing was written to.
+    fn new((wire, cut): (Wire, usize)) -> Self {
+        Self { wire, cut, segments: VecDeque::new(), arrived: 0, bytes: 0, burst_at: Duration::ZERO }
+    }
+
+    /// Takes what was written at once.
+    fn write(&mut self, segment: Vec<u8>) {
+        self.segments.push_back(segment);
+    }
+
+    /// Whether nothing is under way.
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// The next read. `None` while nothing arrives.
+    ///
+    /// What was lost is sent again when it is `overdue`: when nothing else moves.
+    fn read(&mut self, now: Duration, overdue: bool) -> Option<Vec<u8>> {
+        let first = self.segments.front()?.len();
+        let under_way: usize = self.segments.iter().map(Vec::len).sum();
+        let count = match self.wire {
+            Wire::Whole => first,
+            Wire::Joined => under_way,
+            Wire::Bytewise => 1,
+            Wire::LosesOne(lost) if self.arrived != lost => first,
+            Wire::LosesOne(_) if overdue => under_way,
+            Wire::Bursts if now >= self.burst_at + BURST => {
+                self.burst_at = now;
+                under_way
+            }
+            Wire::LosesOne(_) | Wire::Bursts => return None,
+        };
+        let before = self.cut.saturating_sub(self.bytes);
+        Some(self.take(if before > 0 { count.min(before) } else { count }))
+    }
+
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let mut read = Vec::with_capacity(count);
+        while let Some(segment) = self.segments.front_mut().filter(|_| read.len() < count) {
+            let part = segment.len().min(count - read.len());
+            read.extend(segment.drain(..part));
+            if segment.is_empty() {
+                self.segments.pop_front();
+                self.arrived += 1;
+            }
+        }
+        self.bytes += read.len();
+        read
+    }
+}
+
 struct Person {
     session: Session,
     out: Direction,
@@ -70,7 +143,7 @@ struct Person {
 }
 
 impl Person {
-    fn new(session: Session, before: Option<Session>, name: &str, wire: Wire) -> Self {
+    fn new(session: Session, before: Option<Session>, name: &str, wire: Wired) -> Self {
         let says = [format!("{name} first"), "x".repeat(3_000), format!("{name} last")].into();
         let (told, delivered, stored, has_said) = (Vec::new(), 0, None, false);
         Self { session, out: Direction::new(wire), says, told, delivered, stored, has_said, before }
@@ -195,7 +268,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(by: By, wires: [Wire; 2], leaver: usize, leaves: Leaves) -> Self {
+    fn new(by: By, wires: [Wired; 2], leaver: usize, leaves: Leaves) -> Self {
         let by_secret = || {
             let psk = InviteSecret(secret(&[7; 32])).psk().unwrap();
             Mode::Secret(Arc::new(SharedSecret { psk, local: Arc::new(static_key()) }))
@@ -298,7 +371,7 @@ fn expected(by: By, name: &str, complete: bool, leaves: bool) -> Vec<Told> {
 }
 
 #[track_caller]
-fn converse(by: By, wires: [Wire; 2], leaver: usize, leaves: Leaves) {
+fn converse(by: By, wires: [Wired; 2], leaver: usize, leaves: Leaves) {
     let people = Conversation::new(by, wires, leaver, leaves).run();
     let case = format!("{by:?} over {wires:?}, the {} leaves {leaves:?}", ["joiner", "host"][leaver]);
     let (left, stayed) = (&people[leaver], &people[1 - leaver]);
@@ -333,8 +406,8 @@ fn every_conversation(mut run: impl FnMut(By, usize, Leaves)) {
 #[test]
 fn the_same_happens_in_the_same_order_over_every_wire() {
     every_conversation(|by, leaver, leaves| {
-        for wire in [Wire::Whole, Wire::Joined, Wire::Bytewise, Wire::Bursts] {
-            converse(by, [wire; 2], leaver, leaves);
+        for wire in WIRES {
+            converse(by, [(wire, 0); 2], leaver, leaves);
         }
     });
 }
@@ -343,8 +416,8 @@ fn the_same_happens_in_the_same_order_over_every_wire() {
 fn whichever_segment_is_lost_what_follows_it_is_heard_after_it() {
     every_conversation(|by, leaver, leaves| {
         for lost in 0..SEGMENTS {
-            converse(by, [Wire::LosesOne(lost), Wire::Whole], leaver, leaves);
-            converse(by, [Wire::Whole, Wire::LosesOne(lost)], leaver, leaves);
+            converse(by, [(Wire::LosesOne(lost), 0), WHOLE], leaver, leaves);
+            converse(by, [WHOLE, (Wire::LosesOne(lost), 0)], leaver, leaves);
         }
     });
 }
@@ -356,8 +429,8 @@ fn a_read_may_end_anywhere() {
     let places: Vec<_> = places.skip(1).collect();
     every_conversation(|by, leaver, leaves| {
         for place in &places {
-            converse(by, [Wire::Cut(*place), Wire::Joined], leaver, leaves);
-            converse(by, [Wire::Joined, Wire::Cut(*place)], leaver, leaves);
+            converse(by, [(Wire::Joined, *place), (Wire::Joined, 0)], leaver, leaves);
+            converse(by, [(Wire::Joined, 0), (Wire::Joined, *place)], leaver, leaves);
         }
     });
 }
@@ -366,7 +439,7 @@ fn a_read_may_end_anywhere() {
 fn a_room_is_told_of_before_all_that_was_said_in_it_whatever_is_lost() {
     for leaver in 0..2 {
         for lost in 0..SEGMENTS {
-            let wires = [Wire::LosesOne(lost), Wire::LosesOne(lost)];
+            let wires = [(Wire::LosesOne(lost), 0); 2];
             for by in [By::Code, By::Invite, By::Return] {
                 let people = Conversation::new(by, wires, leaver, Leaves::AtOnce).run();
                 for person in people {
