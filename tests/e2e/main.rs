@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "tests/slow.rs uses the other helpers")]
 #[path = "../support/meeting.rs"]
 mod meeting;
+#[path = "../support/peer.rs"]
+mod peer;
 #[path = "../support/process.rs"]
 mod process;
 #[allow(dead_code, reason = "tests/slow.rs and tests/e2e_cover.rs use the other helpers")]
@@ -20,6 +22,7 @@ mod doctor;
 mod files;
 mod json;
 mod lines;
+mod one_read;
 mod pipe;
 mod pty;
 mod reach;

@@ -124,6 +124,13 @@ impl Stream {
         assert!(found.is_some(), "no {word:?} came, but: {}", self.so_far());
     }
 
+    /// Looks at all that has come until there is what is looked for.
+    #[track_caller]
+    pub fn until<R>(&self, what: &str, mut look: impl FnMut(&str) -> Option<R>) -> R {
+        let found = self.heard.wait(PATIENCE, |heard| look(&String::from_utf8_lossy(&heard.bytes)));
+        found.unwrap_or_else(|| panic!("no {what:?} came, but: {}", self.so_far()))
+    }
+
     /// Everything up to the end of the stream.
     #[track_caller]
     pub fn all(&self) -> Vec<u8> {

@@ -304,9 +304,15 @@ impl Terminal {
     /// Closes the screen of a room that is over, where a key that comes too soon does nothing. Returns the exit code.
     #[track_caller]
     pub fn close(&mut self) -> u32 {
+        self.close_by("\r")
+    }
+
+    /// The same by another key.
+    #[track_caller]
+    pub fn close_by(&mut self, key: &str) -> u32 {
         let pause = Duration::from_millis(100);
         for _ in 0..PATIENCE.div_duration_f32(pause) as u32 {
-            self.press("\r");
+            self.press(key);
             if self.ended.recv_timeout(pause).is_ok() {
                 self.code = Some(self.child.wait().unwrap().exit_code());
                 break;

@@ -1,0 +1,397 @@
+//! What follows VERIFIED in the same read happens in a room that is open, in every front end, on both sides.
+//!
+//! One lost segment is enough for that: it comes again together with all that was sent after it.
+
+use std::net::TcpListener;
+
+use crate::peer::{Peer, holder, stranger};
+use crate::process::{Process, tete, tete_through_shell};
+use crate::scratch::Scratch;
+use crate::terminal::{self, Terminal};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tete::protocol::invite::{Hint, Invite};
+use tete::protocol::keys::InviteSecret;
+use tete::protocol::random::{OsRandom, Randomness as _};
+
+/// How the program meets its user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Front {
+    /// Standard error goes where standard output does: what comes first can be seen.
+    Pipe,
+    Lines,
+    Screen,
+    Json,
+}
+
+const FRONTS: [Front; 4] = [Front::Pipe, Front::Lines, Front::Screen, Front::Json];
+
+impl Front {
+    fn opened(self) -> &'static str {
+        match self {
+            Self::Pipe => "room open",
+            Self::Lines | Self::Screen => "The room is open",
+            Self::Json => "\"room_open\"",
+        }
+    }
+
+    /// What its user enters to say a text.
+    fn says(self, text: &str) -> String {
+        if self == Self::Json { json!({"command": "say", "text": text}).to_string() } else { text.to_owned() }
+    }
+
+    fn left(self) -> &'static str {
+        match self {
+            Self::Pipe => "partner left",
+            Self::Lines | Self::Screen => "Your partner left",
+            Self::Json => "\"partner_left\"",
+        }
+    }
+}
+
+enum Running {
+    Piped(Process),
+    Seen(Terminal),
+}
+
+/// The program, in one of its front ends.
+struct Program {
+    front: Front,
+    running: Running,
+}
+
+impl Program {
+    fn start(front: Front, args: &[&str]) -> Self {
+        let running = match front {
+            Front::Pipe => Running::Piped(Process::start(tete_through_shell("", args, "2>&1"))),
+            Front::Json => Running::Piped(Process::start(tete([&["--json"], args].concat()))),
+            Front::Lines => Running::Seen(Terminal::start(terminal::tete(args))),
+            Front::Screen => Running::Seen(Terminal::start(terminal::screen(args))),
+        };
+        Self { front, running }
+    }
+
+    /// A host on this machine, and its port.
+    fn host(front: Front, args: &[&str]) -> (Self, u16) {
+        let mut host = Self::start(front, &[&["--port", "0", "--bind", "127.0.0.1"], args].concat());
+        let digits = host.after("127.0.0.1:", |rest| {
+            let end = rest.find(|c: char| !c.is_ascii_digit())?;
+            Some(rest[..end].to_owned())
+        });
+        (host, digits.parse().unwrap())
+    }
+
+    /// What `find` finds behind the first of these words.
+    fn after<R>(&mut self, words: &str, mut find: impl FnMut(&str) -> Option<R>) -> R {
+        let mut found = |all: &str| find(all.split_once(words)?.1);
+        match &mut self.running {
+            Running::Piped(process) => process.out().until(words, found),
+            Running::Seen(terminal) => terminal.until(words, |display| found(&display.words())),
+        }
+    }
+
+    /// Waits until it shows these words.
+    fn shows(&mut self, words: &str) {
+        self.after(words, |_| Some(()));
+    }
+
+    /// All that it has shown.
+    fn all(&mut self) -> String {
+        match &mut self.running {
+            Running::Piped(process) => process.out().so_far(),
+            Running::Seen(terminal) => terminal.words(),
+        }
+    }
+
+    /// The half that it shows.
+    fn half(&mut self) -> String {
+        match self.front {
+            Front::Pipe => self.after("code: ", |rest| rest.split_once('\n').map(|(half, _)| half.to_owned())),
+            Front::Json => self.after("\"event\":\"code\"", |rest| {
+                let (_, own) = rest.split_once("\"own\":\"")?;
+                own.split_once('"').map(|(half, _)| half.to_owned())
+            }),
+            Front::Lines | Front::Screen => {
+                let Running::Seen(terminal) = &self.running else { unreachable!() };
+                terminal.half()
+            }
+        }
+    }
+
+    /// Types the partner's half, as its user.
+    fn enter(&mut self, half: &str) {
+        match (self.front, &self.running) {
+            (Front::Json, _) => {
+                let question = self.question();
+                self.say(&json!({"command": "half", "half": half, "question": question}).to_string());
+            }
+            (Front::Lines, Running::Seen(terminal)) => terminal.answer("partner's half: ", half),
+            _ => self.say(half),
+        }
+    }
+
+    /// The number of the question that was asked last.
+    fn question(&mut self) -> Value {
+        let all = self.all();
+        let events = all.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter_map(|event| event.get("question").cloned()).next_back().unwrap_or_default()
+    }
+
+    fn say(&self, line: &str) {
+        match &self.running {
+            Running::Piped(process) => process.say(line),
+            Running::Seen(terminal) => terminal.press(&format!("{line}\r")),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        match &self.running {
+            Running::Piped(process) => process.signal(signal),
+            Running::Seen(terminal) => terminal.signal(signal),
+        }
+    }
+
+    /// Its exit code. A full screen stays until its user closes it.
+    fn exit(&mut self) -> i32 {
+        match &mut self.running {
+            Running::Piped(process) => process.exit(),
+            Running::Seen(terminal) if self.front == Front::Screen => terminal.close() as i32,
+            Running::Seen(terminal) => terminal.exit() as i32,
+        }
+    }
+
+    /// Hands it all of it at once: it does not run before everything is there.
+    fn hands(&self, peer: &mut Peer, records: &[Vec<u8>]) {
+        self.signal(Signal::STOP);
+        peer.write(&records.concat());
+        self.signal(Signal::CONT);
+    }
+}
+
+/// A host whose user has checked the code, and a partner whose VERIFIED, and what follows it, is held back.
+fn host_and_peer(front: Front, args: &[&str]) -> (Program, Peer, u16) {
+    let (mut host, port) = Program::host(front, args);
+    let mut peer = Peer::call(port, stranger());
+    check(&mut host, &mut peer);
+    (host, peer, port)
+}
+
+/// The same with the program on the joiner's side.
+fn joiner_and_peer(front: Front) -> (Program, Peer, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let mut joiner = Program::start(front, &["127.0.0.1", &port]);
+    let mut peer = Peer::answer(&listener, stranger());
+    check(&mut joiner, &mut peer);
+    (joiner, peer, listener)
+}
+
+fn check(program: &mut Program, peer: &mut Peer) {
+    let half = peer.half();
+    let own = program.half();
+    program.enter(&half);
+    peer.hold();
+    peer.enter(&own);
+    peer.opened();
+}
+
+/// VERIFIED, these texts and BYE come in one read: that was a room, and the program says so.
+fn has_a_room(mut program: Program, mut peer: Peer, texts: &[&str]) {
+    texts.iter().for_each(|text| peer.say(text));
+    peer.leave();
+    let records = peer.held();
+    assert_eq!(records.len(), texts.len() + 2);
+    program.hands(&mut peer, &records);
+    program.shows(program.front.left());
+    let shown = program.all();
+    let exit = program.exit();
+    let all = if program.front == Front::Screen { shown } else { program.all() };
+    let place = |words: &str| all.find(words).unwrap_or_else(|| panic!("no {words:?} in: {all}"));
+    let order: Vec<_> =
+        [program.front.opened()].iter().chain(texts).chain(&[program.front.left()]).map(|words| place(words)).collect();
+    assert!(order.is_sorted(), "{all}");
+    assert!(!all.contains("ended the pairing") && !all.contains("run_failed"), "{all}");
+    assert_eq!(exit, 0, "{all}");
+}
+
+/// Does it in every front end at once.
+fn everywhere(check: impl Fn(Front) + Sync) {
+    std::thread::scope(|scope| {
+        for front in FRONTS {
+            let check = &check;
+            scope.spawn(move || check(front));
+        }
+    });
+}
+
+#[test]
+fn a_partner_who_verifies_and_leaves_in_one_read_has_left_a_room() {
+    everywhere(|front| {
+        let (host, peer, _) = host_and_peer(front, &[]);
+        has_a_room(host, peer, &[]);
+        let (joiner, peer, _) = joiner_and_peer(front);
+        has_a_room(joiner, peer, &[]);
+    });
+}
+
+#[test]
+fn texts_in_that_read_come_after_the_opening_and_before_the_end() {
+    let texts = ["the first of three", "the second of three", "the last of three"];
+    everywhere(|front| {
+        let (host, peer, _) = host_and_peer(front, &[]);
+        has_a_room(host, peer, &texts);
+        let (joiner, peer, _) = joiner_and_peer(front);
+        has_a_room(joiner, peer, &texts);
+    });
+}
+
+/// A host that has made an invite, and that invite.
+fn inviting(front: Front) -> (Program, u16, Invite) {
+    let (mut host, port) = Program::host(front, &["--invite", "--no-map"]);
+    let line = host.after("tete1", |rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')?;
+        Some(format!("tete1{}", &rest[..end]))
+    });
+    let invite = Invite::read(&line).unwrap_or_else(|_| panic!("{line}"));
+    (host, port, invite)
+}
+
+/// A program that joins by an invite, the host of which is made by hand.
+fn invited(front: Front) -> (Program, Peer, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let secret = InviteSecret(OsRandom.secret().unwrap());
+    let invite = Invite { secret, hints: vec![Hint::Ipv4([127, 0, 0, 1], port)] };
+    let folder = Scratch::new();
+    let file = folder.path().join("invite");
+    std::fs::write(&file, invite.line().as_str()).unwrap();
+    let joiner = Program::start(front, &["--invite-file", file.to_str().unwrap()]);
+    let peer = Peer::answer(&listener, holder(&invite));
+    (joiner, peer, listener)
+}
+
+#[test]
+fn an_invite_opens_one_room_even_if_that_ends_in_one_read() {
+    for front in [Front::Pipe, Front::Json] {
+        let (host, port, invite) = inviting(front);
+        let mut peer = Peer::call(port, holder(&invite));
+        peer.hold();
+        peer.opened();
+        has_a_room(host, peer, &["said by whoever has the invite"]);
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody still listens");
+        let (joiner, mut peer, _) = invited(front);
+        peer.hold();
+        peer.opened();
+        has_a_room(joiner, peer, &["said by whoever made the invite"]);
+    }
+}
+
+/// VERIFIED, and a record behind it that was damaged on its way.
+fn damages(program: &Program, peer: &mut Peer) {
+    peer.say("damaged on its way");
+    let mut records = peer.held();
+    assert_eq!(records.len(), 2);
+    records[1][100] ^= 1;
+    program.hands(peer, &records);
+}
+
+#[test]
+fn a_host_whose_room_broke_as_it_opened_lets_its_partner_back_and_nobody_else() {
+    everywhere(|front| {
+        let (mut host, mut peer, port) = host_and_peer(front, &[]);
+        damages(&host, &mut peer);
+        host.shows(front.opened());
+        assert!(Peer::call(port, stranger()).is_turned_away());
+        let mut peer = Peer::call_again(port, peer.cut());
+        peer.delivered(1);
+        host.shows("damaged on its way");
+        host.say(&front.says("heard, and answered"));
+        assert_eq!(peer.text(), "heard, and answered");
+        peer.part();
+        host.shows(front.left());
+        assert_eq!(host.exit(), 0, "{}", host.all());
+    });
+}
+
+#[test]
+fn an_invite_is_used_up_by_a_room_that_broke_as_it_opened() {
+    let (mut host, port, invite) = inviting(Front::Json);
+    let mut peer = Peer::call(port, holder(&invite));
+    peer.hold();
+    peer.opened();
+    damages(&host, &mut peer);
+    host.shows(Front::Json.opened());
+    assert!(Peer::call(port, holder(&invite)).is_turned_away());
+    let mut peer = Peer::call_again(port, peer.cut());
+    peer.delivered(1);
+    peer.part();
+    assert_eq!(host.exit(), 0, "{}", host.all());
+}
+
+#[test]
+fn a_joiner_whose_room_broke_as_it_opened_goes_back_and_is_not_told_that_the_host_is_gone() {
+    everywhere(|front| {
+        let (mut joiner, mut peer, listener) = joiner_and_peer(front);
+        damages(&joiner, &mut peer);
+        joiner.shows(front.opened());
+        let mut peer = Peer::answer_again(&listener, peer.cut());
+        peer.delivered(1);
+        joiner.shows("damaged on its way");
+        joiner.say(&front.says("heard, and answered"));
+        assert_eq!(peer.text(), "heard, and answered");
+        peer.part();
+        joiner.shows(front.left());
+        let all = joiner.all();
+        assert_eq!(joiner.exit(), 0, "{all}");
+        for words in ["the room is gone:", "somebody else answers there", "host_gone"] {
+            assert!(!all.contains(words), "{all}");
+        }
+    });
+}
+
+#[test]
+fn seventy_texts_in_that_read_are_all_there_and_ctrl_c_still_closes_the_screen() {
+    let texts: Vec<_> = (0..70).map(|number| format!("text number {number:02}")).collect();
+    let (mut host, mut peer, _) = host_and_peer(Front::Screen, &[]);
+    texts.iter().for_each(|text| peer.say(text));
+    peer.leave();
+    let records = peer.held();
+    assert_eq!(records.len(), 72);
+    peer.write(&records.concat());
+    host.shows("Your partner left");
+    let Running::Seen(screen) = &mut host.running else { unreachable!() };
+    // A page at a time, so that each row is on the screen once.
+    let mut missing = texts.clone();
+    for page in 0.. {
+        let shown = screen.words();
+        missing.retain(|text| !shown.contains(text.as_str()));
+        if missing.is_empty() {
+            break;
+        }
+        assert!(page < 20, "not there: {missing:?}");
+        screen.press("\x1b[5~");
+        screen.until("another page", |display| (display.words() != shown).then_some(()));
+    }
+    assert_eq!(screen.close_by("\x03"), 0);
+    screen.is_sane();
+}
+
+#[test]
+fn an_offer_in_that_read_ends_with_the_room_and_nobody_else_can_send_what_it_named() {
+    for front in [Front::Pipe, Front::Lines, Front::Json] {
+        let folder = Scratch::new();
+        let (mut host, mut peer, port) =
+            host_and_peer(front, &["--auto-accept", "--save-to", folder.path().to_str().unwrap()]);
+        peer.offer("a file", 5);
+        peer.leave();
+        let records = peer.held();
+        assert_eq!(records.len(), 3);
+        host.hands(&mut peer, &records);
+        host.shows(front.left());
+        host.exit();
+        let all = host.all();
+        assert!(!all.contains("ended the pairing") && !all.contains("run_failed"), "{all}");
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody still listens");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
