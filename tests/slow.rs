@@ -13,6 +13,8 @@ mod scratch;
 mod script;
 #[path = "support/terminal.rs"]
 mod terminal;
+#[path = "support/wire.rs"]
+mod wire;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -480,6 +482,26 @@ fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
     assert_eq!(descriptors(&host), descriptors_before);
     let [_, end] = part(partner, host);
     assert!(end.err.contains("tried to get into your room and was kept out"), "{}", end.err);
+}
+
+#[test]
+fn two_floods_arrive_over_every_wire() {
+    std::thread::scope(|scope| {
+        for wire in wire::WIRES {
+            scope.spawn(move || {
+                let (mut host, port) = host();
+                let mut guest = guest(Relay::over(port, wire).port);
+                pair(&mut host, &mut guest);
+                let texts: Vec<_> = (0..150).map(|number| format!("{number} {}", "z".repeat(number * 20))).collect();
+                for text in &texts {
+                    host.say(text);
+                    guest.say(text);
+                }
+                assert!(host.texts(texts.len()) == texts && guest.texts(texts.len()) == texts, "{wire:?}");
+                part(guest, host);
+            });
+        }
+    });
 }
 
 #[test]

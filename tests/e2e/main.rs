@@ -16,6 +16,8 @@ mod scratch;
 mod script;
 #[path = "../support/terminal.rs"]
 mod terminal;
+#[path = "../support/wire.rs"]
+mod wire;
 
 mod cli;
 mod doctor;

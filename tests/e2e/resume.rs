@@ -3,6 +3,7 @@
 use crate::process::*;
 use crate::relay::Relay;
 use crate::terminal::{self, Terminal};
+use crate::wire::{WIRES, Wire};
 use rustix::process::Signal;
 
 const CHAT: &str = "you › ";
@@ -11,8 +12,14 @@ const HALF: &str = "partner's half: ";
 /// An open room of two scripts with a wire between them.
 #[track_caller]
 fn wired_room(args: &[&str]) -> (Process, Process, Relay) {
+    room_over(Wire::Whole, args)
+}
+
+/// The same over any wire.
+#[track_caller]
+fn room_over(wire: Wire, args: &[&str]) -> (Process, Process, Relay) {
     let (mut host, port) = listening(tete([&["--port", "0", "--bind", "127.0.0.1"], args].concat()));
-    let relay = Relay::new(port);
+    let relay = Relay::over(port, wire);
     let port = relay.port.to_string();
     let mut guest = Process::start(tete([&["127.0.0.1", port.as_str()], args].concat()));
     pair(&mut host, &mut guest);
@@ -35,7 +42,15 @@ fn wired_person() -> (Process, Terminal, Relay) {
 
 #[test]
 fn what_is_said_while_the_line_is_cut_arrives_once_and_in_order() {
-    let (mut host, mut guest, relay) = wired_room(&[]);
+    std::thread::scope(|scope| {
+        for wire in WIRES {
+            scope.spawn(move || nothing_is_lost_over(wire));
+        }
+    });
+}
+
+fn nothing_is_lost_over(wire: Wire) {
+    let (mut host, mut guest, relay) = room_over(wire, &[]);
     let (mut to_host, mut to_guest) = (Vec::new(), Vec::new());
     let say = |host: &Process, guest: &Process, to_host: &mut Vec<String>, to_guest: &mut Vec<String>| {
         for _ in 0..50 {
@@ -58,7 +73,8 @@ fn what_is_said_while_the_line_is_cut_arrives_once_and_in_order() {
     }
     assert_eq!(host.texts(to_host.len()), to_host);
     assert_eq!(guest.texts(to_guest.len()), to_guest);
-    assert_eq!(relay.connections(), 4);
+    // Where an answer takes long a second attempt may be under way.
+    assert!(relay.connections() == 4 || wire != Wire::Whole && relay.connections() > 4);
     let ends = part(guest, host);
     for end in &ends {
         assert_eq!(end.err.matches("code: ").count(), 1, "{}", end.err);

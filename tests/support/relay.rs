@@ -4,7 +4,13 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use tete::protocol::record::SMALL;
+
 use crate::process::{PATIENCE, Watched, now};
+use crate::wire::{BURST, Wire};
+
+/// What TCP waits at least before it sends again what was lost.
+const RETRANSMISSION: Duration = Duration::from_millis(200);
 
 /// Something that came by: when, from which connection, whether from the joiner, and what.
 #[derive(Clone)]
@@ -43,6 +49,11 @@ pub struct Relay {
 impl Relay {
     /// A wire to that port of this machine.
     pub fn new(to: u16) -> Self {
+        Self::over(to, Wire::Whole)
+    }
+
+    /// The same, in pieces of its own.
+    pub fn over(to: u16, wire: Wire) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Watched::new(State::default());
@@ -61,7 +72,7 @@ impl Relay {
                     let (from, to) = if from_joiner { (&joiner, &host) } else { (&host, &joiner) };
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let shared = shared.clone();
-                    std::thread::spawn(move || pass(from, to, number, from_joiner, &shared));
+                    std::thread::spawn(move || pass(from, to, wire, number, from_joiner, &shared));
                 }
             }
         });
@@ -122,19 +133,42 @@ impl Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, connection: usize, from_joiner: bool, state: &Watched<State>) {
+fn pass(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    wire: Wire,
+    connection: usize,
+    from_joiner: bool,
+    state: &Watched<State>,
+) {
+    let _ = to.set_nodelay(true);
     let mut buffer = [0; 65_536];
-    let mut passed = 0;
+    let (mut came, mut passed) = (0, 0);
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let at = now();
-        let bytes = buffer[..count].to_vec();
-        state.with(|state| state.seen.push(Seen { at, connection, from_joiner, bytes }));
+        let mut bytes = buffer[..count].to_vec();
+        match wire {
+            Wire::Whole | Wire::Bytewise => {}
+            Wire::Joined => take_in(&mut from, &mut bytes, Duration::ZERO),
+            Wire::LosesOne(lost) if (came..came + count).contains(&(lost * SMALL)) => {
+                let before: Vec<u8> = bytes.drain(..lost * SMALL - came).collect();
+                let _ = to.write_all(&before);
+                take_in(&mut from, &mut bytes, RETRANSMISSION);
+                passed += before.len();
+            }
+            Wire::LosesOne(_) => {}
+            Wire::Bursts => take_in(&mut from, &mut bytes, BURST),
+        }
+        came += count;
+        let count = bytes.len();
+        state.with(|state| state.seen.push(Seen { at, connection, from_joiner, bytes: bytes.clone() }));
         let waits = |state: &State| !from_joiner && state.held.is_some_and(|held| passed >= held);
         state.wait(PATIENCE, |state| (!waits(state)).then_some(()));
         passed += count;
         let stop = state.with(|state| state.stop.filter(|_| from_joiner).map(|stop| stop - state.passed));
         let count = count.min(stop.unwrap_or(count));
-        if to.write_all(&buffer[..count]).is_err() {
+        let piece = if wire == Wire::Bytewise { 1 } else { count.max(1) };
+        if bytes[..count].chunks(piece).any(|piece| to.write_all(piece).is_err()) {
             break;
         }
         if from_joiner {
@@ -143,4 +177,22 @@ fn pass(mut from: TcpStream, mut to: TcpStream, connection: usize, from_joiner: 
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Takes in all that comes in so long, or is there already.
+fn take_in(from: &mut TcpStream, bytes: &mut Vec<u8>, time: Duration) {
+    let limit = now() + time;
+    let mut buffer = [0; 65_536];
+    loop {
+        let left = limit.saturating_sub(now()).max(Duration::from_millis(1));
+        let _ = from.set_read_timeout(Some(left));
+        match from.read(&mut buffer) {
+            Ok(count @ 1..) => bytes.extend_from_slice(&buffer[..count]),
+            _ => break,
+        }
+        if now() >= limit && time > Duration::ZERO {
+            break;
+        }
+    }
+    let _ = from.set_read_timeout(None);
 }
