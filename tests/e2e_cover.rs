@@ -6,6 +6,8 @@
 mod process;
 #[path = "support/relay.rs"]
 mod relay;
+#[path = "support/wire.rs"]
+mod wire;
 
 use std::time::Duration;
 
