@@ -27,6 +27,7 @@ mod lines;
 mod one_read;
 mod pipe;
 mod pty;
+mod questions;
 mod reach;
 mod resume;
 mod screen;

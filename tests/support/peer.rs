@@ -146,6 +146,13 @@ impl Peer {
         self.until(|event| matches!(event, Event::Opened).then_some(()));
     }
 
+    /// Goes on for so long, whatever comes.
+    #[track_caller]
+    pub fn waits(&mut self, time: Duration) {
+        let limit = now() + time;
+        self.go_on(|_| (now() >= limit).then_some(())).expect("the connection ended");
+    }
+
     /// The next text.
     #[track_caller]
     pub fn text(&mut self) -> String {
