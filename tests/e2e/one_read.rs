@@ -210,7 +210,7 @@ fn has_a_room(mut program: Program, mut peer: Peer, texts: &[&str]) {
     let order: Vec<_> =
         [program.front.opened()].iter().chain(texts).chain(&[program.front.left()]).map(|words| place(words)).collect();
     assert!(order.is_sorted(), "{all}");
-    assert!(!all.contains("ended the pairing") && !all.contains("run_failed"), "{all}");
+    assert!(!all.contains("ended the pairing") && !all.contains("pairing_failed"), "{all}");
     assert_eq!(exit, 0, "{all}");
 }
 
@@ -390,7 +390,7 @@ fn an_offer_in_that_read_ends_with_the_room_and_nobody_else_can_send_what_it_nam
         host.shows(front.left());
         host.exit();
         let all = host.all();
-        assert!(!all.contains("ended the pairing") && !all.contains("run_failed"), "{all}");
+        assert!(!all.contains("ended the pairing") && !all.contains("pairing_failed"), "{all}");
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody still listens");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
