@@ -150,7 +150,7 @@ fn what_was_left_of_an_answer_is_not_offered_for_the_next_caller() {
     host.prompts(&format!("{HALF}1234"));
     first.press("\x03");
     first.exit();
-    host.shows("the other side ended the pairing");
+    host.shows("Open again in 5 s.");
     let second = guest_with(port, &[]);
     second.prompts(HALF);
     host.prompts(HALF);
