@@ -71,8 +71,8 @@ pub struct Talk<'a> {
 
 /// How far the two have come.
 enum State {
-    /// The code is being checked; `confirmed` once this side's user has.
-    Pairing { confirmed: bool },
+    /// The code is being checked; `checked` once this side's user has.
+    Pairing { checked: bool },
     /// The room is open.
     Open(Open),
 }
@@ -160,7 +160,7 @@ impl<'a> Talk<'a> {
             room,
             side,
             connection,
-            state: State::Pairing { confirmed: false },
+            state: State::Pairing { checked: false },
             ending: Ending::No,
             damaged: 0,
             timers: Timers::default(),
@@ -330,7 +330,7 @@ impl<'a> Talk<'a> {
     /// Whether this side is done, and what is still to be waited for before it says BYE.
     fn see_to_end(&mut self) {
         if !self.is_open() {
-            if self.room.user.leaving && matches!(self.state, State::Pairing { confirmed: false }) {
+            if self.room.user.leaving && matches!(self.state, State::Pairing { checked: false }) {
                 let person = self.room.user.frontend().person;
                 self.fail(if person { PairingFault::Left } else { PairingFault::NoHalf });
             }
@@ -704,7 +704,7 @@ impl<'a> Talk<'a> {
 
     /// Our user has checked the code.
     fn confirmed(&mut self) {
-        self.state = State::Pairing { confirmed: true };
+        self.state = State::Pairing { checked: true };
         self.room.user.ask(PromptKind::Nothing, None);
         self.tell(Event::Confirmed);
     }
@@ -712,8 +712,8 @@ impl<'a> Talk<'a> {
     /// Does what the user wants.
     fn act(&mut self, request: Request) {
         match request {
-            Request::Half { question, typed } => self.enter(question, &typed),
-            Request::Compared { question, same } => self.compared(question, same),
+            Request::Half { question, typed } => self.check_half(question, &typed),
+            Request::Compared { question, same } => self.check_comparison(question, same),
             Request::Judged { same } => self.judged(same),
             Request::Next { question } => self.skip(question),
             Request::Say { text, taken } => {
@@ -766,7 +766,7 @@ impl<'a> Talk<'a> {
     }
 
     /// The half that the user typed.
-    fn enter(&mut self, question: u64, typed: &str) {
+    fn check_half(&mut self, question: u64, typed: &str) {
         if !self.is_asked(question, PromptKind::Half) {
             return;
         }
@@ -781,7 +781,7 @@ impl<'a> Talk<'a> {
     }
 
     /// What the user saw who compared both screens.
-    fn compared(&mut self, question: u64, same: Option<bool>) {
+    fn check_comparison(&mut self, question: u64, same: Option<bool>) {
         if let State::Open(Open { comparing: Some(asked), .. }) = &self.state
             && *asked == question
         {

@@ -206,7 +206,8 @@ impl User {
                 UserEvent::Request(Request::Interrupt | Request::Command(Command::Quit | Command::Panic))
                 | UserEvent::Signal => return Err(Fault::NobodyCame),
                 UserEvent::Request(request) => return Ok(request),
-                UserEvent::Gone(fault) => return Err(fault),
+                // A person whose terminal is gone has given up.
+                UserEvent::Gone(fault) => return Err(if self.frontend().person { Fault::NobodyCame } else { fault }),
                 UserEvent::Shown(_) | UserEvent::Took => {}
             }
         }
