@@ -45,7 +45,7 @@ const _: () = assert!(OWN + RELAYS + 2 <= WAYS);
 const STEPS: usize = 128;
 
 /// How the code is checked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Confirm {
     /// The user types the partner's half.
     Type,

@@ -1,9 +1,15 @@
 //! Why a room, or the program, ends.
 
+use std::ops::RangeInclusive;
+
 use super::files::FileFault;
 use crate::address::{BadAddress, BadProxy, Place};
 use crate::printable::Printable;
 use crate::protocol::invite::InviteError;
+
+/// Records per second that a quiet line can be asked to send. At the lowest rate a record still comes in time as a sign
+/// of life.
+pub const RATES: RangeInclusive<f64> = 0.25..=50.0;
 
 /// Why a pairing failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,16 +63,75 @@ pub struct CodesDiffer {
     pub received: usize,
 }
 
+/// Why a command line cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the fields are what the sentence is made of")]
+pub enum UsageFault {
+    /// There is no such option, but perhaps one like it.
+    Unknown { option: Printable, like: Option<Printable> },
+    /// There is one argument more than can be used.
+    TooMany { argument: Printable },
+    /// An option stands without its value.
+    NoValue { option: Printable },
+    /// An option takes no value and was given one.
+    NeedlessValue { option: Printable, value: Printable },
+    /// A value is none of those that are possible.
+    NotAmong { option: Printable, value: Printable, possible: Vec<Printable> },
+    /// A value cannot be read.
+    Value { option: Printable, value: Printable, why: ValueError },
+    /// An option stands twice.
+    Twice { option: Printable },
+    /// Two arguments exclude each other.
+    Conflict { one: Printable, other: Printable },
+    /// An argument is not UTF-8.
+    NotUtf8,
+    /// Anything else, in the words of the parser.
+    Other(Printable),
+}
+
+/// Why an option's value cannot be read.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueError {
+    /// Not a number from 0 to 65535.
+    #[error("not a port")]
+    Port,
+    /// Not an IP address.
+    #[error("not an IP address")]
+    Address,
+    /// Not a whole number of minutes within bounds.
+    #[error("not {least} to {most} minutes")]
+    Minutes {
+        /// The smallest.
+        least: u16,
+        /// The largest.
+        most: u16,
+    },
+    /// Not a length of time.
+    #[error("not a length of time")]
+    Time,
+    /// A length of time beyond the bound.
+    #[error("more than {most_days} days")]
+    LongTime {
+        /// The largest, in days.
+        most_days: u32,
+    },
+    /// Not a number of records per second within bounds.
+    #[error("not a rate")]
+    Rate,
+}
+
 /// Why the program ends with an exit code other than 0.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Fault {
-    /// The command line, in clap's words.
-    CommandLine(Printable),
+    /// The command line cannot be read.
+    CommandLine(UsageFault),
+    /// A word that is nearly a command stands where a host may stand.
+    NearCommand { word: Printable, command: &'static str },
     /// Options of the side that waits, given with a host to join.
     HostOptions,
-    /// What is given as address.
-    Address(BadAddress),
+    /// What is given as address, and why it is none.
+    Address { typed: Printable, why: BadAddress },
     /// No address and no terminal to ask for one.
     NoAddress,
     /// The name has no address.
@@ -157,7 +222,8 @@ impl Fault {
     /// The exit code, as documented in docs/USAGE.md.
     pub fn code(&self) -> u8 {
         match self {
-            Self::CommandLine(_) | Self::HostOptions | Self::Address(_) | Self::NoAddress | Self::NoTerminal => 2,
+            Self::CommandLine(_) | Self::HostOptions | Self::Address { .. } | Self::NoAddress | Self::NoTerminal => 2,
+            Self::NearCommand { .. } => 2,
             Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
             Self::TooManyRelays | Self::WordFirst(_) | Self::InputAndMore | Self::JsonAndStream => 2,
             Self::NothingToSend | Self::TooManyPaths { .. } | Self::CannotSend { .. } | Self::Folder { .. } => 2,

@@ -101,15 +101,26 @@ impl Writer {
             }),
             Output::Status(now) => write(&standing(&now)),
             Output::Wipe => Ok(()),
-            Output::End(None) => write(&json!({"event": "end", "exit": 0})),
-            Output::End(Some(fault)) => write(&end(&fault)),
+            Output::End(None) => write(&end(&Ok(()))),
+            Output::End(Some(fault)) => write(&end(&Err(fault))),
         }
     }
 }
 
-fn end(fault: &Fault) -> Value {
-    let (error, advice) = words::fault(fault, Lang::En);
-    json!({"event": "end", "exit": fault.code(), "error": error, "advice": advice})
+/// Writes the last line of a run that ended without a room.
+pub fn print_end(result: &Result<(), Fault>) {
+    // Where standard output is gone the exit code has to do.
+    let _ = write(&end(result));
+}
+
+fn end(result: &Result<(), Fault>) -> Value {
+    match result {
+        Ok(()) => json!({"event": "end", "exit": 0}),
+        Err(fault) => {
+            let (error, advice) = words::fault(fault, Lang::En);
+            json!({"event": "end", "exit": fault.code(), "error": error, "advice": advice})
+        }
+    }
 }
 
 fn standing(standing: &Status) -> Value {

@@ -72,8 +72,8 @@ fn join(port: u16) -> Command {
 
 #[test]
 fn what_is_no_address_is_refused_before_anything_is_tried() {
-    let host = "this is neither a host name nor an IP address";
-    let port = "this is not a port";
+    let host = "is neither a host name nor an IP address";
+    let port = "is not a port";
     let long = "a".repeat(10_000);
     for (args, fact) in [
         (vec!["[::1"], host),
@@ -95,10 +95,10 @@ fn what_is_no_address_is_refused_before_anything_is_tried() {
         (vec!["1.2.3.4", "http"], port),
         (vec!["join", "1.2.3.4", "\x1b[2J"], port),
         (vec!["join", "1.2.3.4", long.as_str()], port),
-        (vec!["1.2.3.4:5", "6"], "two ports"),
+        (vec!["1.2.3.4:5", "6"], "the port is given twice: 1.2.3.4:5 6"),
         (vec!["münchen.example"], "letters that DNS does not know"),
-        (vec!["expyuzz4wqqyqhjn.onion"], "this is not an onion address"),
-        (vec!["join", "x.ONION.", "1"], "this is not an onion address"),
+        (vec!["expyuzz4wqqyqhjn.onion"], "is not an onion address"),
+        (vec!["join", "x.ONION.", "1"], "is not an onion address"),
         (vec!["join"], "no address was given"),
     ] {
         let end = fails(tete(&args), 2, fact);
@@ -130,12 +130,12 @@ fn a_wrong_command_line_is_refused_in_one_line() {
         vec!["a", "1", "b"],
         vec!["join", "--port", "1", "a"],
     ] {
-        let end = fails(tete(&args), 2, "the command line is not right: ");
+        let end = fails(tete(&args), 2, "");
         assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
     }
     let broken = OsString::from_vec(b"exa\xffmple.org".to_vec());
-    fails(tete([broken.as_os_str()]), 2, "the command line is not right: ");
-    fails(tete([OsStr::new("--lang"), broken.as_os_str()]), 2, "the command line is not right: ");
+    fails(tete([broken.as_os_str()]), 2, "an argument is not UTF-8");
+    fails(tete([OsStr::new("--lang"), broken.as_os_str()]), 2, "an argument is not UTF-8");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_wrong_command_line_after_the_word_host_is_refused_in_one_line() {
     for args in
         [["host", "--port", "65536"], ["host", "--bind", "x"], ["host", "example.org", "1"], ["host", "--confirm", "x"]]
     {
-        let end = fails(tete(args), 2, "the command line is not right: ");
+        let end = fails(tete(args), 2, "");
         assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
     }
 }
@@ -165,12 +165,57 @@ fn what_an_option_names_is_looked_at_before_anybody_is_waited_for() {
         (vec!["doctor", "--lock", "5"], "--lock needs the full screen"),
         (vec!["receive", "--lock", "5", "--save-to", "/tmp"], "--lock needs the full screen"),
         (vec!["--invite-file", "/nonexistent"], "cannot read an invite: "),
-        (vec!["--invite", "--relay", "a b"], "this is neither a host name nor an IP address"),
+        (vec!["--invite", "--relay", "a b"], "is neither a host name nor an IP address"),
         (vec!["--proxy", "http://x:1", "127.0.0.1"], "this kind of proxy is not known"),
     ] {
         let end = fails(tete(&args), 2, fact);
         assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
     }
+}
+
+#[test]
+fn a_slip_of_the_finger_in_a_command_is_not_looked_up_as_a_host() {
+    for (word, command) in [("jion", "join"), ("sned", "send"), ("hlep", "help")] {
+        let end = fails(tete([word]), 2, &format!("\"{word}\" looks like the command {command}"));
+        assert_eq!(end.err.lines().count(), 2, "{}", end.err);
+    }
+}
+
+#[test]
+fn with_json_every_exit_is_told_by_a_last_line() {
+    let closed = free_port().to_string();
+    let invite = format!("tete1{}", "A".repeat(60));
+    for (args, code) in [
+        (vec!["--json", "--no-such-option"], 2),
+        (vec!["--port", "--json"], 2),
+        (vec!["jion", "--json"], 2),
+        (vec!["--json", &invite], 2),
+        (vec!["--json", "send", "/nonexistent"], 2),
+        (vec!["send", "--json"], 2),
+        (vec!["--json", "join"], 2),
+        (vec!["--json", "join", "127.0.0.1", &closed], 3),
+        (vec!["join", "127.0.0.1", &closed, "--json"], 3),
+        (vec!["--json", "doctor", "127.0.0.1", &closed], 3),
+        (vec!["doctor", "--json", "127.0.0.1", &closed], 3),
+        (vec!["--json", "--bind", "192.0.2.1"], 7),
+        (vec!["--json", "--help"], 0),
+    ] {
+        let end = Process::start(tete(&args)).finish();
+        assert_eq!(end.code, code, "{args:?}: {}", end.err);
+        let last: serde_json::Value = serde_json::from_str(end.out.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["exit"]), (&"end".into(), &code.into()), "{args:?}: {last}");
+        assert_eq!(last["error"].is_string(), code != 0, "{args:?}: {last}");
+        assert_eq!(end.out.matches("\"end\"").count(), 1, "{args:?}: {}", end.out);
+    }
+}
+
+#[test]
+fn an_invite_on_the_command_line_is_not_said_to_be_revoked() {
+    let invite = format!("tete1{}", "A".repeat(60));
+    let end = fails(tete([&invite]), 2, "an invite on the command line can be read by everybody on this machine");
+    assert!(end.err.contains("Anyone who saw it can still use it"), "{}", end.err);
+    let end = fails(tete(["--lang", "zh", &invite]), 2, "命令行上的邀请");
+    assert!(end.err.contains("看到的人仍能使用它"), "{}", end.err);
 }
 
 #[test]
@@ -283,14 +328,14 @@ fn errors_are_chinese_by_locale_and_by_option() {
         tete(["join", "--lang=zh", "x.onion"]),
         tete(["join", "x.onion", "--lang", "zh"]),
     ] {
-        let end = fails(command, 2, "这不是洋葱地址");
-        assert_eq!(end.err, "tete：这不是洋葱地址\n在 .onion 前面应有 56 个字母和数字。\n");
+        let end = fails(command, 2, "不是洋葱地址");
+        assert_eq!(end.err, "tete：“x.onion”不是洋葱地址\n在 .onion 前面应有 56 个字母和数字。\n");
     }
     let mut english = located("LANG", "zh_CN.UTF-8", &["x.onion"]);
     english.env("LC_ALL", "en_US.UTF-8");
-    fails(english, 2, "this is not an onion address");
-    fails(located("LANG", "zh_CN.UTF-8", &["--lang", "en", "x.onion"]), 2, "this is not an onion address");
-    fails(located("LANG", "zh_CN.UTF-8", &["--port", "x"]), 2, "命令写得不对：");
+    fails(english, 2, "is not an onion address");
+    fails(located("LANG", "zh_CN.UTF-8", &["--lang", "en", "x.onion"]), 2, "is not an onion address");
+    fails(located("LANG", "zh_CN.UTF-8", &["--port", "x"]), 2, "--port 不能是“x”");
 }
 
 #[track_caller]
@@ -307,11 +352,23 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!(prints(tete(["--version"])), format!("tete {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(prints(tete(["-V"])), prints(tete(["--version"])));
     let help = prints(tete(["--help"]));
-    for word in ["Usage: tete", "HOST", "--port", "--bind", "--confirm", "--lang", "Exit codes: 0 left in order"] {
+    for word in [
+        "Usage: tete",
+        "HOST",
+        "--port",
+        "--bind",
+        "--confirm",
+        "--lang",
+        "[default: 51423]",
+        "[default: 24h]",
+        "Exit codes: 0 left in order",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
-    assert!(prints(tete(["join", "--help"])).contains("Where the partner waits"));
+    assert!(prints(tete(["join", "--help"])).contains("Where your partner is waiting"));
     assert!(prints(tete(["-h"])).contains("Usage: tete"));
+    assert_eq!(prints(tete(["help"])), prints(tete(["--help"])));
+    assert_eq!(prints(tete(["help", "send"])), prints(tete(["send", "--help"])));
 }
 
 #[test]
@@ -324,7 +381,7 @@ fn help_is_chinese_by_locale_and_by_option() {
     let mut located = tete(["--help"]);
     located.env("LANG", "zh_CN.UTF-8");
     for help in [prints(located), prints(tete(["--help", "--lang", "zh"])), prints(tete(["--lang=zh", "--help"]))] {
-        for word in ["只属于你和 ta 两个人的端到端加密聊天", "对方在哪里", "界面语言", "退出代码：0 正常离开"]
+        for word in ["只属于两个人的端到端加密聊天", "对方的地址", "界面语言", "退出代码：0 正常离开"]
         {
             assert!(help.contains(word), "{word}: {help}");
         }

@@ -14,7 +14,8 @@ use tete::protocol::handshake::reject;
 /// What the doctor finds, and its exit code.
 fn doctor(args: &[&str]) -> (Vec<Value>, i32) {
     let end = Process::start(tete([&["doctor", "--json"], args].concat())).finish();
-    let findings = end.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut findings: Vec<Value> = end.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(findings.pop().unwrap()["exit"], end.code);
     (findings, end.code)
 }
 

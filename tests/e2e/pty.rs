@@ -758,7 +758,7 @@ fn join_without_an_address_asks_for_it() {
     let mut wrong = Terminal::start(tete(&["join"]));
     wrong.answer("address or invite your partner gave you: ", "127.0.0.1 0");
     assert_eq!(wrong.exit(), 2);
-    wrong.shows("this is not a port");
+    wrong.shows("is not a port");
     wrong.is_sane();
 }
 

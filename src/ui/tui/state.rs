@@ -48,7 +48,7 @@ const WHEEL: usize = 3;
 const LATE: Duration = Duration::from_secs(10);
 
 /// How a user who looks elsewhere is told that something came.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Notify {
     /// Not at all.
     #[default]

@@ -9,10 +9,11 @@ use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
 use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
-use crate::interface::fault::{CodesDiffer, Fault, PairingFault};
+use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
 use crate::interface::{Command, RELAYS};
+use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
@@ -422,27 +423,67 @@ fn amount(files: u32, bytes: Option<u64>) -> String {
     if files == 1 { format!(", {bytes}") } else { format!(", {files} files, {bytes}") }
 }
 
+/// What is wrong with the command line.
+fn usage(why: &UsageFault) -> String {
+    match why {
+        UsageFault::Unknown { option, like: None } => format!("unknown option {option}"),
+        UsageFault::Unknown { option, like: Some(like) } => format!("unknown option {option}; did you mean {like}?"),
+        UsageFault::TooMany { argument } => format!("\"{argument}\" is one argument too many"),
+        UsageFault::NoValue { option } => format!("{option} needs a value"),
+        UsageFault::NeedlessValue { option, value } => format!("{option} takes no value, but \"{value}\" was given"),
+        UsageFault::NotAmong { option, value, possible } => {
+            let possible: Vec<_> = possible.iter().map(Printable::as_str).collect();
+            format!("{option} cannot be \"{value}\"; it can be {}", possible.join(", "))
+        }
+        UsageFault::Value { option, value, why } => format!("{option} cannot be \"{value}\": {}", value_error(*why)),
+        UsageFault::Twice { option } => format!("{option} is given more than once"),
+        UsageFault::Conflict { one, other } => format!("{one} and {other} do not go together"),
+        UsageFault::NotUtf8 => "an argument is not UTF-8".to_owned(),
+        UsageFault::Other(why) => why.to_string(),
+    }
+}
+
+fn value_error(why: ValueError) -> String {
+    match why {
+        ValueError::Port => "a port is a number from 0 to 65535".to_owned(),
+        ValueError::Address => "an address is IPv4 or IPv6, without a port".to_owned(),
+        ValueError::Minutes { least, most } => format!("minutes are a whole number from {least} to {most}"),
+        ValueError::Time => "a time is written like 90s, 30m, 24h, 7d or 1h 30m".to_owned(),
+        ValueError::LongTime { most_days } => format!("a time is at most {most_days}d"),
+        ValueError::Rate => {
+            format!("a rate is {} to {} records per second", RATES.start(), RATES.end())
+        }
+    }
+}
+
 /// Why the program ends, and one line of advice.
 pub fn fault(fault: &Fault) -> (String, String) {
     let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
     match fault {
-        Fault::CommandLine(why) => two(&format!("the command line is not right: {why}"), "See `tete --help`."),
+        Fault::CommandLine(why) => (usage(why), "See `tete --help`.".to_owned()),
+        Fault::NearCommand { word, command } => two(
+            &format!("\"{word}\" looks like the command {command}, so it was not looked up as a host"),
+            &format!("Write `tete {command}`; or for a machine of that name `tete join {word}`."),
+        ),
         Fault::HostOptions => two(
             "the command line is not right: --port, --bind, --invite, --relay and --onion are for the side that waits",
             "To join another port write HOST PORT.",
         ),
-        Fault::Address(BadAddress::Host) => {
-            two("this is neither a host name nor an IP address", "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.")
+        Fault::Address { typed, why: BadAddress::Host } => two(
+            &format!("\"{typed}\" is neither a host name nor an IP address"),
+            "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.",
+        ),
+        Fault::Address { typed, why: BadAddress::Port } => {
+            two(&format!("\"{typed}\" is not a port"), "A port is a number from 1 to 65535.")
         }
-        Fault::Address(BadAddress::Port) => two("this is not a port", "A port is a number from 1 to 65535."),
-        Fault::Address(BadAddress::NotAscii) => {
-            two("this host name has letters that DNS does not know", "Write its xn-- form, or the IP address.")
+        Fault::Address { typed, why: BadAddress::NotAscii } => {
+            two(&format!("\"{typed}\" has letters that DNS does not know"), "Write its xn-- form, or the IP address.")
         }
-        Fault::Address(BadAddress::Onion) => {
-            two("this is not an onion address", "It has 56 letters and digits before .onion.")
+        Fault::Address { typed, why: BadAddress::Onion } => {
+            two(&format!("\"{typed}\" is not an onion address"), "It has 56 letters and digits before .onion.")
         }
-        Fault::Address(BadAddress::TwoPorts) => {
-            two("there are two ports", "Give the port once: HOST:PORT or HOST PORT.")
+        Fault::Address { typed, why: BadAddress::TwoPorts } => {
+            two(&format!("the port is given twice: {typed}"), "Give it once: HOST:PORT or HOST PORT.")
         }
         Fault::NoAddress => {
             two("no address was given", "Name the host: `tete join HOST`, or run it in a terminal to be asked.")
@@ -479,7 +520,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
         ),
         Fault::InviteInArguments => two(
             "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
-            "It is good for nothing now: let your partner make a new one, and paste it when `tete join` asks.",
+            "Anyone who saw it can still use it: ask your partner to stop (Ctrl-C) and make a new one, and paste that when `tete join` asks.",
         ),
         Fault::InviteFile(why) => {
             two(&format!("cannot read an invite: {why}"), "Name a file that holds it, or - for standard input.")

@@ -5,7 +5,6 @@
 
 pub mod emoji;
 mod en;
-pub mod help;
 mod large;
 mod pipe;
 mod screen;
@@ -25,7 +24,7 @@ pub use screen::{ScreenWords, Topic, Words};
 pub use units::bar;
 
 /// A language of the interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Lang {
     /// English.
     En,

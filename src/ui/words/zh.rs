@@ -9,10 +9,11 @@ use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
 use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
-use crate::interface::fault::{CodesDiffer, Fault, PairingFault};
+use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
 use crate::interface::{Command, RELAYS};
+use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
@@ -399,24 +400,65 @@ fn amount(files: u32, bytes: Option<u64>) -> String {
     if files == 1 { format!("（{bytes}）") } else { format!("（{files} 个文件，{bytes}）") }
 }
 
+/// What is wrong with the command line.
+fn usage(why: &UsageFault) -> String {
+    match why {
+        UsageFault::Unknown { option, like: None } => format!("没有 {option} 这个选项"),
+        UsageFault::Unknown { option, like: Some(like) } => format!("没有 {option} 这个选项，是不是 {like}？"),
+        UsageFault::TooMany { argument } => format!("多了一个参数：{argument}"),
+        UsageFault::NoValue { option } => format!("{option} 后面少了值"),
+        UsageFault::NeedlessValue { option, value } => format!("{option} 后面不用写值，却写了“{value}”"),
+        UsageFault::NotAmong { option, value, possible } => {
+            let possible: Vec<_> = possible.iter().map(Printable::as_str).collect();
+            format!("{option} 不能是“{value}”，可以是 {}", possible.join("、"))
+        }
+        UsageFault::Value { option, value, why } => format!("{option} 不能是“{value}”：{}", value_error(*why)),
+        UsageFault::Twice { option } => format!("{option} 写了不止一次"),
+        UsageFault::Conflict { one, other } => format!("{one} 和 {other} 不能一起用"),
+        UsageFault::NotUtf8 => "有参数不是 UTF-8".to_owned(),
+        UsageFault::Other(why) => why.to_string(),
+    }
+}
+
+fn value_error(why: ValueError) -> String {
+    match why {
+        ValueError::Port => "端口是 0 到 65535 的数字".to_owned(),
+        ValueError::Address => "地址是 IPv4 或 IPv6，不带端口".to_owned(),
+        ValueError::Minutes { least, most } => format!("分钟是 {least} 到 {most} 的整数"),
+        ValueError::Time => "时间写成 90s、30m、24h、7d 或 1h 30m 这样".to_owned(),
+        ValueError::LongTime { most_days } => format!("时间最长 {most_days}d"),
+        ValueError::Rate => format!("速率是每秒 {} 到 {} 个数据包", RATES.start(), RATES.end()),
+    }
+}
+
 /// Why the program ends, and one line of advice.
 pub fn fault(fault: &Fault) -> (String, String) {
     let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
     match fault {
-        Fault::CommandLine(why) => two(&format!("命令写得不对：{why}"), "用法见 `tete --help`。"),
+        Fault::CommandLine(why) => (usage(why), "用法见 `tete --help`。".to_owned()),
+        Fault::NearCommand { word, command } => two(
+            &format!("“{word}”很像命令 {command}，所以没有当作主机去查"),
+            &format!("请写 `tete {command}`；如果真有叫这个名字的机器，写 `tete join {word}`。"),
+        ),
         Fault::HostOptions => two(
-            "命令写得不对：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
+            "命令行有误：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
             "要连别的端口，写成 主机 端口。",
         ),
-        Fault::Address(BadAddress::Host) => {
-            two("这不是主机名，也不是 IP 地址", "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
+        Fault::Address { typed, why: BadAddress::Host } => {
+            two(&format!("“{typed}”不是主机名，也不是 IP 地址"), "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
         }
-        Fault::Address(BadAddress::Port) => two("这不是端口", "端口是 1 到 65535 的数字。"),
-        Fault::Address(BadAddress::NotAscii) => {
-            two("主机名里有 DNS 不认识的字符", "请写它的 xn-- 形式，或直接写 IP 地址。")
+        Fault::Address { typed, why: BadAddress::Port } => {
+            two(&format!("“{typed}”不是端口"), "端口是 1 到 65535 的数字。")
         }
-        Fault::Address(BadAddress::Onion) => two("这不是洋葱地址", "在 .onion 前面应有 56 个字母和数字。"),
-        Fault::Address(BadAddress::TwoPorts) => two("写了两个端口", "端口只写一次：主机:端口 或 主机 端口。"),
+        Fault::Address { typed, why: BadAddress::NotAscii } => {
+            two(&format!("“{typed}”里有 DNS 不认识的字符"), "请写它的 xn-- 形式，或直接写 IP 地址。")
+        }
+        Fault::Address { typed, why: BadAddress::Onion } => {
+            two(&format!("“{typed}”不是洋葱地址"), "在 .onion 前面应有 56 个字母和数字。")
+        }
+        Fault::Address { typed, why: BadAddress::TwoPorts } => {
+            two(&format!("端口重复：{typed}"), "端口只写一次：主机:端口 或 主机 端口。")
+        }
         Fault::NoAddress => two("没有写地址", "写上主机：`tete join 主机`；在终端里运行则会问你。"),
         Fault::Lookup { host, why } => two(&format!("找不到 {host}：{why}"), "看看有没有写错，网络通不通。"),
         Fault::Unreachable(address) => two(
@@ -440,7 +482,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
         ),
         Fault::InviteInArguments => two(
             "命令行上的邀请这台机器上谁都能看到，还会留在命令历史里",
-            "它已经作废：请对方再做一个，等 `tete join` 问你时再粘贴。",
+            "看到的人仍能使用它：请对方停下（Ctrl-C）再做一个新的，等 `tete join` 问你时再粘贴。",
         ),
         Fault::InviteFile(why) => two(&format!("读不到邀请：{why}"), "请写存着邀请的文件，或用 - 表示标准输入。"),
         Fault::Tor(why) => two(
