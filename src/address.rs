@@ -5,6 +5,7 @@ mod scope;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 pub use self::scope::{Scope, is_carrier_grade, is_reachable};
@@ -219,6 +220,12 @@ impl fmt::Display for Place {
             By::Relay => write!(out, "relay {}", self.at),
             By::Tor => write!(out, "Tor"),
         }
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

@@ -141,7 +141,7 @@ fn the_parts_of_the_program_use_each_other_downwards_only() {
             "cli" => &["cli", "room", "ui", "interface", "store", "transport", "protocol", "printable", "address"],
             "room" => &["room", "interface", "store", "transport", "protocol", "printable", "address", "clock"],
             "ui" => &["ui", "interface", "protocol", "printable", "address", "clock"],
-            "interface" => &["interface", "protocol", "printable", "address"],
+            "interface" => &["interface", "protocol", "printable", "address", "clock"],
             "store" => &["store", "protocol", "clock"],
             "transport" => &["transport", "protocol", "address"],
             "protocol" => &["protocol"],

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use tete::interface::refusal::Refusal;
 use tete::interface::event::{Event, Failure, LineState, Status, Trust};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::{Output, PromptKind};
@@ -110,7 +111,7 @@ pub fn play(words: &str, steps: &[u8]) {
 fn status(place: usize, word: &str) -> Event {
     match place % 5 {
         0 => Event::Shown { texts: place, waiting: 0 },
-        1 => Event::UnknownCommand { command: Printable::line(word) },
+        1 => Event::Refused(Refusal::UnknownCommand { command: Printable::line(word) }),
         2 => Event::Confirmed,
         3 => {
             let from = SocketAddr::from(([10, 0, 0, 9], 4000)).into();

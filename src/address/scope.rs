@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 /// The part of the network from which an address can be reached, the widest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// The internet, unless a firewall is in between.
     Global,

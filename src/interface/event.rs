@@ -4,22 +4,35 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::fault::PairingFault;
 use super::files::{FileEvent, Progress};
 use super::finding::{Finding, MapFault};
+use super::refusal::Refusal;
+use super::serialize;
 use crate::address::{Place, Scope};
 use crate::printable::Printable;
 use crate::protocol::pairing::Half;
 
 /// Something that happened in a room or on the way to one.
+///
+/// Its fields are those of docs/SCRIPTING.md.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Event {
     /// A socket listens.
     Listening { address: SocketAddr },
     /// What to tell the partner.
-    Addresses { addresses: Vec<(Scope, IpAddr)>, port: u16, how: Invitation },
+    Addresses {
+        #[serde(serialize_with = "serialize::addresses")]
+        addresses: Vec<(Scope, IpAddr)>,
+        port: u16,
+        #[serde(skip)]
+        how: Invitation,
+    },
     /// A name is being looked up.
     LookingUp { host: Printable },
     /// An attempt to connect begins.
@@ -47,7 +60,13 @@ pub enum Event {
     /// A way of an invite leads nowhere.
     RouteFailed { route: Printable, why: Failure },
     /// What to give the partner, and where it leads.
-    Invite { invite: Arc<Zeroizing<String>>, routes: Vec<Printable>, how: Invitation },
+    Invite {
+        #[serde(serialize_with = "serialize::secret")]
+        invite: Arc<Zeroizing<String>>,
+        routes: Vec<Printable>,
+        #[serde(skip)]
+        how: Invitation,
+    },
     /// Connected; the handshake begins.
     Connected { address: Place },
     /// Somebody reached us and the handshake is done.
@@ -55,9 +74,20 @@ pub enum Event {
     /// Somebody was told that the room is taken.
     BusySent { address: Place, times: u32 },
     /// Our half of the code, to read out.
-    Code { own: Half, can_skip: bool },
+    Code {
+        #[serde(serialize_with = "serialize::text")]
+        own: Half,
+        can_skip: bool,
+    },
     /// Both halves, to compare.
-    Compare { own: Half, partner: Half, emoji: [u8; 7], can_skip: bool },
+    Compare {
+        #[serde(serialize_with = "serialize::text")]
+        own: Half,
+        #[serde(serialize_with = "serialize::text")]
+        partner: Half,
+        emoji: [u8; 7],
+        can_skip: bool,
+    },
     /// The entry is no half of a code.
     NotACode,
     /// The entry is our own half.
@@ -66,10 +96,6 @@ pub enum Event {
     WrongCode { tries_left: u8 },
     /// The entry was for a code that is gone.
     StaleAnswer,
-    /// The answer is of another kind than was asked for.
-    NotAsked,
-    /// The code is not shown again before it was checked.
-    NotConfirmed,
     /// Neither of the two words was typed.
     NeitherWord,
     /// The user has checked the code, the partner has not.
@@ -77,29 +103,33 @@ pub enum Event {
     /// The room is open. `invited`: whoever is there has the invite, and nobody has checked the code.
     RoomOpen { invited: bool },
     /// A run failed, on the listening side.
-    PairingFailed { address: Place, why: PairingFault, pause: Duration },
+    PairingFailed {
+        address: Place,
+        why: PairingFault,
+        #[serde(rename = "pause_seconds", serialize_with = "serialize::seconds")]
+        pause: Duration,
+    },
     /// So many more of our messages were delivered to the partner; so many still wait.
     Delivered { messages: usize, waiting: usize },
-    /// A text was not taken: too long.
-    TooLong { limit: usize },
-    /// A text was not taken: too many wait.
-    Full { waiting: usize },
-    /// An input line that is not UTF-8 was not sent.
-    NotUtf8,
-    /// A command nobody knows.
-    UnknownCommand { command: Printable },
     /// The list of commands, asked for by `/help`.
     Help,
     /// Both halves again.
-    Codes { question: Option<u64>, own: Half, partner: Half, trust: Trust },
+    Codes {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        question: Option<u64>,
+        #[serde(serialize_with = "serialize::text")]
+        own: Half,
+        #[serde(serialize_with = "serialize::text")]
+        partner: Half,
+        trust: Trust,
+    },
     /// The two have compared the code of a room that was entered by an invite.
     Verified,
     /// Who the partner is and how the connection is secured, asked for by `/who`.
     Who(Who),
     /// Something that the doctor has found.
+    #[serde(skip)]
     Finding(Finding),
-    /// Something that happened to files.
-    File(FileEvent),
     /// Leaving, but texts are not shown yet.
     Finishing { waiting: usize },
     /// The partner left in order.
@@ -109,11 +139,19 @@ pub enum Event {
     /// Nothing was received for `seconds`.
     Quiet { seconds: u64 },
     /// The line broke. The room goes on.
-    ConnectionLost { why: LineFault, redialing: bool },
+    ConnectionLost {
+        #[serde(flatten)]
+        why: LineFault,
+        redialing: bool,
+    },
     /// Finding the host again fails, for another reason than before.
     RedialFailed { attempt: u32, why: Failure },
     /// The line is back; `after` is the time that it was broken.
-    Reconnected { after: Duration, waiting: usize },
+    Reconnected {
+        #[serde(rename = "after_seconds", serialize_with = "serialize::seconds")]
+        after: Duration,
+        waiting: usize,
+    },
     /// A better way was found, and the room has moved to it.
     BetterRoute { address: Place },
     /// A text waits for the line.
@@ -122,14 +160,13 @@ pub enum Event {
     Intruder { address: Place, times: u32 },
     /// Fresh keys are on their way.
     Rekey,
-    /// Not possible while the line is broken.
-    NotConnected,
     /// The time that was set for the room is over.
     TimeIsUp,
-    /// A command that only the full screen has.
-    NeedsScreen,
-    /// `/send` without a path.
-    WhatToSend,
+    /// A text or a command was refused.
+    Refused(Refusal),
+    /// Something that happened to files.
+    #[serde(untagged)]
+    File(FileEvent),
 }
 
 /// What the partner is told to do.
@@ -144,13 +181,15 @@ pub enum Invitation {
 }
 
 /// Why a line broke.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum LineFault {
     /// The connection ended.
     Cut,
     /// Nothing came for so long.
     Silent {
         /// How long.
+        #[serde(rename = "after_seconds", serialize_with = "serialize::seconds")]
         after: Duration,
     },
     /// An epoch change or a return took too long.
@@ -163,7 +202,8 @@ pub enum LineFault {
 }
 
 /// Why a way did not lead to the host.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// Its name could not be looked up.
     Lookup,
@@ -182,22 +222,28 @@ pub enum Failure {
 }
 
 /// The state of the line. Times are on [`clock::now`](crate::clock::now).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum LineState {
     /// The line works.
     Connected,
     /// Nothing was received since this time.
+    #[serde(serialize_with = "serialize::since")]
     Quiet(Duration),
     /// This side connects again.
     Redialing {
         /// Attempts so far.
+        #[serde(rename = "attempts")]
         number: u32,
         /// When the next attempt begins.
+        #[serde(rename = "next_attempt", serialize_with = "serialize::time")]
         next: Duration,
         /// Why the last attempt failed.
+        #[serde(rename = "last_failure")]
         failure: Option<Failure>,
     },
     /// This side waits, since this time, for the other to connect again.
+    #[serde(serialize_with = "serialize::since")]
     Awaiting(Duration),
 }
 
@@ -209,9 +255,11 @@ impl LineState {
 }
 
 /// How it is known who the partner is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// It is not known yet.
+    #[serde(rename = "none")]
     No,
     /// Whoever it is has the invite.
     Invite,
@@ -222,42 +270,64 @@ pub enum Trust {
 }
 
 /// The current state of the room, for a front end that shows it all the time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(tag = "event", rename = "status")]
 pub struct Status {
     /// Where the partner is.
+    #[serde(rename = "address")]
     pub partner: Place,
     /// How it is known who the partner is.
     pub trust: Trust,
     /// How the line is.
+    #[serde(rename = "connection")]
     pub line: LineState,
     /// The last round-trip time of this connection.
+    #[serde(rename = "round_trip_seconds", serialize_with = "serialize::seconds_if_known")]
     pub round_trip: Option<Duration>,
     /// Number of the epoch, while there is a line.
     pub epoch: Option<u32>,
     /// Progress of what is sent and of what is received.
+    #[serde(flatten, serialize_with = "directions")]
     pub files: [Option<Progress>; 2],
 }
 
 /// The answer to `/who`.
+#[derive(Serialize)]
 pub struct Who {
     /// How it is known who the partner is.
     pub trust: Trust,
     /// Where the partner is.
+    #[serde(rename = "address")]
     pub partner: Place,
     /// How the line is.
+    #[serde(rename = "connection")]
     pub line: LineState,
     /// The Noise protocol's name.
     pub suite: &'static str,
     /// SHA-256 of this side's static key in base64.
+    #[serde(rename = "own_key")]
     pub local: String,
     /// SHA-256 of the partner's static key in base64.
+    #[serde(rename = "partner_key")]
     pub remote: String,
     /// When the room opened, on [`clock::now`](crate::clock::now).
+    #[serde(rename = "since", serialize_with = "serialize::time")]
     pub opened: Duration,
     /// Number of the epoch, and when it began, while there is a line.
+    #[serde(flatten, serialize_with = "serialize::epoch")]
     pub epoch: Option<(u32, Duration)>,
     /// Texts that wait for their receipt.
     pub waiting: usize,
     /// The time on [`clock::now`](crate::clock::now).
+    #[serde(skip)]
     pub now: Duration,
+}
+
+fn directions<S: Serializer>([sending, receiving]: &[Option<Progress>; 2], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Directions {
+        sending: Option<Progress>,
+        receiving: Option<Progress>,
+    }
+    Directions { sending: *sending, receiving: *receiving }.serialize(to)
 }

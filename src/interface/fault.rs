@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
+
 use super::files::FileFault;
 use crate::address::{BadAddress, BadProxy, Place};
 use crate::printable::Printable;
@@ -12,7 +14,8 @@ use crate::protocol::invite::InviteError;
 pub const RATES: RangeInclusive<f64> = 0.25..=50.0;
 
 /// Why a pairing failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
 pub enum PairingFault {
     /// Our user typed three wrong halves.
     WrongHalf,

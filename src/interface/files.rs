@@ -2,15 +2,30 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
+use super::refusal::FileRefusal;
+use super::serialize;
 use crate::printable::Printable;
 
 /// Something that happened to files.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum FileEvent {
     /// What the user wants to send cannot be sent.
-    CannotSend { path: Printable, why: FileFault },
+    CannotSend {
+        path: Printable,
+        #[serde(flatten)]
+        why: FileFault,
+    },
     /// Files in a folder that are not sent with it: the first of them, and how many.
-    LeftOut { name: Printable, paths: Vec<(Printable, FileFault)>, count: usize },
+    LeftOut {
+        name: Printable,
+        #[serde(serialize_with = "left_out")]
+        paths: Vec<(Printable, FileFault)>,
+        count: usize,
+    },
     /// A batch waits for the one that is under way.
     Queued { name: Printable, before: usize },
     /// A batch was offered to the partner.
@@ -20,9 +35,20 @@ pub enum FileEvent {
     /// The partner declined the batch, or the rest of it.
     PartnerDeclined { name: Printable },
     /// The batch is sent: all of it that could be stored is.
-    Sent { name: Printable, files: u32, bytes: u64, took: Duration, failed: u32 },
+    Sent {
+        name: Printable,
+        files: u32,
+        bytes: u64,
+        #[serde(rename = "took_seconds", serialize_with = "serialize::seconds")]
+        took: Duration,
+        failed: u32,
+    },
     /// One of ours could not be sent, or the partner did not store it.
-    NotSent { path: Printable, why: FileFault },
+    NotSent {
+        path: Printable,
+        #[serde(flatten)]
+        why: FileFault,
+    },
     /// The partner offers files, to be stored in a folder; what they call them, if it is not by that name.
     Offered {
         offer: u32,
@@ -33,13 +59,11 @@ pub enum FileEvent {
         folder: Printable,
     },
     /// The partner offers files, and nobody can answer here.
-    OfferRefused { name: Printable, why: FileFault },
-    /// No offer can be accepted or declined: there is none.
-    NothingOffered,
-    /// The offer that was to be accepted or declined is no longer the current one.
-    StaleOffer,
-    /// No transfer can be cancelled: none is under way.
-    NothingUnderWay,
+    OfferRefused {
+        name: Printable,
+        #[serde(flatten)]
+        why: FileFault,
+    },
     /// There is too little space for the offered batch.
     NoSpace { name: Printable, needed: u64, free: u64 },
     /// The offered batch was accepted and is being received.
@@ -47,28 +71,61 @@ pub enum FileEvent {
     /// The offered batch was declined.
     Declined { name: Printable },
     /// The batch was received: all of it that could be stored is, under this name.
-    Stored { name: Printable, files: u32, bytes: u64, took: Duration, failed: u32 },
+    Stored {
+        name: Printable,
+        files: u32,
+        bytes: u64,
+        #[serde(rename = "took_seconds", serialize_with = "serialize::seconds")]
+        took: Duration,
+        failed: u32,
+    },
     /// One of the partner's was not stored.
-    NotStored { path: Printable, why: FileFault },
+    NotStored {
+        path: Printable,
+        #[serde(flatten)]
+        why: FileFault,
+    },
     /// A file changed since its transfer began, which therefore restarts.
-    Restarted { path: Printable, sending: bool },
+    Restarted {
+        path: Printable,
+        #[serde(rename = "direction", serialize_with = "serialize::direction")]
+        sending: bool,
+    },
     /// The disk is full.
     DiskFull { name: Printable },
     /// The disk has space again.
     Resumed { name: Printable },
     /// An offer was taken back, or went with the room, before anybody had accepted it.
-    Withdrawn { name: Printable, sending: bool, by: EndedBy },
+    Withdrawn {
+        name: Printable,
+        #[serde(rename = "direction", serialize_with = "serialize::direction")]
+        sending: bool,
+        by: EndedBy,
+    },
     /// A transfer ended before it was complete. `kept`: the receiver has a part of it on disk, and goes on from there.
-    TransferEnded { name: Printable, sending: bool, by: EndedBy, kept: bool },
+    TransferEnded {
+        name: Printable,
+        #[serde(rename = "direction", serialize_with = "serialize::direction")]
+        sending: bool,
+        by: EndedBy,
+        kept: bool,
+    },
+    /// A command about files was refused.
+    Refused(FileRefusal),
     /// The progress of a transfer, where no bar shows it.
-    Progress { name: Printable, sending: bool, progress: Progress },
+    Progress {
+        name: Printable,
+        #[serde(rename = "direction", serialize_with = "serialize::direction")]
+        sending: bool,
+        progress: Progress,
+    },
 }
 
 impl FileEvent {
     /// Whether a program that reads late may miss this event: it is momentary, or answers a command.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Progress { .. } | Self::NothingOffered | Self::NothingUnderWay | Self::StaleOffer => true,
+            Self::Progress { .. } | Self::Refused(_) => true,
             Self::CannotSend { why, .. } => *why == FileFault::TooManyWait,
             _ => false,
         }
@@ -76,27 +133,30 @@ impl FileEvent {
 }
 
 /// Who, or what, ended a batch before it was complete.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
 pub enum EndedBy {
     /// Our side.
     Us,
     /// The partner.
     Partner,
     /// The line broke and was not restored.
+    #[serde(rename = "connection")]
     Line,
 }
 
 /// Why a file is not sent or not stored.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Serialize, Clone, PartialEq, Eq)]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum FileFault {
     /// An error of the system, in its words.
-    System(Printable),
+    System(#[serde(skip)] Printable),
     /// There is no such file or folder.
     Missing,
     /// It is a folder without a file that can be sent.
     Nothing,
     /// More files than one batch may have.
-    TooMany(u32),
+    TooMany(#[serde(skip)] u32),
     /// So many wait already.
     TooManyWait,
     /// It is a link.
@@ -128,7 +188,7 @@ pub enum FileFault {
 }
 
 /// The progress of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
     /// Files that are complete.
     pub files: u32,
@@ -139,8 +199,10 @@ pub struct Progress {
     /// Bytes of the batch, if known.
     pub of_bytes: Option<u64>,
     /// Bytes a second.
+    #[serde(rename = "bytes_per_second")]
     pub rate: u64,
     /// Whether it waits: for the partner's answer, the line or space.
+    #[serde(rename = "waiting")]
     pub waits: bool,
 }
 
@@ -155,4 +217,14 @@ impl Progress {
     pub fn left(&self) -> Option<u64> {
         self.of_bytes?.saturating_sub(self.bytes).checked_div(self.rate)
     }
+}
+
+fn left_out<S: Serializer>(paths: &[(Printable, FileFault)], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct LeftOut<'a> {
+        path: &'a Printable,
+        #[serde(flatten)]
+        why: &'a FileFault,
+    }
+    to.collect_seq(paths.iter().map(|(path, why)| LeftOut { path, why }))
 }

@@ -3,15 +3,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::serialize;
 use crate::address::{Place, Scope};
 use crate::printable::Printable;
 
 /// Whether a thing works.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The thing works.
     Works,
     /// The thing does not work.
+    #[serde(rename = "does_not_work")]
     Not,
     /// It was not tried, or cannot be told from here.
     Unknown,
@@ -68,7 +73,8 @@ pub enum Nat {
 }
 
 /// Why the router forwards no port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum MapFault {
     /// There is no router.
     NoRouter,
@@ -77,6 +83,7 @@ pub enum MapFault {
     /// The router refused.
     Refused,
     /// The router agreed, but its own address cannot be reached from outside.
+    #[serde(serialize_with = "serialize::address")]
     Useless(IpAddr),
 }
 

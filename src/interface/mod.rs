@@ -4,6 +4,8 @@ pub mod event;
 pub mod fault;
 pub mod files;
 pub mod finding;
+pub mod refusal;
+mod serialize;
 
 use std::io;
 use std::path::PathBuf;

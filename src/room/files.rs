@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
+use crate::interface::refusal::FileRefusal;
 use crate::printable::{Printable, plain_name};
 use crate::protocol::frame::Hash;
 use crate::protocol::session::Session;
@@ -240,8 +241,10 @@ impl Files {
     /// The user wants the offer of that number, which they were shown, or does not.
     pub fn answer(&mut self, offer: u32, take: bool, session: &mut Session) {
         match self.receiving.as_ref().filter(|incoming| incoming.writer.is_none()) {
-            None => self.told.push_back(FileEvent::NothingOffered),
-            Some(incoming) if incoming.offer.batch != offer => self.told.push_back(FileEvent::StaleOffer),
+            None => self.told.push_back(FileEvent::Refused(FileRefusal::NothingOffered)),
+            Some(incoming) if incoming.offer.batch != offer => {
+                self.told.push_back(FileEvent::Refused(FileRefusal::StaleOffer))
+            }
             Some(_) if take => self.take(session),
             Some(_) => self.decline(session),
         }
@@ -311,7 +314,7 @@ impl Files {
     /// The user wants nothing more of what is under way, and nothing of what waits.
     pub fn cancel(&mut self, session: &mut Session) {
         if self.is_idle() {
-            return self.told.push_back(FileEvent::NothingUnderWay);
+            return self.told.push_back(FileEvent::Refused(FileRefusal::NothingUnderWay));
         }
         if self.sending.is_some()
             && let Some(sending) = session.sending()

@@ -21,6 +21,7 @@ use crate::interface::event::{Event, LineFault, LineState, Status, Trust, Who};
 use crate::interface::fault::{CodesDiffer, PairingFault};
 use crate::interface::files::FileEvent;
 use crate::interface::finding::Finding;
+use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::{Command, Frontend, PromptKind, Request};
 use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
@@ -720,7 +721,7 @@ impl<'a> Talk<'a> {
                 let said = self.connection.session.say(text, clock::now());
                 let (away, waiting) = (self.connection.session.stage() != Stage::Open, self.waiting());
                 if said == Err(SayError::Full) {
-                    self.tell(Event::Full { waiting });
+                    self.tell(Event::Refused(Refusal::Full { waiting }));
                 } else if said.is_ok() && away && self.room.user.frontend().person {
                     self.tell(Event::Waiting { waiting });
                 }
@@ -735,7 +736,7 @@ impl<'a> Talk<'a> {
                 self.room.files.answer(offer, take, &mut self.connection.session);
             }
             Request::Command(command) => self.command(command),
-            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand { command: name }),
+            Request::UnknownCommand(name) => self.tell(Event::Refused(Refusal::UnknownCommand { command: name })),
             Request::End | Request::Interrupt => self.quit(),
         }
     }
@@ -745,7 +746,7 @@ impl<'a> Talk<'a> {
             Command::Help => self.tell(Event::Help),
             Command::Rekey => {
                 let begun = self.connection.session.change_epoch();
-                self.tell(if begun { Event::Rekey } else { Event::NotConnected });
+                self.tell(if begun { Event::Rekey } else { Event::Refused(Refusal::NotConnected) });
             }
             Command::Code => self.show_code(),
             Command::Who => self.who(),
@@ -753,9 +754,9 @@ impl<'a> Talk<'a> {
                 let broken = self.connection.session.stage() != Stage::Open;
                 self.room.examine(self.side, self.connection.from, broken);
             }
-            Command::Find | Command::Clear | Command::Lock => self.tell(Event::NeedsScreen),
-            Command::Send => self.tell(Event::WhatToSend),
-            Command::Get | Command::Decline => self.tell(Event::File(FileEvent::NothingOffered)),
+            Command::Find | Command::Clear | Command::Lock => self.tell(Event::Refused(Refusal::NeedsScreen)),
+            Command::Send => self.tell(Event::Refused(Refusal::WhatToSend)),
+            Command::Get | Command::Decline => self.tell(Event::File(FileEvent::Refused(FileRefusal::NothingOffered))),
             Command::Cancel => self.room.files.cancel(&mut self.connection.session),
             Command::Panic => {
                 self.room.user.leaving = true;
@@ -808,7 +809,7 @@ impl<'a> Talk<'a> {
         let asked = self.room.user.is_asked(question, what);
         if !asked {
             let stale = question != self.room.user.question();
-            self.tell(if stale { Event::StaleAnswer } else { Event::NotAsked });
+            self.tell(if stale { Event::StaleAnswer } else { Event::Refused(Refusal::NotAsked) });
         }
         asked
     }
@@ -822,7 +823,7 @@ impl<'a> Talk<'a> {
                 self.tell(Event::Verified);
             }
             Some(_) => self.show_code(),
-            None => self.tell(Event::NotAsked),
+            None => self.tell(Event::Refused(Refusal::NotAsked)),
         }
     }
 
@@ -840,9 +841,11 @@ impl<'a> Talk<'a> {
     fn show_code(&mut self) {
         let trust = self.trust();
         if let State::Pairing { .. } = self.state {
-            return self.tell(Event::NotConfirmed);
+            return self.tell(Event::Refused(Refusal::NotConfirmed));
         }
-        let Some(code) = self.connection.session.code() else { return self.tell(Event::NotConnected) };
+        let Some(code) = self.connection.session.code() else {
+            return self.tell(Event::Refused(Refusal::NotConnected));
+        };
         let (own, partner) = (code.own.clone(), code.partner.clone());
         let question = (trust == Trust::Invite).then(|| self.room.user.number());
         if let Some(open) = self.open() {

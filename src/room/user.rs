@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::signals::Signals;
 use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
+use crate::interface::refusal::Refusal;
 use crate::interface::{Ack, Command, Frontend, Output, PromptKind, Request, UserChannels};
 use crate::printable::Printable;
 use crate::protocol::delivery::{Incoming, TEXT, WAITING_BYTES, WAITING_TEXTS};
@@ -219,7 +220,7 @@ impl User {
             Request::Half { .. } | Request::Compared { .. } | Request::Next { .. } => self.tell(Event::StaleAnswer),
             Request::Say { taken, .. } => drop(taken.send(false)),
             Request::Unsendable(event) => self.tell(event),
-            Request::UnknownCommand(name) => self.tell(Event::UnknownCommand { command: name }),
+            Request::UnknownCommand(name) => self.tell(Event::Refused(Refusal::UnknownCommand { command: name })),
             Request::End => self.leaving = true,
             _ => {}
         }
@@ -297,6 +298,7 @@ impl Unshown {
 mod tests {
     use super::*;
     use crate::interface::files::FileEvent;
+    use crate::interface::refusal::FileRefusal;
 
     fn user(frontend: Frontend) -> User {
         let (_, requests) = mpsc::channel(1);
@@ -329,7 +331,7 @@ mod tests {
         let name = Printable::line("x");
         for _ in 0..EVENTS_LOSSLESS {
             user.tell(Event::Reconnected { after: Duration::ZERO, waiting: 0 });
-            user.tell(Event::File(FileEvent::NothingOffered));
+            user.tell(Event::File(FileEvent::Refused(FileRefusal::NothingOffered)));
             user.tell(Event::File(FileEvent::Declined { name: name.clone() }));
         }
         let told =

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::interface::event::Event;
+use crate::interface::refusal::Refusal;
 
 /// A line of a pipe.
 pub enum Line {
@@ -26,12 +27,12 @@ pub fn read_line(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Li
         line.pop();
     } else if line.len() > limit {
         skip_line(input)?;
-        return Ok(Some(Line::Bad(Event::TooLong { limit })));
+        return Ok(Some(Line::Bad(Event::Refused(Refusal::TooLong { limit }))));
     }
     let text = String::from_utf8(std::mem::take(&mut *line)).map_err(|error| error.into_bytes().zeroize());
     Ok(Some(match text {
         Ok(text) => Line::Text(Zeroizing::new(text)),
-        Err(()) => Line::Bad(Event::NotUtf8),
+        Err(()) => Line::Bad(Event::Refused(Refusal::NotUtf8)),
     }))
 }
 

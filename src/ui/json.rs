@@ -2,26 +2,24 @@
 //!
 //! `docs/SCRIPTING.md` is the contract. Names never change their meaning; readers skip what they do not know.
 
-mod files;
-
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::input::{Line, read_line};
-use crate::address::Scope;
-use crate::clock;
-use crate::interface::Command;
-use crate::interface::event::{Event, Failure, LineFault, LineState, Status, Trust, Who};
+use crate::interface::event::Event;
 use crate::interface::fault::Fault;
-use crate::interface::finding::{Finding, MapFault, Verdict};
-use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
+use crate::interface::files::FileEvent;
+use crate::interface::finding::{Finding, Verdict};
+use crate::interface::refusal::Refusal;
+use crate::interface::{self, Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
-use crate::ui::time::local_time;
 use crate::ui::words::{self, Lang};
 
 /// Bytes of the longest command: a text of which each byte is written as `\u00xx`, and some more.
@@ -34,35 +32,104 @@ pub fn start() -> UserChannels {
     let (output, show) = mpsc::channel(64);
     let reader = Reader { act, said: 0 };
     std::thread::spawn(move || reader.run());
-    std::thread::spawn(move || Writer { shown: 0 }.run(show, &tell));
+    std::thread::spawn(move || Writer { delivered: 0 }.run(show, &tell));
     UserChannels { requests, acks, output, frontend: Frontend::JSON }
 }
 
 /// Writes one event whole.
-fn write(event: &Value) -> io::Result<()> {
-    let line = Zeroizing::new(escaped(&Zeroizing::new(event.to_string())));
+fn write(event: &impl Serialize) -> io::Result<()> {
+    let line = line(event)?;
     let mut out = io::stdout().lock();
-    out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
+    out.write_all(&line).and_then(|()| out.flush())
 }
 
-/// The same JSON in characters that no terminal acts upon, hides or reorders.
-fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() + json.len() / 8);
-    for c in json.chars() {
-        if c.is_ascii() && !c.is_control() || is_writable(c) && !c.is_control() {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
+/// An event as a line. The buffer never grows, which would leave a copy of a text behind.
+fn line(event: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut length = Length(1);
+    event.serialize(&mut Serializer::with_formatter(&mut length, Escaped))?;
+    let mut line = Zeroizing::new(Vec::with_capacity(length.0));
+    event.serialize(&mut Serializer::with_formatter(&mut *line, Escaped))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
     }
-    out
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// JSON in characters that no terminal acts upon, hides or reorders.
+struct Escaped;
+
+impl Formatter for Escaped {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let is_plain = |c: char| c.is_ascii() && !c.is_control() || is_writable(c) && !c.is_control();
+        let mut rest = fragment;
+        while let Some((place, c)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
+            let (plain, after) = rest.split_at(place);
+            writer.write_all(plain.as_bytes())?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = after.split_at(c.len_utf8()).1;
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+/// An event, and what a program is told beside its own fields.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    /// Number of the question that this event asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<u64>,
+    /// Id of the last of our texts that were delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    up_to: Option<usize>,
+    /// Whether somebody may have attacked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<bool>,
+    /// The fault in English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// An event of this front end.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Own<'a> {
+    /// A text of the partner.
+    Text { id: u32, age_seconds: f64, text: &'a str },
+    /// A text was taken.
+    Said { id: u64 },
+    /// A command was refused before anybody else saw it.
+    Refused { why: &'static str, command: &'static str },
+    /// What the doctor has found.
+    Finding { what: &'static str, name: Option<&'a Printable>, verdict: Verdict, why: String, next: Option<String> },
+    /// The last line.
+    End {
+        exit: u8,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<String>,
+    },
 }
 
 struct Writer {
-    /// Our texts that were shown.
-    shown: usize,
+    /// Our texts that were delivered.
+    delivered: usize,
 }
 
 impl Writer {
@@ -83,242 +150,113 @@ impl Writer {
     fn show(&mut self, what: Output) -> io::Result<()> {
         match what {
             Output::Text(text) => {
-                let age = u64::try_from(text.age.as_millis()).unwrap_or(u64::MAX);
-                write(&json!({"event": "text", "id": text.id, "age_ms": age, "text": text.text.as_str()}))
+                let (id, age_seconds) = (text.id, text.age.as_secs_f64());
+                write(&Own::Text { id, age_seconds, text: &text.text })
             }
-            Output::Event(status) => {
-                if let Event::Delivered { messages, .. } = &status {
-                    self.shown += messages;
-                }
-                write(&event(&status, self.shown))
-            }
-            Output::Ask { question, about, .. } => about.iter().try_for_each(|about| {
-                let mut asked = event(about, self.shown);
-                if let Some(fields) = asked.as_object_mut() {
-                    fields.insert("question".into(), question.into());
-                }
-                write(&asked)
-            }),
-            Output::Status(now) => write(&standing(&now)),
+            Output::Event(event) => self.event(&event, None),
+            Output::Ask { question, about, .. } => about.iter().try_for_each(|about| self.event(about, Some(question))),
+            Output::Status(status) => write(&status),
             Output::Wipe => Ok(()),
-            Output::End(None) => write(&end(&Ok(()))),
-            Output::End(Some(fault)) => write(&end(&Err(fault))),
+            Output::End(None) => end(&Ok(())),
+            Output::End(Some(fault)) => end(&Err(fault)),
         }
+    }
+
+    fn event(&mut self, event: &Event, question: Option<u64>) -> io::Result<()> {
+        if let Event::Finding(finding) = event {
+            return print_finding(finding, Lang::En);
+        }
+        let mut told = Told { event, question, up_to: None, alarm: None, error: None };
+        match event {
+            Event::Delivered { messages, .. } => {
+                self.delivered += messages;
+                told.up_to = self.delivered.checked_sub(1);
+            }
+            Event::PairingFailed { why, .. } => {
+                told.alarm = Some(why.is_alarm());
+                told.error = Some(words::fault(&Fault::Pairing(*why), Lang::En).0);
+            }
+            Event::File(
+                FileEvent::CannotSend { why, .. } | FileEvent::NotSent { why, .. } | FileEvent::NotStored { why, .. },
+            ) => told.error = Some(words::file_fault(why, Lang::En)),
+            _ => {}
+        }
+        write(&told)
     }
 }
 
 /// Writes the last line of a run that ended without a room.
 pub fn print_end(result: &Result<(), Fault>) {
     // Where standard output is gone the exit code has to do.
-    let _ = write(&end(result));
+    let _ = end(result);
 }
 
-fn end(result: &Result<(), Fault>) -> Value {
-    match result {
-        Ok(()) => json!({"event": "end", "exit": 0}),
-        Err(fault) => {
-            let (error, advice) = words::fault(fault, Lang::En);
-            json!({"event": "end", "exit": fault.code(), "error": error, "advice": advice})
-        }
-    }
-}
-
-fn standing(standing: &Status) -> Value {
-    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let [sending, receiving] = standing.files;
-    json!({
-        "event": "status",
-        "address": standing.partner.to_string(),
-        "verified": matches!(standing.trust, Trust::Code | Trust::Voice),
-        "invited": standing.trust == Trust::Invite,
-        "line": line(&standing.line),
-        "round_trip_ms": standing.round_trip.map(millis),
-        "epoch": standing.epoch,
-        "sending": sending.map(files::progress),
-        "receiving": receiving.map(files::progress),
-    })
-}
-
-fn line(state: &LineState) -> Value {
-    let now = clock::now();
-    let since = |then| now.saturating_sub(then).as_secs_f64();
-    match state {
-        LineState::Connected => json!({"state": "connected"}),
-        LineState::Quiet(then) => json!({"state": "quiet", "seconds": since(*then)}),
-        LineState::Awaiting(then) => json!({"state": "awaiting", "seconds": since(*then)}),
-        LineState::Redialing { number, next, failure } => json!({
-            "state": "redialing",
-            "attempt": number,
-            "next_in_seconds": next.saturating_sub(now).as_secs_f64(),
-            "last_failure": failure.map(name_of_failure),
-        }),
-    }
-}
-
-fn name_of_failure(failure: Failure) -> &'static str {
-    match failure {
-        Failure::Lookup => "lookup",
-        Failure::NoAnswer => "no_answer",
-        Failure::Refused => "refused",
-        Failure::NotThem => "not_them",
-        Failure::NoTor => "no_tor",
-        Failure::Alone => "alone",
-        Failure::Broke => "broke",
-    }
-}
-
-fn name_of_scope(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Global => "anywhere",
-        Scope::Local => "own_network",
-        Scope::Machine => "this_machine",
-    }
+fn end(result: &Result<(), Fault>) -> io::Result<()> {
+    let told = result.as_ref().err().map(|fault| (fault.code(), words::fault(fault, Lang::En)));
+    let (exit, (error, advice)) =
+        told.map_or((0, (None, None)), |(code, (error, advice))| (code, (Some(error), Some(advice))));
+    write(&Own::End { exit, error, advice })
 }
 
 /// Writes what the doctor has found, in the words of programs.
-pub fn print_finding(found: &Finding, _: Lang) -> io::Result<()> {
-    write(&finding(found))
-}
-
-fn finding(finding: &Finding) -> Value {
+pub fn print_finding(finding: &Finding, _: Lang) -> io::Result<()> {
     let (why, next) = words::finding_words(finding, Lang::En);
-    let verdict = match finding.verdict() {
-        Verdict::Works => "works",
-        Verdict::Not => "does_not_work",
-        Verdict::Unknown => "unknown",
-    };
-    let (name, of) = (finding.name(), finding.of().map(Printable::as_str));
-    json!({"event": "finding", "what": name, "name": of, "verdict": verdict, "why": why, "next": next})
+    let (what, name, verdict) = (finding.name(), finding.of(), finding.verdict());
+    write(&Own::Finding { what, name, verdict, why, next })
 }
 
-/// What a status says, where so many of our texts were shown.
-fn event(status: &Event, shown: usize) -> Value {
-    match status {
-        Event::Listening { address } => json!({"event": "listening", "address": address}),
-        Event::Addresses { addresses, port, .. } => {
-            let addresses: Vec<_> = addresses
-                .iter()
-                .map(|(scope, address)| json!({"address": address, "from": name_of_scope(*scope)}))
-                .collect();
-            json!({"event": "addresses", "addresses": addresses, "port": port})
-        }
-        Event::LookingUp { host } => json!({"event": "looking_up", "host": host.as_str()}),
-        Event::Trying { address } => json!({"event": "trying", "address": address.as_str()}),
-        Event::TryFailed { address, why } => {
-            json!({"event": "try_failed", "address": address.as_str(), "why": why.as_str()})
-        }
-        Event::BetterRoute { address: place } => json!({"event": "better_route", "address": place.to_string()}),
-        Event::Finding(found) => finding(found),
-        Event::Announced => json!({"event": "announced"}),
-        Event::LanFailed { why } => json!({"event": "lan_failed", "why": why.as_str()}),
-        Event::RouteDown { route: way, why } => {
-            json!({"event": "route_down", "way": way.as_str(), "why": why.as_str()})
-        }
-        Event::RouteUp { route: way } => json!({"event": "route_up", "way": way.as_str()}),
-        Event::TorFailed { why } => json!({"event": "tor_failed", "why": why.as_str()}),
-        Event::Mapping => json!({"event": "mapping"}),
-        Event::Mapped { address: at } => json!({"event": "mapped", "address": at}),
-        Event::MappingFailed(MapFault::Useless(ip)) => {
-            json!({"event": "mapping_failed", "why": "useless", "address": ip})
-        }
-        Event::MappingFailed(why) => json!({"event": "mapping_failed", "why": match why {
-            MapFault::NoRouter => "no_router",
-            MapFault::NoAnswer => "no_answer",
-            _ => "refused",
-        }}),
-        Event::Tor { percent } => json!({"event": "tor", "percent": percent}),
-        Event::RouteFailed { route: way, why: failure } => {
-            json!({"event": "try_failed", "address": way.as_str(), "why": name_of_failure(*failure)})
-        }
-        Event::Invite { invite: line, routes: ways, .. } => {
-            let ways: Vec<_> = ways.iter().map(Printable::as_str).collect();
-            json!({"event": "invite", "invite": line.as_str(), "ways": ways})
-        }
-        Event::Connected { address } => json!({"event": "connected", "address": address.to_string()}),
-        Event::Caller { address } => json!({"event": "caller", "address": address.to_string()}),
-        Event::BusySent { address: from, times } => {
-            json!({"event": "busy_sent", "address": from.to_string(), "times": times})
-        }
-        Event::Code { own, can_skip } => json!({"event": "code", "own": own.to_string(), "can_skip": can_skip}),
-        Event::Compare { own, partner, emoji, can_skip } => json!({
-            "event": "compare",
-            "own": own.to_string(),
-            "partner": partner.to_string(),
-            "pictures": emoji,
-            "can_skip": can_skip,
-        }),
-        Event::NotACode => json!({"event": "not_a_code"}),
-        Event::OwnCode => json!({"event": "own_code"}),
-        Event::WrongCode { tries_left } => json!({"event": "wrong_code", "tries_left": tries_left}),
-        Event::StaleAnswer => json!({"event": "stale_answer"}),
-        Event::NotAsked => json!({"event": "refused", "why": "not_asked"}),
-        Event::NotConfirmed => json!({"event": "refused", "why": "not_confirmed"}),
-        Event::NeitherWord => json!({"event": "neither_word"}),
-        Event::Confirmed => json!({"event": "confirmed"}),
-        Event::RoomOpen { .. } => json!({"event": "room_open"}),
-        Event::PairingFailed { address: from, why, pause } => {
-            let (error, _) = words::fault(&Fault::Pairing(*why), Lang::En);
-            let alarm = why.is_alarm();
-            json!({"event": "pairing_failed", "address": from.to_string(), "error": error, "alarm": alarm, "pause_seconds": pause.as_secs()})
-        }
-        Event::Delivered { waiting, .. } => {
-            json!({"event": "delivered", "up_to": shown.saturating_sub(1), "waiting": waiting})
-        }
-        Event::TooLong { limit } => json!({"event": "refused", "why": "too_long", "limit": limit}),
-        Event::Full { waiting } => json!({"event": "refused", "why": "full", "waiting": waiting}),
-        Event::NotUtf8 => json!({"event": "refused", "why": "not_a_command"}),
-        Event::UnknownCommand { command: name } => {
-            json!({"event": "refused", "why": "unknown_command", "command": name.as_str()})
-        }
-        Event::Verified => json!({"event": "verified"}),
-        Event::Codes { question, own, partner, .. } => {
-            json!({"event": "codes", "question": question, "own": own.to_string(), "partner": partner.to_string()})
-        }
-        Event::Who(who) => who_event(who),
-        Event::File(status) => files::event(status),
-        Event::WhatToSend => json!({"event": "refused", "why": "not_a_command", "command": "send"}),
-        Event::Finishing { waiting } => json!({"event": "finishing", "waiting": waiting}),
-        Event::PartnerLeft => json!({"event": "partner_left"}),
-        Event::CutOff => json!({"event": "cut_off"}),
-        Event::Quiet { seconds } => json!({"event": "quiet", "seconds": seconds}),
-        Event::ConnectionLost { why, redialing } => {
-            let why = match why {
-                LineFault::Cut => "cut",
-                LineFault::Silent { .. } => "silent",
-                LineFault::Late => "late",
-                LineFault::Damaged { .. } => "damaged",
-            };
-            json!({"event": "connection_lost", "why": why, "redialing": redialing})
-        }
-        Event::RedialFailed { attempt: number, why: failure } => {
-            json!({"event": "redial_failed", "attempt": number, "why": name_of_failure(*failure)})
-        }
-        Event::Reconnected { after, waiting } => {
-            json!({"event": "reconnected", "after_seconds": after.as_secs_f64(), "waiting": waiting})
-        }
-        Event::Waiting { waiting } => json!({"event": "waiting", "waiting": waiting}),
-        Event::Intruder { address: from, times } => {
-            json!({"event": "intruder", "address": from.to_string(), "times": times})
-        }
-        Event::Rekey => json!({"event": "rekey"}),
-        Event::NotConnected => json!({"event": "not_connected"}),
-        Event::TimeIsUp => json!({"event": "time_is_up"}),
-        Event::NeedsScreen | Event::Help => json!({"event": "refused", "why": "unknown_command"}),
+/// A text of a command, wiped with it.
+struct Secret(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(Zeroizing::new(text)))
     }
 }
 
-fn who_event(who: &Who) -> Value {
-    json!({
-        "event": "who",
-        "address": who.partner.to_string(),
-        "line": line(&who.line),
-        "suite": who.suite,
-        "own_key": who.local,
-        "partner_key": who.remote,
-        "since": local_time(who.now.saturating_sub(who.opened)),
-        "epoch": who.epoch.as_ref().map(|(number, _)| number),
-        "waiting": who.waiting,
-    })
+/// A line of standard input. An answer that does not say what it answers could be for another partner, so `question`
+/// and `offer` may be missing here only to be refused by name.
+#[derive(Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+enum Command {
+    Half {
+        question: Option<u64>,
+        half: Option<Secret>,
+    },
+    Compare {
+        question: Option<u64>,
+        same: Option<bool>,
+    },
+    Next {
+        question: Option<u64>,
+    },
+    Say {
+        text: Secret,
+    },
+    Send {
+        paths: Vec<PathBuf>,
+    },
+    Get {
+        offer: Option<u32>,
+    },
+    Decline {
+        offer: Option<u32>,
+    },
+    Cancel,
+    Who,
+    Doctor,
+    Code,
+    Rekey,
+    Panic,
+    Quit,
+    #[serde(other)]
+    Unknown,
+}
+
+/// The name of a command that nobody knows.
+#[derive(Deserialize)]
+struct Named {
+    command: String,
 }
 
 struct Reader {
@@ -346,92 +284,147 @@ impl Reader {
 
     /// What a line asks for, unless it was done here.
     fn command(&mut self, line: &str) -> Option<Request> {
-        let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else { return Some(bad()) };
-        let question = fields.get("question").and_then(Value::as_u64);
-        let names_offer = fields.contains_key("offer");
-        let mut secret = |name: &str| match fields.remove(name) {
-            Some(Value::String(value)) => Some(Zeroizing::new(value)),
-            _ => None,
-        };
-        let name = secret("command").unwrap_or_default();
-        Some(match name.as_str() {
-            "say" => match secret("text") {
-                Some(text) => return self.say(text),
-                None => bad(),
-            },
-            // An answer that does not say what it answers could be for another partner.
-            "half" | "compare" | "next" if question.is_none() => return refuse("question_missing", &name),
-            "get" | "decline" if !names_offer => return refuse("offer_missing", &name),
-            "half" => match secret("half") {
-                Some(typed) => Request::Half { question: question.unwrap_or_default(), typed },
-                None => bad(),
-            },
-            "compare" => {
-                let same = fields.get("same").and_then(Value::as_bool);
-                Request::Compared { question: question.unwrap_or_default(), same }
-            }
-            "next" => Request::Next { question: question.unwrap_or_default() },
-            "who" => Request::Command(Command::Who),
-            "doctor" => Request::Command(Command::Doctor),
-            "code" => Request::Command(Command::Code),
-            "rekey" => Request::Command(Command::Rekey),
-            "send" => match fields.remove("paths") {
-                Some(Value::Array(paths)) if !paths.is_empty() && paths.iter().all(Value::is_string) => {
-                    Request::Send(paths.iter().filter_map(Value::as_str).map(PathBuf::from).collect())
-                }
-                _ => bad(),
-            },
-            "get" | "decline" => {
-                let offer = fields.get("offer").and_then(Value::as_u64).and_then(|offer| offer.try_into().ok());
-                offer.map_or_else(bad, |offer| Request::Answer { offer, take: name.as_str() == "get" })
-            }
-            "cancel" => Request::Command(Command::Cancel),
-            "quit" => Request::Command(Command::Quit),
-            "panic" => Request::Command(Command::Panic),
-            "" => bad(),
-            other => Request::UnknownCommand(Printable::line(other)),
+        // An array is no command, although serde would take one.
+        let object = line.trim_start().starts_with('{');
+        let Some(command) = serde_json::from_str(line).ok().filter(|_| object) else { return Some(bad()) };
+        Some(match command {
+            Command::Say { text } => return self.say(text.0),
+            Command::Half { question: None, .. } => return refuse("question_missing", "half"),
+            Command::Compare { question: None, .. } => return refuse("question_missing", "compare"),
+            Command::Next { question: None } => return refuse("question_missing", "next"),
+            Command::Get { offer: None } => return refuse("offer_missing", "get"),
+            Command::Decline { offer: None } => return refuse("offer_missing", "decline"),
+            Command::Half { question: Some(question), half: Some(typed) } => Request::Half { question, typed: typed.0 },
+            Command::Half { half: None, .. } => bad(),
+            Command::Compare { question: Some(question), same } => Request::Compared { question, same },
+            Command::Next { question: Some(question) } => Request::Next { question },
+            Command::Send { paths } if paths.is_empty() => bad(),
+            Command::Send { paths } => Request::Send(paths),
+            Command::Get { offer: Some(offer) } => Request::Answer { offer, take: true },
+            Command::Decline { offer: Some(offer) } => Request::Answer { offer, take: false },
+            Command::Cancel => Request::Command(interface::Command::Cancel),
+            Command::Who => Request::Command(interface::Command::Who),
+            Command::Doctor => Request::Command(interface::Command::Doctor),
+            Command::Code => Request::Command(interface::Command::Code),
+            Command::Rekey => Request::Command(interface::Command::Rekey),
+            Command::Panic => Request::Command(interface::Command::Panic),
+            Command::Quit => Request::Command(interface::Command::Quit),
+            Command::Unknown => serde_json::from_str(line)
+                .map_or_else(|_| bad(), |Named { command }| Request::UnknownCommand(Printable::line(&command))),
         })
     }
 
     /// Waits until the text was taken or not, so that the answers come in order.
     fn say(&mut self, text: Zeroizing<String>) -> Option<Request> {
         if text.len() > TEXT {
-            return Some(Request::Unsendable(Event::TooLong { limit: TEXT }));
+            return Some(Request::Unsendable(Event::Refused(Refusal::TooLong { limit: TEXT })));
         }
         let (taken, answer) = oneshot::channel();
         let _ = self.act.blocking_send(Request::Say { text, taken });
         let said = answer.blocking_recv() == Ok(true);
         // Where standard output is gone the other thread finds out.
-        let _ = write(&if said {
-            json!({"event": "said", "id": self.said})
-        } else {
-            json!({"event": "refused", "why": "not_taken", "command": "say"})
-        });
+        let _ =
+            write(&if said { Own::Said { id: self.said } } else { Own::Refused { why: "not_taken", command: "say" } });
         self.said += u64::from(said);
         None
     }
 }
 
 /// Refuses a command that lacks what it must name. Where standard output is gone the other thread finds out.
-fn refuse(why: &str, command: &str) -> Option<Request> {
-    let _ = write(&json!({"event": "refused", "why": why, "command": command}));
+fn refuse(why: &'static str, command: &'static str) -> Option<Request> {
+    let _ = write(&Own::Refused { why, command });
     None
 }
 
 fn bad() -> Request {
-    Request::Unsendable(Event::NotUtf8)
+    Request::Unsendable(Event::Refused(Refusal::NotUtf8))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::clock;
+    use crate::interface::event::{Failure, LineFault, LineState, Status, Trust};
+    use crate::interface::files::FileFault;
+    use crate::interface::finding::MapFault;
+    use crate::interface::refusal::FileRefusal;
+
+    fn written(event: &impl Serialize) -> Value {
+        serde_json::from_slice(&line(event).unwrap()).unwrap()
+    }
 
     #[test]
     fn what_a_terminal_would_act_upon_is_escaped_and_still_the_same() {
         let hostile = "\x1b]0;x\x07\u{9b}31m\u{202e}abc\u{200b}\u{e0041}\u{7f}\n\t\"\\ 你好 👨‍👩‍👧";
-        let line = escaped(&json!({"text": hostile}).to_string());
-        assert!(line.chars().all(|c| is_writable(c) && !c.is_control()), "{line}");
-        assert!(line.contains("你好"));
-        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["text"], hostile);
+        let line = line(&Own::Text { id: 0, age_seconds: 0.0, text: hostile }).unwrap();
+        let text = str::from_utf8(&line).unwrap().strip_suffix('\n').unwrap();
+        assert!(text.chars().all(|c| is_writable(c) && !c.is_control()), "{text}");
+        assert!(text.contains("你好"));
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap()["text"], hostile);
+        assert_eq!(line.len(), line.capacity());
+    }
+
+    #[test]
+    fn an_event_of_any_kind_is_one_object_with_its_name() {
+        let told = |event: &Event| written(&Told { event, question: Some(7), up_to: None, alarm: None, error: None });
+        let name = || Printable::line("a");
+        for (event, expected) in [
+            (Event::NotACode, json!({"event": "not_a_code", "question": 7})),
+            (
+                Event::ConnectionLost { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true },
+                json!({"event": "connection_lost", "why": "silent", "after_seconds": 10.0, "redialing": true, "question": 7}),
+            ),
+            (
+                Event::MappingFailed(MapFault::Useless([10, 0, 0, 1].into())),
+                json!({"event": "mapping_failed", "why": "useless", "address": "10.0.0.1", "question": 7}),
+            ),
+            (
+                Event::Refused(Refusal::TooLong { limit: 9 }),
+                json!({"event": "refused", "why": "too_long", "limit": 9, "question": 7}),
+            ),
+            (
+                Event::File(FileEvent::Refused(FileRefusal::StaleOffer)),
+                json!({"event": "refused", "why": "stale_offer", "question": 7}),
+            ),
+            (
+                Event::File(FileEvent::LeftOut {
+                    name: name(),
+                    paths: vec![(name(), FileFault::TooMany(3))],
+                    count: 1,
+                }),
+                json!({"event": "left_out", "name": "a", "paths": [{"path": "a", "why": "too_many"}], "count": 1, "question": 7}),
+            ),
+            (
+                Event::File(FileEvent::NotSent { path: name(), why: FileFault::System(name()) }),
+                json!({"event": "not_sent", "path": "a", "why": "system", "question": 7}),
+            ),
+        ] {
+            assert_eq!(told(&event), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        let time = clock::now();
+        let status = written(&Status {
+            partner: "127.0.0.1:1".parse::<SocketAddr>().unwrap().into(),
+            trust: Trust::No,
+            line: LineState::Redialing { number: 2, next: time, failure: Some(Failure::NotThem) },
+            round_trip: Some(Duration::from_millis(1_500)),
+            epoch: None,
+            files: [None; 2],
+        });
+        assert_eq!((&status["event"], &status["trust"]), (&json!("status"), &json!("none")));
+        assert_eq!((&status["round_trip_seconds"], &status["sending"]), (&json!(1.5), &Value::Null));
+        let connection = &status["connection"];
+        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("not_them")));
+        let next = connection["next_attempt"].as_str().unwrap();
+        assert!(next.len() == 20 && next.ends_with('Z') && next.parse::<jiff::Timestamp>().is_ok(), "{next}");
+        assert_eq!(written(&LineState::Awaiting(time))["since"].as_str().unwrap().len(), 20);
     }
 }

@@ -1350,6 +1350,6 @@ fn a_resize_at_any_moment_keeps_the_text_and_the_cursor_on_the_screen() {
 #[test]
 fn own_texts_are_shown_as_the_partner_sees_them() {
     let mut sitting = Sitting::open();
-    sitting.state.show(Output::Event(Event::UnknownCommand { command: Printable::line("/\x1b[2J") }));
+    sitting.state.show(Output::Event(Event::Refused(Refusal::UnknownCommand { command: Printable::line("/\x1b[2J") })));
     assert!(sitting.shows("/␛[2J"));
 }

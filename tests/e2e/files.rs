@@ -174,12 +174,12 @@ fn an_offer_can_be_declined_and_a_transfer_cancelled_from_both_ends() {
         tell(who, json!({"command": "cancel"}));
         room.relay.mend();
         if giver {
-            assert_eq!(until(&mut room.giver, "withdrawn")["by_partner"], false);
+            assert_eq!(until(&mut room.giver, "withdrawn")["by"], "us");
         } else {
             // Nothing of it was asked for.
             until(&mut room.giver, "partner_declined");
         }
-        assert_eq!(until(&mut room.taker, "transfer_ended")["by_partner"], giver);
+        assert_eq!(until(&mut room.taker, "transfer_ended")["by"], if giver { "partner" } else { "us" });
     }
     assert_eq!(room.names(), Vec::<String>::new());
     for command in ["get", "decline"] {
@@ -209,7 +209,7 @@ fn an_answer_is_for_the_offer_that_was_seen() {
         let seen = until(&mut room.taker, "offered")["offer"].clone();
         tell(&room.giver, json!({"command": "cancel"}));
         let gone = until(&mut room.taker, "withdrawn");
-        assert_eq!((&gone["by_partner"], &gone["direction"]), (&json!(true), &json!("receiving")));
+        assert_eq!((&gone["by"], &gone["direction"]), (&json!("partner"), &json!("receiving")));
         room.send(&other);
         let now = until(&mut room.taker, "offered")["offer"].clone();
         assert_ne!(seen, now);
@@ -235,8 +235,8 @@ fn who_ended_what_was_under_way_is_said_as_it_was() {
     room.send(&path);
     until(&mut room.taker, "offered");
     tell(&room.giver, json!({"command": "quit"}));
-    assert_eq!(until(&mut room.giver, "withdrawn")["by_partner"], false);
-    assert_eq!(until(&mut room.taker, "withdrawn")["by_partner"], true);
+    assert_eq!(until(&mut room.giver, "withdrawn")["by"], "us");
+    assert_eq!(until(&mut room.taker, "withdrawn")["by"], "partner");
     assert_eq!([room.giver.exit(), room.taker.exit()], [6, 0]);
 }
 

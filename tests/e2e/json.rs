@@ -20,12 +20,12 @@ fn two_programs_pair_talk_and_leave() {
         tell(&host, json!({"command": "say", "text": text}));
         assert_eq!(until(&mut host, "said")["id"], id);
         let heard = until(&mut guest, "text");
-        assert_eq!((&heard["text"], &heard["id"], &heard["age_ms"]), (&json!(text), &json!(id), &json!(0)));
+        assert_eq!((&heard["text"], &heard["id"], &heard["age_seconds"]), (&json!(text), &json!(id), &json!(0.0)));
     }
     while until(&mut host, "delivered")["up_to"] != 3 {}
     tell(&guest, json!({"command": "who"}));
     let who = until(&mut guest, "who");
-    assert_eq!((&who["line"]["state"], &who["waiting"]), (&json!("connected"), &json!(0)));
+    assert_eq!((&who["connection"]["state"], &who["waiting"]), (&json!("connected"), &json!(0)));
     tell(&guest, json!({"command": "code"}));
     let code = until(&mut guest, "codes");
     tell(&host, json!({"command": "code"}));
@@ -100,7 +100,7 @@ fn a_comparison_is_answered_by_true_or_false() {
     let (mut host, port) = host_with(&["--confirm", "compare"]);
     let mut guest = Process::start(tete(["--json", "--confirm", "compare", "127.0.0.1", &port.to_string()]));
     let [ours, theirs] = [until(&mut host, "compare"), until(&mut guest, "compare")];
-    assert_eq!((&ours["own"], &ours["pictures"]), (&theirs["partner"], &theirs["pictures"]));
+    assert_eq!((&ours["own"], &ours["emoji"]), (&theirs["partner"], &theirs["emoji"]));
     tell(&host, json!({"command": "compare", "question": ours["question"]}));
     let again = until(&mut host, "neither_word");
     tell(&host, json!({"command": "compare", "question": again["question"], "same": true}));
@@ -123,14 +123,14 @@ fn a_program_sees_the_line_break_and_heal() {
         until(&mut guest, "connection_lost"),
         json!({"event": "connection_lost", "why": "cut", "redialing": true})
     );
-    let line = until(&mut guest, "status")["line"].clone();
+    let line = until(&mut guest, "status")["connection"].clone();
     assert_eq!(line["state"], "redialing");
     tell(&guest, json!({"command": "say", "text": "while it was cut"}));
     until(&mut guest, "said");
     relay.mend();
     until(&mut guest, "reconnected");
     assert_eq!(until(&mut host, "text")["text"], "while it was cut");
-    assert_eq!(until(&mut guest, "delivered"), json!({"event": "delivered", "up_to": 0, "waiting": 0}));
+    assert_eq!(until(&mut guest, "delivered"), json!({"event": "delivered", "up_to": 0, "messages": 1, "waiting": 0}));
     host.signal(Signal::KILL);
     host.exit();
     relay.cut();

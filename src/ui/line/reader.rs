@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::desk::{Desk, Entered, Shared};
 use crate::interface::event::Event;
+use crate::interface::refusal::Refusal;
 use crate::interface::{PromptKind, Request};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
@@ -93,7 +94,7 @@ impl Reader {
         match entered {
             Entered::Answer { question, what, typed } => Some(answer(question, what, typed)),
             Entered::Line => self.chat_line(desk),
-            Entered::TooLong => Some(Request::Unsendable(Event::TooLong { limit: TEXT })),
+            Entered::TooLong => Some(Request::Unsendable(Event::Refused(Refusal::TooLong { limit: TEXT }))),
             Entered::Interrupt => Some(Request::Interrupt),
             Entered::End => Some(Request::End),
             Entered::Suspend => None,

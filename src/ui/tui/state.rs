@@ -14,6 +14,7 @@ use crate::interface::Command;
 use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
+use crate::interface::refusal::Refusal;
 use crate::interface::{Output, PromptKind, Request};
 use crate::printable::Printable;
 use crate::protocol::delivery::{Incoming, TEXT};
@@ -899,7 +900,7 @@ impl State {
                 self.recall.remember(written);
             }
             Typed::Unknown(name) => {
-                self.status(&Event::UnknownCommand { command: Printable::line(name) });
+                self.status(&Event::Refused(Refusal::UnknownCommand { command: Printable::line(name) }));
                 self.recall.remember(written);
             }
         }

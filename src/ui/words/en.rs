@@ -12,6 +12,7 @@ use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, 
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::{Command, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
@@ -219,8 +220,8 @@ pub fn event(event: &Event, columns: usize) -> String {
             if *tries_left == 1 { "try" } else { "tries" }
         ),
         Event::StaleAnswer => "That belonged to an earlier code and was ignored.".into(),
-        Event::NotAsked => "That is not what was asked for; it was ignored.".into(),
-        Event::NotConfirmed => "Not before you have checked the code.".into(),
+        Event::Refused(Refusal::NotAsked) => "That is not what was asked for; it was ignored.".into(),
+        Event::Refused(Refusal::NotConfirmed) => "Not before you have checked the code.".into(),
         Event::NeitherWord => "Type the whole word: same, or different.".into(),
         Event::Confirmed => "Right. Waiting for your partner to type your half.".into(),
         Event::RoomOpen { invited: false } => {
@@ -235,10 +236,10 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Delivered { messages: 1, waiting: 0 } => "✓ delivered".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} messages delivered"),
         Event::Delivered { messages, waiting } => format!("✓ {messages} delivered, {waiting} waiting"),
-        Event::TooLong { limit } => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
-        Event::Full { waiting } => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
-        Event::NotUtf8 => "input line not sent: not UTF-8".into(),
-        Event::UnknownCommand { command: name } => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
+        Event::Refused(Refusal::TooLong { limit }) => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
+        Event::Refused(Refusal::Full { waiting }) => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
+        Event::Refused(Refusal::NotUtf8) => "input line not sent: not UTF-8".into(),
+        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
         Event::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /send   offer files and folders: /send PATH...\n  /get    take what your partner offers\n  /decline  do not take it\n  /cancel end what is under way\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "yours {own}, theirs {partner}\n\
@@ -272,10 +273,10 @@ pub fn event(event: &Event, columns: usize) -> String {
              If your partner had to start anew: /quit, and wait for them again."
         ),
         Event::Rekey => "Fresh keys are being made.".into(),
-        Event::NotConnected => "Not while the line is cut.".into(),
+        Event::Refused(Refusal::NotConnected) => "Not while the line is cut.".into(),
         Event::TimeIsUp => "The time that was set for this room is over.".into(),
-        Event::NeedsScreen => "That needs the full screen: start without --plain.".into(),
-        Event::WhatToSend => "Write what to send: /send FILE, or /send \"A FOLDER\".".into(),
+        Event::Refused(Refusal::NeedsScreen) => "That needs the full screen: start without --plain.".into(),
+        Event::Refused(Refusal::WhatToSend) => "Write what to send: /send FILE, or /send \"A FOLDER\".".into(),
     }
 }
 
@@ -327,9 +328,11 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             if keys { " (F3)" } else { "" },
         ),
         FileEvent::OfferRefused { name, why } => format!("Your partner offered {name}: declined, {}.", file_fault(why)),
-        FileEvent::NothingOffered => "Nothing is offered to you.".into(),
-        FileEvent::StaleOffer => "That was for an offer that is gone; it was not used. See what is offered now.".into(),
-        FileEvent::NothingUnderWay => "No file is under way.".into(),
+        FileEvent::Refused(FileRefusal::NothingOffered) => "Nothing is offered to you.".into(),
+        FileEvent::Refused(FileRefusal::StaleOffer) => {
+            "That was for an offer that is gone; it was not used. See what is offered now.".into()
+        }
+        FileEvent::Refused(FileRefusal::NothingUnderWay) => "No file is under way.".into(),
         FileEvent::NoSpace { name, needed, free } => format!(
             "There is too little space for {name}: it needs {}, {} are free. Make room, then /get.",
             size(*needed),

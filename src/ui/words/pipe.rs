@@ -5,6 +5,7 @@
 use super::en;
 use crate::interface::event::Event;
 use crate::interface::files::FileEvent;
+use crate::interface::refusal::Refusal;
 
 /// Columns of what a script reads.
 const COLUMNS: usize = 80;
@@ -42,14 +43,14 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::OwnCode
         | Event::WrongCode { .. }
         | Event::StaleAnswer
-        | Event::NotAsked
-        | Event::NotConfirmed
+        | Event::Refused(Refusal::NotAsked)
+        | Event::Refused(Refusal::NotConfirmed)
         | Event::NeitherWord
         | Event::Confirmed
         | Event::PairingFailed { .. }
-        | Event::TooLong { .. }
-        | Event::Full { .. }
-        | Event::NotUtf8
+        | Event::Refused(Refusal::TooLong { .. })
+        | Event::Refused(Refusal::Full { .. })
+        | Event::Refused(Refusal::NotUtf8)
         | Event::Verified
         | Event::Finishing { .. }
         | Event::BetterRoute { .. }
@@ -61,14 +62,14 @@ pub fn line(event: &Event) -> Option<String> {
             return None;
         }
         // Answers to commands, and a pipe gives none.
-        Event::UnknownCommand { .. }
+        Event::Refused(Refusal::UnknownCommand { .. })
         | Event::Help
         | Event::Codes { .. }
         | Event::Who(_)
         | Event::Finding(_)
         | Event::Rekey
-        | Event::NotConnected
-        | Event::NeedsScreen
-        | Event::WhatToSend => return None,
+        | Event::Refused(Refusal::NotConnected)
+        | Event::Refused(Refusal::NeedsScreen)
+        | Event::Refused(Refusal::WhatToSend) => return None,
     })
 }

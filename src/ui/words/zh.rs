@@ -12,6 +12,7 @@ use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, 
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::{Command, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
@@ -208,8 +209,8 @@ pub fn event(event: &Event, columns: usize) -> String {
             format!("不对：这不是对方屏幕上的那一半，还能试 {tries_left} 次。也许念错听错，也许有人在中间：请对方慢慢再念一遍。")
         }
         Event::StaleAnswer => "刚才输入的是给上一个配对码的，已忽略。".into(),
-        Event::NotAsked => "现在问的不是这个，已忽略。".into(),
-        Event::NotConfirmed => "请先核对配对码。".into(),
+        Event::Refused(Refusal::NotAsked) => "现在问的不是这个，已忽略。".into(),
+        Event::Refused(Refusal::NotConfirmed) => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
         Event::Confirmed => "对了。等对方输入你的那一半。".into(),
         Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
@@ -220,10 +221,10 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Delivered { messages: 1, waiting: 0 } => "✓ 已送达".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} 条已送达"),
         Event::Delivered { messages, waiting } => format!("✓ {messages} 条已送达，还有 {waiting} 条未送达"),
-        Event::TooLong { limit } => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
-        Event::Full { waiting } => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
-        Event::NotUtf8 => "有一行没有发出：不是 UTF-8".into(),
-        Event::UnknownCommand { command: name } => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
+        Event::Refused(Refusal::TooLong { limit }) => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
+        Event::Refused(Refusal::Full { waiting }) => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
+        Event::Refused(Refusal::NotUtf8) => "有一行没有发出：不是 UTF-8".into(),
+        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
         Event::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /send   发送文件和文件夹：/send 路径...\n  /get    收下对方给的\n  /decline  不收\n  /cancel 停下正在传的\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "你的 {own}，对方 {partner}\n\
@@ -254,10 +255,10 @@ pub fn event(event: &Event, columns: usize) -> String {
             "{from} 那边有人想进你们的房间，被挡住了（共 {times} 次）。如果是对方重新打开了程序：/quit，再等 ta 一次。"
         ),
         Event::Rekey => "正在换新密钥。".into(),
-        Event::NotConnected => "线路断着，现在不行。".into(),
+        Event::Refused(Refusal::NotConnected) => "线路断着，现在不行。".into(),
         Event::TimeIsUp => "这个房间定好的时间到了。".into(),
-        Event::NeedsScreen => "这要在全屏界面里才行：启动时不加 --plain。".into(),
-        Event::WhatToSend => "请写上要发什么：/send 文件，或 /send \"文件夹\"。".into(),
+        Event::Refused(Refusal::NeedsScreen) => "这要在全屏界面里才行：启动时不加 --plain。".into(),
+        Event::Refused(Refusal::WhatToSend) => "请写上要发什么：/send 文件，或 /send \"文件夹\"。".into(),
     }
 }
 
@@ -312,9 +313,9 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             if keys { "（F3）" } else { " " },
         ),
         FileEvent::OfferRefused { name, why } => format!("对方想发 {name}，已谢绝：{}。", file_fault(why)),
-        FileEvent::NothingOffered => "没有人要发文件给你。".into(),
-        FileEvent::StaleOffer => "那是给上一批的，没有用上。请看现在要发的是什么。".into(),
-        FileEvent::NothingUnderWay => "没有正在传的文件。".into(),
+        FileEvent::Refused(FileRefusal::NothingOffered) => "没有人要发文件给你。".into(),
+        FileEvent::Refused(FileRefusal::StaleOffer) => "那是给上一批的，没有用上。请看现在要发的是什么。".into(),
+        FileEvent::Refused(FileRefusal::NothingUnderWay) => "没有正在传的文件。".into(),
         FileEvent::NoSpace { name, needed, free } => {
             format!("放不下 {name}：要 {}，只剩 {}。腾出空间后再输入 /get。", size(*needed), size(*free))
         }
