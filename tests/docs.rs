@@ -166,20 +166,91 @@ fn every_link_between_the_documents_leads_somewhere() {
     assert!(count > 40, "{count}");
 }
 
-#[test]
-fn every_event_and_command_of_json_is_documented() {
-    let document = read("docs/SCRIPTING.md");
-    let source = read("src/ui/json.rs");
-    let code = [source.split("mod tests").next().unwrap(), &read("src/ui/json/files.rs")].concat();
-    let quoted = |text: &str| text.split('"').next().unwrap().to_owned();
-    let events = code.split("\"event\": \"").skip(1).map(quoted);
-    let commands = code.split("Some(match name.as_str() {").nth(1).unwrap().split("other =>").next().unwrap();
-    let commands = commands.lines().filter_map(|line| line.trim().strip_prefix('"').map(quoted));
-    let names: BTreeSet<_> = events.chain(commands).filter(|name| !name.is_empty()).collect();
-    assert!(names.len() > 40, "{names:?}");
-    for name in names {
-        assert!(document.contains(&format!("`{name}`")), "{name}");
+/// The body of a type in a source file, without comments.
+fn body(source: &str, item: &str) -> String {
+    let begin = source.split_once(&format!("{item} {{\n")).unwrap_or_else(|| panic!("{item}")).1;
+    let body = begin.split("\n}\n").next().unwrap();
+    body.lines().filter(|line| !line.trim().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn snake_case(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
     }
+    out
+}
+
+/// The names that serde gives to variants and fields: those in the code, unless it says otherwise.
+fn names(body: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    let (mut skip, mut renamed) = (false, None);
+    let mut rest = body;
+    while let Some(place) = rest.find(|c: char| c == '#' || c.is_alphabetic()) {
+        rest = &rest[place..];
+        if rest.starts_with("#[") {
+            let (attribute, after) = rest.split_once(']').unwrap();
+            skip |= attribute.contains("(skip)") || attribute.contains("flatten") || attribute.contains("untagged");
+            let name = attribute.split("rename = \"").nth(1);
+            renamed = name.map(|name| name.split('"').next().unwrap().to_owned());
+            rest = after;
+            // Another attribute may follow, and the name then stands behind it.
+            continue;
+        }
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        if word == "pub" {
+            continue;
+        }
+        if !std::mem::take(&mut skip) {
+            out.insert(renamed.take().unwrap_or_else(|| snake_case(word)));
+        }
+        renamed = None;
+        // The type of a field, or of what a variant holds, is no name.
+        if rest.starts_with(':') || rest.starts_with('(') {
+            let mut depth = 0_i32;
+            let end = rest.find(|c: char| {
+                depth += i32::from("<([".contains(c)) - i32::from(">)]".contains(c));
+                (depth == 0 && (c == ',' || c == '\n')) || (depth < 0 || depth == 0 && c == '}')
+            });
+            rest = &rest[end.unwrap_or(rest.len())..];
+        }
+    }
+    out
+}
+
+#[test]
+fn every_name_that_json_writes_or_reads_is_documented() {
+    let document = read("docs/SCRIPTING.md");
+    let json = read("src/ui/json.rs");
+    let mut all = BTreeSet::new();
+    for (path, items) in [
+        ("src/interface/event.rs", &["enum Event", "enum LineFault", "enum Failure", "enum LineState"][..]),
+        ("src/interface/event.rs", &["enum Trust", "struct Status", "struct Who"]),
+        ("src/interface/files.rs", &["enum FileEvent", "enum EndedBy", "enum FileFault", "struct Progress"]),
+        ("src/interface/refusal.rs", &["enum Refusal", "enum FileRefusal"]),
+        ("src/interface/fault.rs", &["enum PairingFault"]),
+        ("src/interface/finding.rs", &["enum Verdict", "enum MapFault"]),
+        ("src/address/scope.rs", &["enum Scope"]),
+    ] {
+        let source = read(path);
+        all.extend(items.iter().flat_map(|item| names(&body(&source, &format!("pub {item}")))));
+    }
+    for item in ["struct Told<'a>", "enum Own<'a>", "enum Command"] {
+        all.extend(names(&body(&json, item)));
+    }
+    let finding = read("src/interface/finding.rs");
+    let checks = finding.split_once("pub fn name").unwrap().1.split_once("\n    }\n").unwrap().0;
+    all.extend(checks.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+    // `#[serde(other)]`: any other name.
+    assert!(all.remove("unknown") && all.len() > 120, "{all:?}");
+    all.insert("unknown".into());
+    let missing: Vec<_> = all.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -112,6 +112,7 @@ pub enum Event {
     /// So many more of our messages were delivered to the partner; so many still wait.
     Delivered { messages: usize, waiting: usize },
     /// The list of commands, asked for by `/help`.
+    #[serde(skip)]
     Help,
     /// Both halves again.
     Codes {

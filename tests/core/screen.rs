@@ -13,6 +13,7 @@ use ratatui::layout::{Position, Rect};
 use tete::interface::event::{Event, Failure, Invitation, LineFault, LineState, Status, Trust, Who};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
+use tete::interface::refusal::Refusal;
 use tete::interface::{Command, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;

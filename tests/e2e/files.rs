@@ -80,7 +80,10 @@ fn a_file_arrives_whole_beside_one_of_its_name_and_cannot_be_executed() {
         fs::write(&path, content(length)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(room.stored.path().join("文件 🙂.tar.GZ"), "mine").unwrap();
-        let [stored, sent] = room.give(&path);
+        let [stored, sent] = room.give(&path).map(|mut event| {
+            assert!(event.as_object_mut().unwrap().remove("took_seconds").unwrap().is_f64());
+            event
+        });
         assert_eq!(
             stored,
             json!({"event": "stored", "name": "文件 🙂.tar (2).gz", "files": 1, "bytes": length, "failed": 0})

@@ -202,7 +202,7 @@ fn a_relay_that_joins_two_of_different_rooms_gets_nobody_into_either() {
     other.hints.retain(|hint| matches!(hint, Hint::Relay(..)));
     let (_folder, file) = written(&other.line());
     let mut stranger = Process::start(tete(["--json", "--invite-file", &file]));
-    assert_eq!(until(&mut stranger, "try_failed")["why"], json!("not_them"));
+    assert_eq!(until(&mut stranger, "route_failed")["why"], json!("not_them"));
     drop(stranger);
     let (mut guest, _folder) = guest_by(&only(&line, |hint| matches!(hint, Hint::Ipv4(..))), &[]);
     talks(&mut host, &mut guest);
@@ -333,7 +333,7 @@ fn the_names_of_onion_services_are_not_looked_up() {
     let mut command = tete(["--json", "--invite-file", &file]);
     command.env("PATH", "/nonexistent");
     let mut guest = Process::start(command);
-    let met: Vec<_> = (0..3).map(|_| until(&mut guest, "try_failed")["why"].as_str().unwrap().to_owned()).collect();
+    let met: Vec<_> = (0..3).map(|_| until(&mut guest, "route_failed")["why"].as_str().unwrap().to_owned()).collect();
     assert_eq!(met, ["no_tor"; 3]);
 }
 
