@@ -30,17 +30,22 @@ pub struct Address {
 }
 
 /// The reason why a text is not an [`Address`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadAddress {
     /// Neither a host name nor an IP address.
+    #[error("neither a host name nor an IP address")]
     Host,
     /// Not a number from 1 to 65535.
+    #[error("not a port")]
     Port,
     /// Letters other than ASCII. DNS knows such names by their `xn--` form.
+    #[error("letters other than ASCII")]
     NotAscii,
     /// A name that ends in `.onion` without being an onion address.
+    #[error("not an onion address")]
     Onion,
     /// Two ports, one in the address and one beside it.
+    #[error("two ports")]
     TwoPorts,
 }
 
@@ -150,14 +155,17 @@ pub struct Proxy {
 }
 
 /// The reason why a text is not a [`Proxy`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadProxy {
     /// Something other than `socks5://` at the beginning.
+    #[error("not a SOCKS5 proxy")]
     Kind,
     /// A user name or password that is missing, empty or too long.
+    #[error("bad user name or password")]
     User,
     /// A bad address, or no port.
-    Address(BadAddress),
+    #[error("address: {0}")]
+    Address(#[from] BadAddress),
 }
 
 impl Proxy {
@@ -180,7 +188,7 @@ impl Proxy {
         if port.is_none() {
             return Err(BadProxy::Address(BadAddress::Port));
         }
-        Ok(Self { address: Address::parse(address, None).map_err(BadProxy::Address)?, user })
+        Ok(Self { address: Address::parse(address, None)?, user })
     }
 }
 

@@ -60,6 +60,8 @@ pub mod room;
 #[doc(hidden)]
 pub mod store;
 #[doc(hidden)]
+pub mod system;
+#[doc(hidden)]
 pub mod transport;
 #[doc(hidden)]
 pub mod ui;

@@ -12,9 +12,9 @@ use tete::cli::{self, Stop};
 use tete::harden::harden;
 use tete::interface::UserChannels;
 use tete::interface::fault::Fault;
-use tete::printable::Printable;
+use tete::room;
 use tete::room::doctor::doctor;
-use tete::room::{self, reason};
+use tete::system::SystemError;
 use tete::ui::guard::{TerminalGuard, is_dumb};
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::words::Lang;
@@ -71,7 +71,7 @@ fn run(args: &[OsString], lang: Lang, terminal: &TerminalGuard) -> Result<(), Fa
 
 /// What is to be done, and the runtime for it. `None` where help was printed instead.
 fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fault> {
-    harden().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
+    harden().map_err(|error| system(error.into()))?;
     let cli = match cli::parse(args, lang) {
         Ok(cli) => cli,
         Err(Stop::Print(text)) => {
@@ -81,7 +81,7 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
         Err(Stop::Wrong(fault)) => return Err(fault),
     };
     if output_is_closed() {
-        return Err(Fault::Output(Printable::line("it is closed")));
+        return Err(Fault::Output(SystemError::Closed));
     }
     let ask = match lang {
         Lang::En => || ask_address(Lang::En),
@@ -90,7 +90,7 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
     let (typed, seen) = (stdin().is_terminal(), stdout().is_terminal());
     let around = Surroundings { typed, seen, capable: !is_dumb(), ask };
     let plan = plan(cli, around)?;
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| system(&error))?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
     Ok(Some((plan, runtime)))
 }
 
@@ -99,13 +99,13 @@ fn start(front: Front, lang: Lang, terminal: &TerminalGuard) -> Result<UserChann
     match front {
         Front::Json => Ok(json::start()),
         Front::Transfer { code } => transfer::start(lang, code).map_err(|_| Fault::NoTerminal),
-        Front::Lines => line::start(lang).map_err(|error| system(&error)),
-        Front::Screen(options) => tui::start(lang, options, terminal).map_err(|error| system(&error)),
+        Front::Lines => line::start(lang).map_err(system),
+        Front::Screen(options) => tui::start(lang, options, terminal).map_err(system),
     }
 }
 
-fn system(error: &std::io::Error) -> Fault {
-    Fault::System(Printable::line(&reason(error)))
+fn system(error: std::io::Error) -> Fault {
+    Fault::System(error.into())
 }
 
 /// A panic is a bug of ours; the terminal must not suffer from it, nor show what was in memory.

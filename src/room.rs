@@ -24,11 +24,12 @@ use crate::interface::fault::{CodesDiffer, Fault, PairingFault};
 use crate::interface::files::EndedBy;
 use crate::interface::finding::Finding;
 use crate::interface::{PromptKind, RELAYS, UserChannels};
-use crate::printable::Printable;
 use crate::protocol::error::Error;
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::Settings;
+use crate::system::SystemError;
+use crate::transport::error::TorError;
 use crate::transport::tor::Step;
 use files::{FileOptions, Files};
 pub use host::{HostOptions, host};
@@ -116,7 +117,7 @@ enum Outcome {
 impl Room {
     fn new(channels: UserChannels, options: Options) -> Result<Self, Fault> {
         let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
-        let signals = Signals::new().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
+        let signals = Signals::new().map_err(|error| Fault::System(error.into()))?;
         let (user, files) = (User::new(channels, signals), Files::new(options.files.clone()));
         Ok(Self { user, options, key: Arc::new(key), examined: None, files, opened: false })
     }
@@ -147,11 +148,11 @@ impl Room {
     /// Tells how far tor is while it does something.
     async fn while_tor_works<T>(
         &mut self,
-        working: impl Future<Output = std::io::Result<T>>,
+        working: impl Future<Output = Result<T, TorError>>,
         steps: &mut mpsc::Receiver<Step>,
     ) -> Result<T, Fault> {
         let done = self.attend_to(working, steps, |room, step| room.user.tell(tor(step))).await?;
-        done.map_err(|error| Fault::Tor(Printable::line(&reason(&error))))
+        done.map_err(Fault::Tor)
     }
 
     fn tell_of_files(&mut self) {
@@ -232,12 +233,7 @@ fn side_of_relay() -> Result<[u8; 8], Error> {
     Ok(*side)
 }
 
-fn system(error: Error) -> Fault {
-    Fault::System(Printable::line(&error.to_string()))
-}
-
-/// An error of the system in its own words, without its number.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+/// The fault in an error of the protocol that the partner cannot cause: a primitive or the random generator failed.
+fn system(_: Error) -> Fault {
+    Fault::System(SystemError::Cryptography)
 }

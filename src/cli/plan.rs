@@ -16,7 +16,7 @@ use crate::protocol::invite::{Invite, LONGEST, MARK};
 use crate::protocol::session::Settings;
 use crate::room::doctor::DoctorOptions;
 use crate::room::files::{FileOptions, QUEUE, check_input, check_paths};
-use crate::room::{HostOptions, JoinTarget, Options, Task, reason};
+use crate::room::{HostOptions, JoinTarget, Options, Task};
 use crate::store::folder::Folder;
 use crate::transport::tor::{Source, TorGate, onion_key};
 use crate::transport::way::Outside;
@@ -164,10 +164,8 @@ fn check_folder(files: &FileOptions) -> Result<(), Fault> {
         return Ok(());
     }
     let place = files.place();
-    Folder::check(&place).map_err(|error| Fault::Folder {
-        path: Printable::line(&place.to_string_lossy()),
-        why: Printable::line(&reason(&error)),
-    })
+    Folder::check(&place)
+        .map_err(|error| Fault::Folder { path: Printable::line(&place.to_string_lossy()), why: error.into() })
 }
 
 /// Refuses what cannot be sent.
@@ -207,7 +205,7 @@ fn tor_config(path: &Path) -> Result<String, Fault> {
     let read =
         read.and_then(|count| if count as u64 > TOR_CONFIG { Err(ErrorKind::FileTooLarge.into()) } else { Ok(()) });
     let path = Printable::line(&path.to_string_lossy());
-    read.map(|()| lines).map_err(|error| Fault::TorConfig { path, why: Printable::line(&reason(&error)) })
+    read.map(|()| lines).map_err(|error| Fault::TorConfig { path, why: error.into() })
 }
 
 fn what(cli: Cli, around: Surroundings) -> Result<What, Fault> {
@@ -316,7 +314,7 @@ fn invite_in(file: &Path) -> Result<Zeroizing<String>, Fault> {
     } else {
         File::open(file).and_then(|file| file.take(2 * LONGEST as u64).read_to_string(&mut line)).map(|_| ())
     };
-    read.map_err(|error| Fault::InviteFile(Printable::line(&reason(&error))))?;
+    read.map_err(|error| Fault::InviteFile(error.into()))?;
     Ok(line)
 }
 

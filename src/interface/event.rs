@@ -9,12 +9,13 @@ use zeroize::Zeroizing;
 
 use super::fault::PairingFault;
 use super::files::{FileEvent, Progress};
-use super::finding::{Finding, MapFault};
+use super::finding::Finding;
 use super::refusal::Refusal;
 use super::serialize;
 use crate::address::{Place, Scope};
 use crate::printable::Printable;
 use crate::protocol::pairing::Half;
+use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
 
 /// Something that happened in a room or on the way to one.
 ///
@@ -38,27 +39,25 @@ pub enum Event {
     /// An attempt to connect begins.
     Trying { address: Printable },
     /// An attempt to connect failed.
-    TryFailed { address: Printable, why: Printable },
+    TryFailed { address: Printable, why: ConnectError },
     /// The router is asked to pass a port on.
     Mapping,
     /// The router forwards a port to this machine.
     Mapped { address: SocketAddr },
     /// The router refused, or did not answer.
-    MappingFailed(MapFault),
+    MappingFailed(MappingError),
     /// The room is announced on the local network.
     Announced,
     /// The room cannot be announced, or looked for, on the local network.
-    LanFailed { why: Printable },
+    LanFailed { why: LanError },
     /// Percentage of the bootstrap into the Tor network; `None` while the onion service is being made.
     Tor { percent: Option<u8> },
     /// The invite goes without a way through Tor.
-    TorFailed { why: Printable },
+    TorFailed { why: TorError },
     /// The partner cannot come by this way for now.
-    RouteDown { route: Printable, why: Printable },
+    RouteDown { route: Printable, why: ConnectError },
     /// The partner can come by this way again.
     RouteUp { route: Printable },
-    /// A way of an invite leads nowhere.
-    RouteFailed { route: Printable, why: Failure },
     /// What to give the partner, and where it leads.
     Invite {
         #[serde(serialize_with = "serialize::secret")]
@@ -146,7 +145,7 @@ pub enum Event {
         redialing: bool,
     },
     /// Finding the host again fails, for another reason than before.
-    RedialFailed { attempt: u32, why: Failure },
+    RedialFailed { attempt: u32, why: ConnectError },
     /// The line is back; `after` is the time that it was broken.
     Reconnected {
         #[serde(rename = "after_seconds", serialize_with = "serialize::seconds")]
@@ -202,26 +201,6 @@ pub enum LineFault {
     },
 }
 
-/// Why a way did not lead to the host.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "snake_case")]
-pub enum Failure {
-    /// Its name could not be looked up.
-    Lookup,
-    /// No network, or nothing answered in time.
-    NoAnswer,
-    /// Its machine answers that nobody listens.
-    Refused,
-    /// Somebody listens who does not know the room.
-    NotThem,
-    /// There is no way into the Tor network.
-    NoTor,
-    /// The partner did not come to the relay.
-    Alone,
-    /// The line broke again.
-    Broke,
-}
-
 /// The state of the line. Times are on [`clock::now`](crate::clock::now).
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -241,7 +220,7 @@ pub enum LineState {
         next: Duration,
         /// Why the last attempt failed.
         #[serde(rename = "last_failure")]
-        failure: Option<Failure>,
+        failure: Option<ConnectError>,
     },
     /// This side waits, since this time, for the other to connect again.
     #[serde(serialize_with = "serialize::since")]

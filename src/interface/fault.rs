@@ -8,6 +8,8 @@ use super::files::FileFault;
 use crate::address::{BadAddress, BadProxy, Place};
 use crate::printable::Printable;
 use crate::protocol::invite::InviteError;
+use crate::system::SystemError;
+use crate::transport::error::TorError;
 
 /// Records per second that a quiet line can be asked to send. At the lowest rate a record still comes in time as a sign
 /// of life.
@@ -138,7 +140,7 @@ pub enum Fault {
     /// No address and no terminal to ask for one.
     NoAddress,
     /// The name has no address.
-    Lookup { host: Printable, why: Printable },
+    Lookup(Printable),
     /// No address answered.
     Unreachable(Printable),
     /// No way of an invite led to the host.
@@ -154,9 +156,9 @@ pub enum Fault {
     /// A command stands after options.
     WordFirst(Printable),
     /// No invite could be read.
-    InviteFile(Printable),
+    InviteFile(SystemError),
     /// Tor cannot be used.
-    Tor(Printable),
+    Tor(TorError),
     /// What was given as a proxy.
     Proxy(BadProxy),
     /// The host talks with somebody else.
@@ -200,11 +202,11 @@ pub enum Fault {
     /// A screen is to lock itself, and there is none.
     NoScreenToLock,
     /// The lines for the configuration of tor cannot be read.
-    TorConfig { path: Printable, why: Printable },
+    TorConfig { path: Printable, why: SystemError },
     /// What was given as tor's control port is neither a path nor a host and a port.
     TorControl(Printable),
     /// Files cannot be stored where they are to be.
-    Folder { path: Printable, why: Printable },
+    Folder { path: Printable, why: SystemError },
     /// The partner left without sending anything.
     NothingCame,
     /// Nobody can check the code.
@@ -212,13 +214,15 @@ pub enum Fault {
     /// The port is taken.
     PortInUse(u16),
     /// The address cannot be listened on.
-    Listen { address: Printable, why: Printable },
+    Listen { address: Printable, why: SystemError },
     /// Our own output is gone.
-    Output(Printable),
+    Output(SystemError),
     /// Lines of the input were not sent.
     Input { lines: usize },
+    /// A thread of the interface ended before the room.
+    Interface,
     /// The system refused something without which tete does not start.
-    System(Printable),
+    System(SystemError),
 }
 
 impl Fault {
@@ -231,13 +235,14 @@ impl Fault {
             Self::TooManyRelays | Self::WordFirst(_) | Self::InputAndMore | Self::JsonAndStream => 2,
             Self::NothingToSend | Self::TooManyPaths { .. } | Self::CannotSend { .. } | Self::Folder { .. } => 2,
             Self::NoScreenToLock | Self::TorConfig { .. } | Self::TorControl(_) => 2,
-            Self::Lookup { .. } | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
+            Self::Lookup(_) | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
             Self::Tor(_) => 3,
             Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) | Self::CodesDiffer(_) => 5,
             Self::Files { .. } | Self::NothingCame | Self::Unread { .. } => 6,
             Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::Undelivered { .. } => 6,
-            Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } | Self::System(_) => 7,
+            Self::PortInUse(_) | Self::Listen { .. } | Self::Output(_) | Self::Input { .. } => 7,
+            Self::Interface | Self::System(_) => 7,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::refusal::FileRefusal;
 use super::serialize;
 use crate::printable::Printable;
+use crate::system::SystemError;
 
 /// Something that happened to files.
 #[derive(Serialize)]
@@ -149,8 +150,8 @@ pub enum EndedBy {
 #[derive(Serialize, Clone, PartialEq, Eq)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum FileFault {
-    /// An error of the system, in its words.
-    System(#[serde(skip)] Printable),
+    /// An error of the system.
+    System(#[serde(skip)] SystemError),
     /// There is no such file or folder.
     Missing,
     /// It is a folder without a file that can be sent.

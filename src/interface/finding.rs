@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::serialize;
 use crate::address::{Place, Scope};
 use crate::printable::Printable;
+use crate::system::SystemError;
+use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
 
 /// Whether a thing works.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +33,7 @@ pub enum Finding {
     /// The port is taken.
     PortInUse(u16),
     /// The port cannot be listened on.
-    CannotListen { port: u16, why: Printable },
+    CannotListen { port: u16, why: SystemError },
     /// This machine's addresses.
     Addresses(Vec<(Scope, IpAddr)>),
     /// What stands between this machine and IPv4 outside.
@@ -42,17 +43,17 @@ pub enum Finding {
     /// A program that filters what comes to this machine, if one is known to be on.
     Firewall { name: Option<&'static str>, port: u16 },
     /// What the router said to a port. `None`: it was not asked.
-    Mapping(Option<Result<SocketAddr, MapFault>>),
+    Mapping(Option<Result<SocketAddr, MappingError>>),
     /// Whether an announcement on the local network comes back. `None`: it was not tried.
-    Lan(Option<Result<(), Printable>>),
+    Lan(Option<Result<(), LanError>>),
     /// The proxy, and whether it takes connections.
-    Proxy { address: Printable, result: Result<(), Printable> },
+    Proxy { address: Printable, result: Result<(), ConnectError> },
     /// Whether tor is there, or how long it took into the network. `None`: it is there, and was not started.
-    Tor(Option<Result<Duration, Printable>>),
+    Tor(Option<Result<Duration, TorError>>),
     /// No relay was named.
     NoRelay,
     /// A relay, and how long it took until it joined two of ours.
-    Relay { name: Printable, result: Result<Duration, Printable> },
+    Relay { name: Printable, result: Result<Duration, ConnectError> },
     /// A way to the partner.
     Way { name: Printable, met: ProbeResult },
 }
@@ -70,21 +71,6 @@ pub enum Nat {
     Double(IpAddr),
     /// There is no IPv4.
     NoIpv4,
-}
-
-/// Why the router forwards no port.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum MapFault {
-    /// There is no router.
-    NoRouter,
-    /// The router does not answer when asked for a port.
-    NoAnswer,
-    /// The router refused.
-    Refused,
-    /// The router agreed, but its own address cannot be reached from outside.
-    #[serde(serialize_with = "serialize::address")]
-    Useless(IpAddr),
 }
 
 /// The outcome of probing a way to the partner.
@@ -105,32 +91,10 @@ pub enum ProbeResult {
     },
     /// A tete that refuses, for a reason that is not known here.
     Refusal(u8),
-    /// The machine answers that nobody listens.
-    Refused,
-    /// Nothing answers: filtered, or nobody there.
-    Filtered,
-    /// There is no route.
-    NoRoute,
-    /// The name is not found.
-    Lookup,
-    /// Who took the connection closed it without a word.
-    Closed,
-    /// Who took the connection does not know the invite, or the room.
-    Stranger,
-    /// Who took the connection says nothing.
-    Silent,
-    /// What answers is not tete.
-    NotTete,
-    /// The relay is there, the partner is not.
-    AloneAtRelay,
+    /// The way leads nowhere.
+    Failed(ConnectError),
     /// This side waits there.
     Waiting,
-    /// The relay does not answer, or not as a relay.
-    NoRelay,
-    /// There is no way into the Tor network.
-    NoTor,
-    /// Something else, in the words of the system or the proxy.
-    Other(Printable),
     /// It was not tried yet.
     NotTried,
 }

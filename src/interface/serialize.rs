@@ -50,15 +50,6 @@ pub fn since<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> 
     Since { since: *value }.serialize(to)
 }
 
-/// Writes `address` as the only field.
-pub fn address<S: Serializer>(value: &IpAddr, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Address<'a> {
-        address: &'a IpAddr,
-    }
-    Address { address: value }.serialize(to)
-}
-
 /// Writes addresses, each with where it can be reached from.
 pub fn addresses<S: Serializer>(value: &[(Scope, IpAddr)], to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]

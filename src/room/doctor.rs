@@ -1,8 +1,6 @@
-//! What stands between this machine and a partner: all that tete needs is tried, and nobody is asked whom the user did
-//! not name, but for the router.
+//! The doctor: tries everything that a connection needs. Contacts nobody whom the user did not name, except the router.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,57 +11,56 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::connection::{Connection, Ended};
-use super::host::map_fault;
 use super::join::{JoinTarget, open_invite};
 use super::lobby::over;
 use super::side::Side;
 use super::signals::Signals;
-use super::{Room, reason, system};
+use super::{Room, system};
 use crate::address::{Address, Place, Scope, is_carrier_grade};
 use crate::clock;
-use crate::interface::event::Failure;
 use crate::interface::fault::Fault;
-use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::printable::Printable;
 use crate::protocol::error::{Error, Rejection};
 use crate::protocol::handshake::Mode;
 use crate::protocol::keys::{Secret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::{Session, Settings, Stage};
+use crate::system::SystemError;
+use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
 use crate::transport::lan::{Announcement, Browser, LanKey};
 use crate::transport::portmap::Mapping;
-use crate::transport::relay;
-use crate::transport::way::{Outside, Way, is_no_tor, try_relay};
+use crate::transport::way::{Outside, Way, try_relay};
 use crate::transport::{dial, listen, local, tor};
 
-/// Findings that may wait for whoever reads them.
+/// Findings that may wait to be shown.
 const FINDINGS: usize = 8;
-/// Until what is announced on the local network is heard.
+/// Limit until our own announcement on the local network is heard.
 const ECHO: Duration = Duration::from_secs(5);
 
 /// What is to be looked at.
 pub struct DoctorOptions {
-    /// One address where this side would wait, instead of all.
+    /// The only address to listen on, instead of all.
     pub bind: Option<IpAddr>,
-    /// The port where this side would wait.
+    /// The port to listen on.
     pub port: u16,
-    /// The router may be asked.
+    /// Whether the router may be asked.
     pub map: bool,
-    /// The local network may be told, and asked.
+    /// Whether the local network may be used.
     pub lan: bool,
     /// Relays to try.
     pub relays: Vec<Address>,
-    /// Where this side would go, instead of waiting.
+    /// The host to join, instead of waiting.
     pub to: Option<JoinTarget>,
 }
 
-/// One thing to look at.
+/// One check, with its findings.
 type Check = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
 
 /// Looks at everything at once, and shows what is found, in an order that reads well. An error if there was somewhere to
 /// go, and no way leads there.
 pub async fn doctor(case: DoctorOptions, outside: Outside, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
-    let mut signals = Signals::new().map_err(|error| Fault::System(Printable::line(&error.to_string())))?;
+    let mut signals = Signals::new().map_err(|error| Fault::System(error.into()))?;
     let goes = match &case.to {
         Some(JoinTarget::Address(address)) => Some(Fault::Unreachable(Printable::line(&address.to_string()))),
         Some(JoinTarget::Invite { .. }) => Some(Fault::NoWay),
@@ -83,7 +80,7 @@ pub async fn doctor(case: DoctorOptions, outside: Outside, mut show: impl FnMut(
     goes.filter(|_| !leads).map_or(Ok(()), Err)
 }
 
-/// Runs all checks at once. What they find comes in their order, for as long as somebody reads it.
+/// Runs all checks at once. Their findings come in the order of the checks, until the receiver is dropped.
 fn examine(checks: Vec<Check>) -> mpsc::Receiver<Finding> {
     let (tell, told) = mpsc::channel(FINDINGS);
     tokio::spawn(async move {
@@ -119,7 +116,7 @@ fn checks(case: DoctorOptions, mut outside: Outside) -> Result<Vec<Check>, Fault
         None => (Vec::new(), Mode::Pair(key)),
     };
     let outside = Arc::new(outside);
-    // Whoever goes out through a proxy or Tor only does not speak to the network around.
+    // With a proxy or --tor nothing is sent to the network around this machine.
     let open = outside.is_open();
     let mut checks: Vec<Check> = Vec::new();
     if !outside.tor.only {
@@ -152,7 +149,7 @@ fn checks(case: DoctorOptions, mut outside: Outside) -> Result<Vec<Check>, Fault
 }
 
 impl Room {
-    /// Looks at what the open room stands on. What is known is told at once; nobody new is asked.
+    /// Examines the connection of the open room. Reports what is known, and contacts nobody new.
     pub(super) fn examine(&mut self, side: &Side, place: Place, broken: bool) {
         let mut known = vec![Finding::Line { place, broken }];
         let outside = match side {
@@ -168,7 +165,7 @@ impl Room {
                 let met = if way.is_to(place) {
                     ProbeResult::Partner
                 } else {
-                    joiner.met.of(way).map_or(ProbeResult::NotTried, |failure| met_before(way, failure))
+                    joiner.met.of(way).map_or(ProbeResult::NotTried, ProbeResult::Failed)
                 };
                 Finding::Way { name: Printable::line(&way.to_string()), met }
             })),
@@ -183,7 +180,7 @@ impl Room {
                 known.extend(host.ways.iter().map(|(way, shut)| Finding::Way {
                     name: Printable::line(&way.to_string()),
                     met: match shut {
-                        Some(why) => ProbeResult::Other(why.clone()),
+                        Some(why) => ProbeResult::Failed(*why),
                         None if way.is_to(place) => ProbeResult::Partner,
                         None => ProbeResult::Waiting,
                     },
@@ -199,12 +196,12 @@ impl Room {
     }
 }
 
-/// Whether the port can be listened on, by doing it for a moment.
+/// Tries the port by listening on it for a moment.
 fn listens(bind: Option<IpAddr>, port: u16) -> Finding {
     match listen::bind(bind, port) {
         Ok(sockets) => Finding::Listens(sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::PortInUse(port),
-        Err(error) => Finding::CannotListen { port, why: Printable::line(&reason(&error)) },
+        Err(SystemError::AddressInUse) => Finding::PortInUse(port),
+        Err(why) => Finding::CannotListen { port, why },
     }
 }
 
@@ -212,7 +209,7 @@ fn firewall(port: u16) -> Finding {
     Finding::Firewall { name: local::firewall(), port }
 }
 
-/// Asks the router for a port, and gives it back. Not ours: another tete may have that.
+/// Asks the router for a mapping, and removes it. Of a free port: another tete may have the usual one mapped.
 async fn router(ask: bool) -> Vec<Finding> {
     let free = || Some(listen::bind(None, 0).ok()?.first()?.local_addr().ok()?.port());
     let mapped = match free().filter(|_| ask) {
@@ -223,29 +220,29 @@ async fn router(ask: bool) -> Vec<Finding> {
                 mapping.remove().await;
                 Ok(external)
             }
-            Err(why) => Err(map_fault(why)),
+            Err(why) => Err(why),
         }),
     };
     vec![Finding::Nat(nat(mapped)), Finding::Mapping(mapped)]
 }
 
-/// What stands between this machine and IPv4 outside, by its addresses and by what the router said.
-fn nat(mapped: Option<Result<SocketAddr, MapFault>>) -> Nat {
+/// The address translation between this machine and the internet, by its addresses and the router's answer.
+fn nat(mapped: Option<Result<SocketAddr, MappingError>>) -> Nat {
     let own: Vec<_> = listen::own_addresses().into_iter().filter(|(_, ip)| ip.is_ipv4()).collect();
-    // Others may be those of a tunnel, or of machines within this one.
+    // Other addresses may belong to a tunnel or to virtual machines.
     let near = local::ipv4().map(|ip| (Scope::of(ip), ip)).or_else(|| own.first().copied());
     let near = near.filter(|(scope, _)| *scope != Scope::Machine);
     match (near, mapped) {
         (None, _) => Nat::NoIpv4,
         (Some((Scope::Global, ip)), _) => Nat::None(ip),
-        (Some(_), Some(Err(MapFault::Useless(ip)))) => Nat::Double(ip),
+        (Some(_), Some(Err(MappingError::Useless { address: ip }))) => Nat::Double(ip),
         (Some((_, ip)), _) if is_carrier_grade(ip) => Nat::Double(ip),
         (Some(_), Some(Ok(at))) => Nat::Router(at.ip()),
         (Some(_), _) => Nat::Unknown,
     }
 }
 
-/// Whether there is IPv6, and whether it leads to something that the user has named.
+/// Looks for IPv6, and tries it with the hosts that the user has named.
 async fn ipv6(ways: Vec<Way>, relays: Vec<Address>) -> Vec<Finding> {
     let named = ways.into_iter().filter_map(|way| match way {
         Way::Direct(at) => Some(Address { host: at.ip().to_string(), port: at.port() }),
@@ -261,36 +258,35 @@ async fn ipv6(ways: Vec<Way>, relays: Vec<Address>) -> Vec<Finding> {
     let tried = !found.is_empty();
     let mut refused = false;
     let stream = dial::dial(found, |progress| {
-        refused |=
-            matches!(progress, dial::Progress::Failed(_, error) if error.kind() == io::ErrorKind::ConnectionRefused);
+        refused |= matches!(progress, dial::Progress::Failed(_, ConnectError::Refused));
     });
-    // Whoever refuses is there.
+    // A refusal is an answer, too.
     let reached = stream.await.is_some() || refused;
     vec![Finding::Ipv6 { own: local::ipv6(), reached: tried.then_some(reached) }]
 }
 
-/// Announces something that nobody knows, and listens for it.
+/// Announces a random key on the local network, and listens for it.
 async fn lan(asked: bool, port: u16) -> Vec<Finding> {
     if !asked {
         return vec![Finding::Lan(None)];
     }
     let heard = async {
-        let secret = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+        let secret = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
         let mut again = Secret::default();
         again.expose_mut().copy_from_slice(secret.expose());
         let mut browser = Browser::new(LanKey(secret))?;
         let announcement = Announcement::new(&LanKey(again), None, port)?;
         let heard = timeout(ECHO, browser.next()).await;
         announcement.remove().await;
-        heard.map(drop).map_err(|_| io::ErrorKind::TimedOut.into())
+        heard.map(drop).map_err(|_| LanError::NotHeard)
     };
-    vec![Finding::Lan(Some(heard.await.map_err(words)))]
+    vec![Finding::Lan(Some(heard.await))]
 }
 
 async fn proxy(outside: Arc<Outside>) -> Vec<Finding> {
     let Some(proxy) = &outside.proxy else { return Vec::new() };
     let address = Printable::line(&proxy.address.to_string());
-    vec![Finding::Proxy { address, result: dial::reach(&proxy.address).await.map(drop).map_err(words) }]
+    vec![Finding::Proxy { address, result: dial::reach(&proxy.address).await.map(drop) }]
 }
 
 async fn into_tor(outside: Arc<Outside>) -> Vec<Finding> {
@@ -299,27 +295,27 @@ async fn into_tor(outside: Arc<Outside>) -> Vec<Finding> {
     }
     let begun = clock::now();
     let opened = outside.tor.open().await;
-    vec![Finding::Tor(Some(opened.map(|_| clock::now().saturating_sub(begun)).map_err(words)))]
+    vec![Finding::Tor(Some(opened.map(|_| clock::now().saturating_sub(begun))))]
 }
 
 fn tor_installed() -> Finding {
-    Finding::Tor(if tor::is_installed() { None } else { Some(Err(Printable::line("tor is not installed"))) })
+    Finding::Tor(if tor::is_installed() { None } else { Some(Err(TorError::NotInstalled)) })
 }
 
 async fn relay(name: Address, outside: Arc<Outside>) -> Vec<Finding> {
     let begun = clock::now();
     let tried = try_relay(&name, &outside).await;
-    let result = tried.map(|()| clock::now().saturating_sub(begun)).map_err(words);
+    let result = tried.map(|()| clock::now().saturating_sub(begun));
     vec![Finding::Relay { name: Printable::line(&name.to_string()), result }]
 }
 
-/// Goes to where the host may be, as far as its first answer: it is not disturbed, and no invite is used.
+/// Connects to where the host may be, up to its first answer: the host is not disturbed, and no invite is used up.
 async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
     let name = Printable::line(&way.to_string());
     let ways = match &way {
         Way::Name(address) if outside.is_open() => match dial::lookup(address).await {
             Ok(found) => found.into_iter().map(Way::Direct).collect(),
-            Err(_) => return vec![Finding::Way { name, met: ProbeResult::Lookup }],
+            Err(error) => return vec![Finding::Way { name, met: ProbeResult::Failed(error) }],
         },
         _ => vec![way],
     };
@@ -339,17 +335,17 @@ async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
 async fn meet(way: &Way, outside: &Outside, mode: Mode) -> ProbeResult {
     let begun = clock::now();
     let invited = matches!(mode, Mode::Secret(_));
-    let (stream, from) = match way.take(outside).await {
+    let (stream, from) = match way.connect(outside).await {
         Ok(taken) => taken,
-        Err(error) => return not_taken(way, &error),
+        Err(error) => return ProbeResult::Failed(error),
     };
     let settings = over(Settings::default(), from);
     let Ok(session) = Session::initiate(mode, Box::new(OsRandom), settings, clock::now()) else {
-        return ProbeResult::NotTete;
+        return ProbeResult::Failed(SystemError::Cryptography.into());
     };
     let mut line = Connection::new(stream, from, session);
     let answered = timeout(settings.handshake(), async {
-        // Record 3 stays here.
+        // Record 3 is not sent.
         while line.session.stage() == Stage::Handshake {
             line.move_bytes(true).await?;
         }
@@ -357,44 +353,12 @@ async fn meet(way: &Way, outside: &Outside, mode: Mode) -> ProbeResult {
     });
     match answered.await {
         Ok(Ok(())) => ProbeResult::Tete(clock::now().saturating_sub(begun)),
-        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => ProbeResult::Silent,
+        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => ProbeResult::Failed(ConnectError::Silent),
         Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => ProbeResult::Busy,
         Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => ProbeResult::Version { min, max },
         Ok(Err(Ended::Error(Error::Rejected(Rejection::Other(reason))))) => ProbeResult::Refusal(reason),
-        Ok(Err(Ended::Error(_))) => ProbeResult::NotTete,
-        Ok(Err(Ended::Cut)) if invited => ProbeResult::Stranger,
-        Ok(Err(Ended::Cut)) => ProbeResult::Closed,
+        Ok(Err(Ended::Error(_))) => ProbeResult::Failed(ConnectError::NotTete),
+        Ok(Err(Ended::Cut)) if invited => ProbeResult::Failed(ConnectError::Stranger),
+        Ok(Err(Ended::Cut)) => ProbeResult::Failed(ConnectError::Closed),
     }
-}
-
-fn not_taken(way: &Way, error: &io::Error) -> ProbeResult {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut};
-    match (way, error.kind()) {
-        _ if is_no_tor(error) => ProbeResult::NoTor,
-        _ if relay::is_alone(error) => ProbeResult::AloneAtRelay,
-        (Way::Relay(_), ConnectionRefused | TimedOut) => ProbeResult::NoRelay,
-        (_, ConnectionRefused) => ProbeResult::Refused,
-        (_, TimedOut) => ProbeResult::Filtered,
-        (_, NotFound) => ProbeResult::Lookup,
-        (_, NetworkUnreachable | HostUnreachable) => ProbeResult::NoRoute,
-        _ => ProbeResult::Other(Printable::line(&reason(error))),
-    }
-}
-
-/// What the search for the host has met on a way.
-fn met_before(way: &Way, failure: Failure) -> ProbeResult {
-    match failure {
-        Failure::NoAnswer | Failure::Refused if matches!(way, Way::Relay(_)) => ProbeResult::NoRelay,
-        Failure::Lookup => ProbeResult::Lookup,
-        Failure::NoAnswer => ProbeResult::Filtered,
-        Failure::Refused => ProbeResult::Refused,
-        Failure::NotThem => ProbeResult::Stranger,
-        Failure::NoTor => ProbeResult::NoTor,
-        Failure::Alone => ProbeResult::AloneAtRelay,
-        Failure::Broke => ProbeResult::Silent,
-    }
-}
-
-fn words(error: io::Error) -> Printable {
-    Printable::line(&reason(&error))
 }

@@ -24,6 +24,7 @@ use crate::store::reader::{Read, ReadError, Reader, Wanted};
 use crate::store::source::{Source, SourceError, Unsendable};
 use crate::store::tree::{StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
+use crate::system::SystemError;
 use meter::Meter;
 
 /// Files and folders that may wait to be offered.
@@ -262,7 +263,7 @@ impl Files {
             let (folder, free) = match folder {
                 Ok(found) => found,
                 Err(error) => {
-                    let why = FileFault::System(Printable::line(&super::reason(&error)));
+                    let why = FileFault::System(error.into());
                     let path = Printable::line(&place.to_string_lossy());
                     return self.cannot_take(FileEvent::NotStored { path, why }, session);
                 }
@@ -453,7 +454,7 @@ impl Files {
             Read::Anew(index) => self.told.push_back(FileEvent::Restarted { path: path(index), sending: true }),
             Read::Failed(index, why) => {
                 let why = match why {
-                    ReadError::Disk(error) => FileFault::System(Printable::line(&super::reason(&error))),
+                    ReadError::Disk(error) => FileFault::System(error.into()),
                     ReadError::Changed => FileFault::Changed,
                     ReadError::Stream => FileFault::Stream,
                 };
@@ -725,10 +726,10 @@ fn no_source(why: SourceError) -> FileFault {
 }
 
 fn system(error: &io::Error) -> FileFault {
-    match error.kind() {
-        io::ErrorKind::NotFound => FileFault::Missing,
-        io::ErrorKind::PermissionDenied => FileFault::Unreadable,
-        _ => FileFault::System(Printable::line(&super::reason(error))),
+    match error.into() {
+        SystemError::NotFound => FileFault::Missing,
+        SystemError::PermissionDenied => FileFault::Unreadable,
+        other => FileFault::System(other),
     }
 }
 
@@ -749,7 +750,7 @@ fn refused(why: StoreError) -> (String, FileFault) {
         StoreError::Hash(path) => (path, FileFault::Hash),
         StoreError::Broken(path) => (path, FileFault::Broken),
         StoreError::Stream(path) => (path, FileFault::Stream),
-        StoreError::Disk(path, error) => (path, FileFault::System(Printable::line(&super::reason(&error)))),
+        StoreError::Disk(path, error) => (path, FileFault::System(error.into())),
     }
 }
 

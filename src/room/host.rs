@@ -12,22 +12,23 @@ use super::connection::Connection;
 use super::lobby::{DoorEvent, Lobby};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
-use super::{OWN, Options, Outcome, Room, STEPS, Task, reason, side_of_relay, system};
+use super::{OWN, Options, Outcome, Room, STEPS, Task, side_of_relay, system};
 use crate::address::{Address, By, Scope};
 use crate::clock;
 use crate::interface::UserChannels;
 use crate::interface::event::{Event, Invitation};
 use crate::interface::fault::{Fault, PairingFault};
-use crate::interface::finding::MapFault;
 use crate::printable::Printable;
 use crate::protocol::handshake::{Mode, SharedSecret};
 use crate::protocol::invite::Invite;
 use crate::protocol::keys::{InviteSecret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::session::Settings;
+use crate::system::SystemError;
+use crate::transport::error::{ConnectError, MappingError};
 use crate::transport::lan::{Announcement, LanKey};
 use crate::transport::listen::{self, Arrival, keep_onion, wait_at_relay};
-use crate::transport::portmap::{Mapping, NoMapping};
+use crate::transport::portmap::Mapping;
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
 use crate::transport::way::{Outside, Way};
@@ -62,10 +63,10 @@ pub async fn host(channels: UserChannels, options: Options, at: HostOptions, out
     let bound = if outside.tor.only { Ok(Vec::new()) } else { listen::bind(bind, port) };
     let opened = match bound {
         Ok(listeners) => room.open_doors(&mut host, listeners, at, outside).await,
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Fault::PortInUse(port)),
-        Err(error) => {
+        Err(SystemError::AddressInUse) => Err(Fault::PortInUse(port)),
+        Err(why) => {
             let address = bind.map_or(format!("port {port}"), |address| SocketAddr::new(address, port).to_string());
-            Err(Fault::Listen { address: Printable::line(&address), why: Printable::line(&reason(&error)) })
+            Err(Fault::Listen { address: Printable::line(&address), why })
         }
     };
     let mut side = Side::Host(host);
@@ -95,9 +96,9 @@ pub struct Host {
     /// The host's own addresses and ports.
     pub listening: Vec<SocketAddr>,
     /// What the router said, if it was asked.
-    pub mapped: Option<Result<SocketAddr, MapFault>>,
+    pub mapped: Option<Result<SocketAddr, MappingError>>,
     /// Where the host waits beside its own addresses, and why nobody can come that way, if so.
-    pub ways: Vec<(Way, Option<Printable>)>,
+    pub ways: Vec<(Way, Option<ConnectError>)>,
 }
 
 impl Host {
@@ -140,11 +141,10 @@ impl Host {
     }
 
     /// A way by which nobody can come, or by which somebody can again, unless that was told before.
-    fn way_changed(&mut self, way: Way, shut: Option<std::io::Error>) -> Option<Event> {
-        let why = shut.map(|error| Printable::line(&reason(&error)));
+    fn way_changed(&mut self, way: Way, why: Option<ConnectError>) -> Option<Event> {
         let before = self.ways.iter().position(|(known, _)| *known == way).map(|place| self.ways.swap_remove(place));
         let name = Printable::line(&way.to_string());
-        self.ways.push((way, why.clone()));
+        self.ways.push((way, why));
         match (before, why) {
             (None | Some((_, None)), Some(why)) => Some(Event::RouteDown { route: name, why }),
             (Some((_, Some(_))), None) => Some(Event::RouteUp { route: name }),
@@ -270,7 +270,7 @@ impl Room {
     /// Asks the router for a port, and keeps it until the room ends.
     async fn map(&mut self, host: &mut Host, port: u16) -> Result<Option<SocketAddr>, Fault> {
         self.user.tell(Event::Mapping);
-        let mapped = self.attend(Mapping::new(port)).await?.map_err(map_fault);
+        let mapped = self.attend(Mapping::new(port)).await?;
         host.mapped = Some(mapped.as_ref().map(|mapping| mapping.external).map_err(|why| *why));
         match mapped {
             Ok(mapping) => {
@@ -295,8 +295,7 @@ impl Room {
         key: &StaticKey,
         mut steps: mpsc::Receiver<Step>,
     ) -> Result<[u8; 32], Fault> {
-        let fault = |error: std::io::Error| Fault::Tor(Printable::line(&reason(&error)));
-        let listeners = listen::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).map_err(fault)?;
+        let listeners = listen::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).map_err(Fault::System)?;
         let local = listeners.first().and_then(|listener| listener.local_addr().ok());
         let port = local.map(|local| local.port()).unwrap_or_default();
         host.accept(listeners, By::Tor);
@@ -364,7 +363,7 @@ impl Room {
                 host.announcement = Some(announcement);
                 self.user.tell(Event::Announced);
             }
-            Err(error) => self.user.tell(Event::LanFailed { why: Printable::line(&reason(&error)) }),
+            Err(why) => self.user.tell(Event::LanFailed { why }),
         }
     }
 
@@ -376,15 +375,5 @@ impl Room {
             PairingFault::WrongHalf => !self.user.frontend().person,
             _ => false,
         }
-    }
-}
-
-/// The mapping error that the user is told of.
-pub(super) fn map_fault(why: NoMapping) -> MapFault {
-    match why {
-        NoMapping::NoRouter => MapFault::NoRouter,
-        NoMapping::NoAnswer => MapFault::NoAnswer,
-        NoMapping::Refused => MapFault::Refused,
-        NoMapping::Useless(external) => MapFault::Useless(external),
     }
 }

@@ -13,11 +13,11 @@ use super::lobby::over;
 use super::redial::{Met, Progress, Redial, RedialEvent, Search};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
-use super::{Options, Room, STEPS, WAYS, reason, side_of_relay, system, tor};
+use super::{Options, Room, STEPS, WAYS, side_of_relay, system, tor};
 use crate::address::{Address, Place};
 use crate::clock;
 use crate::interface::UserChannels;
-use crate::interface::event::{Event, Failure, LineState};
+use crate::interface::event::{Event, LineState};
 use crate::interface::fault::{Fault, PairingFault};
 use crate::printable::Printable;
 use crate::protocol::error::{Error, Rejection};
@@ -27,6 +27,7 @@ use crate::protocol::keys::StaticKey;
 use crate::protocol::random::OsRandom;
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::dial;
+use crate::transport::error::ConnectError;
 use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
 use crate::transport::way::{Outside, Way};
@@ -219,9 +220,10 @@ impl Room {
         let (stream, from, ways) = if apart {
             let name = Printable::line(&way.to_string());
             self.user.tell(Event::Trying { address: name.clone() });
-            let taken = self.attend_to(way.take(&outside), &mut steps, |room, step| room.user.tell(tor(step))).await?;
-            let (stream, from) = taken.map_err(|error| {
-                self.user.tell(Event::TryFailed { address: name.clone(), why: Printable::line(&reason(&error)) });
+            let connected =
+                self.attend_to(way.connect(&outside), &mut steps, |room, step| room.user.tell(tor(step))).await?;
+            let (stream, from) = connected.map_err(|why| {
+                self.user.tell(Event::TryFailed { address: name.clone(), why });
                 Fault::Unreachable(name)
             })?;
             (stream, from, vec![way])
@@ -314,14 +316,14 @@ impl Room {
         match Browser::new(key) {
             Ok(browser) => Some(browser),
             Err(error) => {
-                self.user.tell(Event::LanFailed { why: Printable::line(&reason(&error)) });
+                self.user.tell(Event::LanFailed { why: error });
                 None
             }
         }
     }
 
     /// Tells what is tried, and what is met there, unless that was told before.
-    fn tell_way(&mut self, progress: Progress, met: &mut Vec<(Way, Option<Failure>)>) {
+    fn tell_way(&mut self, progress: Progress, met: &mut Vec<(Way, Option<ConnectError>)>) {
         let (way, failure) = match progress {
             Progress::Trying(way) => (way, None),
             Progress::Failed(way, failure) => (way, Some(failure)),
@@ -335,7 +337,7 @@ impl Room {
             }
             (Some((_, before)), Some(failure)) if *before != Some(failure) => {
                 *before = Some(failure);
-                self.user.tell(Event::RouteFailed { route: name, why: failure });
+                self.user.tell(Event::TryFailed { address: name, why: failure });
             }
             _ => {}
         }
@@ -349,10 +351,7 @@ impl Room {
         // Two for each address at most, and the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
         let dialing = async {
-            let found = dial::lookup(address).await.map_err(|error| Fault::Lookup {
-                host: Printable::line(&address.host),
-                why: Printable::line(&reason(&error)),
-            })?;
+            let found = dial::lookup(address).await.map_err(|_| Fault::Lookup(Printable::line(&address.host)))?;
             let stream = dial::dial(found.clone(), move |progress| drop(tell.try_send(progress))).await;
             stream
                 .map(|stream| (stream, found))
@@ -368,9 +367,7 @@ impl Room {
     fn tell_progress(&mut self, progress: dial::Progress) {
         self.user.tell(match progress {
             dial::Progress::Trying(to) => Event::Trying { address: Printable::line(&to.to_string()) },
-            dial::Progress::Failed(to, error) => {
-                Event::TryFailed { address: Printable::line(&to.to_string()), why: Printable::line(&reason(&error)) }
-            }
+            dial::Progress::Failed(to, why) => Event::TryFailed { address: Printable::line(&to.to_string()), why },
         });
     }
 
@@ -384,7 +381,7 @@ impl Room {
                 Ended::Error(Error::Rejected(Rejection::Other(reason))) => Fault::Refused(reason),
                 Ended::Error(Error::Timeout(_)) => Fault::NoAnswer(name()),
                 Ended::Error(Error::Reflection) => Fault::Pairing(PairingFault::Reflection),
-                Ended::Error(Error::Primitive) => Fault::System(Printable::line("a cryptographic primitive failed")),
+                Ended::Error(error @ Error::Primitive) => system(error),
                 Ended::Error(_) | Ended::Cut => Fault::NotTete(name()),
             })?;
         }

@@ -5,7 +5,6 @@
 //! finish a handshake.
 
 use std::collections::VecDeque;
-use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
 use crate::protocol::random::OsRandom;
 use crate::protocol::replays::Replays;
 use crate::protocol::session::{Session, Settings, Stage};
+use crate::transport::error::ConnectError;
 use crate::transport::listen::{Arrival, Caller};
 use crate::transport::way::Way;
 
@@ -67,8 +67,8 @@ pub enum DoorEvent {
         /// How many times.
         times: u32,
     },
-    /// Nobody can come by that way now, and why; `None`: now they can.
-    Way(Way, Option<io::Error>),
+    /// A way went down (`Some(error)`) or came back (`None`).
+    Way(Way, Option<ConnectError>),
     /// Somebody came and went.
     Nothing,
 }

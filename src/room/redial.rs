@@ -1,10 +1,8 @@
-//! The search for the host, by every way there is: with an invite, and after a break.
+//! The search for the host by every known way, with an invite and after a break.
 //!
-//! Attempts begin at fixed times and overlap: one that waits on a dead network
-//! must not keep the next from finding a live one. Each tries all ways, the best
-//! first, with head starts. The first to prove the partner wins.
+//! Attempts begin at fixed times and overlap: one that waits on a dead network must not keep the next from finding a live
+//! one. Each tries all ways, the best first, with head starts. The first in which the partner proves itself wins.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,16 +13,16 @@ use tokio::time::{sleep, timeout};
 use super::connection::{Connection, Ended};
 use super::lobby::over;
 use crate::clock;
-use crate::interface::event::Failure;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::Mode;
 use crate::protocol::random::OsRandom;
 use crate::protocol::session::{Session, Settings, Stage};
+use crate::system::SystemError;
 use crate::transport::dial::HEAD_START;
-use crate::transport::relay;
-use crate::transport::way::{Outside, Way, is_no_tor};
+use crate::transport::error::ConnectError;
+use crate::transport::way::{Outside, Way};
 
-/// Pauses before the attempts; the last one stays.
+/// Pauses before the attempts. The last one repeats.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(250),
@@ -32,91 +30,91 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
-/// Attempts under way; each ends by its own limits of time.
+/// Most attempts at once. Each ends by its own time limits.
 const AT_ONCE: usize = 16;
-/// Handshakes under way: fewer than a host allows one address, or the latest would push out the earliest.
+/// Most handshakes at once: fewer than a host allows one address, or the latest would push out the earliest.
 const SHAKING: usize = 3;
-/// When for so long every answer said that the partner's program is gone, it is.
+/// Time after which the partner's program counts as gone, if every answer meanwhile said so.
 const GONE: Duration = Duration::from_secs(120);
 
-/// How far redialling is.
+/// Progress of a redial.
 #[derive(Clone, Copy)]
 pub struct Attempts {
-    /// Attempts begun.
+    /// Number of attempts that have begun.
     pub number: u32,
-    /// Why the latest that ended has failed.
-    pub failure: Option<Failure>,
+    /// The failure of the attempt that ended last.
+    pub failure: Option<ConnectError>,
 }
 
-/// What is tried by an attempt, and how.
+/// The plan of an attempt.
 #[derive(Clone)]
 pub struct Search {
     /// The ways, the best first.
     pub ways: Vec<Way>,
-    /// How they are taken.
+    /// How this machine reaches other machines.
     pub outside: Arc<Outside>,
-    /// What the host will know this side by.
+    /// The handshake by which the host recognises this side.
     pub mode: Mode,
-    /// The session's.
+    /// Settings of the session.
     pub settings: Settings,
-    /// Who is told of each way, while there is room.
+    /// Receives the progress on each way, as far as there is room.
     pub tell: Option<mpsc::Sender<Progress>>,
-    /// Why ways led nowhere.
+    /// The latest failures.
     pub met: Met,
 }
 
-/// Why each way that led nowhere when it was tried last did so.
+/// The failure of each way whose latest attempt failed.
 #[derive(Clone, Default)]
 pub struct Met(Arc<Mutex<Vec<Miss>>>);
 
-type Miss = (Way, Failure);
+type Miss = (Way, ConnectError);
 
 impl Met {
-    fn note(&self, way: &Way, failure: Option<Failure>) {
+    fn note(&self, way: &Way, failure: Option<ConnectError>) {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         met.retain(|(known, _)| known != way);
         met.extend(failure.map(|failure| (way.clone(), failure)));
     }
 
-    /// Those ways, the best first, and of the equally good those that led nowhere last.
+    /// Sorts ways, the best first; among equals, those whose latest attempt failed come last.
     fn order(&self, mut ways: Vec<Way>) -> Vec<Way> {
         ways.sort_by_key(|way| (way.rank(), self.of(way).is_some()));
         ways
     }
 
-    /// Why that way led nowhere, if it was tried.
-    pub fn of(&self, way: &Way) -> Option<Failure> {
+    /// The failure of a way, if its latest attempt failed.
+    pub fn of(&self, way: &Way) -> Option<ConnectError> {
         let met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         met.iter().find(|(known, _)| known == way).map(|(_, failure)| *failure)
     }
 }
 
-/// What happens on a way.
+/// Progress on one way.
 pub enum Progress {
-    /// It is tried.
+    /// An attempt has begun.
     Trying(Way),
-    /// It leads nowhere.
-    Failed(Way, Failure),
+    /// The attempt failed.
+    Failed(Way, ConnectError),
 }
 
-/// What a search comes to.
+/// An event of a search.
 pub enum RedialEvent {
-    /// The host was found, and has proved itself.
+    /// The host was found and has proved itself.
     Found(Box<Connection>),
     /// An attempt failed, for another reason than the one before.
     Failed {
-        /// Attempts so far.
+        /// Number of attempts so far.
         number: u32,
-        /// Why it failed.
-        failure: Failure,
+        /// The failure.
+        failure: ConnectError,
     },
-    /// The host's program has ended, by all that can be seen from here.
+    /// Everything says that the host's program has ended.
     Gone,
-    /// Nothing that matters.
+    /// No event for the room.
     Nothing,
 }
 
-/// Redials until somebody stops it.
+/// A search for the host that goes on until it is dropped.
 pub struct Redial {
     search: Search,
     attempts: JoinSet<Result<Box<Connection>, Option<Missed>>>,
@@ -129,7 +127,7 @@ pub struct Redial {
 }
 
 impl Redial {
-    /// Begins at once, or after the pause that follows so many attempts.
+    /// Starts a search. The first attempt begins after the pause that follows `tries` attempts, at once for 0.
     pub fn new(search: Search, tries: u32) -> Self {
         Self {
             search,
@@ -147,38 +145,38 @@ impl Redial {
         }
     }
 
-    /// One attempt, and no other.
+    /// Limits the search to one attempt.
     pub fn once(mut self) -> Self {
         self.finish();
         self
     }
 
-    /// No attempt beyond those that have begun, but one.
+    /// Stops after the attempts in flight; starts one if none has run.
     pub fn finish(&mut self) {
         self.once = true;
     }
 
-    /// Whether it is one attempt that came to nothing.
+    /// Whether the search was limited to one attempt, and that failed.
     pub fn is_over(&self) -> bool {
         self.once && self.state.number > 0 && self.attempts.is_empty()
     }
 
-    /// Whether it looks for a better way than the one there is.
+    /// Whether the search is limited to one attempt.
     pub fn is_once(&self) -> bool {
         self.once
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn state(&self) -> Attempts {
         self.state
     }
 
-    /// Whether an attempt is so far that the host may go over to it at any moment.
+    /// Whether an attempt has sent record 3, or is about to: the host may move to it at any moment.
     pub fn is_proving(&self) -> bool {
         self.turns.proving.available_permits() == 0
     }
 
-    /// One more way was found. It is tried at once.
+    /// Adds a way that was found later, and tries it at once.
     pub fn add(&mut self, way: Way) {
         self.search.ways.push(way.clone());
         if self.state.number > 0 && !self.once && self.attempts.len() < AT_ONCE {
@@ -187,12 +185,12 @@ impl Redial {
         }
     }
 
-    /// When the next attempt begins.
+    /// Time at which the next attempt begins.
     pub fn next_at(&self) -> Duration {
         self.next_at
     }
 
-    /// Waits for the next thing to happen. Safe to cancel.
+    /// Waits for the next event. Safe to cancel.
     pub async fn next(&mut self) -> RedialEvent {
         tokio::select! {
             () = sleep(self.next_at.saturating_sub(clock::now())), if !self.once || self.state.number == 0 => {
@@ -214,7 +212,7 @@ impl Redial {
         if self.attempts.len() >= AT_ONCE {
             return;
         }
-        // A host whose address changes is found by its name, one whose name is not found where it was.
+        // Alternate: a host whose address has changed is found by its name, one whose name fails by its old addresses.
         let named = |way: &Way| matches!(way, Way::Name(_));
         let by_name = self.state.number.is_multiple_of(2) && self.search.ways.iter().any(named);
         let both = self.search.ways.iter().any(|way| matches!(way, Way::Direct(_)));
@@ -233,26 +231,26 @@ impl Redial {
     }
 }
 
-/// Why an attempt came to nothing.
+/// The failure of an attempt.
 #[derive(Clone, Copy)]
 struct Missed {
-    failure: Failure,
-    /// All that was met spoke for the end of the partner's program.
+    failure: ConnectError,
+    /// Every answer said that the partner's program has ended.
     gone: bool,
 }
 
 impl Missed {
-    /// What a proxy, a relay or tor says is not the word of the partner's machine.
-    fn new(way: &Way, outside: &Outside, failure: Failure) -> Self {
+    /// The failure on one way. Answers of a proxy, a relay or tor do not come from the partner's machine.
+    fn new(way: &Way, outside: &Outside, failure: ConnectError) -> Self {
         let said = way.is_direct() && outside.is_open();
-        Self { failure, gone: said && matches!(failure, Failure::Refused | Failure::NotThem) }
+        Self { failure, gone: said && matches!(failure, ConnectError::Refused | ConnectError::Stranger) }
     }
 
-    /// What two come to: the failure that says least about the host's program.
+    /// Combines two failures; keeps the one that says less about the host's program.
     fn and(self, before: Option<Self>) -> Self {
         let weight = |failure| match failure {
-            Failure::Refused => 0,
-            Failure::NotThem => 1,
+            ConnectError::Refused => 0,
+            ConnectError::Stranger => 1,
             _ => 2,
         };
         let Some(before) = before else { return self };
@@ -261,36 +259,36 @@ impl Missed {
     }
 }
 
-/// Whether every attempt for long enough spoke for the end of the partner's program.
+/// Whether every attempt for [`GONE`] said that the partner's program has ended.
 fn is_gone(since: &mut Option<Duration>, gone: bool, now: Duration) -> bool {
     *since = gone.then(|| since.unwrap_or(now));
     since.is_some_and(|since| now >= since + GONE)
 }
 
-/// Before the attempt after so many.
+/// Pause before the attempt that follows `tries` attempts.
 fn pause(tries: u32) -> Duration {
     PAUSES.get(tries as usize).or(PAUSES.last()).copied().unwrap_or_default()
 }
 
-/// Whose turn it is among attempts that overlap.
+/// Permits that attempts which overlap share.
 #[derive(Clone)]
 struct Turns {
-    /// Places for handshakes.
+    /// For handshakes.
     shaking: Arc<Semaphore>,
-    /// One place at a relay.
+    /// For meeting at a relay.
     meeting: Arc<Semaphore>,
-    /// One on the way to an onion service.
+    /// For connecting to an onion service.
     onion: Arc<Semaphore>,
-    /// Only one attempt at a time proves itself, so that the host sees one partner come.
+    /// For record 3: one at a time, so that the host sees one partner come.
     proving: Arc<Semaphore>,
 }
 
 impl Turns {
-    /// A turn at a way that only one attempt at a time may try, or none where it needs none. `None` if it is another's.
+    /// The permit for a way: `Some(None)` if it needs none, `None` if another attempt holds it.
     fn of(&self, way: &Way) -> Option<Option<OwnedSemaphorePermit>> {
         let turn = |of: &Arc<Semaphore>| of.clone().try_acquire_owned().ok().map(Some);
         match way {
-            // Two of one side at a relay do not meet, but the partner could meet the one that is given up.
+            // The relay would join the partner with an attempt that has been given up.
             Way::Relay(_) => turn(&self.meeting),
             Way::Onion(..) => turn(&self.onion),
             Way::Direct(_) | Way::Name(_) => Some(None),
@@ -298,8 +296,8 @@ impl Turns {
     }
 }
 
-/// Tries all ways, each with a head start over the next, but those that another attempt is trying. `None` if there was
-/// no other.
+/// Tries all ways except those that another attempt is trying, each with a head start over the next. `Err(None)` if that
+/// left none.
 async fn attempt(search: Search, turns: Turns) -> Result<Box<Connection>, Option<Missed>> {
     let mut waiting = search.met.order(search.ways.clone()).into_iter();
     let mut tries = JoinSet::new();
@@ -335,7 +333,7 @@ async fn one(way: Way, search: Search, turns: Turns) -> Result<Box<Connection>, 
         }
     };
     tell(Progress::Trying(way.clone()));
-    match take(&way, &search, &turns).await {
+    match connect(&way, &search, &turns).await {
         Ok(line) => {
             search.met.note(&way, None);
             Ok(line)
@@ -350,48 +348,36 @@ async fn one(way: Way, search: Search, turns: Turns) -> Result<Box<Connection>, 
     }
 }
 
-/// Takes one way as far as the proof of the partner. `None` if there are too many handshakes already.
-async fn take(way: &Way, search: &Search, turns: &Turns) -> Result<Box<Connection>, Option<Failure>> {
-    let taken = way.take(&search.outside).await;
-    let (stream, from) = taken.map_err(|error| not_taken(way, &error))?;
-    // One that waited would find its connection closed by the host, and take that for a refusal.
+/// Connects by one way and lets the partner prove itself. `Err(None)` if there are too many handshakes already.
+async fn connect(way: &Way, search: &Search, turns: &Turns) -> Result<Box<Connection>, Option<ConnectError>> {
+    let (stream, from) = way.connect(&search.outside).await?;
+    // Not waited for: the host would close the idle connection, which would look like a refusal.
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
     let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock::now());
-    let line = Connection::new(stream, from, session.map_err(|_| Failure::Broke)?);
+    let line = Connection::new(stream, from, session.map_err(|_| ConnectError::System(SystemError::Cryptography))?);
     match timeout(settings.handshake(), prove(line, &turns.proving)).await {
         Ok(proved) => Ok(proved?),
-        Err(_) => Err(Some(Failure::NoAnswer)),
+        Err(_) => Err(Some(ConnectError::Silent)),
     }
 }
 
-/// Why a way could not be taken.
-fn not_taken(way: &Way, error: &io::Error) -> Failure {
-    match error.kind() {
-        _ if is_no_tor(error) => Failure::NoTor,
-        io::ErrorKind::NotFound => Failure::Lookup,
-        io::ErrorKind::ConnectionRefused if way.is_direct() => Failure::Refused,
-        _ if relay::is_alone(error) => Failure::Alone,
-        _ => Failure::NoAnswer,
-    }
-}
-
-/// The handshake. Record 3 goes out only when no other attempt is that far.
-async fn prove(mut line: Connection, proving: &Semaphore) -> Result<Box<Connection>, Failure> {
+/// Runs the handshake. Record 3 is sent only while no other attempt is that far.
+async fn prove(mut line: Connection, proving: &Semaphore) -> Result<Box<Connection>, ConnectError> {
     let failure = |ended| match ended {
-        Ended::Error(Error::Timeout(_)) => Failure::NoAnswer,
-        _ => Failure::NotThem,
+        Ended::Error(Error::Timeout(_)) => ConnectError::Silent,
+        _ => ConnectError::Stranger,
     };
     while line.session.stage() == Stage::Handshake {
         line.move_bytes(true).await.map_err(failure)?;
     }
-    let turn = proving.acquire().await.map_err(|_| Failure::Broke)?;
-    // One that waited too long would take the host with it and then run out of time.
-    line.session.tick(clock::now()).map_err(|_| Failure::NoAnswer)?;
+    let turn = proving.acquire().await.map_err(|_| ConnectError::Timeout)?;
+    // Re-check the deadline: the host would move to this connection just before it expires.
+    line.session.tick(clock::now()).map_err(|_| ConnectError::Silent)?;
     while line.session.stage() == Stage::Established {
         line.move_bytes(true).await.map_err(failure)?;
     }
-    // The host has followed this one; it must not see another.
+    // The host has moved to this connection and must not see another.
     turn.forget();
     Ok(Box::new(line))
 }
@@ -410,18 +396,18 @@ mod tests {
         let mut meets = |failure, seconds| {
             is_gone(&mut since, Missed::new(&way, &open, failure).gone, Duration::from_secs(seconds))
         };
-        assert!(!meets(Failure::Refused, 1_000));
-        assert!(!meets(Failure::NotThem, 1_119));
-        assert!(!meets(Failure::NoAnswer, 1_120), "a network that is down says nothing about the program");
-        assert!(!meets(Failure::Refused, 1_121));
-        assert!(!meets(Failure::Refused, 1_240));
-        assert!(meets(Failure::Refused, 1_241));
-        let refused = Missed::new(&way, &open, Failure::Refused);
+        assert!(!meets(ConnectError::Refused, 1_000));
+        assert!(!meets(ConnectError::Stranger, 1_119));
+        assert!(!meets(ConnectError::Timeout, 1_120), "a network that is down says nothing about the program");
+        assert!(!meets(ConnectError::Refused, 1_121));
+        assert!(!meets(ConnectError::Refused, 1_240));
+        assert!(meets(ConnectError::Refused, 1_241));
+        let refused = Missed::new(&way, &open, ConnectError::Refused);
         assert!(refused.and(Some(refused)).gone);
-        let alone = Missed::new(&relay, &open, Failure::Alone);
+        let alone = Missed::new(&relay, &open, ConnectError::AloneAtRelay);
         assert!(!refused.and(Some(alone)).gone && !alone.and(Some(refused)).gone);
-        assert!(!Missed::new(&relay, &open, Failure::NotThem).gone, "a relay may join us with anybody");
+        assert!(!Missed::new(&relay, &open, ConnectError::Stranger).gone, "a relay may join us with anybody");
         let proxied = Outside { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Outside::default() };
-        assert!(!Missed::new(&way, &proxied, Failure::Refused).gone, "this may be the proxy's word");
+        assert!(!Missed::new(&way, &proxied, ConnectError::Refused).gone, "this may be the proxy's word");
     }
 }

@@ -3,7 +3,8 @@
 use super::connection::Connection;
 use super::host::Host;
 use super::join::Joiner;
-use crate::interface::event::{Event, Failure};
+use crate::interface::event::Event;
+use crate::transport::error::ConnectError;
 
 /// Which end of the room this side is.
 pub enum Side {
@@ -22,7 +23,7 @@ pub enum SideEvent {
         /// Attempts so far.
         number: u32,
         /// Why the latest has failed.
-        failure: Failure,
+        failure: ConnectError,
     },
     /// The host's program has ended, by all that can be seen from here.
     HostGone,

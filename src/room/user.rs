@@ -10,7 +10,6 @@ use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
 use crate::interface::refusal::Refusal;
 use crate::interface::{Ack, Command, Frontend, Output, PromptKind, Request, UserChannels};
-use crate::printable::Printable;
 use crate::protocol::delivery::{Incoming, TEXT, WAITING_BYTES, WAITING_TEXTS};
 
 /// Events that may wait for a screen that stands still; later ones are dropped.
@@ -192,7 +191,7 @@ impl User {
                 Ack::Text(_) => self.unshown.pop(),
             }
         }
-        Fault::System(Printable::line("a thread of the interface ended"))
+        Fault::Interface
     }
 
     /// Waits for a request of a user who has no partner yet, and shows meanwhile what is to be shown. Safe to cancel.
@@ -275,7 +274,7 @@ impl User {
 }
 
 fn broken(error: &std::io::Error) -> Fault {
-    Fault::Output(Printable::line(&super::reason(error)))
+    Fault::Output(error.into())
 }
 
 impl Unshown {
@@ -299,6 +298,7 @@ mod tests {
     use super::*;
     use crate::interface::files::FileEvent;
     use crate::interface::refusal::FileRefusal;
+    use crate::printable::Printable;
 
     fn user(frontend: Frontend) -> User {
         let (_, requests) = mpsc::channel(1);

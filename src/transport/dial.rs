@@ -1,6 +1,5 @@
-//! Connects to the partner: all addresses of a host, as Happy Eyeballs does (RFC 8305).
+//! Connections to all addresses of a host at once, as in Happy Eyeballs (RFC 8305).
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -8,36 +7,41 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::error::ConnectError;
 use crate::address::Address;
 
-/// For a lookup, and for each attempt to connect.
+/// Limit for a lookup, and for each attempt to connect.
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// Head start of one attempt over the next (RFC 8305, section 5).
 pub const HEAD_START: Duration = Duration::from_millis(250);
-/// Addresses of one host that are tried.
+/// Most addresses of one host that are tried.
 pub const ADDRESSES: usize = 16;
 
-/// What happens while connecting.
+/// Progress while connecting.
 pub enum Progress {
-    /// An attempt begins.
+    /// An attempt has begun.
     Trying(SocketAddr),
-    /// An attempt failed; others may go on.
-    Failed(SocketAddr, io::Error),
+    /// An attempt failed; others may still run.
+    Failed(SocketAddr, ConnectError),
 }
 
-/// All addresses of a host, within [`CONNECT`]. The name of an onion service is nobody's business but Tor's.
-pub async fn lookup(address: &Address) -> io::Result<Vec<SocketAddr>> {
+/// All addresses of a host, IPv6 and IPv4 in turn.
+///
+/// # Errors
+/// [`ConnectError::Lookup`] if there is none, if no name server answers within [`CONNECT`], and for an onion address: a
+/// name server must not learn it.
+pub async fn lookup(address: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
     if address.onion().is_some() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "only Tor leads to an onion service"));
+        return Err(ConnectError::Lookup);
     }
     let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
-    let found = timeout(CONNECT, lookup).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-    Ok(interleave(found.collect()))
+    let found = timeout(CONNECT, lookup).await.ok().and_then(Result::ok).ok_or(ConnectError::Lookup)?;
+    Some(interleave(found.collect())).filter(|found| !found.is_empty()).ok_or(ConnectError::Lookup)
 }
 
-/// Tries all of them and returns the first connection. Each has [`CONNECT`] to answer.
+/// Tries all addresses, each with a [`HEAD_START`] over the next, and returns the first connection.
 ///
-/// `None` if there is none; how each failed was told as [`Progress`].
+/// `None` if every attempt failed; the reasons went to `progress`.
 pub async fn dial(addresses: Vec<SocketAddr>, mut progress: impl FnMut(Progress)) -> Option<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
@@ -61,16 +65,16 @@ pub async fn dial(addresses: Vec<SocketAddr>, mut progress: impl FnMut(Progress)
     }
 }
 
-/// Whether this machine still has an address. When it cannot be told, it has.
+/// Whether this machine has an address; `true` if its addresses cannot be listed.
 pub fn is_own(address: IpAddr) -> bool {
     let own = if_addrs::get_if_addrs().unwrap_or_default();
     own.is_empty() || own.iter().any(|interface| interface.ip() == address.to_canonical())
 }
 
 /// Connects to the first address of a host that answers.
-pub async fn reach(address: &Address) -> io::Result<(TcpStream, SocketAddr)> {
-    let found = lookup(address).await.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
-    let mut last = io::ErrorKind::NotFound.into();
+pub async fn reach(address: &Address) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    let found = lookup(address).await?;
+    let mut last = ConnectError::Timeout;
     let note = |progress| {
         if let Progress::Failed(_, error) = progress {
             last = error;
@@ -82,17 +86,16 @@ pub async fn reach(address: &Address) -> io::Result<(TcpStream, SocketAddr)> {
 }
 
 /// Connects to one address, within [`CONNECT`].
-pub async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-    let stream =
-        timeout(CONNECT, TcpStream::connect(to)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-    // On Linux a connection to a free local port can end up connected to itself.
+pub async fn connect(to: SocketAddr) -> Result<TcpStream, ConnectError> {
+    let stream = timeout(CONNECT, TcpStream::connect(to)).await.map_err(|_| ConnectError::Timeout)??;
+    // On Linux a connection to a free local port may be connected to itself (TCP simultaneous open).
     if stream.local_addr()? == stream.peer_addr()? {
-        return Err(io::ErrorKind::ConnectionRefused.into());
+        return Err(ConnectError::Refused);
     }
     Ok(stream)
 }
 
-/// IPv6 and IPv4 in turn, IPv6 first (RFC 8305, section 4), each address once.
+/// Orders addresses: IPv6 and IPv4 in turn, IPv6 first (RFC 8305, section 4), each address once.
 fn interleave(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv6);
     let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());

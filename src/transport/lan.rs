@@ -1,10 +1,9 @@
-//! The host on the local network, by multicast DNS (RFC 6762, RFC 6763).
+//! Announcement and discovery of the host on the local network, by multicast DNS (RFC 6762, RFC 6763).
 //!
-//! What is announced has names made up for this room, and a tag that says something only to whoever has the invite.
-//! That a tete waits there can be seen by everybody on that network, and so can its address.
+//! The announced names are random, and the tag means something only to the holder of the invite. That somebody waits with
+//! tete, and at which address, is visible to everybody on that network.
 
 use std::collections::HashSet;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -15,27 +14,29 @@ use if_addrs::Interface;
 use mdns_sd::{IfKind, IfPredicate, Receiver, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tokio::time::timeout;
 
+use super::error::LanError;
 use crate::protocol::keys::Secret;
 use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::system::SystemError;
 
-/// What a tete is called in multicast DNS.
+/// Service type of tete.
 const SERVICE: &str = "_tete._tcp.local.";
-/// Where the tag stands.
+/// Key of the TXT record that holds the tag.
 const TAG: &str = "t";
-/// Of the tag, in bytes.
+/// Length of the tag in bytes.
 const TAG_BYTES: usize = 8;
-/// Addresses that are believed in all: whoever forges more of them wins nothing but time.
+/// Most addresses that are passed on, so that an attacker who replays a tag cannot make us try without end.
 const ADDRESSES: usize = 16;
-/// For the goodbye.
+/// Limit for each step of the goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Interfaces of virtual machines and containers: nobody is behind them who has the invite.
+/// Prefixes of interfaces to virtual machines and containers, where no partner is.
 const VIRTUAL: [&str; 6] = ["docker", "br-", "veth", "virbr", "vmnet", "vboxnet"];
 
-/// By what the two of an invite know each other's announcements.
+/// The key with which the two sides of an invite recognise an announcement.
 pub struct LanKey(pub Secret);
 
 impl LanKey {
-    /// The tag of whoever announces itself by that name.
+    /// The tag of an announcement under this name.
     fn tag(&self, name: &str) -> [u8; TAG_BYTES] {
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.0.expose()), name.as_bytes());
         let mut tag = [0; TAG_BYTES];
@@ -43,14 +44,14 @@ impl LanKey {
         tag
     }
 
-    /// The addresses of a service, if it is the host's.
+    /// The usable addresses of a service, if its tag is the host's.
     fn knows(&self, service: &ResolvedService) -> Vec<SocketAddr> {
         let name = service.fullname.split('.').next().unwrap_or_default();
         let said = service.get_property_val_str(TAG).unwrap_or_default();
         if verify_slices_are_equal(HEXLOWER.encode(&self.tag(name)).as_bytes(), said.as_bytes()).is_err() {
             return Vec::new();
         }
-        // A link-local IPv6 address is good for nothing without the interface it was heard on.
+        // A link-local IPv6 address is useless without the interface it was heard on.
         let usable = |ip: &IpAddr| match ip {
             IpAddr::V4(v4) => !v4.is_unspecified() && !v4.is_multicast() && !v4.is_broadcast(),
             IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local(),
@@ -60,7 +61,7 @@ impl LanKey {
     }
 }
 
-/// The host's announcement. Ends with it.
+/// The host's announcement. [`remove`](Self::remove) takes it back.
 pub struct Announcement {
     daemon: ServiceDaemon,
     name: String,
@@ -68,7 +69,7 @@ pub struct Announcement {
 
 impl Announcement {
     /// Announces a port on `bind`, or on all addresses of this machine's own networks.
-    pub fn new(key: &LanKey, bind: Option<IpAddr>, port: u16) -> io::Result<Self> {
+    pub fn new(key: &LanKey, bind: Option<IpAddr>, port: u16) -> Result<Self, LanError> {
         let daemon = daemon(bind)?;
         let [name, host] = [random_name()?, random_name()?];
         let tag = HEXLOWER.encode(&key.tag(&name));
@@ -81,16 +82,16 @@ impl Announcement {
             port,
             [(TAG, tag.as_str())].as_slice(),
         );
-        let mut service = service.map_err(wrong)?;
-        // Nobody else made up the same sixteen letters.
+        let mut service = service.map_err(unavailable)?;
+        // The name is random: no other host has it.
         service.set_requires_probe(false);
         let service = if bind.is_none() { service.enable_addr_auto() } else { service };
         let name = service.get_fullname().to_owned();
-        daemon.register(service).map_err(wrong)?;
+        daemon.register(service).map_err(unavailable)?;
         Ok(Self { daemon, name })
     }
 
-    /// Ends it, and says so.
+    /// Takes the announcement back and ends the daemon.
     pub async fn remove(self) {
         if let Ok(done) = self.daemon.unregister(&self.name) {
             let _ = timeout(GOODBYE, done.recv_async()).await;
@@ -101,7 +102,7 @@ impl Announcement {
     }
 }
 
-/// Looks for the host on the local network.
+/// A search for the host on the local network.
 pub struct Browser {
     daemon: ServiceDaemon,
     found: Receiver<ServiceEvent>,
@@ -110,14 +111,14 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Begins.
-    pub fn new(key: LanKey) -> io::Result<Self> {
+    /// Starts the search.
+    pub fn new(key: LanKey) -> Result<Self, LanError> {
         let daemon = daemon(None)?;
-        let found = daemon.browse(SERVICE).map_err(wrong)?;
+        let found = daemon.browse(SERVICE).map_err(unavailable)?;
         Ok(Self { daemon, found, key, known: HashSet::new() })
     }
 
-    /// The next address, each only once. Waits for ever if there is no other. Safe to cancel.
+    /// Waits for the next address; returns each only once. Safe to cancel.
     pub async fn next(&mut self) -> SocketAddr {
         loop {
             let Ok(event) = self.found.recv_async().await else { return std::future::pending().await };
@@ -137,31 +138,31 @@ impl Drop for Browser {
     }
 }
 
-/// One that speaks on the networks of this machine only, or on that of one address.
-fn daemon(bind: Option<IpAddr>) -> io::Result<ServiceDaemon> {
-    let daemon = ServiceDaemon::new().map_err(wrong)?;
-    daemon.disable_interface(IfKind::All).map_err(wrong)?;
+/// Starts multicast DNS on the real networks of this machine, or only on that of one address.
+fn daemon(bind: Option<IpAddr>) -> Result<ServiceDaemon, LanError> {
+    let daemon = ServiceDaemon::new().map_err(unavailable)?;
+    daemon.disable_interface(IfKind::All).map_err(unavailable)?;
     let wanted = move |interface: &Interface| match bind {
         Some(address) => interface.ip() == address,
         None => is_network(interface),
     };
-    daemon.enable_interface(IfKind::Predicate(IfPredicate::new(wanted))).map_err(wrong)?;
+    daemon.enable_interface(IfKind::Predicate(IfPredicate::new(wanted))).map_err(unavailable)?;
     Ok(daemon)
 }
 
-/// Whether there may be a partner on an interface. A tunnel leads elsewhere.
+/// Whether a partner on the local network may be behind an interface: not behind a tunnel.
 fn is_network(interface: &Interface) -> bool {
     let virt = VIRTUAL.iter().any(|name| interface.name.starts_with(name));
     !interface.is_loopback() && !interface.is_p2p() && !virt
 }
 
-fn random_name() -> io::Result<String> {
-    let random = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+fn random_name() -> Result<String, LanError> {
+    let random = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
     Ok(HEXLOWER.encode(random.expose().get(..8).unwrap_or_default()))
 }
 
-fn wrong(error: mdns_sd::Error) -> io::Error {
-    io::Error::other(error.to_string())
+fn unavailable(_: mdns_sd::Error) -> LanError {
+    LanError::Unavailable
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The listening sockets, and the first stage of admission: whoever connects has
-//! five seconds to send one whole record, and costs a buffer and a descriptor.
+//! Listening sockets and the first stage of admission: a caller has five seconds to send one whole record, and costs a
+//! buffer and a descriptor.
 //!
-//! When the pool is full the oldest goes. Refusing the newest instead would let
-//! silent strangers lock the partner out.
+//! When the pool is full the oldest caller goes. Refusing the newest instead would let silent strangers lock the partner
+//! out.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,45 +17,48 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::error::{ConnectError, TorError};
 use super::tor::{ONION_PORT, Opened, Service};
 use super::way::{Outside, TOR, Way};
 use crate::address::{Address, By, Place, Scope};
 use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
+use crate::system::SystemError;
 
-/// Connections that have not sent a whole record yet.
+/// Most connections that have not sent a whole record yet.
 pub const POOL: usize = 256;
-/// From the accept to the last byte of record 1.
+/// Limit from the accept to the last byte of record 1.
 pub const RECORD_1: Duration = Duration::from_secs(5);
+/// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1024;
-/// Pause before the next wait at a relay where somebody came.
+/// Pause before this side waits again at a relay where somebody came.
 const AGAIN: Duration = Duration::from_millis(250);
-/// Pause before the next wait at a relay that is not there.
+/// Pause before the next try after a relay or tor failed.
 const LATER: Duration = Duration::from_secs(2);
 /// Pause when the system has no descriptor or memory for one more connection.
 const SHORTAGE: Duration = Duration::from_millis(100);
-/// Ports tried until both address families have the same free one.
+/// Most ports that are tried until one is free for both address families.
 const PORT_TRIES: usize = 16;
 
-/// Somebody who connected and sent a record of the right length.
+/// A connection that sent a record of the right length.
 pub struct Caller {
     /// The connection.
     pub stream: TcpStream,
-    /// Where it comes from.
+    /// The other end.
     pub from: Place,
-    /// Record 1, unchecked but for its length.
+    /// Record 1. Only its length is checked.
     pub record: Record,
 }
 
-/// What happens where somebody may come in.
+/// An event at a place where the partner may come in.
 pub enum Arrival {
-    /// Somebody is there.
+    /// A caller.
     Caller(Caller),
-    /// Nobody can come by that way now, and why; `None`: now they can.
-    Door(Way, Option<io::Error>),
+    /// A way went down (`Some(error)`) or came back (`None`).
+    Door(Way, Option<ConnectError>),
 }
 
-/// Opens one socket per address family, or the one asked for. Port 0 picks a free port, the same for all.
-pub fn bind(address: Option<IpAddr>, port: u16) -> io::Result<Vec<TcpListener>> {
+/// Listens on one address, or with one socket per address family. Port 0 picks a free port, the same for all sockets.
+pub fn bind(address: Option<IpAddr>, port: u16) -> Result<Vec<TcpListener>, SystemError> {
     let families = match address {
         Some(address) => vec![address],
         None => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
@@ -64,10 +67,10 @@ pub fn bind(address: Option<IpAddr>, port: u16) -> io::Result<Vec<TcpListener>> 
     for _ in 0..PORT_TRIES {
         match bind_all(&families, port) {
             Err(error) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => last = Some(error),
-            result => return result,
+            result => return result.map_err(SystemError::from),
         }
     }
-    Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+    Err(last.map_or(SystemError::AddressInUse, SystemError::from))
 }
 
 fn bind_all(families: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
@@ -77,7 +80,7 @@ fn bind_all(families: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
         let port = listeners.first().map_or(Ok(port), |first| first.local_addr().map(|local| local.port()))?;
         match bind_one(SocketAddr::new(*address, port)) {
             Ok(listener) => listeners.push(listener),
-            // A machine without one of the two families listens on the other.
+            // A machine may lack one of the two families.
             Err(error) if families.len() > 1 && is_missing_family(&error) => missing = Some(error),
             Err(error) => return Err(error),
         }
@@ -93,7 +96,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // A port whose last connections linger in TIME_WAIT can be taken again.
+    // Earlier connections in TIME_WAIT must not keep the port.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -106,10 +109,10 @@ fn is_missing_family(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-/// The addresses of this machine that a partner can be told, best first.
+/// The addresses of this machine that a partner may use, the widest scope first.
 ///
-/// Link-local IPv6 is left out: it needs a zone that only the partner knows. So
-/// are loopback addresses, unless there are no others.
+/// Without link-local IPv6, which needs a zone that only the partner knows, and without loopback addresses, unless there
+/// are no others.
 pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let mut out: Vec<_> = interfaces
@@ -126,9 +129,7 @@ pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
     out
 }
 
-/// Accepts for ever and passes on whoever has sent a whole record.
-///
-/// `by` says what leads to these sockets.
+/// Accepts connections for ever and passes on those that send a whole record. `by` says what leads to the sockets.
 pub async fn accept(listeners: Vec<TcpListener>, by: By, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let mut pool: VecDeque<AbortHandle> = VecDeque::with_capacity(POOL);
@@ -152,13 +153,13 @@ pub async fn accept(listeners: Vec<TcpListener>, by: By, arrivals: mpsc::Sender<
                 evict(&mut pool);
                 sleep(SHORTAGE).await;
             }
-            // One connection that ended before it was accepted.
+            // The connection ended before it was accepted.
             Err(_) => {}
         }
     }
 }
 
-/// Waits at a relay for ever, and passes on whoever comes there and has sent a whole record.
+/// Waits at a relay for ever and passes on connections that send a whole record.
 pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let way = Way::Relay(relay);
@@ -178,7 +179,7 @@ pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, arrivals: mpsc
     }
 }
 
-/// Keeps an onion service where it is: when the tor that made it ends, another makes it anew.
+/// Keeps an onion service published: when its tor ends, the service is published again by another.
 pub async fn keep_onion(
     mut service: Service,
     mut opened: Arc<Opened>,
@@ -189,9 +190,9 @@ pub async fn keep_onion(
     loop {
         opened.tor.lock().await.ended().await;
         opened.mark_ended();
-        let mut error = io::Error::new(io::ErrorKind::BrokenPipe, "tor has ended");
+        let mut error = TorError::Ended;
         opened = loop {
-            let _ = arrivals.send(Arrival::Door(way.clone(), Some(error))).await;
+            let _ = arrivals.send(Arrival::Door(way.clone(), Some(error.into()))).await;
             sleep(LATER).await;
             let again = async {
                 let opened = outside.tor.open().await?;
@@ -206,7 +207,7 @@ pub async fn keep_onion(
     }
 }
 
-/// Passes on whoever sends a whole record in time.
+/// Passes on a connection that sends a whole record in time.
 async fn receive(mut stream: TcpStream, from: Place, arrivals: mpsc::Sender<Arrival>) {
     let limit = if from.by == By::Tor { RECORD_1 * TOR } else { RECORD_1 };
     if let Ok(Some(record)) = timeout(limit, first_record(&mut stream)).await {
@@ -232,6 +233,7 @@ async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketA
     .await
 }
 
+/// Whether the system has no descriptor or memory left for another connection.
 fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
@@ -239,7 +241,7 @@ fn is_shortage(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// `None` if the connection ended or its first two bytes announce another length.
+/// Reads record 1. `None` if the connection ends or the first two bytes announce another length.
 async fn first_record(stream: &mut TcpStream) -> Option<Record> {
     let mut record: Record = Box::new([0; SMALL]);
     let (header, body) = record.split_at_mut(HEADER);

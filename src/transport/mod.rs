@@ -1,6 +1,7 @@
-//! Byte pipes to the partner. Knows addresses, nothing of chat.
+//! Byte streams to the partner: by TCP, through a proxy, a relay or Tor. Knows addresses, and nothing of chat.
 
 pub mod dial;
+pub mod error;
 pub mod lan;
 pub mod listen;
 pub mod local;

@@ -1,5 +1,7 @@
-//! Asks the router to pass a port on to this machine: PCP (RFC 6887), or NAT-PMP (RFC 6886) where it knows only that, and
-//! with the feature `upnp` UPnP IGD, where it knows neither.
+//! Port mappings: a router passes a port on to this machine.
+//!
+//! Asked by PCP (RFC 6887), which falls back to NAT-PMP (RFC 6886), and with the feature `upnp` by UPnP IGD if the router
+//! speaks neither.
 
 #[cfg(feature = "upnp")]
 mod upnp;
@@ -17,63 +19,51 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::error::MappingError;
 use crate::address::is_reachable;
 
-/// A mapping ends by itself after so many seconds, should nobody be there to remove it.
+/// Lifetime of a mapping in seconds. The router ends it if this program cannot.
 const LEASE: u32 = 600;
-/// Between two renewals at most.
+/// Longest pause between two renewals.
 const RENEWAL: Duration = Duration::from_secs(60);
-/// For the whole conversation with the router. The invite waits for it.
+/// Limit for the whole conversation with the router. The invite waits for it.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Until the first question is repeated.
+/// Pause until the first question is repeated.
 const REPEAT: Duration = Duration::from_millis(250);
-/// For its removal.
+/// Limit for the removal of a mapping.
 const REMOVAL: Duration = Duration::from_secs(1);
 
-/// Why there is no mapping.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NoMapping {
-    /// This machine has no router.
-    NoRouter,
-    /// The router does not answer such questions.
-    NoAnswer,
-    /// The router will not.
-    Refused,
-    /// The router's own address cannot be reached from outside.
-    Useless(IpAddr),
-}
-
-/// A port of the router that leads here.
+/// A port of the router that leads to this machine.
 pub struct Mapping {
-    /// Where it is reached from outside.
+    /// The address on the internet.
     pub external: SocketAddr,
     lease: Lease,
 }
 
-/// What is renewed, and given back.
+/// The part of a mapping that is renewed and given back.
 #[derive(Clone)]
 pub enum Lease {
-    /// By PCP or NAT-PMP.
+    /// A lease by PCP or NAT-PMP.
     Pcp(PortMapping),
-    /// By UPnP.
+    /// A lease by UPnP.
     #[cfg(feature = "upnp")]
     Upnp(upnp::Lease),
 }
 
 impl Mapping {
-    /// Asks the router of this machine for one.
-    pub async fn new(port: u16) -> Result<Self, NoMapping> {
-        let port = NonZeroU16::new(port).ok_or(NoMapping::Refused)?;
-        let router = router().ok_or(NoMapping::NoRouter)?;
-        let own = own(router).await.map_err(|_| NoMapping::NoRouter)?;
-        // What comes too late for us is given back.
+    /// Asks the router of this machine to map a port.
+    pub async fn new(port: u16) -> Result<Self, MappingError> {
+        let port = NonZeroU16::new(port).ok_or(MappingError::Refused)?;
+        let router = router().ok_or(MappingError::NoRouter)?;
+        let own = own(router).await.map_err(|_| MappingError::NoRouter)?;
+        // A mapping that arrives after the limit is given back.
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
             if let Err(Ok(late)) = tell.send(by_pcp(router, own, port).await) {
                 late.remove().await;
             }
         });
-        let asked = timeout(ANSWER, told).await.ok().and_then(Result::ok).unwrap_or(Err(NoMapping::NoAnswer));
+        let asked = timeout(ANSWER, told).await.ok().and_then(Result::ok).unwrap_or(Err(MappingError::NoAnswer));
         #[cfg(feature = "upnp")]
         let asked = match asked {
             Err(_) => upnp::ask(router, SocketAddr::new(own, port.get())).await,
@@ -85,11 +75,10 @@ impl Mapping {
         }
         let external = mapping.external.ip();
         mapping.remove().await;
-        Err(NoMapping::Useless(external))
+        Err(MappingError::Useless { address: external })
     }
 
-    /// Renews it for ever, long before its time is over: a router that was started anew has forgotten it, and this
-    /// machine may have slept.
+    /// Renews a lease for ever, long before it ends: the router may restart and forget it, and this machine may sleep.
     pub async fn keep(mut lease: Lease) {
         loop {
             let seconds = match &lease {
@@ -106,12 +95,12 @@ impl Mapping {
         }
     }
 
-    /// What [`keep`](Self::keep) needs.
+    /// The lease that [`keep`](Self::keep) renews.
     pub fn lease(&self) -> Lease {
         self.lease.clone()
     }
 
-    /// Ends it.
+    /// Removes the mapping from the router.
     pub async fn remove(self) {
         let removing = async {
             match self.lease {
@@ -129,22 +118,22 @@ pub fn router() -> Option<Ipv4Addr> {
     router_in(&fs::read_to_string("/proc/net/route").ok()?)
 }
 
-/// The address of this machine that the router knows it by.
+/// The address of this machine on the network of the router.
 async fn own(router: Ipv4Addr) -> io::Result<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     socket.connect((router, crab_nat::GATEWAY_PORT)).await?;
     Ok(socket.local_addr()?.ip())
 }
 
-async fn by_pcp(router: Ipv4Addr, own: IpAddr, port: NonZeroU16) -> Result<Mapping, NoMapping> {
+async fn by_pcp(router: Ipv4Addr, own: IpAddr, port: NonZeroU16) -> Result<Mapping, MappingError> {
     let patience = TimeoutConfig { initial_timeout: REPEAT, max_retries: 2, max_retry_timeout: None };
     let options =
         PortMappingOptions { external_port: Some(port), lifetime_seconds: Some(LEASE), timeout_config: Some(patience) };
     let asked = PortMapping::new(IpAddr::from(router).into(), own, InternetProtocol::Tcp, port, options);
     let mapping = asked.await.map_err(|failure| match failure {
-        MappingFailure::Pcp(pcp::Failure::Socket(_) | pcp::Failure::Timeout) => NoMapping::NoAnswer,
-        MappingFailure::NatPmp(natpmp::Failure::Socket(_) | natpmp::Failure::Timeout) => NoMapping::NoAnswer,
-        _ => NoMapping::Refused,
+        MappingFailure::Pcp(pcp::Failure::Socket(_) | pcp::Failure::Timeout) => MappingError::NoAnswer,
+        MappingFailure::NatPmp(natpmp::Failure::Socket(_) | natpmp::Failure::Timeout) => MappingError::NoAnswer,
+        _ => MappingError::Refused,
     })?;
     let told = match mapping.mapping_type() {
         PortMappingType::Pcp { external_ip, .. } => Ok(external_ip.to_canonical()),
@@ -158,12 +147,12 @@ async fn by_pcp(router: Ipv4Addr, own: IpAddr, port: NonZeroU16) -> Result<Mappi
         Ok(ip) => Ok(Mapping { external: SocketAddr::new(ip, port), lease }),
         Err(_) => {
             Mapping { external: SocketAddr::new(own, port), lease }.remove().await;
-            Err(NoMapping::NoAnswer)
+            Err(MappingError::NoAnswer)
         }
     }
 }
 
-/// The IPv4 router in a routing table as the kernel shows it: the default route with the lowest metric.
+/// The IPv4 gateway in `/proc/net/route`: that of the default route with the lowest metric.
 fn router_in(table: &str) -> Option<Ipv4Addr> {
     let route = |line: &str| {
         let columns: Vec<_> = line.split_whitespace().collect();

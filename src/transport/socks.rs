@@ -1,15 +1,14 @@
-//! Connections through a SOCKS5 proxy (RFC 1928), which looks up the names.
-
-use std::io;
+//! Connections through a SOCKS5 proxy (RFC 1928), which also looks up the names.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_socks::Error;
 use tokio_socks::tcp::Socks5Stream;
 
+use super::error::{ConnectError, SocksError};
 use crate::address::{Address, Proxy};
 
-/// Asks the proxy at the other end of `stream` for a connection to `to`, whose name nobody else looks up.
-pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: S, proxy: &Proxy, to: &Address) -> io::Result<S> {
+/// Asks the proxy at the other end of `stream` to connect to `to`.
+pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: S, proxy: &Proxy, to: &Address) -> Result<S, ConnectError> {
     let target = (to.host.as_str(), to.port);
     let asked = match &proxy.user {
         Some((name, password)) => {
@@ -18,9 +17,17 @@ pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: S, proxy: &Proxy, to
         None => Socks5Stream::connect_with_socket(stream, target).await,
     };
     asked.map(Socks5Stream::into_inner).map_err(|error| match error {
-        Error::Io(error) => error,
-        Error::ConnectionRefused => io::ErrorKind::ConnectionRefused.into(),
-        Error::TtlExpired => io::ErrorKind::TimedOut.into(),
-        error => io::Error::other(format!("the proxy says: {error}")),
+        Error::ConnectionRefused => ConnectError::Refused,
+        Error::TtlExpired => ConnectError::Timeout,
+        Error::HostUnreachable | Error::NetworkUnreachable => ConnectError::NoRoute,
+        Error::ConnectionNotAllowedByRuleset => SocksError::Forbidden.into(),
+        Error::NoAcceptableAuthMethods | Error::PasswordAuthFailure(_) | Error::AuthorizationRequired => {
+            SocksError::Login.into()
+        }
+        Error::InvalidResponseVersion
+        | Error::UnknownAuthMethod
+        | Error::InvalidReservedByte
+        | Error::UnknownAddressType => SocksError::NotSocks.into(),
+        _ => SocksError::Failed.into(),
     })
 }

@@ -1,8 +1,6 @@
-//! Ways to the host, and how one is taken.
+//! Ways to the host, and connecting by one of them.
 
 use std::fmt;
-use std::io;
-use std::io::ErrorKind::NetworkUnreachable;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,35 +9,37 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::dial::{self, CONNECT, connect};
+use super::dial::{self, CONNECT};
+use super::error::{ConnectError, SocksError, TorError};
 use super::relay::{self, Token};
 use super::socks;
 use super::tor::{Opened, TorGate, onion_id, onion_key};
 use crate::address::{Address, By, Place, Proxy, Scope};
 use crate::protocol::invite::Hint;
 use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::system::SystemError;
 
-/// Everything takes so many times longer through Tor.
+/// Factor of the limits for connections through Tor.
 pub const TOR: u32 = 4;
-/// A waiting connection without a sign of life is asked for one after so long.
+/// Keepalive time of a connection that waits at a relay.
 const ALIVE: Duration = Duration::from_secs(15);
-/// How long the host may take to come to a relay.
+/// Limit for the partner to come to a relay.
 const MEETING: Duration = Duration::from_secs(15);
-/// Head start of all other ways over Tor, where a tor has to be started for it.
+/// Head start of all other ways over an onion service for which a tor has to be started.
 const BEFORE_TOR: Duration = Duration::from_secs(5);
-/// Pause after an onion service was not found: it may not have been published yet.
+/// Pause after an onion service was not found: its descriptor may not be uploaded yet.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long to wait for somebody by a connection of which nobody can tell whether it still leads to the relay.
+/// Limit for waiting at a relay behind a proxy or Tor, where no keepalive tells whether the relay is still there.
 const UNSEEN: Duration = Duration::from_secs(300);
 
 /// A way to the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// An address.
+    /// An IP address.
     Direct(SocketAddr),
-    /// A name, to be looked up.
+    /// A host name.
     Name(Address),
-    /// A relay where the two meet.
+    /// A relay where both sides meet.
     Relay(Address),
     /// An onion service: its public key and its port.
     Onion([u8; 32], u16),
@@ -48,47 +48,47 @@ pub enum Way {
 /// How this machine reaches other machines.
 #[derive(Default)]
 pub struct Outside {
-    /// Everything goes through it, names too.
+    /// The SOCKS5 proxy through which everything goes, lookups too.
     pub proxy: Option<Proxy>,
-    /// By what a relay knows the two.
+    /// The token that joins both sides at a relay. Only an invite holds one.
     pub token: Option<Token>,
     /// The way into the Tor network.
     pub tor: TorGate,
 }
 
-/// What everything has to go through.
+/// The SOCKS5 server that a connection goes through.
 enum Through<'a> {
     Proxy(&'a Proxy),
     Tor(Arc<Opened>),
 }
 
 impl Through<'_> {
-    /// Connects to an address, whose name is not looked up on this side.
-    async fn connect(&self, to: &Address) -> io::Result<(TcpStream, Place)> {
+    /// Connects to an address. The server looks up the name.
+    async fn connect(&self, to: &Address) -> Result<(TcpStream, Place), ConnectError> {
         let (proxy, by, limit) = match self {
             Self::Proxy(proxy) => (*proxy, By::Proxy, CONNECT),
             Self::Tor(opened) => (&opened.proxy, By::Tor, CONNECT * TOR),
         };
-        let (stream, at) = dial::reach(&proxy.address).await.map_err(|error| {
-            if let Self::Tor(opened) = self {
+        let (stream, at) = dial::reach(&proxy.address).await.map_err(|_| match self {
+            Self::Proxy(_) => ConnectError::Proxy(SocksError::Unreachable),
+            Self::Tor(opened) => {
                 opened.mark_ended();
+                TorError::Ended.into()
             }
-            io::Error::other(format!("the proxy does not answer: {error}"))
         })?;
-        let stream = timeout(limit, socks::ask(stream, proxy, to));
-        let stream = stream.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        let stream = timeout(limit, socks::ask(stream, proxy, to)).await.map_err(|_| ConnectError::Timeout)??;
         Ok((stream, Place { at, by }))
     }
 }
 
 impl Outside {
-    /// Whether connections leave this machine as they are.
+    /// Whether connections go out directly, through neither a proxy nor Tor.
     pub fn is_open(&self) -> bool {
         self.proxy.is_none() && !self.tor.only
     }
 
-    /// What everything has to go through, or at least what leads to an onion service.
-    async fn through(&self, onion: bool) -> io::Result<Option<Through<'_>>> {
+    /// The server that a connection has to go through. An onion service needs one in any case.
+    async fn through(&self, onion: bool) -> Result<Option<Through<'_>>, TorError> {
         Ok(match &self.proxy {
             Some(proxy) => Some(Through::Proxy(proxy)),
             None if self.tor.only || onion => Some(Through::Tor(self.tor.open().await?)),
@@ -98,7 +98,7 @@ impl Outside {
 }
 
 impl Way {
-    /// The way that an invite names. `None` if it leads nowhere.
+    /// The way in a hint of an invite. `None` if nothing can be there.
     pub fn of(hint: &Hint) -> Option<Self> {
         let direct = |ip: IpAddr, port: u16| {
             let ip = ip.to_canonical();
@@ -118,7 +118,7 @@ impl Way {
         }
     }
 
-    /// The way to an address that somebody typed.
+    /// The way to an address.
     pub fn to(address: &Address) -> Self {
         let onion = address.onion().and_then(onion_key);
         match (onion, address.host.parse()) {
@@ -128,7 +128,7 @@ impl Way {
         }
     }
 
-    /// What an invite says of this way.
+    /// The hint that names this way in an invite.
     pub fn hint(&self) -> Hint {
         match self {
             Self::Direct(at) => match at.ip().to_canonical() {
@@ -141,17 +141,17 @@ impl Way {
         }
     }
 
-    /// Whether it leads to the partner's machine, by itself or through a proxy, and not to where both meet.
+    /// Whether the way leads to the partner's machine itself, possibly through a proxy, and not to a meeting point.
     pub fn is_direct(&self) -> bool {
         matches!(self, Self::Direct(_) | Self::Name(_))
     }
 
-    /// Whether somebody there came by this way.
+    /// Whether a connection to `place` may have been made by this way.
     pub fn is_to(&self, place: Place) -> bool {
         match self {
             Self::Direct(at) => place.by == By::Direct && Place::from(*at) == place,
             Self::Name(_) => place.by == By::Proxy,
-            // What a relay's name leads to is not known here.
+            // The addresses of a relay given by name are not known here.
             Self::Relay(at) => {
                 let ip = at.host.parse::<IpAddr>();
                 place.by == By::Relay && place.at.port() == at.port && ip.map_or(true, |ip| ip == place.at.ip())
@@ -160,7 +160,7 @@ impl Way {
         }
     }
 
-    /// The smaller, the sooner it is tried.
+    /// Order in which ways are tried, the smallest first.
     pub fn rank(&self) -> u8 {
         match self {
             Self::Direct(at) if Scope::of(at.ip()) == Scope::Machine => 3,
@@ -171,38 +171,39 @@ impl Way {
         }
     }
 
-    /// Waits at a relay until the partner comes there, however long that takes. Calls `there` once this side has come.
-    pub async fn wait(&self, outside: &Outside, there: impl AsyncFnOnce()) -> io::Result<(TcpStream, Place)> {
+    /// Waits at a relay until the partner comes there, however long that takes. Calls `there` once the relay has been
+    /// told that this side waits.
+    pub async fn wait(&self, outside: &Outside, there: impl AsyncFnOnce()) -> Result<(TcpStream, Place), ConnectError> {
         let (Self::Relay(address), Some(token)) = (self, &outside.token) else {
-            return Err(io::ErrorKind::Unsupported.into());
+            return Err(ConnectError::NeedsInvite);
         };
-        let (mut stream, place) = reach(address, outside).await?;
-        // Nothing moves while nobody comes: only the kernel can tell that the relay is still there.
+        let (mut stream, place) = reach_relay(address, outside).await?;
+        // No byte is sent while nobody comes: only keepalive can tell that the relay is still there.
         let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE / 3).with_retries(3);
         SockRef::from(&stream).set_tcp_keepalive(&alive)?;
         relay::come(&mut stream, token).await?;
         there().await;
-        // And where something stands between not even the kernel can.
+        // Behind a proxy not even keepalive can.
         let patience = if place.by == By::Direct { Duration::MAX } else { UNSEEN };
-        let partner = timeout(patience, relay::partner(&mut stream));
-        partner.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        timeout(patience, relay::partner(&mut stream)).await.map_err(|_| ConnectError::Timeout)??;
         Ok((stream, at_relay(place)))
     }
 
-    /// Takes it.
-    pub async fn take(&self, outside: &Outside) -> io::Result<(TcpStream, Place)> {
+    /// Connects to the host.
+    pub async fn connect(&self, outside: &Outside) -> Result<(TcpStream, Place), ConnectError> {
         match self {
             Self::Relay(address) => {
-                let token = outside.token.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-                let (mut stream, place) = reach(address, outside).await?;
-                timeout(MEETING, relay::meet(&mut stream, token)).await.unwrap_or_else(|_| Err(relay::alone()))?;
+                let token = outside.token.as_ref().ok_or(ConnectError::NeedsInvite)?;
+                let (mut stream, place) = reach_relay(address, outside).await?;
+                let met = timeout(MEETING, relay::meet(&mut stream, token)).await;
+                met.map_err(|_| ConnectError::AloneAtRelay)??;
                 Ok((stream, at_relay(place)))
             }
             Self::Direct(at) => {
                 let address = Address { host: at.ip().to_string(), port: at.port() };
                 match outside.through(false).await? {
                     Some(through) => through.connect(&address).await,
-                    None => Ok((connect(*at).await?, (*at).into())),
+                    None => Ok((dial::connect(*at).await?, (*at).into())),
                 }
             }
             Self::Name(address) => reach(address, outside).await,
@@ -214,19 +215,19 @@ impl Way {
                 if let (Some(Through::Tor(opened)), Some(own)) = (&through, &outside.tor.key) {
                     let allowed = opened.tor.lock().await.allow(key, own.private().expose()).await;
                     allowed.inspect_err(|error| {
-                        // What tor refuses it says; all else is the end of the line to it.
-                        if error.kind() != io::ErrorKind::Other {
+                        // Any error but a refusal means that the control connection is of no more use.
+                        if !matches!(error, TorError::Rejected(_)) {
                             opened.mark_ended();
                         }
                     })?;
                 }
                 let address = Address { host: format!("{}.onion", onion_id(key)), port: *port };
-                let taken = reach(&address, outside).await;
-                if let (Err(_), Some(Through::Tor(opened))) = (&taken, &through) {
+                let connected = reach(&address, outside).await;
+                if let (Err(_), Some(Through::Tor(opened))) = (&connected, &through) {
                     opened.tor.lock().await.look_again().await;
                     sleep(AGAIN).await;
                 }
-                taken
+                connected
             }
         }
     }
@@ -243,36 +244,39 @@ impl fmt::Display for Way {
     }
 }
 
-/// Whether a way was not taken because there is none into the Tor network.
-pub fn is_no_tor(error: &io::Error) -> bool {
-    // Of the kernel's own errors none has another within.
-    error.kind() == NetworkUnreachable && error.get_ref().is_some()
-}
-
-/// Whether a relay joins two connections of this machine.
-pub async fn try_relay(relay: &Address, outside: &Outside) -> io::Result<()> {
-    // What this takes is not the relay's.
+/// Tries a relay: it must join two connections of this machine.
+pub async fn try_relay(relay: &Address, outside: &Outside) -> Result<(), ConnectError> {
+    // The time until tor has found the network does not count.
     let tor = matches!(outside.through(relay.onion().is_some()).await?, Some(Through::Tor(_)));
     let limit = if tor { MEETING * TOR } else { MEETING };
-    let secret = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+    let secret = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
     let side = |number| {
         let token = Token::new(&secret, [number; 8]);
         async move {
-            let (mut stream, _) = reach(relay, outside).await?;
+            let (mut stream, _) = reach_relay(relay, outside).await?;
             relay::meet(&mut stream, &token).await
         }
     };
     let both = async { tokio::try_join!(side(1), side(2)) };
-    timeout(limit, both).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(drop)
+    timeout(limit, both).await.map_err(|_| ConnectError::Timeout)?.map(drop)
 }
 
 fn at_relay(place: Place) -> Place {
-    // Behind a proxy its own address is not known.
+    // Behind a proxy the address of the relay is not known.
     if place.by == By::Direct { Place { by: By::Relay, ..place } } else { place }
 }
 
-/// Connects to an address, by name where it is one.
-async fn reach(address: &Address, outside: &Outside) -> io::Result<(TcpStream, Place)> {
+/// Connects to a relay.
+async fn reach_relay(address: &Address, outside: &Outside) -> Result<(TcpStream, Place), ConnectError> {
+    // Not the partner's machine: a refusal there says nothing about their program.
+    reach(address, outside).await.map_err(|error| match error {
+        ConnectError::Refused | ConnectError::Timeout | ConnectError::Closed => ConnectError::NoRelay,
+        other => other,
+    })
+}
+
+/// Connects to an address, through the proxy or Tor where everything goes that way.
+async fn reach(address: &Address, outside: &Outside) -> Result<(TcpStream, Place), ConnectError> {
     if let Some(through) = outside.through(address.onion().is_some()).await? {
         return through.connect(address).await;
     }

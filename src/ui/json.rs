@@ -349,10 +349,11 @@ mod tests {
 
     use super::*;
     use crate::clock;
-    use crate::interface::event::{Failure, LineFault, LineState, Status, Trust};
+    use crate::interface::event::{LineFault, LineState, Status, Trust};
     use crate::interface::files::FileFault;
-    use crate::interface::finding::MapFault;
     use crate::interface::refusal::FileRefusal;
+    use crate::system::SystemError;
+    use crate::transport::error::{ConnectError, MappingError, TorError};
 
     fn written(event: &impl Serialize) -> Value {
         serde_json::from_slice(&line(event).unwrap()).unwrap()
@@ -380,8 +381,12 @@ mod tests {
                 json!({"event": "connection_lost", "why": "silent", "after_seconds": 10.0, "redialing": true, "question": 7}),
             ),
             (
-                Event::MappingFailed(MapFault::Useless([10, 0, 0, 1].into())),
+                Event::MappingFailed(MappingError::Useless { address: [10, 0, 0, 1].into() }),
                 json!({"event": "mapping_failed", "why": "useless", "address": "10.0.0.1", "question": 7}),
+            ),
+            (
+                Event::TryFailed { address: name(), why: TorError::Cookie(SystemError::NotFound).into() },
+                json!({"event": "try_failed", "address": "a", "why": {"tor": {"cookie": "not_found"}}, "question": 7}),
             ),
             (
                 Event::Refused(Refusal::TooLong { limit: 9 }),
@@ -400,7 +405,7 @@ mod tests {
                 json!({"event": "left_out", "name": "a", "paths": [{"path": "a", "why": "too_many"}], "count": 1, "question": 7}),
             ),
             (
-                Event::File(FileEvent::NotSent { path: name(), why: FileFault::System(name()) }),
+                Event::File(FileEvent::NotSent { path: name(), why: FileFault::System(SystemError::Disk) }),
                 json!({"event": "not_sent", "path": "a", "why": "system", "question": 7}),
             ),
         ] {
@@ -414,7 +419,7 @@ mod tests {
         let status = written(&Status {
             partner: "127.0.0.1:1".parse::<SocketAddr>().unwrap().into(),
             trust: Trust::No,
-            line: LineState::Redialing { number: 2, next: time, failure: Some(Failure::NotThem) },
+            line: LineState::Redialing { number: 2, next: time, failure: Some(ConnectError::Stranger) },
             round_trip: Some(Duration::from_millis(1_500)),
             epoch: None,
             files: [None; 2],
@@ -422,7 +427,7 @@ mod tests {
         assert_eq!((&status["event"], &status["trust"]), (&json!("status"), &json!("none")));
         assert_eq!((&status["round_trip_seconds"], &status["sending"]), (&json!(1.5), &Value::Null));
         let connection = &status["connection"];
-        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("not_them")));
+        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("stranger")));
         let next = connection["next_attempt"].as_str().unwrap();
         assert!(next.len() == 20 && next.ends_with('Z') && next.parse::<jiff::Timestamp>().is_ok(), "{next}");
         assert_eq!(written(&LineState::Awaiting(time))["since"].as_str().unwrap().len(), 20);

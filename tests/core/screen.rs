@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use ratatui::backend::{Backend, TestBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use tete::interface::event::{Event, Failure, Invitation, LineFault, LineState, Status, Trust, Who};
+use tete::interface::event::{Event, Invitation, LineFault, LineState, Status, Trust, Who};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
 use tete::interface::refusal::Refusal;
@@ -18,6 +18,7 @@ use tete::interface::{Command, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
+use tete::transport::error::ConnectError;
 use tete::ui::keys;
 use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
@@ -869,7 +870,7 @@ fn a_line_that_is_cut_is_counted_by_the_second() {
     let line = LineState::Redialing {
         number: 4,
         next: sitting.now + Duration::from_secs(2),
-        failure: Some(Failure::NoAnswer),
+        failure: Some(ConnectError::Timeout),
     };
     sitting.state.show(Output::Status(standing(true, line)));
     assert!(sitting.shows("attempt 4, next in 2 s"));
@@ -943,7 +944,8 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
 
     let mut cut = talk();
     cut.status(Event::ConnectionLost { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true });
-    let line = LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(Failure::NoAnswer) };
+    let line =
+        LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(ConnectError::Timeout) };
     cut.state.show(Output::Status(standing(true, line)));
     cut.says("I go on typing");
     out.push(("line cut", cut));

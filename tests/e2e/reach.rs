@@ -202,7 +202,7 @@ fn a_relay_that_joins_two_of_different_rooms_gets_nobody_into_either() {
     other.hints.retain(|hint| matches!(hint, Hint::Relay(..)));
     let (_folder, file) = written(&other.line());
     let mut stranger = Process::start(tete(["--json", "--invite-file", &file]));
-    assert_eq!(until(&mut stranger, "route_failed")["why"], json!("not_them"));
+    assert_eq!(until(&mut stranger, "try_failed")["why"], json!("stranger"));
     drop(stranger);
     let (mut guest, _folder) = guest_by(&only(&line, |hint| matches!(hint, Hint::Ipv4(..))), &[]);
     talks(&mut host, &mut guest);
@@ -344,7 +344,7 @@ fn a_host_says_when_nobody_can_come_by_its_relay_and_when_they_can_again() {
     let mut host =
         Process::start(tete(["--json", "--port", "0", "--bind", "127.0.0.1", "--invite", "--no-map", "--relay", &at]));
     let shut = until(&mut host, "route_down");
-    assert!(shut["route"] == json!(format!("relay {at}")) && shut["why"] == json!("Connection refused"), "{shut}");
+    assert!(shut["route"] == json!(format!("relay {at}")) && shut["why"] == json!("no_relay"), "{shut}");
     let _meeting = Meeting::at(port);
     assert_eq!(until(&mut host, "route_up")["route"], json!(format!("relay {at}")));
     tell(&host, json!({"command": "quit"}));
@@ -357,12 +357,12 @@ fn a_proxy_that_refuses_or_lies_ends_in_clear_words() {
     let through =
         |port: u16, name: &str| Process::start(tete([name, "--proxy", &format!("socks5://127.0.0.1:{port}")])).finish();
     for (end, code, fact) in [
-        (through(socks.port, "other.invalid"), 3, "Host unreachable"),
-        (through(socks.port, "partner.invalid"), 3, "refused"),
+        (through(socks.port, "other.invalid"), 3, "no route leads there"),
+        (through(socks.port, "partner.invalid"), 3, "nobody listens there"),
         (through(says(b"\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0"), "x.invalid"), 4, "is not tete"),
-        (through(says(b"\x05\xff"), "x.invalid"), 3, "the proxy says"),
-        (through(says(b"HTTP/1.1 400\r\n\r\n"), "x.invalid"), 3, "the proxy says"),
-        (through(says(b""), "x.invalid"), 3, "no connection to x.invalid"),
+        (through(says(b"\x05\xff"), "x.invalid"), 3, "the proxy wants another user name or password"),
+        (through(says(b"HTTP/1.1 400\r\n\r\n"), "x.invalid"), 3, "what answers is not a SOCKS5 proxy"),
+        (through(says(b""), "x.invalid"), 3, "the proxy failed, and does not say why"),
     ] {
         assert_eq!(end.code, code, "{}", end.err);
         assert!(end.err.contains(fact), "{fact}: {}", end.err);

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -14,8 +14,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrit
 use tokio::net::{TcpStream, UnixStream};
 use zeroize::Zeroizing;
 
-use super::{within, wrong};
+use super::within;
 use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::system::SystemError;
+use crate::transport::error::TorError;
 
 /// Limit for one answer.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -33,18 +35,22 @@ pub(super) type Reads = Box<dyn AsyncBufRead + Send + Unpin>;
 pub(super) type Writes = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Connects to a control port, or to a control socket where `at` is an absolute path.
-pub(super) async fn connect(at: &str) -> io::Result<Control<Reads, Writes>> {
+pub(super) async fn connect(at: &str) -> Result<Control<Reads, Writes>, TorError> {
+    let unreachable = |error: io::Error| TorError::Control(error.into());
     if at.starts_with('/') {
-        let (from, to) = UnixStream::connect(at).await?.into_split();
+        let (from, to) = UnixStream::connect(at).await.map_err(unreachable)?.into_split();
         return Ok(Control { from: Box::new(BufReader::new(from)), to: Box::new(to) });
     }
-    let (from, to) = TcpStream::connect(at).await?.into_split();
+    let (from, to) = TcpStream::connect(at).await.map_err(unreachable)?.into_split();
     Ok(Control { from: Box::new(BufReader::new(from)), to: Box::new(to) })
 }
 
 /// Authenticates with SAFECOOKIE: proves that this side can read the cookie without revealing it to whatever else may
 /// listen there.
-pub(super) async fn authenticate(control: &mut Control<Reads, Writes>, cookie: Option<PathBuf>) -> io::Result<()> {
+pub(super) async fn authenticate(
+    control: &mut Control<Reads, Writes>,
+    cookie: Option<PathBuf>,
+) -> Result<(), TorError> {
     let info = control.ask("PROTOCOLINFO 1").await?;
     let auth = info.iter().find_map(|line| line.strip_prefix("AUTH METHODS=")).unwrap_or_default();
     let (methods, file) = auth.split_once(' ').unwrap_or((auth, ""));
@@ -52,22 +58,15 @@ pub(super) async fn authenticate(control: &mut Control<Reads, Writes>, cookie: O
         return control.ask("AUTHENTICATE").await.map(|_| ());
     }
     let named = file.strip_prefix("COOKIEFILE=\"").and_then(|rest| rest.strip_suffix('"')).map(PathBuf::from);
-    let file = cookie.or(named).ok_or_else(|| wrong("tor asks for a password; let it use a cookie"))?;
-    let mut cookie = Zeroizing::new(Vec::with_capacity(COOKIE + 1));
-    // The other end may name any file: neither a pipe nor an endless device may block us.
-    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(file)?;
-    file.take(COOKIE as u64 + 1).read_to_end(&mut cookie)?;
-    if cookie.len() != COOKIE {
-        return Err(wrong("tor's cookie is not one"));
-    }
-    let nonce = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+    let cookie = read_cookie(&cookie.or(named).ok_or(TorError::Password)?)?;
+    let nonce = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
     let answer = control.ask(&format!("AUTHCHALLENGE SAFECOOKIE {}", HEXLOWER.encode(nonce.expose()))).await?;
     let field = |name: &str| {
         let line = answer.iter().find(|line| line.starts_with("AUTHCHALLENGE "))?;
         let digits = line.split(' ').find_map(|part| part.strip_prefix(name))?;
         HEXUPPER_PERMISSIVE.decode(digits.as_bytes()).ok()
     };
-    let (theirs, proof) = field("SERVERNONCE=").zip(field("SERVERHASH=")).ok_or_else(|| wrong("tor proves nothing"))?;
+    let (theirs, proof) = field("SERVERNONCE=").zip(field("SERVERHASH=")).ok_or(TorError::NotTor)?;
     let mac = |key: &[u8]| {
         let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
         mac.update(&cookie);
@@ -76,8 +75,19 @@ pub(super) async fn authenticate(control: &mut Control<Reads, Writes>, cookie: O
         mac.sign()
     };
     aws_lc_rs::constant_time::verify_slices_are_equal(mac(CHALLENGE_SERVER).as_ref(), &proof)
-        .map_err(|_| wrong("what answers is not the tor whose cookie this is"))?;
+        .map_err(|_| TorError::Impostor)?;
     control.ask(&format!("AUTHENTICATE {}", HEXLOWER.encode(mac(CHALLENGE_CLIENT).as_ref()))).await.map(|_| ())
+}
+
+fn read_cookie(path: &Path) -> Result<Zeroizing<Vec<u8>>, TorError> {
+    let mut cookie = Zeroizing::new(Vec::with_capacity(COOKIE + 1));
+    let mut read = || {
+        // The other end may name any file: neither a pipe nor an endless device may block us.
+        let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+        file.take(COOKIE as u64 + 1).read_to_end(&mut cookie)
+    };
+    read().map_err(|error| TorError::Cookie(error.into()))?;
+    if cookie.len() == COOKIE { Ok(cookie) } else { Err(TorError::BadCookie) }
 }
 
 /// A connection to a control port.
@@ -93,17 +103,20 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Control<R, W> {
     ///
     /// # Errors
     /// When the status is not 25x, what comes is not an answer, or none is complete within 20 s.
-    pub async fn ask(&mut self, what: &str) -> io::Result<Vec<String>> {
-        within(ANSWER, async {
-            self.to.write_all(what.as_bytes()).await?;
-            self.to.write_all(b"\r\n").await?;
-            self.to.flush().await?;
+    pub async fn ask(&mut self, what: &str) -> Result<Vec<String>, TorError> {
+        within(ANSWER, TorError::Silent, async {
+            let sent = async {
+                self.to.write_all(what.as_bytes()).await?;
+                self.to.write_all(b"\r\n").await?;
+                self.to.flush().await
+            };
+            sent.await.map_err(|_| TorError::Ended)?;
             self.answer().await
         })
         .await
     }
 
-    async fn answer(&mut self) -> io::Result<Vec<String>> {
+    async fn answer(&mut self) -> Result<Vec<String>, TorError> {
         let mut lines = Vec::new();
         for _ in 0..LINES {
             let (code, last, text) = self.line().await?;
@@ -112,18 +125,18 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Control<R, W> {
                 continue;
             }
             if !code.starts_with("25") {
-                return Err(io::Error::other(format!("tor says: {text}")));
+                return Err(code.parse().map_or(TorError::NotTor, TorError::Rejected));
             }
             lines.push(text);
             if last {
                 return Ok(lines);
             }
         }
-        Err(wrong("tor does not come to an end"))
+        Err(TorError::NotTor)
     }
 
     /// Waits for an asynchronous event and returns its first line.
-    pub async fn event(&mut self) -> io::Result<String> {
+    pub async fn event(&mut self) -> Result<String, TorError> {
         loop {
             let (code, _, text) = self.line().await?;
             if code.starts_with('6') {
@@ -133,20 +146,20 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Control<R, W> {
     }
 
     /// Reads one line: its status code, whether it ends the answer, and its text.
-    async fn line(&mut self) -> io::Result<(String, bool, String)> {
+    async fn line(&mut self) -> Result<(String, bool, String), TorError> {
         let mut line = Vec::new();
-        (&mut self.from).take(LINE).read_until(b'\n', &mut line).await?;
-        if line.pop() != Some(b'\n') {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        (&mut self.from).take(LINE).read_until(b'\n', &mut line).await.map_err(|_| TorError::Ended)?;
+        if line.last() != Some(&b'\n') {
+            return Err(if line.len() as u64 == LINE { TorError::NotTor } else { TorError::Ended });
         }
-        let line = String::from_utf8(line).map_err(|_| wrong("tor says what is no text"))?;
-        let line = line.trim_end_matches('\r');
+        let line = String::from_utf8(line).map_err(|_| TorError::NotTor)?;
+        let line = line.trim_end_matches(['\r', '\n']);
         let parts = line.split_at_checked(3).filter(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit()));
-        let (code, rest) = parts.ok_or_else(|| wrong("what answers is not tor"))?;
+        let (code, rest) = parts.ok_or(TorError::NotTor)?;
         let mut rest = rest.chars();
         match rest.next() {
             Some(mark @ (' ' | '-' | '+')) => Ok((code.to_owned(), mark == ' ', rest.as_str().to_owned())),
-            _ => Err(wrong("what answers is not tor")),
+            _ => Err(TorError::NotTor),
         }
     }
 }
@@ -172,16 +185,19 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let ask = |said: &str| {
             let mut control = Control { from: BufReader::new(said.as_bytes()), to: tokio::io::sink() };
-            runtime.block_on(control.ask("GETINFO x")).map_err(|error| error.to_string())
+            runtime.block_on(control.ask("GETINFO x"))
         };
         assert_eq!(ask("250-a=1\r\n250 OK\r\n").unwrap(), ["a=1", "OK"]);
         assert_eq!(ask("650 HS_DESC X\r\n252 fine\r\n").unwrap(), ["fine"]);
-        assert!(ask("510 Unrecognized\r\n").unwrap_err().contains("Unrecognized"));
-        for bad in ["", "250 OK", "25", "hello there\r\n", "250?\r\n", "\u{e9}50 x\r\n"] {
-            assert!(ask(bad).is_err(), "{bad:?}");
+        assert_eq!(ask("510 Unrecognized\r\n"), Err(TorError::Rejected(510)));
+        for cut in ["", "250 OK", "25"] {
+            assert_eq!(ask(cut), Err(TorError::Ended), "{cut:?}");
         }
-        assert!(ask(&"250-x\r\n".repeat(2_000)).is_err());
-        assert!(ask(&"2".repeat(20_000)).is_err());
+        for bad in ["hello there\r\n", "250?\r\n", "\u{e9}50 x\r\n"] {
+            assert_eq!(ask(bad), Err(TorError::NotTor), "{bad:?}");
+        }
+        assert_eq!(ask(&"250-x\r\n".repeat(2_000)), Err(TorError::NotTor));
+        assert_eq!(ask(&"2".repeat(20_000)), Err(TorError::NotTor));
     }
 
     #[test]
@@ -191,8 +207,7 @@ mod tests {
             let said = format!("250-AUTH METHODS=SAFECOOKIE COOKIEFILE=\"{file}\"\r\n250 OK\r\n");
             let from: Reads = Box::new(BufReader::new(io::Cursor::new(said)));
             let mut control = Control { from, to: Box::new(tokio::io::sink()) as Writes };
-            let error = runtime.block_on(authenticate(&mut control, None)).unwrap_err();
-            assert_eq!(error.to_string(), "tor's cookie is not one");
+            assert_eq!(runtime.block_on(authenticate(&mut control, None)), Err(TorError::BadCookie));
         }
     }
 

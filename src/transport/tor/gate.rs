@@ -1,6 +1,5 @@
 //! The shared way into the Tor network.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +13,8 @@ use super::{Source, Step, Tor};
 use crate::address::{Address, Proxy};
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::system::SystemError;
+use crate::transport::error::TorError;
 
 /// Limit for what tor is told at the end.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -68,24 +69,23 @@ impl TorGate {
     }
 
     /// Opens the gate, or returns the tor of the open one. If tor has ended, another is started or connected to.
-    pub async fn open(&self) -> io::Result<Arc<Opened>> {
+    pub async fn open(&self) -> Result<Arc<Opened>, TorError> {
         let mut open = self.open.lock().await;
         if let Some(opened) = open.as_ref().filter(|opened| opened.runs()) {
             return Ok(opened.clone());
         }
         *open = None;
-        let opened =
-            Arc::new(self.start().await.map_err(|error| io::Error::new(io::ErrorKind::NetworkUnreachable, error))?);
+        let opened = Arc::new(self.start().await?);
         *open = Some(opened.clone());
         Ok(opened)
     }
 
-    async fn start(&self) -> io::Result<Opened> {
+    async fn start(&self) -> Result<Opened, TorError> {
         let source = self.source.clone().unwrap_or(Source::Own(None));
         let tor = Tor::start(&source, |step| self.report(step)).await?;
         let address = Address { host: tor.socks.ip().to_string(), port: tor.socks.port() };
         // Tor uses separate circuits for separate SOCKS users (IsolateSOCKSAuth).
-        let name = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
+        let name = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
         let user = Some(("tete".to_owned(), Zeroizing::new(HEXLOWER.encode(name.expose()))));
         Ok(Opened { tor: Mutex::new(tor), proxy: Proxy { address, user }, ended: AtomicBool::new(false) })
     }

@@ -12,8 +12,10 @@ use data_encoding::HEXLOWER;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::{POLL, START, within, wrong};
+use super::{POLL, START, within};
 use crate::protocol::random::{OsRandom, Randomness as _};
+use crate::system::SystemError;
+use crate::transport::error::TorError;
 
 /// A tor process of ours and the folder it works in. Dropping it ends the process and removes the folder.
 pub(super) struct Process {
@@ -43,7 +45,7 @@ impl Drop for Process {
 }
 
 /// Starts a tor in a folder of its own. Returns the address of its control port and the path of its cookie.
-pub(super) async fn launch(config: Option<&str>) -> io::Result<(Process, String, PathBuf)> {
+pub(super) async fn launch(config: Option<&str>) -> Result<(Process, String, PathBuf), TorError> {
     let folder = private_folder()?;
     let child = match spawn(&folder, config) {
         Ok(child) => child,
@@ -62,17 +64,18 @@ pub(super) async fn launch(config: Option<&str>) -> io::Result<(Process, String,
             {
                 return Ok(at);
             }
-            if let Some(status) = process.child.try_wait()? {
-                return Err(wrong(&format!("tor ended at once ({status}); its configuration may be wrong")));
+            if !process.runs() {
+                return Err(TorError::Exited);
             }
             sleep(POLL).await;
         }
     };
-    let at = within(START, started).await?;
+    let at = within(START, TorError::Control(SystemError::TimedOut), started).await?;
     Ok((process, at, cookie))
 }
 
-fn spawn(folder: &Path, config: Option<&str>) -> io::Result<Child> {
+fn spawn(folder: &Path, config: Option<&str>) -> Result<Child, TorError> {
+    let tor = find("tor").ok_or(TorError::NotInstalled)?;
     let path = |name: &str| folder.join(name).display().to_string();
     let mut lines = config.unwrap_or_default().to_owned();
     let _ = write!(
@@ -82,9 +85,9 @@ fn spawn(folder: &Path, config: Option<&str>) -> io::Result<Child> {
         path("data"),
         path("control"),
     );
-    File::create_new(folder.join("torrc"))?.write_all(lines.as_bytes())?;
-    File::create_new(folder.join("empty"))?;
-    let tor = find("tor").ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "tor is not installed"))?;
+    let failed = |error: io::Error| TorError::Start(error.into());
+    let written = File::create_new(folder.join("torrc")).and_then(|mut file| file.write_all(lines.as_bytes()));
+    written.and_then(|()| File::create_new(folder.join("empty"))).map_err(failed)?;
     Command::new(tor)
         .args(["-f", &path("torrc"), "--defaults-torrc", &path("empty"), "--quiet"])
         .args(["__OwningControllerProcess", &std::process::id().to_string()])
@@ -95,6 +98,7 @@ fn spawn(folder: &Path, config: Option<&str>) -> io::Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
+        .map_err(failed)
 }
 
 /// Whether a tor is installed.
@@ -112,16 +116,16 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Creates a folder that only this user can read, in XDG_RUNTIME_DIR (in memory) if possible.
-fn private_folder() -> io::Result<PathBuf> {
+fn private_folder() -> Result<PathBuf, TorError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    let name = OsRandom.secret().map_err(|error| io::Error::other(error.to_string()))?;
-    let mut last = io::ErrorKind::NotFound.into();
+    let name = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
+    let mut last = SystemError::NotFound;
     for parent in runtime.into_iter().chain([std::env::temp_dir()]) {
         let folder = parent.join(format!("tete-{}", HEXLOWER.encode(name.expose().get(..8).unwrap_or_default())));
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => return Ok(folder),
-            Err(error) => last = error,
+            Err(error) => last = error.into(),
         }
     }
-    Err(last)
+    Err(TorError::Start(last))
 }

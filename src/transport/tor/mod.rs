@@ -7,7 +7,6 @@ mod launch;
 mod onion;
 
 use std::fmt::Write as _;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -23,7 +22,9 @@ pub use self::gate::{Opened, TorGate};
 pub use self::launch::is_installed;
 use self::launch::{Process, launch};
 pub use self::onion::{onion_id, onion_key};
+use super::error::TorError;
 use crate::protocol::keys::StaticKey;
+use crate::system::SystemError;
 
 /// Limit for the control port to appear and take a connection.
 const START: Duration = Duration::from_secs(20);
@@ -76,7 +77,7 @@ pub struct Service {
 
 impl Tor {
     /// Starts a tor or connects to the running one, and waits until it has found the network.
-    pub async fn start(source: &Source, mut tell: impl FnMut(Step)) -> io::Result<Self> {
+    pub async fn start(source: &Source, mut tell: impl FnMut(Step)) -> Result<Self, TorError> {
         let (own, at, cookie) = match source {
             Source::Own(config) => {
                 let (own, at, cookie) = launch(config.as_deref()).await?;
@@ -84,7 +85,7 @@ impl Tor {
             }
             Source::Running(at) => (None, at.clone(), None),
         };
-        let mut control = within(START, connect(&at)).await?;
+        let mut control = within(START, TorError::Control(SystemError::TimedOut), connect(&at)).await?;
         authenticate(&mut control, cookie).await?;
         if own.is_some() {
             control.ask("TAKEOWNERSHIP").await?;
@@ -98,15 +99,15 @@ impl Tor {
                     tell(Step::Bootstrap(progress));
                 }
                 if progress >= 100 {
-                    return Ok::<_, io::Error>(());
+                    return Ok(());
                 }
                 sleep(POLL).await;
             }
         };
-        within(BOOTSTRAP, known).await?;
+        within(BOOTSTRAP, TorError::NoNetwork, known).await?;
         let answer = control.ask("GETINFO net/listeners/socks").await?;
         let socks = answer.iter().find_map(|line| socks_listener(line));
-        let socks = socks.ok_or_else(|| wrong("tor has no SOCKS port"))?;
+        let socks = socks.ok_or(TorError::NoSocks)?;
         Ok(Self { control, socks, allowed: Vec::new(), own })
     }
 
@@ -123,7 +124,12 @@ impl Tor {
     /// Publishes an onion service that leads to `port` of this machine and that only the holder of `client` can find.
     ///
     /// Returns once its descriptor is uploaded. The service ends with this tor or with the control connection.
-    pub async fn publish(&mut self, client: &StaticKey, port: u16, tell: impl FnMut(Step)) -> io::Result<Service> {
+    pub async fn publish(
+        &mut self,
+        client: &StaticKey,
+        port: u16,
+        tell: impl FnMut(Step),
+    ) -> Result<Service, TorError> {
         let (private, client) = (Zeroizing::new("NEW:ED25519-V3".to_owned()), BASE32_NOPAD.encode(&client.public().0));
         let mut service = Service { key: [0; 32], private, client, port };
         self.publish_again(&mut service, tell).await?;
@@ -131,7 +137,7 @@ impl Tor {
     }
 
     /// Publishes a service again under the same address, after the tor that held it has ended.
-    pub async fn publish_again(&mut self, service: &mut Service, mut tell: impl FnMut(Step)) -> io::Result<()> {
+    pub async fn publish_again(&mut self, service: &mut Service, mut tell: impl FnMut(Step)) -> Result<(), TorError> {
         tell(Step::Publishing);
         self.control.ask("SETEVENTS HS_DESC").await?;
         let mut line = Zeroizing::new(String::with_capacity(256));
@@ -145,8 +151,8 @@ impl Tor {
         );
         let answer = Zeroizing::new(self.control.ask(&line).await?);
         let named = |name: &str| answer.iter().find_map(|line| line.strip_prefix(name));
-        let id = named("ServiceID=").ok_or_else(|| wrong("tor names no onion service"))?.to_owned();
-        service.key = onion_key(&id).ok_or_else(|| wrong("tor names an onion service that cannot be"))?;
+        let id = named("ServiceID=").ok_or(TorError::NotTor)?.to_owned();
+        service.key = onion_key(&id).ok_or(TorError::NotTor)?;
         if let Some(private) = named("PrivateKey=") {
             service.private = Zeroizing::new(private.to_owned());
         }
@@ -154,16 +160,16 @@ impl Tor {
             loop {
                 let line = self.control.event().await?;
                 if line.contains("HS_DESC UPLOADED") && line.contains(&id) {
-                    return Ok::<_, io::Error>(());
+                    return Ok(());
                 }
             }
         };
-        within(PUBLISH, uploaded).await?;
+        within(PUBLISH, TorError::NotPublished, uploaded).await?;
         self.control.ask("SETEVENTS").await.map(|_| ())
     }
 
     /// Gives this tor the x25519 key without which it cannot find an onion service.
-    pub async fn allow(&mut self, onion: &[u8; 32], private: &[u8; 32]) -> io::Result<()> {
+    pub async fn allow(&mut self, onion: &[u8; 32], private: &[u8; 32]) -> Result<(), TorError> {
         let mut line = Zeroizing::new(String::with_capacity(160));
         let _ = write!(line, "ONION_CLIENT_AUTH_ADD {} x25519:", onion_id(onion));
         STANDARD.encode_string(private, &mut line);
@@ -191,10 +197,11 @@ impl Tor {
     }
 }
 
-async fn within<T>(limit: Duration, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(limit, what).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-fn wrong(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+/// Runs `work` for at most `limit`, after which it failed with `late`.
+async fn within<T>(
+    limit: Duration,
+    late: TorError,
+    work: impl Future<Output = Result<T, TorError>>,
+) -> Result<T, TorError> {
+    timeout(limit, work).await.unwrap_or(Err(late))
 }

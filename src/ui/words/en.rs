@@ -8,16 +8,18 @@ use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
-use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
+use crate::interface::event::{Event, Invitation, LineFault, LineState, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
-use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::{Command, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
+use crate::system::SystemError;
+use crate::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -173,25 +175,24 @@ pub fn event(event: &Event, columns: usize) -> String {
         }
         Event::Mapping => "asking the router for a port".into(),
         Event::Mapped { address: at } => format!("the router passes {at} on to this machine"),
-        Event::MappingFailed(MapFault::NoRouter) => "there is no router to ask for a port".into(),
-        Event::MappingFailed(MapFault::NoAnswer) => "the router does not answer when asked for a port".into(),
-        Event::MappingFailed(MapFault::Refused) => "the router passes no port on".into(),
-        Event::MappingFailed(MapFault::Useless(ip)) => {
+        Event::MappingFailed(MappingError::NoRouter) => "there is no router to ask for a port".into(),
+        Event::MappingFailed(MappingError::NoAnswer) => "the router does not answer when asked for a port".into(),
+        Event::MappingFailed(MappingError::Refused) => "the router passes no port on".into(),
+        Event::MappingFailed(MappingError::Useless { address: ip }) => {
             format!("the router would pass a port on, but stands behind another itself: {ip} cannot be reached")
         }
         Event::Announced => "whoever has the invite can find this machine on the local network now".into(),
-        Event::LanFailed { why } => format!("the local network cannot be used: {why}"),
+        Event::LanFailed { why } => format!("the local network cannot be used: {}", lan_error(*why)),
         Event::Tor { percent: Some(percent) } => format!("into the Tor network: {percent} %"),
         Event::Tor { percent: None } => "making an onion service; this takes a few seconds".into(),
-        Event::TorFailed { why } => format!("no way into the Tor network: {why}. The invite goes without it."),
+        Event::TorFailed { why } => format!("no way into the Tor network: {}. The invite goes without it.", tor_error(*why)),
         Event::RouteDown { route: way, why } => {
-            format!("your partner cannot come by {way} for now: {why}. tete goes on trying.")
+            format!("your partner cannot come by {way} for now: {}. tete goes on trying.", connect_error(*why))
         }
         Event::RouteUp { route: way } => format!("your partner can come by {way} now"),
-        Event::RouteFailed { route: way, why: failure } => format!("no way by {way}: {}", invite_failure(*failure)),
         Event::LookingUp { host } => format!("looking up {host}"),
         Event::Trying { address } => format!("trying {address}"),
-        Event::TryFailed { address, why } => format!("no connection to {address}: {why}"),
+        Event::TryFailed { address, why } => format!("no connection to {address}: {}", connect_error(*why)),
         Event::Connected { address } => format!("connected to {address}, making the line secure"),
         Event::Caller { address } => format!("somebody is here, from {address}"),
         Event::BusySent { address: from, times } => {
@@ -373,7 +374,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
 /// Why a file is not sent or not stored: a part of a sentence.
 pub fn file_fault(why: &FileFault) -> String {
     match why {
-        FileFault::System(why) => why.to_string(),
+        FileFault::System(why) => system_error(*why),
         FileFault::Missing => "there is no such file or folder".into(),
         FileFault::Nothing => "there is no file in it that can be sent".into(),
         FileFault::TooMany(limit) => format!("it has more than {limit} files"),
@@ -491,8 +492,8 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::NoAddress => {
             two("no address was given", "Name the host: `tete join HOST`, or run it in a terminal to be asked.")
         }
-        Fault::Lookup { host, why } => {
-            two(&format!("cannot find {host}: {why}"), "Check the spelling and whether you are online.")
+        Fault::Lookup(host) => {
+            two(&format!("the name {host} is not found"), "Check the spelling and whether you are online.")
         }
         Fault::Unreachable(address) => two(
             &format!("no connection to {address}"),
@@ -525,11 +526,12 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
             "Anyone who saw it can still use it: ask your partner to stop (Ctrl-C) and make a new one, and paste that when `tete join` asks.",
         ),
-        Fault::InviteFile(why) => {
-            two(&format!("cannot read an invite: {why}"), "Name a file that holds it, or - for standard input.")
-        }
+        Fault::InviteFile(why) => two(
+            &format!("cannot read an invite: {}", system_error(*why)),
+            "Name a file that holds it, or - for standard input.",
+        ),
         Fault::Tor(why) => two(
-            &format!("no way into the Tor network: {why}"),
+            &format!("no way into the Tor network: {}", tor_error(*why)),
             "Install tor (Debian: apt install tor), or name one that runs with --tor-control. Where Tor is blocked, pass bridges on with --tor-config.",
         ),
         Fault::Proxy(BadProxy::Kind) => two("this kind of proxy is not known", "Write socks5://HOST:PORT."),
@@ -601,7 +603,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Run it in a terminal and without --plain, or leave out --lock.",
         ),
         Fault::TorConfig { path, why } => two(
-            &format!("cannot read {path}, the lines for tor's configuration: {why}"),
+            &format!("cannot read {path}, the lines for tor's configuration: {}", system_error(*why)),
             "Name a text file that you may read: --tor-config FILE.",
         ),
         Fault::TorControl(at) => two(
@@ -609,7 +611,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Write HOST:PORT, such as 127.0.0.1:9051, or the whole path of its control socket.",
         ),
         Fault::Folder { path, why } => two(
-            &format!("files cannot be stored in {path}: {why}"),
+            &format!("files cannot be stored in {path}: {}", system_error(*why)),
             "Name a folder that is there and may be written to: --save-to FOLDER.",
         ),
         Fault::NothingCame => two("nothing came", "Your partner left without sending anything. Try again."),
@@ -648,17 +650,22 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("port {port} is in use on this machine"),
             &format!("Another tete may be running. Choose another port: `tete --port {}`.", PORT + 1),
         ),
-        Fault::Listen { address, why } => {
-            two(&format!("cannot listen on {address}: {why}"), "Try without --bind, or another --port.")
-        }
-        Fault::Output(why) => {
-            two(&format!("cannot write the partner's texts: {why}"), "Keep standard output open while tete runs.")
-        }
+        Fault::Listen { address, why } => two(
+            &format!("cannot listen on {address}: {}", system_error(*why)),
+            "Try without --bind, or another --port.",
+        ),
+        Fault::Output(why) => two(
+            &format!("cannot write the partner's texts: {}", system_error(*why)),
+            "Keep standard output open while tete runs.",
+        ),
         Fault::Input { lines } => two(
             &format!("lines of the input that were not sent: {lines}"),
             &format!("A line is UTF-8 and at most {TEXT} bytes."),
         ),
-        Fault::System(why) => two(&format!("the system refused: {why}"), "tete needs this to start safely."),
+        Fault::Interface => two("a part of the program ended by itself", "This is a bug in tete; please report it."),
+        Fault::System(why) => {
+            two(&format!("the system refused: {}", system_error(*why)), "tete needs this to start safely.")
+        }
     }
 }
 
@@ -724,24 +731,107 @@ pub fn line_state(line: &LineState, now: Duration) -> String {
     }
 }
 
-fn redial_failure(why: Failure) -> &'static str {
+/// Why the host was not found again.
+fn redial_failure(why: ConnectError) -> String {
+    let gone = match why {
+        ConnectError::Refused | ConnectError::Stranger => ". If their program has ended, the room is gone: /quit",
+        _ => "",
+    };
+    connect_error(why) + gone
+}
+
+/// Why a way leads nowhere: a part of a sentence.
+pub fn connect_error(why: ConnectError) -> String {
     match why {
-        Failure::Lookup => "the name is not found",
-        Failure::NoAnswer => "no answer",
-        Failure::Refused => "nobody listens there any more. If their program has ended, the room is gone: /quit",
-        Failure::NotThem => "somebody else answers there. If their program has ended, the room is gone: /quit",
-        Failure::NoTor => "there is no way into the Tor network",
-        Failure::Alone => "your partner did not come to the relay",
-        Failure::Broke => "the line broke again",
+        ConnectError::Lookup => "the name is not found".into(),
+        ConnectError::Refused => "the machine answers that nobody listens there".into(),
+        ConnectError::Timeout => "nothing answers".into(),
+        ConnectError::NoRoute => "no route leads there, or a firewall says so".into(),
+        ConnectError::Closed => "somebody listens, and closes without a word".into(),
+        ConnectError::Silent => "somebody took the connection, and says nothing".into(),
+        ConnectError::NotTete => "what answers is not tete".into(),
+        ConnectError::Stranger => "somebody listens, and does not know the invite or the room, or not any more".into(),
+        ConnectError::NoRelay => "the relay cannot be reached".into(),
+        ConnectError::NotARelay => "what answers is not a relay".into(),
+        ConnectError::RelayClosed => "the relay closed the connection".into(),
+        ConnectError::AloneAtRelay => "the relay is there, your partner is not".into(),
+        ConnectError::NeedsInvite => "only an invite leads through a relay".into(),
+        ConnectError::Proxy(why) => socks_error(why).into(),
+        ConnectError::Tor(why) => format!("no way into the Tor network: {}", tor_error(why)),
+        ConnectError::System(why) => system_error(why),
     }
 }
 
-/// What was met on a way that an invite names.
-fn invite_failure(why: Failure) -> &'static str {
+fn socks_error(why: SocksError) -> &'static str {
     match why {
-        Failure::Refused => "nobody listens there",
-        Failure::NotThem => "who answers there does not know this invite, or not any more",
-        other => redial_failure(other),
+        SocksError::Unreachable => "the proxy does not answer",
+        SocksError::NotSocks => "what answers is not a SOCKS5 proxy",
+        SocksError::Login => "the proxy wants another user name or password",
+        SocksError::Forbidden => "the proxy does not allow it",
+        SocksError::Failed => "the proxy failed, and does not say why",
+    }
+}
+
+/// Why Tor cannot be used: a part of a sentence.
+pub fn tor_error(why: TorError) -> String {
+    match why {
+        TorError::NotInstalled => "tor is not installed".into(),
+        TorError::Start(why) => format!("tor cannot be started: {}", system_error(why)),
+        TorError::Exited => "tor ended at once; its configuration may be wrong".into(),
+        TorError::Control(why) => format!("its control port cannot be reached: {}", system_error(why)),
+        TorError::Ended => "tor has ended".into(),
+        TorError::Silent => "tor does not answer".into(),
+        TorError::NotTor => "what answers is not tor".into(),
+        TorError::Password => "tor asks for a password; let it use a cookie".into(),
+        TorError::Cookie(why) => format!("its cookie cannot be read: {}", system_error(why)),
+        TorError::BadCookie => "its cookie file holds no cookie".into(),
+        TorError::Impostor => "what answers is not the tor whose cookie this is".into(),
+        TorError::Rejected(code) => format!("tor refused a command, code {code}"),
+        TorError::NoSocks => "tor has no SOCKS port".into(),
+        TorError::NoNetwork => "tor did not find its network in time".into(),
+        TorError::NotPublished => "the onion service was not published in time".into(),
+        TorError::System(why) => system_error(why),
+    }
+}
+
+/// Why nobody is found on the local network: a part of a sentence.
+pub fn lan_error(why: LanError) -> String {
+    match why {
+        LanError::Unavailable => "multicast DNS does not work here".into(),
+        LanError::NotHeard => "what was announced was not heard".into(),
+        LanError::System(why) => system_error(why),
+    }
+}
+
+/// Why the system refused something: a part of a sentence.
+pub fn system_error(why: SystemError) -> String {
+    match why {
+        SystemError::PermissionDenied => "permission denied".into(),
+        SystemError::NotFound => "not found".into(),
+        SystemError::AlreadyExists => "it exists already".into(),
+        SystemError::NotAFolder => "not a folder".into(),
+        SystemError::IsAFolder => "it is a folder".into(),
+        SystemError::NotEmpty => "the folder is not empty".into(),
+        SystemError::InvalidFilename => "the name is not allowed here".into(),
+        SystemError::SymbolicLink => "a link stands where none may, or too many follow each other".into(),
+        SystemError::NotText => "it is not text".into(),
+        SystemError::DiskFull => "the disk is full".into(),
+        SystemError::FileTooLarge => "the file is too large for the disk".into(),
+        SystemError::ReadOnly => "the disk is read-only".into(),
+        SystemError::Disk => "the disk reports an error".into(),
+        SystemError::Busy => "somebody else is using it".into(),
+        SystemError::Closed => "the other end has closed it".into(),
+        SystemError::AddressInUse => "another program uses the port".into(),
+        SystemError::AddressNotAvailable => "this machine does not have that address".into(),
+        SystemError::ConnectionRefused => "nobody listens there".into(),
+        SystemError::TimedOut => "no answer in time".into(),
+        SystemError::Unreachable => "no route leads there".into(),
+        SystemError::TooManyFiles => "too many files are open".into(),
+        SystemError::OutOfMemory => "no memory is left".into(),
+        SystemError::Unsupported => "the system cannot do that here".into(),
+        SystemError::Cryptography => "a cryptographic primitive or the random generator failed".into(),
+        SystemError::Number(number) => format!("system error {number}"),
+        SystemError::Unknown => "for a reason that it does not name".into(),
     }
 }
 
@@ -792,7 +882,7 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
             "another tete may be running; or choose another with --port",
         ),
         Finding::CannotListen { port, why } => {
-            and(&format!("port {port}: {why}"), "choose another with --port, or leave out --bind")
+            and(&format!("port {port}: {}", system_error(*why)), "choose another with --port, or leave out --bind")
         }
         Finding::Addresses(addresses) if addresses.is_empty() => {
             and("this machine has none", "connect it to a network")
@@ -848,31 +938,33 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         Finding::Mapping(None) => no("not asked for"),
         Finding::Mapping(Some(Ok(at))) => no(&format!("the router passes {at} on to this machine")),
         Finding::Mapping(Some(Err(why))) => match why {
-            MapFault::NoRouter => no("there is no router to ask"),
-            MapFault::NoAnswer => and(
+            MappingError::NoRouter => no("there is no router to ask"),
+            MappingError::NoAnswer => and(
                 "the router does not answer such questions",
                 "allow PCP, NAT-PMP or UPnP in its settings, or pass the port on by hand",
             ),
-            MapFault::Refused => and("the router will not", "allow it in its settings, or pass the port on by hand"),
-            MapFault::Useless(ip) => and(
+            MappingError::Refused => {
+                and("the router will not", "allow it in its settings, or pass the port on by hand")
+            }
+            MappingError::Useless { address: ip } => and(
                 &format!("the router would, but {ip}, its own address, cannot be reached from outside"),
                 "IPv6, a relay or Tor",
             ),
         },
         Finding::Lan(None) => and("not tried", "try it with --lan"),
         Finding::Lan(Some(Ok(()))) => no("what is announced can be heard"),
-        Finding::Lan(Some(Err(why))) => and(why.as_str(), "give your partner the address"),
+        Finding::Lan(Some(Err(why))) => and(&lan_error(*why), "give your partner the address"),
         Finding::Proxy { result: Ok(()), .. } => and(
             "it takes connections; whether it leads out was not tried",
             "name a host to try, or a relay with --relay",
         ),
         Finding::Proxy { result: Err(why), .. } => {
-            and(why.as_str(), "is it running there? Check the address and the port")
+            and(&connect_error(*why), "is it running there? Check the address and the port")
         }
         Finding::Tor(None) => and("tor is installed, and was not started", "try it with --tor"),
         Finding::Tor(Some(Ok(took))) => no(&format!("in the network after {} s", seconds(*took))),
         Finding::Tor(Some(Err(why))) => and(
-            why.as_str(),
+            &tor_error(*why),
             "install tor (Debian: apt install tor); where it is blocked, pass bridges on with --tor-config",
         ),
         Finding::NoRelay => {
@@ -880,7 +972,7 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         }
         Finding::Relay { result: Ok(took), .. } => no(&format!("joined two connections within {} s", seconds(*took))),
         Finding::Relay { result: Err(why), .. } => {
-            and(why.as_str(), "check the address and the port, or take another relay")
+            and(&connect_error(*why), "check the address and the port, or take another relay")
         }
         Finding::Way { met, .. } => probe_result(met),
     }
@@ -902,36 +994,33 @@ fn probe_result(result: &ProbeResult) -> (String, Option<String>) {
         ProbeResult::Refusal(reason) => {
             and(&format!("tete answers, and refuses, reason {reason}"), "it may be newer than this one")
         }
-        ProbeResult::Refused => {
-            and("the machine answers that nobody listens there", "is tete running there, on this port?")
-        }
-        ProbeResult::Filtered => and(
-            "nothing answers: a firewall or router swallows it, or nobody is there",
-            "is the address right? Let them pass the port on, wait yourself, or take an invite with a relay",
-        ),
-        ProbeResult::NoRoute => {
-            and("no route leads there, or a firewall says so", "are you online? For an IPv6 address you need IPv6")
-        }
-        ProbeResult::Lookup => and("the name is not found", "check the spelling, and whether you are online"),
-        ProbeResult::Closed => and(
-            "somebody listens, and closes without a word: it needs an invite, or is not tete",
-            "ask your partner for an invite",
-        ),
-        ProbeResult::Stranger => and(
-            "somebody listens, and does not know the invite or the room, or not any more",
-            "ask your partner for a new invite",
-        ),
-        ProbeResult::Silent => and("somebody took the connection, and says nothing", "check the address and the port"),
-        ProbeResult::NotTete => and("what answers is not tete", "check the address and the port"),
-        ProbeResult::AloneAtRelay => and("the relay is there, your partner is not", "is their tete still running?"),
+        ProbeResult::Failed(why) => (connect_error(*why), connect_advice(*why).map(str::to_owned)),
         ProbeResult::Waiting => no("this side waits there"),
-        ProbeResult::NoRelay => and("the relay does not answer", "take another relay, or run one of your own"),
-        ProbeResult::NoTor => {
-            and("there is no way into the Tor network", "install tor, or pass bridges on with --tor-config")
-        }
-        ProbeResult::Other(why) => no(why.as_str()),
         ProbeResult::NotTried => no("not tried yet"),
     }
+}
+
+fn connect_advice(why: ConnectError) -> Option<&'static str> {
+    Some(match why {
+        ConnectError::Lookup => "check the spelling, and whether you are online",
+        ConnectError::Refused => "is tete running there, on this port?",
+        ConnectError::Timeout => {
+            "a firewall or router swallows it, or nobody is there. Is the address right? Let them pass the port on, wait \
+             yourself, or take an invite with a relay"
+        }
+        ConnectError::NoRoute => "are you online? For an IPv6 address you need IPv6",
+        ConnectError::Closed => "it needs an invite, or is not tete: ask your partner for an invite",
+        ConnectError::Stranger => "ask your partner for a new invite",
+        ConnectError::Silent | ConnectError::NotTete => "check the address and the port",
+        ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => {
+            "take another relay, or run one of your own"
+        }
+        ConnectError::AloneAtRelay => "is their tete still running?",
+        ConnectError::NeedsInvite => "ask your partner for an invite",
+        ConnectError::Tor(_) => "install tor, or pass bridges on with --tor-config",
+        ConnectError::Proxy(_) => "check the address of the proxy, its user name and its password",
+        ConnectError::System(_) => return None,
+    })
 }
 
 fn texts(count: usize) -> String {

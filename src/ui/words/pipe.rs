@@ -35,7 +35,6 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::TorFailed { .. }
         | Event::RouteDown { .. }
         | Event::RouteUp { .. }
-        | Event::RouteFailed { .. }
         | Event::Connected { .. }
         | Event::Caller { .. }
         | Event::BusySent { .. }

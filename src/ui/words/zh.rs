@@ -8,16 +8,18 @@ use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{BadAddress, BadProxy, PORT, Scope};
-use crate::interface::event::{Event, Failure, Invitation, LineFault, LineState, Trust, Who};
+use crate::interface::event::{Event, Invitation, LineFault, LineState, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
-use crate::interface::finding::{Finding, MapFault, Nat, ProbeResult, Verdict};
+use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::{Command, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
+use crate::system::SystemError;
+use crate::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -172,23 +174,22 @@ pub fn event(event: &Event, columns: usize) -> String {
         }
         Event::Mapping => "正在向路由器要一个端口".into(),
         Event::Mapped { address: at } => format!("路由器把 {at} 转到这台机器"),
-        Event::MappingFailed(MapFault::NoRouter) => "没有可以问的路由器".into(),
-        Event::MappingFailed(MapFault::NoAnswer) => "路由器不回答端口请求".into(),
-        Event::MappingFailed(MapFault::Refused) => "路由器不肯转发端口".into(),
-        Event::MappingFailed(MapFault::Useless(ip)) => {
+        Event::MappingFailed(MappingError::NoRouter) => "没有可以问的路由器".into(),
+        Event::MappingFailed(MappingError::NoAnswer) => "路由器不回答端口请求".into(),
+        Event::MappingFailed(MappingError::Refused) => "路由器不肯转发端口".into(),
+        Event::MappingFailed(MappingError::Useless { address: ip }) => {
             format!("路由器愿意转发端口，但它自己也在别的路由器后面：{ip} 从外面到不了")
         }
         Event::Announced => "局域网里有邀请的人现在能找到这台机器".into(),
-        Event::LanFailed { why } => format!("用不了局域网：{why}"),
+        Event::LanFailed { why } => format!("用不了局域网：{}", lan_error(*why)),
         Event::Tor { percent: Some(percent) } => format!("正在进入 Tor 网络：{percent} %"),
         Event::Tor { percent: None } => "正在建立洋葱服务，要几秒钟".into(),
-        Event::TorFailed { why } => format!("进不了 Tor 网络：{why}。邀请里没有这条路。"),
-        Event::RouteDown { route: way, why } => format!("对方暂时不能从 {way} 进来：{why}。会接着试。"),
+        Event::TorFailed { why } => format!("进不了 Tor 网络：{}。邀请里没有这条路。", tor_error(*why)),
+        Event::RouteDown { route: way, why } => format!("对方暂时不能从 {way} 进来：{}。会接着试。", connect_error(*why)),
         Event::RouteUp { route: way } => format!("对方现在能从 {way} 进来了"),
-        Event::RouteFailed { route: way, why: failure } => format!("{way} 走不通：{}", invite_failure(*failure)),
         Event::LookingUp { host } => format!("正在查找 {host}"),
         Event::Trying { address } => format!("正在连接 {address}"),
-        Event::TryFailed { address, why } => format!("连不上 {address}：{why}"),
+        Event::TryFailed { address, why } => format!("连不上 {address}：{}", connect_error(*why)),
         Event::Connected { address } => format!("已连上 {address}，正在加密"),
         Event::Caller { address } => format!("有人来了，来自 {address}"),
         Event::BusySent { address: from, times } => format!("还有人想进来，来自 {from}，已告诉他占线（共 {times} 次）"),
@@ -348,7 +349,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
 /// Why a file is not sent or not stored: a part of a sentence.
 pub fn file_fault(why: &FileFault) -> String {
     match why {
-        FileFault::System(why) => why.to_string(),
+        FileFault::System(why) => system_error(*why),
         FileFault::Missing => "没有这个文件或文件夹".into(),
         FileFault::Nothing => "里面没有能发的文件".into(),
         FileFault::TooMany(limit) => format!("文件超过 {limit} 个"),
@@ -461,7 +462,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two(&format!("端口重复：{typed}"), "端口只写一次：主机:端口 或 主机 端口。")
         }
         Fault::NoAddress => two("没有写地址", "写上主机：`tete join 主机`；在终端里运行则会问你。"),
-        Fault::Lookup { host, why } => two(&format!("找不到 {host}：{why}"), "看看有没有写错，网络通不通。"),
+        Fault::Lookup(host) => two(&format!("找不到 {host} 这个名字"), "看看有没有写错，网络通不通。"),
         Fault::Unreachable(address) => two(
             &format!("连不上 {address}"),
             "对方的 tete 开着吗？端口对吗？中间的防火墙或路由器可能要放行这个端口：`tete doctor` 会说清楚。",
@@ -485,9 +486,11 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "命令行上的邀请这台机器上谁都能看到，还会留在命令历史里",
             "看到的人仍能使用它：请对方停下（Ctrl-C）再做一个新的，等 `tete join` 问你时再粘贴。",
         ),
-        Fault::InviteFile(why) => two(&format!("读不到邀请：{why}"), "请写存着邀请的文件，或用 - 表示标准输入。"),
+        Fault::InviteFile(why) => {
+            two(&format!("读不到邀请：{}", system_error(*why)), "请写存着邀请的文件，或用 - 表示标准输入。")
+        }
         Fault::Tor(why) => two(
-            &format!("进不了 Tor 网络：{why}"),
+            &format!("进不了 Tor 网络：{}", tor_error(*why)),
             "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁的地方，用 --tor-config 给它网桥。",
         ),
         Fault::Proxy(BadProxy::Kind) => two("不认识这种代理", "请写 socks5://主机:端口。"),
@@ -532,16 +535,18 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::NoScreenToLock => {
             two("命令行有误：--lock 要有全屏界面，这里没有", "请在终端里运行，不加 --plain；要不就去掉 --lock。")
         }
-        Fault::TorConfig { path, why } => {
-            two(&format!("读不了给 tor 的配置 {path}：{why}"), "请指定一个你能读的文本文件：--tor-config 文件。")
-        }
+        Fault::TorConfig { path, why } => two(
+            &format!("读不了给 tor 的配置 {path}：{}", system_error(*why)),
+            "请指定一个你能读的文本文件：--tor-config 文件。",
+        ),
         Fault::TorControl(at) => two(
             &format!("这不是能找到 tor 的地方：{at}"),
             "请写 主机:端口，如 127.0.0.1:9051，或控制套接字的完整路径。",
         ),
-        Fault::Folder { path, why } => {
-            two(&format!("文件没法存到 {path}：{why}"), "请指定一个存在而且可写的文件夹：--save-to 文件夹。")
-        }
+        Fault::Folder { path, why } => two(
+            &format!("文件没法存到 {path}：{}", system_error(*why)),
+            "请指定一个存在而且可写的文件夹：--save-to 文件夹。",
+        ),
         Fault::NothingCame => two("什么都没有收到", "对方没有发就离开了。请再试一次。"),
         Fault::NoTerminal => two("没有可以核对配对码的终端", "请在终端里运行；或者由程序控制：`tete --json`。"),
         Fault::HostGone { waiting } => two(
@@ -571,13 +576,16 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("可能已经开着一个 tete。换个端口：`tete --port {}`。", PORT + 1),
         ),
         Fault::Listen { address, why } => {
-            two(&format!("没法在 {address} 上等待：{why}"), "去掉 --bind，或换个 --port。")
+            two(&format!("没法在 {address} 上等待：{}", system_error(*why)), "去掉 --bind，或换个 --port。")
         }
-        Fault::Output(why) => two(&format!("对方的话写不出去：{why}"), "tete 运行时请不要关闭标准输出。"),
+        Fault::Output(why) => {
+            two(&format!("对方的话写不出去：{}", system_error(*why)), "tete 运行时请不要关闭标准输出。")
+        }
         Fault::Input { lines } => {
             two(&format!("输入里有 {lines} 行没有发出"), &format!("每行须是 UTF-8，最多 {TEXT} 字节。"))
         }
-        Fault::System(why) => two(&format!("系统拒绝了：{why}"), "没有它 tete 不能安全启动。"),
+        Fault::Interface => two("程序的一部分自己停了", "这是 tete 的错误，请告诉我们。"),
+        Fault::System(why) => two(&format!("系统拒绝了：{}", system_error(*why)), "没有它 tete 不能安全启动。"),
     }
 }
 
@@ -639,24 +647,107 @@ pub fn line_state(line: &LineState, now: Duration) -> String {
     }
 }
 
-fn redial_failure(why: Failure) -> &'static str {
+/// Why the host was not found again.
+fn redial_failure(why: ConnectError) -> String {
+    let gone = match why {
+        ConnectError::Refused | ConnectError::Stranger => "。如果对方的程序已经关了，房间就没有了：/quit",
+        _ => "",
+    };
+    connect_error(why) + gone
+}
+
+/// Why a way leads nowhere: a part of a sentence.
+pub fn connect_error(why: ConnectError) -> String {
     match why {
-        Failure::Lookup => "找不到主机名",
-        Failure::NoAnswer => "没有回应",
-        Failure::Refused => "那边没有程序在等了。如果对方的程序已经关了，房间就没有了：/quit",
-        Failure::NotThem => "应答的不是对方。如果对方的程序已经关了，房间就没有了：/quit",
-        Failure::NoTor => "进不了 Tor 网络",
-        Failure::Alone => "对方没有来中转",
-        Failure::Broke => "又断了",
+        ConnectError::Lookup => "找不到这个名字".into(),
+        ConnectError::Refused => "那边没有程序在等".into(),
+        ConnectError::Timeout => "没有回应".into(),
+        ConnectError::NoRoute => "没有路由能到，或被防火墙拒绝".into(),
+        ConnectError::Closed => "有程序接了又不说话就关了".into(),
+        ConnectError::Silent => "有程序接了连接却不说话".into(),
+        ConnectError::NotTete => "应答的不是 tete".into(),
+        ConnectError::Stranger => "有程序在等，但不认识这个邀请或房间，或已经作废".into(),
+        ConnectError::NoRelay => "连不上中转".into(),
+        ConnectError::NotARelay => "应答的不是中转".into(),
+        ConnectError::RelayClosed => "中转断开了连接".into(),
+        ConnectError::AloneAtRelay => "中转在，对方不在".into(),
+        ConnectError::NeedsInvite => "有邀请才能走中转".into(),
+        ConnectError::Proxy(why) => socks_error(why).into(),
+        ConnectError::Tor(why) => format!("进不了 Tor 网络：{}", tor_error(why)),
+        ConnectError::System(why) => system_error(why),
     }
 }
 
-/// What was met on a way that an invite names.
-fn invite_failure(why: Failure) -> &'static str {
+fn socks_error(why: SocksError) -> &'static str {
     match why {
-        Failure::Refused => "那边没有程序在等",
-        Failure::NotThem => "应答的不认识这个邀请，或已经作废",
-        other => redial_failure(other),
+        SocksError::Unreachable => "代理没有回应",
+        SocksError::NotSocks => "应答的不是 SOCKS5 代理",
+        SocksError::Login => "代理不接受这个用户名或密码",
+        SocksError::Forbidden => "代理不允许",
+        SocksError::Failed => "代理没连上，也没说为什么",
+    }
+}
+
+/// Why Tor cannot be used: a part of a sentence.
+pub fn tor_error(why: TorError) -> String {
+    match why {
+        TorError::NotInstalled => "没有安装 tor".into(),
+        TorError::Start(why) => format!("启动不了 tor：{}", system_error(why)),
+        TorError::Exited => "tor 一启动就退出了，可能是配置不对".into(),
+        TorError::Control(why) => format!("连不上 tor 的控制端口：{}", system_error(why)),
+        TorError::Ended => "tor 停了".into(),
+        TorError::Silent => "tor 没有回应".into(),
+        TorError::NotTor => "应答的不是 tor".into(),
+        TorError::Password => "tor 要密码；请让它改用 cookie".into(),
+        TorError::Cookie(why) => format!("读不到 tor 的 cookie：{}", system_error(why)),
+        TorError::BadCookie => "tor 的 cookie 文件里没有 cookie".into(),
+        TorError::Impostor => "应答的不是这个 cookie 的 tor".into(),
+        TorError::Rejected(code) => format!("tor 拒绝了一条命令，代码 {code}"),
+        TorError::NoSocks => "tor 没有 SOCKS 端口".into(),
+        TorError::NoNetwork => "tor 没能及时进入网络".into(),
+        TorError::NotPublished => "洋葱服务没能及时发布".into(),
+        TorError::System(why) => system_error(why),
+    }
+}
+
+/// Why nobody is found on the local network: a part of a sentence.
+pub fn lan_error(why: LanError) -> String {
+    match why {
+        LanError::Unavailable => "这里用不了多播 DNS".into(),
+        LanError::NotHeard => "广播出去的没有听到".into(),
+        LanError::System(why) => system_error(why),
+    }
+}
+
+/// Why the system refused something: a part of a sentence.
+pub fn system_error(why: SystemError) -> String {
+    match why {
+        SystemError::PermissionDenied => "没有权限".into(),
+        SystemError::NotFound => "找不到".into(),
+        SystemError::AlreadyExists => "已经存在".into(),
+        SystemError::NotAFolder => "不是文件夹".into(),
+        SystemError::IsAFolder => "是一个文件夹".into(),
+        SystemError::NotEmpty => "文件夹不是空的".into(),
+        SystemError::InvalidFilename => "这里不允许这样的名字".into(),
+        SystemError::SymbolicLink => "不该有链接的地方有链接，或链接太多".into(),
+        SystemError::NotText => "不是文字".into(),
+        SystemError::DiskFull => "磁盘满了".into(),
+        SystemError::FileTooLarge => "文件对这个磁盘来说太大".into(),
+        SystemError::ReadOnly => "磁盘是只读的".into(),
+        SystemError::Disk => "磁盘出错".into(),
+        SystemError::Busy => "别的程序正在用".into(),
+        SystemError::Closed => "另一头关了".into(),
+        SystemError::AddressInUse => "端口被别的程序占用".into(),
+        SystemError::AddressNotAvailable => "这台机器没有这个地址".into(),
+        SystemError::ConnectionRefused => "那边没有程序在等".into(),
+        SystemError::TimedOut => "没有及时回应".into(),
+        SystemError::Unreachable => "没有路由能到".into(),
+        SystemError::TooManyFiles => "打开的文件太多".into(),
+        SystemError::OutOfMemory => "内存不够".into(),
+        SystemError::Unsupported => "系统在这里做不到".into(),
+        SystemError::Cryptography => "密码学运算或随机数出错".into(),
+        SystemError::Number(number) => format!("系统错误 {number}"),
+        SystemError::Unknown => "系统没说原因".into(),
     }
 }
 
@@ -704,7 +795,9 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         Finding::PortInUse(port) => {
             and(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete；或者用 --port 换一个")
         }
-        Finding::CannotListen { port, why } => and(&format!("端口 {port}：{why}"), "用 --port 换一个，或去掉 --bind"),
+        Finding::CannotListen { port, why } => {
+            and(&format!("端口 {port}：{}", system_error(*why)), "用 --port 换一个，或去掉 --bind")
+        }
         Finding::Addresses(addresses) if addresses.is_empty() => and("这台机器没有地址", "先连上网络"),
         Finding::Addresses(addresses) => no(&addresses
             .iter()
@@ -749,30 +842,30 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         Finding::Mapping(None) => no("没有要"),
         Finding::Mapping(Some(Ok(at))) => no(&format!("路由器把 {at} 转到这台机器")),
         Finding::Mapping(Some(Err(why))) => match why {
-            MapFault::NoRouter => no("没有可以问的路由器"),
-            MapFault::NoAnswer => {
+            MappingError::NoRouter => no("没有可以问的路由器"),
+            MappingError::NoAnswer => {
                 and("路由器不回答这样的请求", "在路由器设置里打开 PCP、NAT-PMP 或 UPnP，或手动转发端口")
             }
-            MapFault::Refused => and("路由器不肯", "在路由器设置里允许它，或手动转发端口"),
-            MapFault::Useless(ip) => {
+            MappingError::Refused => and("路由器不肯", "在路由器设置里允许它，或手动转发端口"),
+            MappingError::Useless { address: ip } => {
                 and(&format!("路由器愿意，但它自己的地址 {ip} 从外面到不了"), "用 IPv6、中转或 Tor")
             }
         },
         Finding::Lan(None) => and("没有试", "加上 --lan 来试"),
         Finding::Lan(Some(Ok(()))) => no("广播出去的能听到"),
-        Finding::Lan(Some(Err(why))) => and(why.as_str(), "把地址告诉对方"),
+        Finding::Lan(Some(Err(why))) => and(&lan_error(*why), "把地址告诉对方"),
         Finding::Proxy { result: Ok(()), .. } => {
             and("接受连接；没有试它能不能出去", "写一个主机来试，或用 --relay 写一个中转")
         }
-        Finding::Proxy { result: Err(why), .. } => and(why.as_str(), "它开着吗？核对地址和端口"),
+        Finding::Proxy { result: Err(why), .. } => and(&connect_error(*why), "它开着吗？核对地址和端口"),
         Finding::Tor(None) => and("装了 tor，没有启动", "加上 --tor 来试"),
         Finding::Tor(Some(Ok(took))) => no(&format!("{} 秒后进入网络", seconds(*took))),
         Finding::Tor(Some(Err(why))) => {
-            and(why.as_str(), "请安装 tor（Debian：apt install tor）；被封锁的地方用 --tor-config 给它网桥")
+            and(&tor_error(*why), "请安装 tor（Debian：apt install tor）；被封锁的地方用 --tor-config 给它网桥")
         }
         Finding::NoRelay => and("没有写", "用 --relay 主机:端口 试一个；magic-wormhole 的任何 transit relay 都行"),
         Finding::Relay { result: Ok(took), .. } => no(&format!("{} 秒内接通了两条连接", seconds(*took))),
-        Finding::Relay { result: Err(why), .. } => and(why.as_str(), "核对地址和端口，或换一个中转"),
+        Finding::Relay { result: Err(why), .. } => and(&connect_error(*why), "核对地址和端口，或换一个中转"),
         Finding::Way { met, .. } => probe_result(met),
     }
 }
@@ -788,22 +881,118 @@ fn probe_result(result: &ProbeResult) -> (String, Option<String>) {
             and(&format!("tete 应答了，用的是协议版本 {min} 到 {max}，这边是版本 {VERSION}"), "两边要装同一版本的 tete")
         }
         ProbeResult::Refusal(reason) => and(&format!("tete 应答了，但拒绝，原因代码 {reason}"), "它可能比这边的新"),
-        ProbeResult::Refused => and("那台机器说没有程序在等", "对方的 tete 开着吗？端口对吗？"),
-        ProbeResult::Filtered => and(
-            "没有回应：被防火墙或路由器吞掉了，或者那里没有机器",
-            "地址对吗？请对方转发端口，或你来等，或用带中转的邀请",
-        ),
-        ProbeResult::NoRoute => and("没有路由能到，或被防火墙拒绝", "连上网了吗？IPv6 地址要有 IPv6 才行"),
-        ProbeResult::Lookup => and("找不到这个名字", "看看有没有写错，网络通不通"),
-        ProbeResult::Closed => and("有程序接了又不说话就关了：需要邀请，或者不是 tete", "请对方给一个邀请"),
-        ProbeResult::Stranger => and("有程序在等，但不认识这个邀请或房间，或已经作废", "请对方再做一个邀请"),
-        ProbeResult::Silent => and("有程序接了连接却不说话", "核对地址和端口"),
-        ProbeResult::NotTete => and("应答的不是 tete", "核对地址和端口"),
-        ProbeResult::AloneAtRelay => and("中转在，对方不在", "对方的 tete 还开着吗？"),
+        ProbeResult::Failed(why) => (connect_error(*why), connect_advice(*why).map(str::to_owned)),
         ProbeResult::Waiting => no("这边在那里等着"),
-        ProbeResult::NoRelay => and("中转没有回应", "换一个中转，或自己开一个"),
-        ProbeResult::NoTor => and("进不了 Tor 网络", "请安装 tor，或用 --tor-config 给它网桥"),
-        ProbeResult::Other(why) => no(why.as_str()),
         ProbeResult::NotTried => no("还没试过"),
+    }
+}
+
+fn connect_advice(why: ConnectError) -> Option<&'static str> {
+    Some(match why {
+        ConnectError::Lookup => "看看有没有写错，网络通不通",
+        ConnectError::Refused => "对方的 tete 开着吗？端口对吗？",
+        ConnectError::Timeout => {
+            "被防火墙或路由器吞掉了，或者那里没有机器。地址对吗？请对方转发端口，或你来等，或用带中转的邀请"
+        }
+        ConnectError::NoRoute => "连上网了吗？IPv6 地址要有 IPv6 才行",
+        ConnectError::Closed => "需要邀请，或者不是 tete：请对方给一个邀请",
+        ConnectError::Stranger => "请对方再做一个邀请",
+        ConnectError::Silent | ConnectError::NotTete => "核对地址和端口",
+        ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => "换一个中转，或自己开一个",
+        ConnectError::AloneAtRelay => "对方的 tete 还开着吗？",
+        ConnectError::NeedsInvite => "请对方给一个邀请",
+        ConnectError::Tor(_) => "请安装 tor，或用 --tor-config 给它网桥",
+        ConnectError::Proxy(_) => "核对代理的地址、用户名和密码",
+        ConnectError::System(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that are the same in Chinese.
+    const NAMES: [&str; 6] = ["tete", "Tor", "tor", "cookie", "SOCKS", "DNS"];
+
+    #[test]
+    fn why_something_failed_is_said_in_chinese_only() {
+        use SystemError::*;
+        let system = [
+            PermissionDenied,
+            NotFound,
+            AlreadyExists,
+            NotAFolder,
+            IsAFolder,
+            NotEmpty,
+            InvalidFilename,
+            SymbolicLink,
+            NotText,
+            DiskFull,
+            FileTooLarge,
+            ReadOnly,
+            Disk,
+            Busy,
+            Closed,
+            AddressInUse,
+            AddressNotAvailable,
+            ConnectionRefused,
+            TimedOut,
+            Unreachable,
+            TooManyFiles,
+            OutOfMemory,
+            Unsupported,
+            Cryptography,
+            Number(5),
+            Unknown,
+        ];
+        let with_system = [TorError::Start, TorError::Control, TorError::Cookie, TorError::System];
+        let tor = [
+            TorError::NotInstalled,
+            TorError::Exited,
+            TorError::Ended,
+            TorError::Silent,
+            TorError::NotTor,
+            TorError::Password,
+            TorError::BadCookie,
+            TorError::Impostor,
+            TorError::Rejected(510),
+            TorError::NoSocks,
+            TorError::NoNetwork,
+            TorError::NotPublished,
+        ]
+        .into_iter()
+        .chain(with_system.map(|of| of(NotFound)));
+        let socks = [
+            SocksError::Unreachable,
+            SocksError::NotSocks,
+            SocksError::Login,
+            SocksError::Forbidden,
+            SocksError::Failed,
+        ];
+        let connect = [
+            ConnectError::Lookup,
+            ConnectError::Refused,
+            ConnectError::Timeout,
+            ConnectError::NoRoute,
+            ConnectError::Closed,
+            ConnectError::Silent,
+            ConnectError::NotTete,
+            ConnectError::Stranger,
+            ConnectError::NoRelay,
+            ConnectError::NotARelay,
+            ConnectError::RelayClosed,
+            ConnectError::AloneAtRelay,
+            ConnectError::NeedsInvite,
+        ]
+        .into_iter()
+        .chain(socks.map(ConnectError::Proxy))
+        .chain(tor.map(ConnectError::Tor))
+        .chain(system.map(ConnectError::System));
+        let lan = [LanError::Unavailable, LanError::NotHeard, LanError::System(NotFound)];
+        for text in connect.map(connect_error).chain(lan.map(lan_error)) {
+            let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+            let foreign: Vec<_> = words.filter(|word| !NAMES.contains(word)).collect();
+            assert!(foreign.is_empty() && !text.is_ascii(), "{text}: {foreign:?}");
+        }
     }
 }

@@ -1,0 +1,191 @@
+//! Errors of the network: why nobody was reached, and why nobody can come.
+
+use std::io;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::system::SystemError;
+
+/// The reason why a way did not lead to the partner.
+#[derive(thiserror::Error, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectError {
+    /// The name was not found, or no name server answered.
+    #[error("name not found")]
+    Lookup,
+    /// The machine answers that nothing listens on that port.
+    #[error("connection refused")]
+    Refused,
+    /// Nothing answered in time.
+    #[error("no answer")]
+    Timeout,
+    /// No route leads there, or a firewall says so.
+    #[error("no route")]
+    NoRoute,
+    /// The other end took the connection and closed it without a word.
+    #[error("closed without a word")]
+    Closed,
+    /// The other end took the connection and said nothing.
+    #[error("no answer to the handshake")]
+    Silent,
+    /// The other end does not speak this protocol.
+    #[error("not tete")]
+    NotTete,
+    /// The other end does not know the invite or the room.
+    #[error("not the partner")]
+    Stranger,
+    /// The relay cannot be reached.
+    #[error("no relay")]
+    NoRelay,
+    /// The other end is not a transit relay.
+    #[error("not a relay")]
+    NotARelay,
+    /// The relay closed the connection.
+    #[error("closed by the relay")]
+    RelayClosed,
+    /// The partner did not come to the relay in time.
+    #[error("alone at the relay")]
+    AloneAtRelay,
+    /// Only an invite holds the token that a relay needs.
+    #[error("a relay needs an invite")]
+    NeedsInvite,
+    /// The proxy did not connect.
+    #[error("proxy: {0}")]
+    Proxy(#[from] SocksError),
+    /// The Tor network cannot be used.
+    #[error("tor: {0}")]
+    Tor(#[from] TorError),
+    /// The operating system refused.
+    #[error(transparent)]
+    System(SystemError),
+}
+
+/// The reason why a SOCKS5 proxy did not connect.
+#[derive(thiserror::Error, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum SocksError {
+    /// The proxy itself cannot be reached.
+    #[error("unreachable")]
+    Unreachable,
+    /// The other end does not speak SOCKS5.
+    #[error("not a SOCKS5 proxy")]
+    NotSocks,
+    /// The proxy wants another user name or password.
+    #[error("login refused")]
+    Login,
+    /// The rules of the proxy forbid the connection.
+    #[error("not allowed")]
+    Forbidden,
+    /// The proxy failed, and does not say why.
+    #[error("failed")]
+    Failed,
+}
+
+/// The reason why Tor cannot be used.
+#[derive(thiserror::Error, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum TorError {
+    /// No program of that name is on the PATH.
+    #[error("not installed")]
+    NotInstalled,
+    /// The process or its folder cannot be made.
+    #[error("cannot be started: {0}")]
+    Start(SystemError),
+    /// The process ended before it opened its control port, as it does with a bad configuration.
+    #[error("exited at once")]
+    Exited,
+    /// The control port cannot be reached.
+    #[error("control port: {0}")]
+    Control(SystemError),
+    /// The control connection ended.
+    #[error("ended")]
+    Ended,
+    /// A command got no answer in time.
+    #[error("no answer")]
+    Silent,
+    /// What answers does not speak the control protocol.
+    #[error("not tor")]
+    NotTor,
+    /// Only a password opens the control port.
+    #[error("password needed")]
+    Password,
+    /// The file that opens the control port cannot be read.
+    #[error("cookie: {0}")]
+    Cookie(SystemError),
+    /// The file that opens the control port does not hold a cookie.
+    #[error("bad cookie")]
+    BadCookie,
+    /// What answers does not know the cookie that it names.
+    #[error("not the owner of the cookie")]
+    Impostor,
+    /// A command was refused, with this status code.
+    #[error("refused with code {0}")]
+    Rejected(u16),
+    /// Tor has no SOCKS port that takes TCP.
+    #[error("no SOCKS port")]
+    NoSocks,
+    /// Tor did not find its network in time.
+    #[error("network not found")]
+    NoNetwork,
+    /// The descriptor of the onion service was not uploaded in time.
+    #[error("onion service not published")]
+    NotPublished,
+    /// The operating system refused something else.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// The reason why a router does not pass a port on to this machine.
+#[derive(thiserror::Error, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum MappingError {
+    /// This machine has no router.
+    #[error("no router")]
+    NoRouter,
+    /// The router does not answer such requests.
+    #[error("no answer")]
+    NoAnswer,
+    /// The router refuses.
+    #[error("refused")]
+    Refused,
+    /// The router's own address cannot be reached from the internet.
+    #[error("router without a public address: {address}")]
+    Useless {
+        /// The router's own address.
+        address: IpAddr,
+    },
+}
+
+/// The reason why nobody is found on the local network.
+#[derive(thiserror::Error, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum LanError {
+    /// Multicast DNS cannot be used on this machine.
+    #[error("no multicast DNS")]
+    Unavailable,
+    /// The announcement was not heard.
+    #[error("not heard")]
+    NotHeard,
+    /// The operating system refused something else.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+impl From<SystemError> for ConnectError {
+    fn from(error: SystemError) -> Self {
+        match error {
+            SystemError::ConnectionRefused => Self::Refused,
+            SystemError::TimedOut => Self::Timeout,
+            SystemError::Unreachable => Self::NoRoute,
+            SystemError::Closed => Self::Closed,
+            other => Self::System(other),
+        }
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        SystemError::from(error).into()
+    }
+}
