@@ -9,12 +9,13 @@ use jiff::{Timestamp, Zoned};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tete::interface::refusal::Refusal;
-use tete::interface::event::{Event, Failure, LineState, Status, Trust};
+use tete::interface::event::{Event, LineState, Status, Trust};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::{Output, PromptKind};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
+use tete::transport::error::ConnectError;
 use tete::ui::tui::state::{Effect, Notify, Options, State};
 use tete::ui::tui::view::draw;
 use tete::ui::words::Lang;
@@ -146,7 +147,7 @@ fn standing(place: usize, now: Duration) -> Status {
         line: match place % 4 {
             0 => LineState::Connected,
             1 => LineState::Quiet(now),
-            2 => LineState::Redialing { number: 7, next: now + Duration::MAX / 4, failure: Some(Failure::Refused) },
+            2 => LineState::Redialing { number: 7, next: now + Duration::MAX / 4, failure: Some(ConnectError::Refused) },
             _ => LineState::Awaiting(Duration::ZERO),
         },
         round_trip: Some(Duration::from_millis(place as u64)),
