@@ -109,7 +109,7 @@ fn a_server_that_never_answers_is_given_up_after_15_s() {
     let end = takes(15, || guest(port).finish());
     assert_eq!(end.code, 4, "{}", end.err);
     assert!(
-        end.err.contains(&format!("\ntete: 127.0.0.1:{port} took the connection and says nothing\n")),
+        end.err.contains(&format!("\ntete: 127.0.0.1:{port} accepted the connection but does not answer\n")),
         "{}",
         end.err
     );
@@ -165,14 +165,14 @@ fn the_host_goes_on_after_strangers_left_with_pauses_of_5_s_and_10_s() {
     stranger.until("code: ");
     stranger.signal(Signal::TERM);
     let told = host.until("the other side left before the codes were checked");
-    assert!(told.contains(" (127.0.0.1:") && told.contains("Open again in 5 s."), "{told}");
+    assert!(told.contains(" (127.0.0.1:") && told.contains("Waiting again in 5 s."), "{told}");
     // Whoever comes during the pause is let in after it.
     let mut stranger = guest(port);
     takes(5, || stranger.until("code: "));
     host.until("code: ");
     stranger.signal(Signal::KILL);
-    let told = host.until("the line broke during the pairing");
-    assert!(told.contains(" (127.0.0.1:") && told.contains("Open again in 10 s."), "{told}");
+    let told = host.until("the connection was lost during pairing");
+    assert!(told.contains(" (127.0.0.1:") && told.contains("Waiting again in 10 s."), "{told}");
     let mut partner = guest(port);
     takes(10, || pair(&mut host, &mut partner));
     part(partner, host);
@@ -186,7 +186,7 @@ fn the_host_goes_on_after_a_guests_three_wrong_halves() {
         guest.say(&wrong(&halves[0], &halves[1]));
     }
     assert_eq!(guest.exit(), 5);
-    host.until("ALARM: your partner's side saw another code");
+    host.until("ALARM: your partner saw another code");
     takes(5, || {
         let mut partner = process::guest(port);
         let again = pair(&mut host, &mut partner);
@@ -201,8 +201,8 @@ fn a_caller_who_waits_for_a_pairing_to_end_is_told_busy_after_12_s() {
     let halves = [host.until("code: "), partner.until("code: ")];
     let end = takes(12, || guest(port).finish());
     assert_eq!(end.code, 3, "{}", end.err);
-    assert!(end.err.contains("\ntete: they are talking with somebody else\n"), "{}", end.err);
-    host.until("somebody else tried to get in, from 127.0.0.1:");
+    assert!(end.err.contains("\ntete: they are talking to somebody else\n"), "{}", end.err);
+    host.until("someone else at 127.0.0.1:");
     host.say(&halves[1]);
     partner.say(&halves[0]);
     host.until("room open");
@@ -216,7 +216,7 @@ fn a_partner_who_is_silent_for_10_s_is_cut_off() {
     // The last heartbeat may be up to 4 s old.
     let end = takes(7, || host.finish());
     assert_eq!(end.code, 6, "{}", end.err);
-    assert!(end.err.contains("\nline cut\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
+    assert!(end.err.contains("\nconnection lost\ncut off\ntete: the connection was lost for good\n"), "{}", end.err);
     guest.signal(Signal::CONT);
     assert_eq!(guest.finish().code, 6);
 }
@@ -229,7 +229,7 @@ fn a_silent_partner_keeps_a_script_from_leaving_for_10_s_only() {
     let end = takes(7, || guest.finish());
     assert_eq!(end.code, 6, "{}", end.err);
     assert!(
-        end.err.contains("tete: cut off: the line broke, and 1 text was not shown to your partner\n"),
+        end.err.contains("tete: the connection was lost for good, and 1 message was not delivered\n"),
         "{}",
         end.err
     );
@@ -320,12 +320,12 @@ fn strangers_are_shut_out_after_5_s_without_record_1_and_15_s_without_record_3()
     assert!(!host.so_far().contains("somebody"), "{}", host.so_far());
 }
 
-const HALF: &str = "partner's half: ";
+const HALF: &str = "partner's code: ";
 
 /// An interactive host in its pairing with a script.
 fn interactive_host() -> (Terminal, u16, Process) {
     let host = Terminal::start(terminal::tete(&["--port", "0", "--bind", "127.0.0.1"]));
-    host.shows("Ctrl-C ends.");
+    host.shows("Ctrl-C cancels.");
     let words = host.words();
     let port = words.split("listening: 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     let mut script = guest(port);
@@ -340,7 +340,9 @@ fn the_next_gets_in(host: &Terminal, port: u16) {
     let before = host.half();
     let mut partner = guest(port);
     let half = takes(5, || partner.until("code: "));
-    host.until("another code", |display| (display.words().matches("Read this half").count() == 2).then_some(()));
+    host.until("another code", |display| {
+        (display.words().matches("Read this to your partner").count() == 2).then_some(())
+    });
     host.prompts(HALF);
     assert_ne!(host.half(), before);
     host.answer(HALF, &half);
@@ -352,7 +354,7 @@ fn the_next_gets_in(host: &Terminal, port: u16) {
 fn an_interactive_host_listens_again_5_s_after_next() {
     let (host, port, stranger) = interactive_host();
     host.answer(HALF, "/next");
-    host.shows("Open again in 5 s.");
+    host.shows("Waiting again in 5 s.");
     assert_eq!(stranger.finish().code, 5);
     the_next_gets_in(&host, port);
 }
@@ -360,11 +362,11 @@ fn an_interactive_host_listens_again_5_s_after_next() {
 fn an_interactive_host_listens_again_5_s_after_its_own_three_wrong_halves() {
     let (host, port, stranger) = interactive_host();
     let half = stranger.so_far().lines().find_map(|line| line.strip_prefix("code: ")).unwrap().to_owned();
-    for told in ["2 tries left", "1 try left", "ALARM: three wrong halves"] {
+    for told in ["2 tries left", "1 try left", "ALARM: three wrong codes"] {
         host.answer(HALF, &wrong(&half, &host.half()));
         host.shows(told);
     }
-    host.shows("Open again in 5 s.");
+    host.shows("Waiting again in 5 s.");
     assert_eq!(stranger.finish().code, 5);
     the_next_gets_in(&host, port);
 }
@@ -381,10 +383,10 @@ fn leaving_waits_3_s_for_receipts() {
     host.prompts("you › ");
     takes(3, || {
         host.press("\x04");
-        host.shows("Waiting until 1 text is shown to your partner. Ctrl-C leaves at once.");
+        host.shows("Waiting until 1 message is delivered. Ctrl-C leaves at once.");
         assert_eq!(host.exit(), 6, "{}", host.words());
     });
-    host.shows("1 text was not shown to your partner");
+    host.shows("1 message was not delivered");
     script.signal(Signal::CONT);
 }
 
@@ -416,11 +418,11 @@ fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
     pair(&mut host, &mut partner);
     // A return that somebody recorded.
     relay.cut();
-    host.until("line cut");
-    partner.until("line cut");
+    host.until("connection lost");
+    partner.until("connection lost");
     relay.mend();
-    host.until("line back");
-    partner.until("line back");
+    host.until("reconnected");
+    partner.until("reconnected");
     let recorded = recorded_returns(&relay).remove(0);
     let mut random = recorded.clone();
     random[10..]
@@ -430,8 +432,8 @@ fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
     let descriptors_before = descriptors(&host);
 
     relay.cut();
-    host.until("line cut");
-    partner.until("line cut");
+    host.until("connection lost");
+    partner.until("connection lost");
     let stop = Arc::new(AtomicBool::new(false));
     let silent = {
         let stop = stop.clone();
@@ -462,8 +464,8 @@ fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
     let after = memory(&host, OWN);
     relay.mend();
     let mended = now();
-    host.until("line back");
-    partner.until("line back");
+    host.until("reconnected");
+    partner.until("reconnected");
     let back = now() - mended;
     stop.store(true, Ordering::Relaxed);
     let silent = silent.join().unwrap();
@@ -481,7 +483,7 @@ fn ten_thousand_false_returns_keep_the_partner_out_of_nothing() {
     }
     assert_eq!(descriptors(&host), descriptors_before);
     let [_, end] = part(partner, host);
-    assert!(end.err.contains("tried to get into your room and was kept out"), "{}", end.err);
+    assert!(end.err.contains("tried to join and was turned away"), "{}", end.err);
 }
 
 #[test]
@@ -551,5 +553,5 @@ fn an_invite_that_leads_to_silence_is_given_up_after_15_s() {
     std::fs::write(&file, invite.line().as_str()).unwrap();
     let guest = Process::start(tete(["join", "--invite-file", file.to_str().unwrap()]));
     let end = takes(15, || guest.finish());
-    assert!(end.code == 3 && end.err.contains("none of the invite's ways led to your partner"), "{}", end.err);
+    assert!(end.code == 3 && end.err.contains("no route in this invite reached your partner"), "{}", end.err);
 }

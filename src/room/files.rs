@@ -51,9 +51,10 @@ pub struct FileOptions {
 }
 
 impl FileOptions {
-    /// Where files are stored.
+    /// Where files are stored: the full path, which says the same wherever it is read.
     pub fn place(&self) -> PathBuf {
-        self.save_to.clone().unwrap_or_else(downloads)
+        let place = self.save_to.clone().unwrap_or_else(downloads);
+        std::path::absolute(&place).unwrap_or(place)
     }
 }
 

@@ -26,3 +26,4 @@ mod store;
 mod transfers;
 mod vectors;
 mod wires;
+mod words;

@@ -203,7 +203,7 @@ fn an_invite_leaves_the_screen_when_it_was_used() {
     assert!(sitting.shows("tete1xxx") && sitting.shows("█"));
     sitting.opens();
     assert!(!sitting.shows("tete1xxx") && !sitting.shows("█"));
-    assert!(sitting.shows("the invite was used, and is not kept here"));
+    assert!(sitting.shows("the invite was used and is not kept here"));
 }
 
 #[test]
@@ -287,11 +287,11 @@ fn a_text_waits_and_then_was_shown() {
     let mut sitting = Sitting::open();
     sitting.says("one");
     sitting.says("two");
-    assert!(sitting.shows("you ◌ one") && sitting.shows("◌ 2 not shown yet"));
+    assert!(sitting.shows("you ◌ one") && sitting.shows("◌ 2 not delivered"));
     sitting.status(Event::Delivered { messages: 1, waiting: 1 });
     assert!(sitting.shows("you ✓ one") && sitting.shows("you ◌ two"), "{:#?}", sitting.rows());
     sitting.status(Event::Delivered { messages: 1, waiting: 0 });
-    assert!(sitting.shows("you ✓ two") && !sitting.shows("not shown yet"));
+    assert!(sitting.shows("you ✓ two") && !sitting.shows("not delivered"));
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn a_line_that_was_refused_stays_in_the_input_and_can_be_recalled() {
     let mut sitting = Sitting::open();
     sitting.types("/usr/bin/ls is nice");
     sitting.press(KeyCode::Enter);
-    assert!(sitting.shows("There is no command /usr/bin/ls"));
+    assert!(sitting.shows("Unknown command /usr/bin/ls"));
     assert!(sitting.effects().is_empty());
     assert_eq!(sitting.state.editor().text(), "/usr/bin/ls is nice");
     sitting.control('c');
@@ -480,7 +480,7 @@ fn one_press_never_leaves() {
     assert_eq!(sitting.state.editor().text(), "abc", "what was emptied can be had back");
     sitting.control('c');
     sitting.control('c');
-    assert!(sitting.effects().is_empty() && sitting.shows("Once more leaves the room."));
+    assert!(sitting.effects().is_empty() && sitting.shows("Press it again to leave the room."));
     sitting.passes(Duration::from_secs(5));
     sitting.control('c');
     assert!(sitting.effects().is_empty(), "the first press was too long ago");
@@ -523,7 +523,7 @@ fn whatever_is_done_between_two_presses_they_do_not_leave() {
         step(&mut sitting);
         sitting.effects();
         sitting.control('c');
-        assert!(sitting.effects().is_empty() && sitting.shows("Once more leaves the room."), "step {number}");
+        assert!(sitting.effects().is_empty() && sitting.shows("Press it again to leave the room."), "step {number}");
         sitting.control('c');
         assert_eq!(sitting.effects(), ["leave"], "step {number}");
     }
@@ -544,7 +544,7 @@ fn panic_wipes_at_once_and_needs_two_keys() {
     sitting.says("another");
     sitting.types("p");
     sitting.control('x');
-    assert!(sitting.shows("p wipes everything"));
+    assert!(sitting.shows("p: panic"));
     sitting.types("p");
     assert_eq!(sitting.effects(), ["wipe", "/panic"]);
     assert!(!sitting.shows("secret") && !sitting.shows("another"));
@@ -607,7 +607,7 @@ fn locked() -> Sitting {
         sitting.types(attempt);
         assert!(!sitting.shows(attempt), "a passphrase is not shown");
         sitting.press(KeyCode::Enter);
-        assert_eq!(sitting.shows("They differ"), attempt == "two");
+        assert_eq!(sitting.shows("They do not match"), attempt == "two");
     }
     sitting.opens();
     sitting.hears("a secret");
@@ -630,7 +630,7 @@ fn a_locked_screen_shows_nothing_and_tells_nothing_was_shown() {
     sitting.press(KeyCode::PageUp);
     assert!(sitting.effects().is_empty());
     sitting.press(KeyCode::Enter);
-    assert!(sitting.shows("Wrong. Wait"));
+    assert!(sitting.shows("Wrong. Seconds to wait"));
     sitting.passes(Duration::from_secs(2));
     sitting.types("口令 1");
     sitting.press(KeyCode::Enter);
@@ -767,7 +767,7 @@ fn the_end_of_a_room_can_be_read_until_a_key_closes_it() {
     sitting.hears("last words");
     sitting.status(Event::PartnerLeft);
     sitting.state.show(Output::End(None));
-    assert!(sitting.shows("last words") && sitting.shows("Enter closes"));
+    assert!(sitting.shows("last words") && sitting.shows("Enter quits"));
     sitting.passes(Duration::from_secs(1));
     sitting.types("x");
     assert!(sitting.effects().is_empty());
@@ -800,10 +800,10 @@ fn a_room_that_ends_under_the_hands_of_its_writer_takes_neither_their_keys_nor_t
     assert_eq!(without.effects(), ["gone"]);
 
     let mut sitting = ended("half a sentence");
-    assert!(sitting.shows("› half a sentence") && sitting.shows("This was not sent. q closes."));
+    assert!(sitting.shows("› half a sentence") && sitting.shows("this was not sent. q quits."));
     assert_eq!(sitting.drawn().1, None);
     sitting.press(KeyCode::Enter);
-    assert!(sitting.effects().is_empty() && sitting.shows("Once more closes; what you wrote is lost."));
+    assert!(sitting.effects().is_empty() && sitting.shows("Press it again to quit and lose what you wrote."));
     sitting.press(KeyCode::Enter);
     assert_eq!(sitting.effects(), ["gone"]);
     let mut sitting = ended("half a sentence");
@@ -865,7 +865,7 @@ fn a_line_that_is_cut_is_counted_by_the_second() {
     let mut sitting = Sitting::open();
     sitting.state.show(Output::Status(standing(true, LineState::Awaiting(NOW))));
     sitting.passes(Duration::from_secs(3));
-    assert!(sitting.shows("cut for 3 s"));
+    assert!(sitting.shows("offline for 3 s"));
     assert_eq!(sitting.state.deadline(), Some(sitting.now + Duration::from_secs(1)));
     let line = LineState::Redialing {
         number: 4,
@@ -948,7 +948,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
         LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(ConnectError::Timeout) };
     cut.state.show(Output::Status(standing(true, line)));
     cut.says("I go on typing");
-    out.push(("line cut", cut));
+    out.push(("connection lost", cut));
 
     let mut who = talk();
     who.status(Event::Who(Who {

@@ -15,7 +15,7 @@ const INSIDES: [&str; 9] =
 
 /// What may come before an error: what was tried.
 const TRIED: [&str; 6] =
-    ["looking up ", "trying ", "no connection to ", "connected to ", "listening: ", "somebody is here"];
+    ["looking up ", "trying ", "could not connect to ", "connected to ", "listening: ", "someone connected"];
 
 /// Runs it to its end, which is an error: the fact with the usual start, and one line of advice.
 #[track_caller]
@@ -151,22 +151,19 @@ fn a_wrong_command_line_after_the_word_host_is_refused_in_one_line() {
 #[test]
 fn what_an_option_names_is_looked_at_before_anybody_is_waited_for() {
     for (args, fact) in [
-        (
-            vec!["--tor", "--tor-config", "/nonexistent"],
-            "cannot read /nonexistent, the lines for tor's configuration: ",
-        ),
-        (vec!["--tor-config", "/", "127.0.0.1", "1"], "cannot read /, the lines for tor's configuration: "),
+        (vec!["--tor", "--tor-config", "/nonexistent"], "cannot read /nonexistent, the extra lines for torrc: "),
+        (vec!["--tor-config", "/", "127.0.0.1", "1"], "cannot read /, the extra lines for torrc: "),
         (vec!["--tor-config", "/dev/zero", "--port", "0"], "cannot read /dev/zero, "),
-        (vec!["--tor", "--tor-control", "here"], "this is not where a tor can be reached: here"),
-        (vec!["--tor", "--tor-control", "run/control"], "this is not where a tor can be reached: run/control"),
-        (vec!["--tor", "--tor-control", "localhost:x"], "this is not where a tor can be reached: localhost:x"),
-        (vec!["--tor", "--tor-control", "::1"], "this is not where a tor can be reached: ::1"),
+        (vec!["--tor", "--tor-control", "here"], "this is not the address of a tor control port: here"),
+        (vec!["--tor", "--tor-control", "run/control"], "this is not the address of a tor control port: run/control"),
+        (vec!["--tor", "--tor-control", "localhost:x"], "this is not the address of a tor control port: localhost:x"),
+        (vec!["--tor", "--tor-control", "::1"], "this is not the address of a tor control port: ::1"),
         (vec!["--lock", "5", "--port", "0"], "--lock needs the full screen"),
         (vec!["doctor", "--lock", "5"], "--lock needs the full screen"),
         (vec!["receive", "--lock", "5", "--save-to", "/tmp"], "--lock needs the full screen"),
         (vec!["--invite-file", "/nonexistent"], "cannot read an invite: "),
         (vec!["--invite", "--relay", "a b"], "is neither a host name nor an IP address"),
-        (vec!["--proxy", "http://x:1", "127.0.0.1"], "this kind of proxy is not known"),
+        (vec!["--proxy", "http://x:1", "127.0.0.1"], "unknown kind of proxy"),
     ] {
         let end = fails(tete(&args), 2, fact);
         assert_eq!(end.err.lines().count(), 2, "{args:?}: {}", end.err);
@@ -214,7 +211,7 @@ fn an_invite_on_the_command_line_is_not_said_to_be_revoked() {
     let invite = format!("tete1{}", "A".repeat(60));
     let end = fails(tete([&invite]), 2, "an invite on the command line can be read by everybody on this machine");
     assert!(end.err.contains("Anyone who saw it can still use it"), "{}", end.err);
-    let end = fails(tete(["--lang", "zh", &invite]), 2, "命令行上的邀请");
+    let end = fails(tete(["--lang", "zh", &invite]), 2, "命令行里的邀请");
     assert!(end.err.contains("看到的人仍能使用它"), "{}", end.err);
 }
 
@@ -225,7 +222,7 @@ fn the_word_host_and_no_word_do_the_same() {
         host.signal(Signal::TERM);
         let end = host.finish();
         assert_eq!(end.code, 3, "{}", end.err);
-        assert!(end.err.ends_with("tete: ended before anybody came\nNothing was kept.\n"), "{}", end.err);
+        assert!(end.err.ends_with("tete: ended before anybody joined\nNothing was saved.\n"), "{}", end.err);
     }
 }
 
@@ -238,8 +235,8 @@ fn a_name_that_does_not_exist_is_not_found() {
 #[test]
 fn a_port_where_nobody_listens_gives_no_connection() {
     let port = free_port();
-    let end = fails(join(port), 3, &format!("no connection to 127.0.0.1:{port}"));
-    let tried = format!("trying 127.0.0.1:{port}\nno connection to 127.0.0.1:{port}: Connection refused\n");
+    let end = fails(join(port), 3, &format!("127.0.0.1:{port} could not be reached"));
+    let tried = format!("trying 127.0.0.1:{port}\ncould not connect to 127.0.0.1:{port}: Connection refused\n");
     assert!(end.err.starts_with(&tried), "{}", end.err);
 }
 
@@ -308,8 +305,8 @@ fn an_echo_is_not_mistaken_for_a_partner() {
 
 #[test]
 fn a_refusal_is_told_with_its_reason() {
-    fails(join(answers(refusal(1, 2, 3))), 4, "they speak version 2 to 3 of the protocol");
-    fails(join(answers(refusal(2, 1, 1))), 3, "they are talking with somebody else");
+    fails(join(answers(refusal(1, 2, 3))), 4, "they speak versions 2 to 3 of the protocol");
+    fails(join(answers(refusal(2, 1, 1))), 3, "they are talking to somebody else");
     fails(join(answers(refusal(9, 1, 1))), 4, "they refused, reason 9");
 }
 

@@ -41,7 +41,7 @@ fn the_doctor_tells_what_each_way_to_a_partner_has_met() {
         (says(b"SSH-2.0-OpenSSH_9.2\r\n"), "what answers is not tete"),
         (says(b""), "closes without a word"),
         (answers(Rejection::Version { min: 2, max: 3 }), "speaks version 2 to 3"),
-        (answers(Rejection::Busy), "talks with somebody else"),
+        (answers(Rejection::Busy), "is talking to somebody else"),
         (answers(Rejection::Other(9)), "refuses, reason 9"),
     ] {
         let (findings, code) = doctor(&["127.0.0.1", &port.to_string()]);
@@ -49,7 +49,7 @@ fn the_doctor_tells_what_each_way_to_a_partner_has_met() {
         assert!(verdict == "does_not_work" && why.contains(fact) && code == 3, "{fact}: {findings:?}");
     }
     let (findings, code) = doctor(&["nowhere.invalid"]);
-    assert!(of(&findings, "way").1.contains("the name is not found") && code == 3, "{findings:?}");
+    assert!(of(&findings, "way").1.contains("the name was not found") && code == 3, "{findings:?}");
 }
 
 #[test]

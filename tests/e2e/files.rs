@@ -428,7 +428,7 @@ fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
     host.until("room open");
     tell(&giver, json!({"command": "send", "paths": [path.to_str().unwrap()]}));
     until(&mut giver, "partner_declined");
-    host.until("Your partner offered x: declined");
+    host.until("Your partner offered x; declined automatically");
     host.end_input();
     assert_eq!(host.exit(), 0);
 }

@@ -16,10 +16,10 @@ fn a_typed_command_stays_one_whatever_is_pasted_behind_it() {
     std::fs::write(&file, "pictures").unwrap();
     let (host, guest) = room();
     host.press(&format!("/send {}\r", paste(&format!("'{}'\n", file.display()))));
-    host.shows("Offered to your partner: a film.mkv, 8 B.");
+    host.shows("Offered to your partner: a film.mkv (8 B).");
     host.prompts(CHAT);
     host.press(&format!("/code {}\r", paste("same")));
-    host.shows("yours ");
+    host.shows("your code ");
     host.prompts(CHAT);
     host.press(&format!("/sen{}\r", paste("d /etc/hostname")));
     assert_eq!(text(&guest, "/send", "hostname"), ["/send /etc/hostname"]);
@@ -40,7 +40,7 @@ fn what_is_typed_after_a_paste_goes_with_it() {
 fn a_line_that_is_not_taken_stays_and_comes_back() {
     let (host, guest) = room();
     host.answer(CHAT, "/wgo");
-    host.shows("There is no command /wgo.");
+    host.shows("Unknown command /wgo");
     host.prompts(&format!("{CHAT}/wgo"));
     host.press("\x15");
     host.prompts(CHAT);
@@ -48,7 +48,7 @@ fn a_line_that_is_not_taken_stays_and_comes_back() {
     host.prompts(&format!("{CHAT}/wgo"));
     // It is still one that was typed.
     host.press("\x7f\x7fho\r");
-    host.shows("verified by code, since ");
+    host.shows("verified, since ");
     assert_eq!(gutters(&guest.rows()).len(), 0, "{:?}", guest.rows());
 }
 
@@ -150,7 +150,7 @@ fn what_was_left_of_an_answer_is_not_offered_for_the_next_caller() {
     host.prompts(&format!("{HALF}1234"));
     first.press("\x03");
     first.exit();
-    host.shows("Open again in 5 s.");
+    host.shows("Waiting again in 5 s.");
     let second = guest_with(port, &[]);
     second.prompts(HALF);
     host.prompts(HALF);
@@ -202,7 +202,7 @@ fn a_dumb_terminal_gets_no_control_sequence() {
     side.answer(HALF, &half);
     script.until("room open");
     side.answer(CHAT, "/who");
-    side.shows("verified by code, since ");
+    side.shows("verified, since ");
     side.answer(CHAT, "a text");
     assert_eq!(script.text(), "a text");
     script.say("an answer \x1b[2J");
@@ -217,7 +217,7 @@ fn the_code_and_the_chat_have_a_prompt_each_and_between_them_there_is_none() {
     let (host, guest) = meeting();
     let halves = [host.half(), guest.half()];
     host.answer(HALF, &halves[1]);
-    host.shows("Right. Waiting for your partner");
+    host.shows("Correct. Waiting for your partner");
     host.prompts("");
     host.press("nobody hears this\x0c");
     host.until("that the keys were read", |display| display.raw().contains("\x1b[2J").then_some(()));

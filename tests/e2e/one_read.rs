@@ -125,7 +125,7 @@ impl Program {
                 let question = self.question();
                 self.say(&json!({"command": "half", "half": half, "question": question}).to_string());
             }
-            (Front::Lines, Running::Seen(terminal)) => terminal.answer("partner's half: ", half),
+            (Front::Lines, Running::Seen(terminal)) => terminal.answer("partner's code: ", half),
             _ => self.say(half),
         }
     }
@@ -343,7 +343,7 @@ fn a_joiner_whose_room_broke_as_it_opened_goes_back_and_is_not_told_that_the_hos
         joiner.shows(front.left());
         let all = joiner.all();
         assert_eq!(joiner.exit(), 0, "{all}");
-        for words in ["the room is gone:", "somebody else answers there", "host_gone"] {
+        for words in ["this room is gone", "somebody else answers there", "host_gone"] {
             assert!(!all.contains(words), "{all}");
         }
     });

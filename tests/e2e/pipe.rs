@@ -73,13 +73,13 @@ fn the_status_lines_of_a_script_are_these_and_no_others() {
     let [left, stayed] = part(guest, host);
     let joined: Vec<_> = left.err.lines().map(|line| line.split(" 127.").next().unwrap()).collect();
     let code = format!("code: {partner}");
-    let rest = ["Right. Waiting for your partner to type your half.", "room open"];
+    let rest = ["Correct. Waiting for your partner.", "room open"];
     let waited = [vec!["trying", "connected to", &code], rest.to_vec()].concat();
     let at_once = [vec!["trying", "connected to", &code], vec!["room open"]].concat();
     assert!(joined == waited || joined == at_once, "{joined:?}");
-    let hosted: Vec<_> = stayed.err.lines().filter(|line| !line.starts_with("Right.")).collect();
+    let hosted: Vec<_> = stayed.err.lines().filter(|line| !line.starts_with("Correct.")).collect();
     assert_eq!(hosted[0], format!("listening: 127.0.0.1:{port}"));
-    assert!(hosted[1].starts_with("somebody is here, from 127.0.0.1:"), "{hosted:?}");
+    assert!(hosted[1].starts_with("someone connected from 127.0.0.1:"), "{hosted:?}");
     assert_eq!(hosted[2..], [&format!("code: {own}"), "room open", "partner left"]);
 }
 
@@ -108,10 +108,13 @@ fn the_own_half_an_empty_line_and_other_words_do_not_count_as_wrong() {
         host.say(entry);
         let answer = host.status();
         let own = entry == halves[0];
-        assert!(answer.starts_with(if own { "This is your own half." } else { "A half is eight digits" }), "{answer}");
+        assert!(
+            answer.starts_with(if own { "That is your own code." } else { "Please type eight digits" }),
+            "{answer}"
+        );
     }
     host.send(b"\xff\xff\n".to_vec());
-    assert!(host.status().starts_with("A half is eight digits"));
+    assert!(host.status().starts_with("Please type eight digits"));
     host.say(&halves[1]);
     guest.say(&halves[0]);
     host.until("room open");
@@ -126,7 +129,7 @@ fn a_wrong_half_may_be_followed_by_the_right_one() {
     let halves = [host.until("code: "), guest.until("code: ")];
     for tries in ["2 tries left", "1 try left"] {
         host.say(&wrong(&halves[1], &halves[0]));
-        assert!(host.until("wrong half: ").contains(tries));
+        assert!(host.until("That is not the code").contains(tries));
     }
     host.say(&halves[1]);
     guest.say(&halves[0]);
@@ -145,9 +148,9 @@ fn three_wrong_halves_of_the_guest_end_it_and_the_host_goes_on() {
     }
     let end = guest.finish();
     assert_eq!(end.code, 5, "{}", end.err);
-    assert!(end.err.contains("tete: ALARM: three wrong halves"), "{}", end.err);
-    let told = host.until("ALARM: your partner's side saw another code");
-    assert!(told.contains("(127.0.0.1:") && told.contains("Open again in 5 s."), "{told}");
+    assert!(end.err.contains("tete: ALARM: three wrong codes"), "{}", end.err);
+    let told = host.until("ALARM: your partner saw another code");
+    assert!(told.contains("(127.0.0.1:") && told.contains("Waiting again in 5 s."), "{told}");
     host.signal(Signal::TERM);
     assert_eq!(host.exit(), 3);
 }
@@ -161,7 +164,7 @@ fn three_wrong_halves_of_the_host_end_both() {
         host.say(&wrong(&halves[1], &halves[0]));
     }
     for (end, fact) in
-        [(host.finish(), "ALARM: three wrong halves"), (guest.finish(), "ALARM: your partner's side saw another code")]
+        [(host.finish(), "ALARM: three wrong codes"), (guest.finish(), "ALARM: your partner saw another code")]
     {
         assert_eq!(end.code, 5, "{}", end.err);
         assert!(end.err.contains(fact), "{}", end.err);
@@ -199,9 +202,7 @@ fn a_line_of_65536_bytes_arrives_and_one_byte_more_is_refused() {
     host.end_input();
     let end = host.finish();
     assert_eq!(end.code, 7, "{}", end.err);
-    assert!(
-        end.err.ends_with("tete: lines of the input that were not sent: 1\nA line is UTF-8 and at most 65536 bytes.\n")
-    );
+    assert!(end.err.ends_with("tete: 1 input line was not sent\nLines must be UTF-8 and at most 65536 bytes.\n"));
     assert_eq!(guest.exit(), 0);
 }
 
@@ -213,7 +214,7 @@ fn a_line_that_is_not_utf8_is_refused_and_the_rest_arrives() {
     host.end_input();
     let end = host.finish();
     assert_eq!(end.code, 7, "{}", end.err);
-    assert!(end.err.contains("not sent: 2\n"), "{}", end.err);
+    assert!(end.err.contains("2 input lines were not sent\n"), "{}", end.err);
     assert_eq!(guest.exit(), 0);
 }
 
@@ -284,7 +285,7 @@ fn a_chinese_locale_makes_errors_chinese() {
     let end = host.finish();
     assert_eq!(end.code, 5);
     assert!(
-        end.err.ends_with("tete：输入结束了，也没等到对方的那一半\n把对方念的那一半写在输入的第一行。\n"),
+        end.err.ends_with("tete：输入已结束，没有对方的配对码\n输入的第一行应是对方念出的配对码。\n"),
         "{}",
         end.err
     );
@@ -297,7 +298,7 @@ fn a_closed_or_empty_standard_input_fails_the_pairing() {
         let address = ["127.0.0.1", &port.to_string()];
         let end = Process::start(tete_through_shell("", &address, redirection)).finish();
         assert_eq!(end.code, 5, "{redirection}: {}", end.err);
-        assert!(end.err.contains("tete: the input ended before the partner's half came\n"), "{}", end.err);
+        assert!(end.err.contains("tete: the input ended before your partner's code\n"), "{}", end.err);
         host.until("the other side left before the codes were checked");
     }
     let (host, port) = listening(tete_through_shell("", &["--port", "0", "--bind", "127.0.0.1"], "<&-"));
@@ -321,7 +322,10 @@ fn a_reader_of_standard_output_that_is_gone_is_a_local_fault() {
 fn a_closed_standard_output_is_a_local_fault() {
     let host = Process::start(tete_through_shell("", &["--port", "0", "--bind", "127.0.0.1"], ">&-"));
     let end = host.finish();
-    assert_eq!((end.code, end.err.lines().next()), (7, Some("tete: cannot write the partner's texts: it is closed")));
+    assert_eq!(
+        (end.code, end.err.lines().next()),
+        (7, Some("tete: cannot write your partner's messages: it is closed"))
+    );
 }
 
 #[test]
@@ -340,12 +344,12 @@ fn output_fails(reader: Process, mut writer: Process) {
     writer.say("lost");
     let end = reader.finish();
     assert_eq!(end.code, 7, "{}", end.err);
-    assert!(end.err.contains("\ntete: cannot write the partner's texts: "), "{}", end.err);
+    assert!(end.err.contains("\ntete: cannot write your partner's messages: "), "{}", end.err);
     assert!(!end.err.contains("panic") && !end.err.contains("internal error"), "{}", end.err);
     writer.end_input();
     let end = writer.finish();
     assert_eq!(end.code, 6, "{}", end.err);
-    assert!(end.err.contains("\npartner left\ntete: 1 text was not shown to your partner\n"), "{}", end.err);
+    assert!(end.err.contains("\npartner left\ntete: 1 message was not delivered\n"), "{}", end.err);
 }
 
 #[test]
@@ -385,7 +389,11 @@ fn a_killed_partner_is_a_cut_and_not_a_farewell() {
         let [host, guest] = sides;
         let end = if killed == 0 { guest.finish() } else { host.finish() };
         assert_eq!(end.code, 6, "{}", end.err);
-        assert!(end.err.contains("\nline cut\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
+        assert!(
+            end.err.contains("\nconnection lost\ncut off\ntete: the connection was lost for good\n"),
+            "{}",
+            end.err
+        );
         assert!(!end.err.contains("partner left"), "{}", end.err);
     }
 }
@@ -420,8 +428,8 @@ fn everybody_else_is_told_busy() {
     // One more may wait for the pairing to fail; the other is told at once.
     let mut others = [guest(port), guest(port)];
     others.iter_mut().for_each(|other| drop(other.until("connected to")));
-    let told = host.until("somebody else tried to get in, from 127.0.0.1:");
-    assert!(told.ends_with("and was told busy (1 so far)"), "{told}");
+    let told = host.until("someone else at 127.0.0.1:");
+    assert!(told.ends_with("got a busy reply (1 so far)"), "{told}");
     host.say(&halves[1]);
     partner.say(&halves[0]);
     host.until("room open");
@@ -429,7 +437,7 @@ fn everybody_else_is_told_busy() {
     for other in others.into_iter().chain([guest(port), guest(port)]) {
         let end = other.finish();
         assert_eq!(end.code, 3, "{}", end.err);
-        assert!(end.err.contains("\ntete: they are talking with somebody else\n"), "{}", end.err);
+        assert!(end.err.contains("\ntete: they are talking to somebody else\n"), "{}", end.err);
         assert!(!end.err.contains("code: "));
     }
     host.say("still here");

@@ -6,7 +6,7 @@ use crate::terminal::{Display, Terminal, command, tete};
 use portable_pty::CommandBuilder;
 use rustix::process::Signal;
 
-pub const HALF: &str = "partner's half: ";
+pub const HALF: &str = "partner's code: ";
 const COMPARE: &str = "same or different: ";
 pub const CHAT: &str = "you › ";
 
@@ -108,7 +108,7 @@ fn the_code_is_large_and_the_partners_half_is_nowhere_before_it_is_typed() {
         let large = &rows[place - 6..place - 1];
         assert!(large.iter().all(|row| row.contains('█') && row.chars().all(|c| c == '█' || c == ' ')), "{large:?}");
         assert!(large.iter().any(|row| row.chars().count() > 60), "{large:?}");
-        side.shows("Read this half of the code to your partner by phone");
+        side.shows("Read this to your partner by phone");
         let raw = side.look(|display| display.raw());
         let compact = other.replace(' ', "");
         assert!(!raw.contains(other.as_str()) && !raw.contains(&compact), "{raw}");
@@ -126,13 +126,13 @@ fn neither_enter_nor_yes_nor_the_own_half_opens_the_room() {
     for typed in ["", "y", "yes", "1234", "123456789", "same"] {
         host.answer(HALF, typed);
         told += 1;
-        host.shows_times("A half is eight digits, such as 4124 2842.", told);
+        host.shows_times("Please type eight digits, like 4124 2842.", told);
     }
     host.answer(HALF, &half);
-    host.shows("This is your own half. Type the one your partner reads to you");
+    host.shows("That is your own code. Type the one your partner reads.");
     host.prompts(HALF);
     guest.prompts(HALF);
-    assert!(!host.words().contains("wrong half") && !guest.words().contains("The room is open"));
+    assert!(!host.words().contains("That is not the code") && !guest.words().contains("The room is open"));
     pair(&host, &guest);
 }
 
@@ -143,7 +143,7 @@ fn what_was_typed_before_the_code_is_no_answer_to_it() {
     host.until("that the keys were read", |display| display.raw().contains("\x1b[2J").then_some(()));
     let guest = guest_with(port, &[]);
     pair(&host, &guest);
-    for words in ["wrong half", "A half is eight digits", "That was for the code before"] {
+    for words in ["That is not the code", "Please type eight digits", "That belonged to an earlier code"] {
         assert!(!host.words().contains(words), "{}", host.words());
     }
 }
@@ -160,9 +160,9 @@ fn three_wrong_halves_raise_the_alarm_and_the_host_listens_again() {
     let bells = host.look(|display| display.effects().bells);
     assert!(bells >= 2, "{bells}");
     host.answer(HALF, &wrong);
-    host.shows("ALARM: three wrong halves. Somebody may be between you and your partner (127.0.0.1:");
-    host.shows("Open again in 5 s.");
-    guest.shows("ALARM: your partner's side saw another code");
+    host.shows("ALARM: three wrong codes. Somebody may be in the middle (127.0.0.1:");
+    host.shows("Waiting again in 5 s.");
+    guest.shows("ALARM: your partner saw another code");
     assert_eq!(guest.exit(), 5);
     guest.is_sane();
     let mut host = host;
@@ -175,13 +175,13 @@ fn three_wrong_halves_of_the_guest_end_it_with_an_alarm() {
     let (host, mut guest) = meeting();
     let halves = [host.half(), guest.half()];
     let wrong = wrong(&halves[0], &halves[1]);
-    for told in ["2 tries left", "1 try left", "ALARM: three wrong halves"] {
+    for told in ["2 tries left", "1 try left", "ALARM: three wrong codes"] {
         guest.answer(HALF, &wrong);
         guest.shows(told);
     }
     assert_eq!(guest.exit(), 5);
     guest.is_sane();
-    host.shows("ALARM: your partner's side saw another code");
+    host.shows("ALARM: your partner saw another code");
 }
 
 #[test]
@@ -189,11 +189,11 @@ fn the_host_can_ask_for_the_next_caller_and_the_guest_cannot() {
     let (host, mut guest) = meeting();
     host.shows("Not your partner? Type /next.");
     guest.answer(HALF, "/next");
-    guest.shows("A half is eight digits");
+    guest.shows("Please type eight digits");
     assert!(!guest.words().contains("Not your partner?"));
     host.answer(HALF, "/next");
     host.shows("not your partner (127.0.0.1:");
-    host.shows("Nothing was said to them. Open again in 5 s.");
+    host.shows("Nothing has been revealed. Waiting again in 5 s.");
     guest.shows("the other side left before the codes were checked");
     assert_eq!(guest.exit(), 5);
 }
@@ -203,7 +203,7 @@ fn comparing_both_halves_opens_the_room() {
     let (host, port) = host_with(&["--confirm", "compare"]);
     let guest = guest_with(port, &["--confirm", "compare"]);
     let halves = |side: &Terminal| {
-        side.shows("Type same if all agree, or different");
+        side.shows("Type same if everything matches, otherwise different");
         side.prompts(COMPARE);
         let rows = side.rows();
         let field = |name: &str| {
@@ -216,7 +216,7 @@ fn comparing_both_halves_opens_the_room() {
     assert_eq!((ours.0, ours.1), (theirs.1, theirs.0));
     for (place, key) in ["s", "y", "", "same.", "1"].into_iter().enumerate() {
         host.answer(COMPARE, key);
-        host.shows_times("Type the whole word: same, or different.", place + 1);
+        host.shows_times("Please type the whole word, same or different.", place + 1);
     }
     host.answer(COMPARE, "same");
     guest.answer(COMPARE, "SAME");
@@ -234,22 +234,22 @@ fn different_halves_raise_the_alarm() {
     guest.answer(COMPARE, "different");
     guest.shows("ALARM: the codes differ.");
     assert_eq!(guest.exit(), 5);
-    host.shows("ALARM: your partner's side saw another code");
-    host.shows("Open again in 5 s.");
+    host.shows("ALARM: your partner saw another code");
+    host.shows("Waiting again in 5 s.");
 }
 
 #[test]
 fn one_side_may_compare_while_the_other_types() {
     let (host, port) = host_with(&["--confirm", "compare"]);
     let guest = guest_with(port, &[]);
-    guest.shows("Then type the half");
+    guest.shows("Then type what your partner reads");
     guest.prompts(HALF);
-    host.shows("Type same if all agree, or different");
+    host.shows("Type same if everything matches, otherwise different");
     host.prompts(COMPARE);
     let rows = host.rows();
     let own = rows.iter().find(|row| row.trim().starts_with("yours")).unwrap().trim()[5..].trim().to_owned();
     guest.answer(HALF, &own);
-    guest.shows("Right. Waiting for your partner");
+    guest.shows("Correct. Waiting for your partner");
     host.answer(COMPARE, "same");
     host.prompts(CHAT);
     guest.prompts(CHAT);
@@ -265,8 +265,8 @@ fn nothing_is_held_back_when_enter_and_a_message_meet() {
         // As early as it can be typed: the code itself may still be on its way to the screen.
         side.until(HALF, |display| display.raw().contains(HALF).then_some(()));
         side.press(&format!("{half}\r"));
-        side.shows("Then type the half that your partner reads to you.");
-        side.shows("Right. Waiting for your partner to type your half.");
+        side.shows("Then type what your partner reads to you.");
+        side.shows("Correct. Waiting for your partner.");
         script.signal(Signal::TERM);
         side.shows("the other side left before the codes were checked");
         assert_eq!(side.exit(), 5);
@@ -393,14 +393,14 @@ fn commands_stay_on_this_side() {
             host.shows(command);
         }
         host.answer(CHAT, "/code");
-        host.shows(&format!("yours {}, theirs {}", halves[0], halves[1]));
+        host.shows(&format!("your code {}, partner's {}", halves[0], halves[1]));
         (host, guest)
     };
     host.answer(CHAT, "/who");
-    host.shows("verified by code, since ");
+    host.shows("verified, since ");
     host.shows("Noise_XX_25519_AESGCM_SHA256 + ML-KEM-768");
     guest.answer(CHAT, "/who");
-    guest.shows("texts not shown yet: 0");
+    guest.shows("messages not delivered: 0");
     let keys = |side: &Terminal| {
         let field = |name: &str| {
             let row = side.rows().into_iter().find(|row| row.trim().starts_with(name)).unwrap();
@@ -411,7 +411,7 @@ fn commands_stay_on_this_side() {
     let (ours, theirs) = (keys(&host), keys(&guest));
     assert_eq!((ours.0.len(), ours.0, ours.1), (44, theirs.1, theirs.0));
     host.answer(CHAT, "/sent file");
-    host.shows("There is no command /sent.");
+    host.shows("Unknown command /sent");
     host.prompts(&format!("{CHAT}/sent file"));
     host.press("\x15");
     host.answer(CHAT, "//quit");
@@ -436,11 +436,11 @@ fn a_file_is_offered_by_a_completed_path_and_taken_by_a_command() {
     let guest = guest_with(port, &[]);
     pair(&host, &guest);
     guest.press(&format!("/send {}/a\t\r", from.display()));
-    guest.shows("Offered to your partner: a file.txt, 12 B.");
-    host.shows("Your partner offers a file.txt, 12 B.");
+    guest.shows("Offered to your partner: a file.txt (12 B).");
+    host.shows("Your partner wants to send you a file.txt (12 B).");
     host.answer(CHAT, "/get");
-    host.shows("✓ a file.txt, 12 B stored");
-    guest.shows("✓ a file.txt, 12 B sent and stored");
+    host.shows("✓ a file.txt (12 B) saved");
+    guest.shows("✓ a file.txt (12 B) sent and saved");
     assert_eq!(std::fs::read(to.join("a file.txt")).unwrap(), b"what it says");
 }
 
@@ -452,19 +452,19 @@ fn the_interface_is_chinese_in_a_chinese_locale() {
         Terminal::start(command)
     };
     let host = chinese(&["--port", "0", "--bind", "127.0.0.1"]);
-    host.shows("让对方输入下面任意一行：");
+    host.shows("请对方运行下面任意一条命令：");
     let port = port_of(&host);
     let guest = chinese(&["127.0.0.1", &port.to_string()]);
-    let (half, you) = ("对方的一半：", "你 › ");
+    let (half, you) = ("对方的配对码：", "你 › ");
     let halves = [host.half(), guest.half()];
-    host.shows("把下面这一半配对码念给对方听");
+    host.shows("把这串数字念给对方听");
     host.answer(half, "y");
-    host.shows("一半配对码是八位数字，比如 4124 2842。");
+    host.shows("请输入八位数字，比如 4124 2842。");
     host.answer(half, &halves[1]);
     guest.answer(half, &halves[0]);
     host.shows("房间已打开。");
     host.answer(you, "／help");
-    host.shows("再看一次配对码");
+    host.shows("再次显示配对码");
     guest.prompts(you);
     host.answer(you, "你好");
     guest.until("你好", |display| {
@@ -472,7 +472,7 @@ fn the_interface_is_chinese_in_a_chinese_locale() {
     });
     host.shows("✓ 已送达");
     host.answer(you, "/quit");
-    guest.shows("对方离开了。房间没有了，什么都没有留下。");
+    guest.shows("对方已离开。没有保存任何消息。");
     let (mut host, mut guest) = (host, guest);
     assert_eq!([host.exit(), guest.exit()], [0, 0]);
 }
@@ -520,7 +520,7 @@ fn a_hostile_partner_cannot_leave_the_gutter() {
         }
     });
     let rows = host.rows();
-    assert!(rows.iter().any(|row| row.starts_with("Tell your partner")), "the screen was cleared: {rows:?}");
+    assert!(rows.iter().any(|row| row.starts_with("Ask your partner")), "the screen was cleared: {rows:?}");
     let open = rows.iter().position(|row| row.contains("The room is open")).unwrap();
     let last = rows.iter().position(|row| row.ends_with("│ last")).unwrap();
     for row in &rows[open + 1..=last] {
@@ -540,7 +540,7 @@ fn ends_in_order(end: impl FnOnce(&Terminal)) {
     host.prompts(&format!("{CHAT}half a line"));
     end(&host);
     assert_eq!(host.exit(), 0, "{}", host.words());
-    guest.shows("Your partner left. The room is gone, nothing of it was kept.");
+    guest.shows("Your partner left. No messages were saved.");
     assert_eq!(guest.exit(), 0, "{}", guest.words());
     host.is_sane();
     guest.is_sane();
@@ -580,7 +580,7 @@ fn the_last_words_are_shown_every_time() {
         assert_eq!(host.exit(), 0, "{}", host.words());
         host.is_sane();
         host.shows("│ last text");
-        host.shows("Your partner left. The room is gone, nothing of it was kept.");
+        host.shows("Your partner left. No messages were saved.");
     }
 }
 
@@ -601,7 +601,7 @@ fn every_way_out_before_the_room_is_open_leaves_the_terminal_sane() {
         let (mut host, _) = host_with(&[]);
         host.signal(signal);
         assert_eq!(host.exit(), 3, "{}", host.words());
-        host.shows("ended before anybody came");
+        host.shows("ended before anybody joined");
         let (mut host, mut guest) = meeting();
         guest.prompts(HALF);
         host.prompts(HALF);
@@ -620,7 +620,7 @@ fn ctrl_c_while_waiting_ends_the_host() {
     let (mut host, _) = host_with(&[]);
     host.press("\x03");
     assert_eq!(host.exit(), 3, "{}", host.words());
-    host.shows("ended before anybody came");
+    host.shows("ended before anybody joined");
 }
 
 #[test]
@@ -642,7 +642,7 @@ fn a_killed_partner_is_a_cut() {
     pair(&host, &guest);
     guest.signal(Signal::KILL);
     assert_eq!(host.exit(), 6, "{}", host.words());
-    host.shows("cut off: the line broke");
+    host.shows("the connection was lost for good");
     host.is_sane();
     assert!(!host.words().contains("Your partner left"));
 }
@@ -749,14 +749,14 @@ fn a_window_that_changes_its_size_goes_on() {
 fn join_without_an_address_asks_for_it() {
     let (host, port) = host_with(&[]);
     let guest = Terminal::start(tete(&["join"]));
-    guest.answer("address or invite your partner gave you: ", &format!("127.0.0.1 {port}"));
+    guest.answer("address or invite from your partner: ", &format!("127.0.0.1 {port}"));
     pair(&host, &guest);
     let mut nobody = Terminal::start(tete(&["join"]));
-    nobody.answer("address or invite your partner gave you: ", "");
+    nobody.answer("address or invite from your partner: ", "");
     assert_eq!(nobody.exit(), 2);
     nobody.shows("no address was given");
     let mut wrong = Terminal::start(tete(&["join"]));
-    wrong.answer("address or invite your partner gave you: ", "127.0.0.1 0");
+    wrong.answer("address or invite from your partner: ", "127.0.0.1 0");
     assert_eq!(wrong.exit(), 2);
     wrong.shows("is not a port");
     wrong.is_sane();
@@ -770,11 +770,11 @@ fn an_invite_that_is_pasted_is_not_on_the_screen() {
         "\x1b[200~        tete1AQABAgMEBQYHCAkKCwwNDg8QERITF\n        BUWFxgZGhscHR4fAQTAAAIBHmHN9R\x1b[201~",
     ] {
         let mut guest = Terminal::start(tete(&["join"]));
-        guest.prompts("address or invite your partner gave you: ");
+        guest.prompts("address or invite from your partner: ");
         guest.press(paste);
         guest.press("\r");
         assert_eq!(guest.exit(), 2);
-        guest.shows("this invite is not whole");
+        guest.shows("this invite is incomplete or damaged");
         guest.shows("tete1*****");
         for part in ["AQABAgME", "BUWFxgZG"] {
             assert!(guest.look(|display| !display.raw().contains(part)), "{paste:?}");
@@ -787,23 +787,23 @@ fn a_room_entered_by_invite_is_called_verified_by_voice_once_the_code_was_compar
     let mut host = Process::start(process::tete(["--port", "0", "--bind", "127.0.0.1", "--invite"]));
     let line = host.until("invite: ");
     let guest = Terminal::start(tete(&["join"]));
-    guest.prompts("address or invite your partner gave you: ");
+    guest.prompts("address or invite from your partner: ");
     guest.press(&line);
     guest.press("\r");
     host.until("room open");
     guest.answer(CHAT, "/who");
-    guest.shows("entered by invite, since ");
+    guest.shows("not verified (invite), since ");
     guest.answer(CHAT, "/code same");
-    guest.shows("verified: nobody else is in this room");
+    guest.shows("Verified: nobody is in the middle.");
     guest.answer(CHAT, "/who");
-    guest.shows("verified by voice, since ");
+    guest.shows("verified, since ");
 }
 
 #[test]
 fn a_room_ends_with_the_alarm_when_its_codes_turn_out_to_differ() {
     let (mut host, mut guest) = room();
     host.answer(CHAT, "/code same");
-    host.shows("yours ");
+    host.shows("your code ");
     host.answer(CHAT, "/code different");
     host.shows("ALARM: the codes differ");
     assert_eq!(host.exit(), 5);

@@ -63,7 +63,7 @@ fn an_invite_opens_one_room_without_a_code() {
     let (late, _other) = guest_by(&line, &[]);
     let end = late.finish();
     assert_eq!(end.code, 3, "{}", end.err);
-    assert!(end.err.contains("none of the invite's ways led to your partner"), "{}", end.err);
+    assert!(end.err.contains("no route in this invite reached your partner"), "{}", end.err);
     guest.say("still here");
     assert_eq!(host.text(), "still here");
     part(guest, host);
@@ -129,7 +129,7 @@ fn an_invite_is_refused_where_others_can_read_it_and_where_it_is_none() {
     for (text, fact) in [
         ("", "this is not an invite"),
         ("hello\u{1b}[2J", "this is not an invite"),
-        (&line[..line.len() - 1], "this invite is not whole"),
+        (&line[..line.len() - 1], "this invite is incomplete or damaged"),
     ] {
         let (guest, _folder) = guest_by(text, &[]);
         let end = guest.finish();
@@ -177,7 +177,7 @@ fn two_meet_at_a_relay_and_return_to_it_after_a_break() {
     let at = format!("127.0.0.1:{}", meeting.port);
     let (mut host, line) = inviting(&["--relay", &at]);
     let (mut guest, _folder) = guest_by(&only(&line, |hint| matches!(hint, Hint::Relay(..))), &[]);
-    host.until(&format!("somebody is here, from relay {at}"));
+    host.until(&format!("someone connected from relay {at}"));
     talks(&mut host, &mut guest);
     for number in 0..3 {
         meeting.cut();
@@ -217,7 +217,7 @@ fn a_better_way_than_a_relay_is_taken_once_it_is_there() {
     let (mut host, line) = inviting(&["--relay", &at]);
     let (_folder, file) = written(&line);
     let mut guest = Process::start(tete(["--json", "--invite-file", &file]));
-    host.until(&format!("somebody is here, from relay {at}"));
+    host.until(&format!("someone connected from relay {at}"));
     let way = until(&mut guest, "better_route")["address"].as_str().unwrap().to_owned();
     assert!(way.starts_with("127.0.0.1:") && way != at, "{way}");
     tell(&guest, json!({"command": "say", "text": "hello"}));
@@ -241,7 +241,7 @@ fn a_line_that_ends_because_the_host_has_moved_to_a_better_one_is_not_told_as_a_
     *port = wire.port;
     let (_folder, file) = written(&invite.line());
     let mut guest = Process::start(tete(["--json", "--invite-file", &file]));
-    host.until("a better way was found: the line now leads to 127.0.0.1");
+    host.until("switched to a better route, 127.0.0.1");
     meeting.until_ended();
     wire.release();
     let told = loop {
@@ -368,9 +368,9 @@ fn a_proxy_that_refuses_or_lies_ends_in_clear_words() {
         assert!(end.err.contains(fact), "{fact}: {}", end.err);
     }
     for (url, fact) in [
-        ("http://127.0.0.1:1", "this kind of proxy is not known"),
-        ("socks5://127.0.0.1", "the proxy's address is not right"),
-        ("socks5://u@127.0.0.1:1", "user name or password is not right"),
+        ("http://127.0.0.1:1", "unknown kind of proxy"),
+        ("socks5://127.0.0.1", "the proxy's address is malformed"),
+        ("socks5://u@127.0.0.1:1", "user name or password is malformed"),
     ] {
         let end = Process::start(tete(["x.invalid", "--proxy", url])).finish();
         assert!(end.code == 2 && end.err.contains(fact), "{}", end.err);
@@ -404,9 +404,9 @@ fn without_tor_it_is_said_so_at_once() {
         Process::start(command)
     };
     let end = without_tor(&["--tor"]).finish();
-    assert!(end.code == 3 && end.err.contains("no way into the Tor network: tor is not installed"), "{}", end.err);
+    assert!(end.code == 3 && end.err.contains("cannot connect to Tor: tor is not installed"), "{}", end.err);
     let mut host = without_tor(&["--port", "0", "--bind", "127.0.0.1", "--invite", "--onion"]);
-    host.until("no way into the Tor network");
+    host.until("cannot connect to Tor");
     let line = host.until("invite: ");
     let (guest, _folder) = guest_by(&line, &[]);
     host.until("room open");

@@ -7,7 +7,7 @@ use crate::wire::{WIRES, Wire};
 use rustix::process::Signal;
 
 const CHAT: &str = "you › ";
-const HALF: &str = "partner's half: ";
+const HALF: &str = "partner's code: ";
 
 /// An open room of two scripts with a wire between them.
 #[track_caller]
@@ -64,12 +64,12 @@ fn nothing_is_lost_over(wire: Wire) {
     for _ in 0..3 {
         say(&host, &guest, &mut to_host, &mut to_guest);
         relay.cut();
-        host.until("line cut");
-        guest.until("line cut");
+        host.until("connection lost");
+        guest.until("connection lost");
         say(&host, &guest, &mut to_host, &mut to_guest);
         relay.mend();
-        host.until("line back");
-        guest.until("line back");
+        host.until("reconnected");
+        guest.until("reconnected");
     }
     assert_eq!(host.texts(to_host.len()), to_host);
     assert_eq!(guest.texts(to_guest.len()), to_guest);
@@ -85,23 +85,23 @@ fn nothing_is_lost_over(wire: Wire) {
 fn a_person_sees_the_cut_types_on_and_sees_the_line_return() {
     let (mut host, mut person, relay) = wired_person();
     relay.cut();
-    host.until("line cut");
-    person.shows("The line is cut: the connection ended. Connecting again.");
+    host.until("connection lost");
+    person.shows("Connection lost (it was closed). Reconnecting.");
     person.answer(CHAT, "还在吗？");
-    person.shows("◌ 1 text is waiting for the line");
+    person.shows("◌ 1 message is waiting for the connection");
     person.answer(CHAT, "/who");
-    person.shows("connecting again: attempt");
+    person.shows("reconnecting: attempt");
     person.answer(CHAT, "/rekey");
-    person.shows("Not while the line is cut.");
+    person.shows("Not possible while offline.");
     host.say("written over here");
     relay.mend();
-    person.shows("The line is back after");
+    person.shows("Reconnected after");
     person.shows("✓ delivered");
     person.shows("written over here");
-    host.until("line back");
+    host.until("reconnected");
     assert_eq!(host.text(), "还在吗？");
     person.answer(CHAT, "/who");
-    person.shows("line connected");
+    person.shows("connection    connected");
     person.answer(CHAT, "/quit");
     assert_eq!([person.exit() as i32, host.exit()], [0, 0]);
     person.is_sane();
@@ -113,12 +113,12 @@ fn either_side_can_have_fresh_keys_and_sees_the_epoch() {
     person.answer(CHAT, "/who");
     person.shows("epoch 0, since");
     person.answer(CHAT, "/rekey");
-    person.shows("Fresh keys are being made.");
+    person.shows("Changing keys.");
     for number in 0.. {
         host.say(&format!("round trip {number}"));
         person.shows(&format!("round trip {number}"));
         person.answer(CHAT, "/who");
-        person.shows_times("texts not shown yet", number + 2);
+        person.shows_times("messages not delivered", number + 2);
         if person.words().contains("epoch 1, since") {
             break;
         }
@@ -134,13 +134,13 @@ fn a_joiner_whose_host_was_killed_is_told_so() {
     host.signal(Signal::KILL);
     host.exit();
     relay.cut();
-    person.shows("somebody else answers there. If their program has ended, the room is gone: /quit");
+    person.shows("somebody else answers there. If your partner quit, this room is gone (/quit)");
     person.answer(CHAT, "never read");
-    person.shows("waiting for the line");
+    person.shows("waiting for the connection");
     person.press("\x03");
     person.press("\x03");
     assert_eq!(person.exit(), 6, "{}", person.words());
-    person.shows("1 text was not shown to your partner");
+    person.shows("1 message was not delivered");
     person.is_sane();
 }
 
@@ -151,7 +151,11 @@ fn a_room_waits_for_the_partner_as_long_as_it_was_told_to() {
     for side in [host, guest] {
         let end = side.finish();
         assert_eq!(end.code, 6, "{}", end.err);
-        assert!(end.err.contains("\nline cut\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
+        assert!(
+            end.err.contains("\nconnection lost\ncut off\ntete: the connection was lost for good\n"),
+            "{}",
+            end.err
+        );
     }
 }
 
@@ -170,10 +174,10 @@ fn leaving_while_the_line_is_cut_is_no_farewell() {
     let (host, guest, relay) = wired_room(&[]);
     relay.cut();
     for mut side in [host, guest] {
-        side.until("line cut");
+        side.until("connection lost");
         side.signal(Signal::TERM);
         let end = side.finish();
         assert_eq!(end.code, 6, "{}", end.err);
-        assert!(end.err.contains("\ncut off\ntete: cut off: the line broke\n"), "{}", end.err);
+        assert!(end.err.contains("\ncut off\ntete: the connection was lost for good\n"), "{}", end.err);
     }
 }

@@ -24,7 +24,7 @@ fn port_of(host: &Terminal) -> u16 {
     host.until("a port", |display| {
         let words = display.words();
         let (_, rest) = words.split_once("listening: 127.0.0.1:")?;
-        words.contains("Ctrl-C ends. Nobody").then(|| rest.split(' ').next().unwrap().parse().unwrap())
+        words.contains("Waiting for your partner").then(|| rest.split(' ').next().unwrap().parse().unwrap())
     })
 }
 
@@ -37,7 +37,7 @@ fn guest_with(port: u16, args: &[&str]) -> Terminal {
 fn pair(host: &Terminal, guest: &Terminal) {
     let halves = [host.half(), guest.half()];
     host.press(&format!("{}\r", halves[1]));
-    host.shows("Right. Waiting for your partner");
+    host.shows("Correct. Waiting for your partner");
     guest.press(&format!("{}\r", halves[0]));
     for side in [host, guest] {
         side.shows("The room is open");
@@ -82,9 +82,9 @@ fn row(side: &Terminal, row: &str) {
 fn two_people_pair_talk_and_leave() {
     let (mut host, mut guest) = room();
     for side in [&host, &guest] {
-        side.until("no code", |display| (!display.words().contains("Read your half")).then_some(()));
-        row(side, "verified by code · 127.0.0.1:");
-        row(side, " ms · epoch 0");
+        side.until("no code", |display| (!display.words().contains("Read this to your partner")).then_some(()));
+        row(side, "verified · 127.0.0.1:");
+        row(side, " ms");
     }
     // Mid-line edits by cluster: 你好🙂 loses its last two, and gains others in between.
     host.press("你好🙂!");
@@ -104,7 +104,7 @@ fn two_people_pair_talk_and_leave() {
     guest.is_sane();
     assert!(!guest.words().contains("你吗好"), "the screen from before is back");
     host.shows("Your partner left.");
-    row(&host, "Over. Enter closes.");
+    row(&host, "This room is closed. Enter quits.");
     row(&host, "you ✓ 你吗好!");
     assert_eq!(host.close(), 0);
     host.is_sane();
@@ -147,15 +147,15 @@ fn a_cut_is_shown_typing_goes_on_and_the_line_heals() {
     person.press("before\r");
     assert_eq!(host.text(), "before");
     relay.cut();
-    row(&person, "The line is cut: the connection ended.");
-    row(&person, " connecting again: attempt");
+    row(&person, "Connection lost (it was closed).");
+    row(&person, " reconnecting: attempt");
     person.press("while it was cut\r");
     row(&person, "you ◌ while it was cut");
     host.say("from over there");
     relay.mend();
     row(&person, "partner │ from over there");
     row(&person, "you ✓ while it was cut");
-    row(&person, " verified by code · ");
+    row(&person, " verified · ");
     assert_eq!(host.text(), "while it was cut");
 }
 
@@ -219,7 +219,7 @@ fn an_end_with_a_text_that_nobody_saw_is_not_in_order() {
     person.until("the bell", |display| (display.effects().bells > 0).then_some(()));
     person.signal(Signal::HUP);
     assert_eq!(person.exit(), 6);
-    person.shows("1 text was not shown here");
+    person.shows("1 message was received but not shown here");
     person.is_sane();
     host.until("partner left");
 }
@@ -310,7 +310,7 @@ fn a_terminal_that_vanishes_without_a_signal_is_a_farewell() {
     host.until("partner left");
 
     let mut alone = Window::start(&["--port", "0", "--bind", "127.0.0.1"]);
-    alone.until(|rows| rows.iter().any(|row| row.contains("Nobody is here yet")).then_some(()));
+    alone.until(|rows| rows.iter().any(|row| row.contains("Waiting for your partner")).then_some(()));
     assert_eq!(alone.vanish(), "3");
 }
 
@@ -320,7 +320,7 @@ fn ctrl_c_ends_the_waiting_and_the_pairing() {
     waiting.press("\x03");
     assert_eq!(waiting.exit(), 3);
     waiting.is_sane();
-    waiting.shows("ended before anybody came");
+    waiting.shows("ended before anybody joined");
 
     let (mut host, port) = host_with(&[]);
     let mut guest = guest_with(port, &[]);
@@ -328,7 +328,7 @@ fn ctrl_c_ends_the_waiting_and_the_pairing() {
     guest.press("\x03");
     assert_eq!(guest.exit(), 5);
     guest.is_sane();
-    row(&host, "Open again");
+    row(&host, "Waiting again");
     host.press("\x03");
     assert_eq!(host.exit(), 3);
 }
@@ -339,16 +339,16 @@ fn a_wrong_half_is_said_so_on_the_screen_of_the_code() {
     let mut guest = guest_with(port, &[]);
     let halves = [host.half(), guest.half()];
     guest.press(&format!("{}\r", halves[1]));
-    guest.shows("This is your own half.");
+    guest.shows("That is your own code.");
     for left in ["2 tries", "1 try"] {
         guest.press(&format!("{}\r", process::wrong(&halves[0], &halves[1])));
         guest.shows(&format!("{left} left"));
     }
     guest.press(&format!("{}\r", process::wrong(&halves[0], &halves[1])));
     assert_eq!(guest.exit(), 5);
-    guest.shows("ALARM: three wrong halves.");
+    guest.shows("ALARM: three wrong codes.");
     guest.is_sane();
-    row(&host, "ALARM: your partner's side saw another code");
+    row(&host, "ALARM: your partner saw another code");
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn a_locked_screen_shows_no_text_and_opens_by_the_passphrase() {
     person.shows("This screen is locked.");
     host.say("a secret");
     person.press("wrong\r");
-    person.shows("Wrong. Wait");
+    person.shows("Wrong. Seconds to wait");
     assert!(!person.words().contains("secret"));
     person.until("no wait", |display| display.words().contains("This screen is locked.").then_some(()));
     person.press("口令\r");
@@ -443,8 +443,8 @@ fn a_chinese_locale_makes_the_whole_screen_chinese() {
     let mut alone = screen(&["--port", "0", "--bind", "127.0.0.1"]);
     alone.env("LANG", "zh_CN.UTF-8");
     let host = Terminal::start(alone);
-    host.shows("正在等待：127.0.0.1:");
-    host.shows("Ctrl-C 结束。还没人来。");
+    host.shows("正在监听：127.0.0.1:");
+    host.shows("正在等对方，按 Ctrl-C 取消。");
     host.press("\x1bOP");
     host.shows("按键和命令");
 }
@@ -455,7 +455,7 @@ fn a_terminal_that_cannot_show_it_gets_lines() {
         let mut dumb = screen(&["--port", "0", "--bind", "127.0.0.1"]);
         dumb.env(name, value);
         let mut host = Terminal::start(dumb);
-        host.shows("Waiting; Ctrl-C ends.");
+        host.shows("Waiting for your partner; Ctrl-C cancels.");
         assert!(!host.look(|display| display.raw()).contains("\x1b[?1049h"));
         host.press("\x03");
         host.exit();

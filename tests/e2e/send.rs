@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 use portable_pty::CommandBuilder;
 use rustix::fs::{CWD, FileType, mknodat};
 
-const HALF: &str = "partner's half: ";
+const HALF: &str = "partner's code: ";
 
 /// A shell on a terminal of its own that runs tete in a pipe.
 fn shell(script: &str, folder: &Scratch) -> Terminal {
@@ -75,8 +75,8 @@ fn a_stream_goes_from_a_pipe_into_a_pipe() {
     host.shows(&format!("tete send FILE --to 127.0.0.1:{port}"));
     let guest = shell(&format!("cat source | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
     pair(&host, &guest);
-    guest.shows("✓ stream, 5.0 MB sent and stored");
-    host.shows("✓ stream, 5.0 MB stored");
+    guest.shows("✓ stream (5.0 MB) sent and saved");
+    host.shows("✓ stream (5.0 MB) saved");
     for side in [&host, &guest] {
         side.shows("exit 0");
     }
@@ -152,11 +152,11 @@ fn what_is_missing_of_a_folder_is_told_by_the_exit_unless_it_is_never_sent() {
 #[test]
 fn standard_input_goes_alone_and_not_beside_json() {
     for (args, told) in [
-        (&["send", "a", "-"][..], "tete: the command line is not right: standard input (-) goes alone"),
-        (&["send", "-", "-"], "tete: the command line is not right: standard input (-) goes alone"),
-        (&["send", "--json"], "tete: the command line is not right: with --json"),
-        (&["send", "--json", "-"], "tete: the command line is not right: with --json"),
-        (&["receive", "--json", "--stdout"], "tete: the command line is not right: with --json"),
+        (&["send", "a", "-"][..], "tete: standard input (-) cannot be combined with paths"),
+        (&["send", "-", "-"], "tete: standard input (-) cannot be combined with paths"),
+        (&["send", "--json"], "tete: with --json"),
+        (&["send", "--json", "-"], "tete: with --json"),
+        (&["receive", "--json", "--stdout"], "tete: with --json"),
     ] {
         let mut side = Process::start(process::tete(args));
         side.until(told);
@@ -187,15 +187,15 @@ fn what_cannot_be_sent_is_refused_before_anybody_is_waited_for_or_called() {
     listener.set_nonblocking(true).unwrap();
     let to = listener.local_addr().unwrap().to_string();
     for (path, why) in [
-        (place("missing"), "there is no such file or folder"),
-        (place("dangling"), "there is no such file or folder"),
+        (place("missing"), "no such file or folder"),
+        (place("dangling"), "no such file or folder"),
         (place("pipe"), "a pipe, a socket or a device"),
         (place("socket"), "a pipe, a socket or a device"),
         ("/dev/null".into(), "a pipe, a socket or a device"),
-        (place("empty"), "there is no file in it that can be sent"),
+        (place("empty"), "nothing in it can be sent"),
         (unnamed, "its name cannot be sent: not UTF-8, too long or too deep"),
     ] {
-        let told = format!("tete: {} cannot be sent: {why}\n", path.display());
+        let told = format!("tete: cannot send {}: {why}\n", path.display());
         for options in [&["--port", "0"][..], &["--invite", "--no-map", "--port", "0"], &["--to", &to], &["--json"]] {
             let args = [OsStr::new("send"), path.as_os_str()].into_iter().chain(options.iter().map(OsStr::new));
             let said = refused(process::tete(args));
@@ -212,8 +212,7 @@ fn every_path_that_cannot_be_sent_is_named() {
     let mut command = process::tete(["send", "gone", "good", "/dev/null"]);
     command.current_dir(folder.path());
     let said = refused(command);
-    let rows =
-        "these cannot be sent:\n  gone: there is no such file or folder\n  /dev/null: a pipe, a socket or a device\n";
+    let rows = "cannot send these:\n  gone: no such file or folder\n  /dev/null: a pipe, a socket or a device\n";
     assert!(said.starts_with(&format!("tete: {rows}")), "{said}");
     let good = folder.path().join("good");
     let many = ["send"].into_iter().chain([good.to_str().unwrap(); 65]);
@@ -224,13 +223,13 @@ fn every_path_that_cannot_be_sent_is_named() {
 fn standard_input_that_cannot_be_read_or_named_is_refused_at_once() {
     let mut folder = process::tete(["send"]);
     folder.stdin(fs::File::open("/").unwrap());
-    assert!(refused(folder).contains("- cannot be sent: Is a directory"));
+    assert!(refused(folder).contains("cannot send -: Is a directory"));
     let mut unreadable = process::tete(["send", "-"]);
     unreadable.stdin(fs::File::options().write(true).open("/dev/null").unwrap());
-    assert!(refused(unreadable).contains("- cannot be sent: Bad file descriptor"));
+    assert!(refused(unreadable).contains("cannot send -: Bad file descriptor"));
     for name in ["", "..", "a/b", "CON", &"x".repeat(2_000)] {
         let said = refused(process::tete(["send", "--name", name]));
-        assert!(said.contains("cannot be sent: no safe place has such a name"), "{said}");
+        assert!(said.contains("that name cannot be stored safely"), "{said}");
     }
 }
 
@@ -247,7 +246,7 @@ fn without_a_terminal_nobody_could_check_the_code() {
     let mut command = std::process::Command::new("setsid");
     command.args(["-w", TETE, "send", TETE]);
     let mut alone = Process::start(process::bare(command));
-    alone.until("tete: there is no terminal");
+    alone.until("tete: no terminal");
     assert_eq!(alone.exit(), 2);
 }
 
@@ -258,7 +257,7 @@ fn nobody_waits_for_a_side_that_could_store_nothing() {
     let missing = file.path().join("missing");
     for args in [&["receive"][..], &["--auto-accept"], &[]] {
         let mut side = Process::start(process::tete([args, &["--save-to", missing.to_str().unwrap()]].concat()));
-        side.until(&format!("tete: files cannot be stored in {}: No such file or directory", missing.display()));
+        side.until(&format!("tete: cannot save files to {}: No such file or directory", missing.display()));
         assert_eq!(side.exit(), 2, "{args:?}");
     }
 }

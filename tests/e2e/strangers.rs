@@ -167,7 +167,7 @@ fn ten_thousand_strangers_disturb_neither_a_pairing_nor_a_room() {
     assert_eq!(open, quiet);
     assert!(after < warm + GROWTH && during < warm + GROWTH, "{warm} KiB, then {during}, then {after}");
     let [_, end] = part(partner, host);
-    let told = end.err.lines().filter(|line| line.starts_with("somebody")).count();
+    let told = end.err.lines().filter(|line| line.starts_with("someone")).count();
     assert!((2..=3).contains(&told), "{}", end.err);
 }
 

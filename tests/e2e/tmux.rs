@@ -88,7 +88,7 @@ fn an_evening_in_tmux() {
     tmux.press("host", &["Enter"]);
     let port = tmux.until("host", "a port", |screen| {
         let (_, rest) = screen.split_once("listening: 127.0.0.1:")?;
-        screen.contains("Nobody is here yet").then(|| rest.lines().next().unwrap().trim().parse().unwrap())
+        screen.contains("Waiting for your partner").then(|| rest.lines().next().unwrap().trim().parse().unwrap())
     });
     let relay = Relay::new(port);
     tmux.types("guest", &format!("{TETE} 127.0.0.1 {}", relay.port));
@@ -143,7 +143,7 @@ fn an_evening_in_tmux() {
 
     // The line drops and returns.
     relay.cut();
-    tmux.shows("guest", " connecting again: attempt");
+    tmux.shows("guest", " reconnecting: attempt");
     tmux.types("guest", "said while it was cut");
     tmux.press("guest", &["Enter"]);
     tmux.shows("guest", "you ◌ said while it was cut");
@@ -162,7 +162,7 @@ fn an_evening_in_tmux() {
     // The end.
     tmux.types("guest", "/quit");
     tmux.press("guest", &["Enter"]);
-    tmux.shows("host", "Over. Enter closes.");
+    tmux.shows("host", "This room is closed. Enter quits.");
     let is_shell = |screen: &str| screen.trim_end().ends_with(['$', '#']).then_some(());
     tmux.until("host", "the shell", |screen| {
         // A key that comes too soon does nothing.

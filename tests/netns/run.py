@@ -164,12 +164,12 @@ def a_pulled_cable_is_noticed_and_healed() -> str:
     sh(f"ip -n {A} link set v{A[-6:]} down")
     pulled = time.monotonic()
     try:
-        seconds = [side.expect("line cut")[0] - pulled for side in (host, joiner)]
+        seconds = [side.expect("connection lost")[0] - pulled for side in (host, joiner)]
         assert max(seconds) < 10.5, seconds
     finally:
         sh(f"ip -n {A} link set v{A[-6:]} up")
     plugged = time.monotonic()
-    back = [side.expect("line back")[0] - plugged for side in (host, joiner)]
+    back = [side.expect("reconnected")[0] - plugged for side in (host, joiner)]
     assert max(back) < 3, back
     return f"{seconds[0]:.1f} s and {seconds[1]:.1f} s; back after {max(back):.1f} s"
 

@@ -549,8 +549,8 @@ def doctor(name: str, *args: str) -> dict[str, tuple[str, str]]:
 
 def the_doctor_knows_these_networks() -> str:
     lone = doctor("a")
-    assert lone["nat"][0] == "unknown" and "its own address is not known" in lone["nat"][1], lone
-    assert lone["mapping"] == ("does_not_work", "the router does not answer such questions"), lone
+    assert lone["nat"][0] == "unknown" and "its public address is not known" in lone["nat"][1], lone
+    assert lone["mapping"] == ("does_not_work", "the router does not answer such requests"), lone
     router = router_up("a", "5351", "ext_ip=11.9.0.1", "enable_natpmp=yes", "enable_upnp=no")
     helped = doctor("a")
     router.kill()
@@ -559,14 +559,14 @@ def the_doctor_knows_these_networks() -> str:
     router = natpmp("100.64.0.1")
     doubled = doctor("a")
     router.kill()
-    assert doubled["nat"][0] == "does_not_work" and "two in a row" in doubled["nat"][1], doubled
+    assert doubled["nat"][0] == "does_not_work" and "two NATs in a row" in doubled["nat"][1], doubled
     public = doctor("w")
     assert public["nat"] == ("works", "none translates addresses, 11.9.0.9 is this machine's own"), public
     rule = f"ip netns exec {ns('ra')} nft add rule inet r swallow tcp dport 4444 drop"
     sh(f"ip netns exec {ns('ra')} nft add chain inet r swallow '{{ type filter hook input priority 0; }}' && {rule}")
-    for port, fact in (("4444", "nothing answers"), ("4445", "nobody listens there")):
+    for port, fact in (("4444", "nothing answers"), ("4445", "tete is not running on that port")):
         assert fact in doctor("b", "11.9.0.1", port)["way"][1]
-    assert "no route leads there" in doctor("b", "11.9.0.77")["way"][1]
+    assert "no route to it" in doctor("b", "11.9.0.77")["way"][1]
     return "no router's answer, a mapped port, two routers in a row, none; filtered, refused, no route"
 
 

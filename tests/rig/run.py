@@ -258,7 +258,7 @@ class Pair(threading.Thread):
             self.faults["kill -9 of the joiner"] += 1
             since = time.monotonic()
             joiner.process.kill()
-            if not host.until(lambda: host.first("line cut", since), SHOWN + 1):
+            if not host.until(lambda: host.first("connection lost", since), SHOWN + 1):
                 raise Failed("the host does not notice that the joiner was killed")
             host.process.send_signal(signal.SIGTERM)
             if host.process.wait(5) != 6:
@@ -285,7 +285,7 @@ class Pair(threading.Thread):
         # Silence both ways for longer than this must have been shown by both sides in time.
         if silent and clear - begin > SHOWN + 0.5:
             for side in self.sides:
-                told = [side.first(line, begin - 1) for line in ("line quiet", "line cut")]
+                told = [side.first(line, begin - 1) for line in ("quiet", "connection lost")]
                 at = min((at for at in told if at), default=None)
                 if at is None:
                     raise Failed(f"{name} for {clear - begin:.1f} s was not shown: {side.status[-5:]}")

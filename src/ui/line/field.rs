@@ -207,7 +207,7 @@ mod tests {
     fn no_row_is_wider_than_the_terminal_whatever_is_written_and_however_it_is_measured() {
         let text = "…·é─█你好👍🏽🇨🇳e\u{301}ﾊﾞ\u{fe0f}Ж".repeat(20);
         for columns in 0..60 {
-            let (mut field, mut editor) = (Field::new("对方的一半："), written(&text));
+            let (mut field, mut editor) = (Field::new("对方的配对码："), written(&text));
             for edit in [Edit::Left, Edit::WordLeft, Edit::Home, Edit::Right, Edit::End, Edit::CutWordLeft] {
                 shown(&mut field, &editor, columns);
                 editor.edit(edit);

@@ -306,9 +306,6 @@ impl Canvas<'_> {
             if let Some(time) = standing.round_trip.filter(|_| line_is_well(state)) {
                 parts.push((3, format!("{} ms", time.as_micros().div_ceil(1000))));
             }
-            if let Some(epoch) = standing.epoch {
-                parts.push((1, format!("{} {epoch}", words.epoch)));
-            }
         }
         for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.standing().map_or([None; 2], |now| now.files)) {
             if let Some(progress) = progress {

@@ -26,9 +26,9 @@ use crate::ui::time::local_time;
 pub const WORDS: Words = Words {
     partner: "partner",
     prompt: "you › ",
-    half: "partner's half: ",
+    half: "partner's code: ",
     compare: "same or different: ",
-    address: "address or invite your partner gave you: ",
+    address: "address or invite from your partner: ",
     error: "tete: ",
 };
 
@@ -36,31 +36,30 @@ pub const WORDS: Words = Words {
 pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     you: "you",
     partner: "partner",
-    waiting: "Ctrl-C ends. Nobody is here yet.",
-    verified: "verified by code",
-    compared: "verified by voice",
-    invited: "entered by invite",
-    used: "the invite was used, and is not kept here",
+    waiting: "Waiting for your partner. Ctrl-C cancels.",
+    verified: "verified",
+    compared: "verified",
+    invited: "not verified (invite)",
+    used: "the invite was used and is not kept here",
     unverified: "not verified yet",
     connected: "connected",
-    epoch: "epoch",
-    unshown: "not shown yet",
-    below: "below (Ctrl-End)",
+    unshown: "not delivered",
+    below: "more below (Ctrl-End)",
     new: "new",
-    leave: "Once more leaves the room.",
-    full: format!("A text is at most {TEXT} bytes."),
-    chord: "Ctrl-X, and then: c wipes this screen, p wipes everything and leaves",
-    over: "Over. Enter closes.",
-    unsent: "Over. This was not sent. q closes.",
-    close_again: "Once more closes; what you wrote is lost.",
-    read_out: "Read your half to your partner by phone, or any way you know their voice:",
-    type_in: "Type the half that your partner reads to you:",
-    right: "Right. Waiting for your partner to type your half.",
+    leave: "Press it again to leave the room.",
+    full: format!("A message is at most {TEXT} bytes."),
+    chord: "Ctrl-X, then c: clear this screen, p: panic (wipe and leave)",
+    over: "This room is closed. Enter quits.",
+    unsent: "This room is closed; this was not sent. q quits.",
+    close_again: "Press it again to quit and lose what you wrote.",
+    read_out: "Read this to your partner by phone, or wherever you know their voice:",
+    type_in: "Type what your partner reads to you, then Enter:",
+    right: "Correct. Waiting for your partner.",
     next: "Not your partner? Type /next.",
     compare: "Compare with your partner's screen, by phone or side by side:",
     yours: "yours ",
     theirs: "theirs",
-    agree: "On theirs the two halves change places, the pictures are the same. Type same if all agree, or different.",
+    agree: "Your partner's screen shows the same pictures and the two codes swapped. Type same if everything matches, otherwise different.",
     same: "same or different: ",
     find: "find: ",
     nothing: "nothing found",
@@ -68,12 +67,12 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     paste: "Paste",
     lines: "lines?",
     paste_keys: "Enter: yes  Esc: no",
-    choose: "Choose a passphrase that opens this screen again. It is for this run only. Esc: no lock.",
-    again: "The same once more:",
-    differ: "They differ. Choose again.",
+    choose: "Choose a passphrase to unlock this screen (for this session only). Esc: cancel.",
+    again: "Again:",
+    differ: "They do not match; try again.",
     passphrase: "passphrase: ",
     locked: "This screen is locked.",
-    wrong: "Wrong. Wait, in seconds:",
+    wrong: "Wrong. Seconds to wait:",
     close: "Enter: close",
     small: "too small",
     enter: "Enter",
@@ -81,9 +80,9 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     comma: ", ",
     signs: &[
         ("wheel", "scroll"),
-        ("Shift-mouse", "select text, as the terminal does it"),
-        ("◌  ✓", "waiting; shown to your partner"),
-        ("~12:34", "written then, while the line was cut"),
+        ("Shift-mouse", "select text (done by the terminal)"),
+        ("◌  ✓", "waiting; delivered to your partner"),
+        ("~12:34", "written at that time, while offline"),
     ],
 });
 
@@ -91,28 +90,28 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
 pub fn topic(topic: Topic) -> &'static str {
     match topic {
         Topic::Send => "send",
-        Topic::NewLine => "new line",
+        Topic::NewLine => "insert a line break",
         Topic::Complete => "complete a command or a path",
-        Topic::Leave => "empty the input; twice when empty: leave",
+        Topic::Leave => "clear the input; twice when empty: leave",
         Topic::Help => "this help",
-        Topic::Offer => "take, or decline, what is offered",
-        Topic::Wipe => "then c: wipe this screen; p: wipe all, leave",
+        Topic::Offer => "accept, or refuse, the offered files",
+        Topic::Wipe => "then c: clear this screen; p: panic",
         Topic::Scroll => "scroll",
-        Topic::Ends => "first and last text",
-        Topic::Back => "back to the last text; close a search",
-        Topic::Search => "search for older, for newer; end it",
-        Topic::Rows => "other rows, then what you entered before",
+        Topic::Ends => "first and last message",
+        Topic::Back => "back to the last message; end a search",
+        Topic::Search => "search: older, newer, end it",
+        Topic::Rows => "previous/next line, then earlier input",
         Topic::Characters => "left and right",
         Topic::Line => "start and end of the line",
         Topic::Words => "word by word",
         Topic::Remove => "remove a character",
         Topic::CutWord => "cut a word",
         Topic::CutLine => "cut to the start, to the end of the line",
-        Topic::PutBack => "put back what was cut",
-        Topic::Transpose => "exchange two characters",
+        Topic::PutBack => "paste what was cut",
+        Topic::Transpose => "swap two characters",
         Topic::Undo => "undo, redo",
         Topic::Suspend => "suspend",
-        Topic::Redraw => "draw everything anew",
+        Topic::Redraw => "redraw",
     }
 }
 
@@ -120,18 +119,18 @@ pub fn topic(topic: Topic) -> &'static str {
 pub fn command(command: Command) -> &'static str {
     match command {
         Command::Help => "keys and commands",
-        Command::Who => "with whom, since when, over what cipher",
-        Command::Doctor => "what the line stands on, what to try",
-        Command::Code => "the pairing code again",
-        Command::Find => "look for a text (Ctrl-R)",
-        Command::Clear => "wipe this screen (Ctrl-X c)",
-        Command::Lock => "hide this screen behind a passphrase",
+        Command::Who => "your partner, since when, encryption",
+        Command::Doctor => "diagnose the connection, suggest fixes",
+        Command::Code => "show both codes again",
+        Command::Find => "search the messages (Ctrl-R)",
+        Command::Clear => "clear this screen (Ctrl-X c)",
+        Command::Lock => "lock this screen with a passphrase",
         Command::Send => "send files and folders: /send PATH...",
-        Command::Get => "take what is offered (F2)",
-        Command::Decline => "do not take it (F3)",
-        Command::Cancel => "end what is under way",
-        Command::Rekey => "fresh keys now",
-        Command::Panic => "wipe everything, leave at once (Ctrl-X p)",
+        Command::Get => "accept the offered files (F2)",
+        Command::Decline => "refuse the offered files (F3)",
+        Command::Cancel => "cancel the current transfer",
+        Command::Rekey => "change keys now",
+        Command::Panic => "wipe everything, leave now (Ctrl-X p)",
         Command::Quit => "leave",
     }
 }
@@ -150,10 +149,19 @@ pub fn event(event: &Event, columns: usize) -> String {
                 format!("  {:<44}  {place}", invocation(*address, *port, *how))
             };
             let rows: Vec<_> = addresses.iter().map(row).collect();
+            let advice = if addresses.iter().any(|(scope, _)| *scope == Scope::Global) {
+                format!(
+                    "Can't be reached? Open port {port} in your router and firewall, start again with --invite or \
+                     --tor, or swap roles: let your partner wait. `tete doctor` tells you what is blocking it."
+                )
+            } else {
+                "These work only inside your own network. From elsewhere: start again with --invite or --tor, or let \
+                 your partner wait. `tete doctor` tells you more."
+                    .into()
+            };
             format!(
-                "Tell your partner to type one of these:\n{}\n\
-                 If none of them reaches you, open port {port} in your router and firewall, or try it the other way\n\
-                 round: let your partner wait, and join them. Waiting; Ctrl-C ends.",
+                "Ask your partner to run one of these:\n{}\n{advice}\n\
+                 Waiting for your partner; Ctrl-C cancels.",
                 rows.join("\n")
             )
         }
@@ -164,120 +172,122 @@ pub fn event(event: &Event, columns: usize) -> String {
                 Invitation::Receive => "tete receive --invite-file -",
                 Invitation::Send => "tete send FILE --invite-file -",
             };
+            // Where only files are sent nobody can compare.
+            let check = if *how == Invitation::Join { ", so compare the /code afterwards" } else { "" };
             format!(
-                "{}Send your partner this line, over a channel that only the two of you read; they paste it into \
-                 `{command}`. It is good for one room. Whoever has it first gets in, so compare the /code later.\n\n\
-                 {}\n\nIt leads to:\n{}\nWaiting; Ctrl-C ends.",
+                "{}Send your partner this line over a channel only the two of you can read; they paste it into \
+                 `{command}`. It admits one person, once. The first person to use it gets in{check}.\n\n\
+                 {}\n\nIts routes:\n{}\nWaiting for your partner; Ctrl-C cancels.",
                 picture(line, columns),
                 line.as_str(),
                 ways.join("\n")
             )
         }
-        Event::Mapping => "asking the router for a port".into(),
-        Event::Mapped { address: at } => format!("the router passes {at} on to this machine"),
-        Event::MappingFailed(MappingError::NoRouter) => "there is no router to ask for a port".into(),
-        Event::MappingFailed(MappingError::NoAnswer) => "the router does not answer when asked for a port".into(),
-        Event::MappingFailed(MappingError::Refused) => "the router passes no port on".into(),
+        Event::Mapping => "asking the router to forward a port".into(),
+        Event::Mapped { address: at } => format!("the router now forwards {at} here"),
+        Event::MappingFailed(MappingError::NoRouter) => "no router found that could forward a port".into(),
+        Event::MappingFailed(MappingError::NoAnswer) => "the router does not answer requests to forward a port".into(),
+        Event::MappingFailed(MappingError::Refused) => "the router refused to forward a port".into(),
         Event::MappingFailed(MappingError::Useless { address: ip }) => {
-            format!("the router would pass a port on, but stands behind another itself: {ip} cannot be reached")
+            format!("the router could forward a port, but it is behind another router itself ({ip} is not public)")
         }
-        Event::Announced => "whoever has the invite can find this machine on the local network now".into(),
+        Event::Announced => "anyone holding the invite can now find this machine on the local network".into(),
         Event::LanFailed { why } => format!("the local network cannot be used: {}", lan_error(*why)),
-        Event::Tor { percent: Some(percent) } => format!("into the Tor network: {percent} %"),
-        Event::Tor { percent: None } => "making an onion service; this takes a few seconds".into(),
+        Event::Tor { percent: Some(percent) } => format!("connecting to Tor: {percent} %"),
+        Event::Tor { percent: None } => "publishing the onion service, a few seconds".into(),
         Event::TorFailed { why } => format!("no way into the Tor network: {}. The invite goes without it.", tor_error(*why)),
         Event::RouteDown { route: way, why } => {
             format!("your partner cannot come by {way} for now: {}. tete goes on trying.", connect_error(*why))
         }
-        Event::RouteUp { route: way } => format!("your partner can come by {way} now"),
+        Event::RouteUp { route: way } => format!("{way} works now"),
         Event::LookingUp { host } => format!("looking up {host}"),
         Event::Trying { address } => format!("trying {address}"),
         Event::TryFailed { address, why } => format!("no connection to {address}: {}", connect_error(*why)),
-        Event::Connected { address } => format!("connected to {address}, making the line secure"),
-        Event::Caller { address } => format!("somebody is here, from {address}"),
+        Event::Connected { address } => format!("connected to {address}, setting up encryption"),
+        Event::Caller { address } => format!("someone connected from {address}"),
         Event::BusySent { address: from, times } => {
-            format!("somebody else tried to get in, from {from}, and was told busy ({times} so far)")
+            format!("someone else at {from} tried to join and got a busy reply ({times} so far)")
         }
         Event::Code { own, can_skip } => format!(
-            "Read this half of the code to your partner by phone, or any way you know their voice:\n\n{}\n\n\
-             Then type the half that your partner reads to you.{}",
+            "Read this to your partner by phone, or wherever you know their voice:\n\n{}\n\n\
+             Then type what your partner reads to you.{}",
             large(own, columns),
             if *can_skip { "\nNot your partner? Type /next." } else { "" }
         ),
         Event::Compare { own, partner, emoji, can_skip } => format!(
             "Compare with your partner's screen, by phone or side by side:\n\n  yours   {own}\n  theirs  {partner}\n  {}\n\n\
-             On theirs the two halves change places, the pictures are the same.\n\
-             Type  same  if all agree, or  different .{}",
+             Your partner's screen shows the same pictures and the two codes swapped. \
+             Type same if everything matches, otherwise different.{}",
             pictures(emoji, |entry| entry.english),
             if *can_skip { "\nNot your partner? Type /next." } else { "" }
         ),
-        Event::NotACode => "A half is eight digits, such as 4124 2842.".into(),
+        Event::NotACode => "Please type eight digits, like 4124 2842.".into(),
         Event::OwnCode => {
-            "This is your own half. Type the one your partner reads to you; if they read you this one, say so: both of you read your own screen.".into()
+            "That is your own code. Type the one your partner reads. If they read you this one, ask them to read from their own screen.".into()
         }
         Event::WrongCode { tries_left } => format!(
-            "wrong half: this is not what your partner's screen shows, {tries_left} {} left. \
-             A slip of the tongue, or somebody in between: let them read it again, slowly.",
+            "That is not the code on your partner's screen ({tries_left} {} left). It may be a slip: ask them to read \
+             it again, slowly. If it fails again, somebody may be in the middle.",
             if *tries_left == 1 { "try" } else { "tries" }
         ),
         Event::StaleAnswer => "That belonged to an earlier code and was ignored.".into(),
-        Event::Refused(Refusal::NotAsked) => "That is not what was asked for; it was ignored.".into(),
-        Event::Refused(Refusal::NotConfirmed) => "Not before you have checked the code.".into(),
-        Event::NeitherWord => "Type the whole word: same, or different.".into(),
-        Event::Confirmed => "Right. Waiting for your partner to type your half.".into(),
+        Event::Refused(Refusal::NotAsked) => "That does not answer the current question and was ignored.".into(),
+        Event::Refused(Refusal::NotConfirmed) => "Please check the code first.".into(),
+        Event::NeitherWord => "Please type the whole word, same or different.".into(),
+        Event::Confirmed => "Correct. Waiting for your partner.".into(),
         Event::RoomOpen { invited: false } => {
-            "The room is open. Type a message and press Enter. /help shows everything else.".into()
+            "The room is open. Type a message and press Enter; /help shows the rest.".into()
         }
         Event::RoomOpen { invited: true } => {
-            "The room is open, but nobody has checked who is in it: /code. Type a message and press Enter.".into()
+            "The room is open, but nobody has checked who is in it: compare with /code. Type a message and press Enter.".into()
         }
         Event::PairingFailed { address: from, why, pause } => {
-            format!("{} ({from}). {} Open again in {} s.", pairing(*why), pairing_advice(*why), pause.as_secs())
+            format!("{} ({from}). {} Waiting again in {} s.", pairing(*why), pairing_advice(*why), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ delivered".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} messages delivered"),
         Event::Delivered { messages, waiting } => format!("✓ {messages} delivered, {waiting} waiting"),
-        Event::Refused(Refusal::TooLong { limit }) => format!("Not sent: longer than {limit} bytes. It is still here; shorten it."),
-        Event::Refused(Refusal::Full { waiting }) => format!("Not sent: {} still wait to be shown to your partner. Try again soon.", texts(*waiting)),
+        Event::Refused(Refusal::TooLong { limit }) => format!("Not sent: longer than {limit} bytes. Please shorten it."),
+        Event::Refused(Refusal::Full { waiting }) => format!("Not sent: {} not delivered yet. Try again soon.", are(*waiting)),
         Event::Refused(Refusal::NotUtf8) => "input line not sent: not UTF-8".into(),
-        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("There is no command {name}. /help lists them; to send it as a text, begin with //."),
-        Event::Help => "  /code   the pairing code again\n  /who    with whom, since when, over what cipher, how the line is\n  /doctor what the line stands on, and what to try\n  /send   offer files and folders: /send PATH...\n  /get    take what your partner offers\n  /decline  do not take it\n  /cancel end what is under way\n  /rekey  fresh keys now\n  /panic  wipe everything and leave at once\n  /quit   leave (Ctrl-D, Ctrl-C)\n  //...   a text that begins with a slash".into(),
+        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("Unknown command {name} (/help lists all). To send it as a message, start with //."),
+        Event::Help => "  /code     show both codes again\n  /who      your partner, since when, encryption, connection\n  /doctor   diagnose the connection, suggest fixes\n  /send     send files and folders: /send PATH...\n  /get      accept the offered files\n  /decline  refuse the offered files\n  /cancel   cancel the current transfer\n  /rekey    change keys now\n  /panic    wipe everything and leave immediately\n  /quit     leave (Ctrl-D, Ctrl-C)\n  //...     a message that starts with a slash".into(),
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
-            "yours {own}, theirs {partner}\n\
-             Read yours to your partner by phone and let them read theirs; then type `/code same` or `/code different`."
+            "your code {own}, partner's {partner}\n\
+             Read yours to your partner on the phone and have them read theirs; then type `/code same` or `/code different`."
         ),
-        Event::Codes { own, partner, .. } => format!("yours {own}, theirs {partner}"),
-        Event::Verified => "verified: nobody else is in this room".into(),
+        Event::Codes { own, partner, .. } => format!("your code {own}, partner's {partner} (already verified)"),
+        Event::Verified => "Verified: nobody is in the middle.".into(),
         Event::Who(with) => who(with, local_time),
         Event::Finding(found) => finding(found),
         Event::File(about) => file(about, false),
-        Event::Finishing { waiting } => format!("Waiting until {} shown to your partner. Ctrl-C leaves at once.", are(*waiting)),
-        Event::PartnerLeft => "Your partner left. The room is gone, nothing of it was kept.".into(),
-        Event::CutOff => "cut off".into(),
-        Event::Quiet { seconds } => format!("Nothing heard for {seconds} s. The line may be broken."),
+        Event::Finishing { waiting } => format!("Waiting until {} delivered. Ctrl-C leaves at once.", are(*waiting)),
+        Event::PartnerLeft => "Your partner left. No messages were saved.".into(),
+        Event::CutOff => "The connection is lost and this room is closed.".into(),
+        Event::Quiet { seconds } => format!("No answer for {seconds} s; the connection may be lost."),
         Event::ConnectionLost { why, redialing } => format!(
-            "The line is cut: {}. {} Go on typing: it waits. /who tells how it stands.",
+            "Connection lost ({}). {} Keep typing: it will be sent when you are back.",
             line_fault(*why),
-            if *redialing { "Connecting again." } else { "Your partner's side connects again." }
+            if *redialing { "Reconnecting." } else { "Waiting for your partner to reconnect." }
         ),
         Event::RedialFailed { attempt: number, why: failure } => {
-            format!("attempt {number} to connect again failed: {}. Trying on.", redial_failure(*failure))
+            format!("Reconnecting, attempt {number}: {}. Still trying.", redial_failure(*failure))
         }
-        Event::BetterRoute { address: place } => format!("a better way was found: the line now leads to {place}"),
-        Event::Reconnected { after, waiting: 0 } => format!("The line is back after {} s.", after.as_secs()),
+        Event::BetterRoute { address: place } => format!("switched to a better route, {place}"),
+        Event::Reconnected { after, waiting: 0 } => format!("Reconnected after {} s.", after.as_secs()),
         Event::Reconnected { after, waiting } => {
-            format!("The line is back after {} s; {} on the way.", after.as_secs(), are(*waiting))
+            format!("Reconnected after {} s; sending {}.", after.as_secs(), messages(*waiting))
         }
-        Event::Waiting { waiting } => format!("◌ {} waiting for the line", are(*waiting)),
+        Event::Waiting { waiting } => format!("◌ {} waiting for the connection", are(*waiting)),
         Event::Intruder { address: from, times } => format!(
-            "somebody at {from} tried to get into your room and was kept out ({times} so far). \
-             If your partner had to start anew: /quit, and wait for them again."
+            "Someone at {from} tried to join and was turned away ({times} so far). \
+             If that was your partner restarting: /quit and wait for them again."
         ),
-        Event::Rekey => "Fresh keys are being made.".into(),
-        Event::Refused(Refusal::NotConnected) => "Not while the line is cut.".into(),
-        Event::TimeIsUp => "The time that was set for this room is over.".into(),
-        Event::Refused(Refusal::NeedsScreen) => "That needs the full screen: start without --plain.".into(),
-        Event::Refused(Refusal::WhatToSend) => "Write what to send: /send FILE, or /send \"A FOLDER\".".into(),
+        Event::Rekey => "Changing keys.".into(),
+        Event::Refused(Refusal::NotConnected) => "Not possible while offline.".into(),
+        Event::TimeIsUp => "This room's time is up.".into(),
+        Event::Refused(Refusal::NeedsScreen) => "This needs the full screen: start without --plain.".into(),
+        Event::Refused(Refusal::WhatToSend) => "Say what to send: /send FILE, or /send \"A FOLDER\".".into(),
     }
 }
 
@@ -285,7 +295,7 @@ pub fn event(event: &Event, columns: usize) -> String {
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "partner at {}, {}, since {}\n  line          {}\n  {} + ML-KEM-768\n  epoch         {}\n  your key      {}\n  partner's key {}\n  texts not shown yet: {}",
+        "partner at {}, {}, since {}\n  connection    {}\n  {} + ML-KEM-768\n  key epoch     {}\n  your key      {}\n  partner's key {}\n  messages not delivered: {}",
         who.partner,
         SCREEN.trust(who.trust),
         ago(who.opened),
@@ -301,58 +311,58 @@ pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
 /// What happened to files. With `keys` it names those of the full screen.
 pub fn file(event: &FileEvent, keys: bool) -> String {
     match event {
-        FileEvent::CannotSend { path, why } => format!("{path} cannot be sent: {}.", file_fault(why)),
+        FileEvent::CannotSend { path, why } => format!("Cannot send {path}: {}.", file_fault(why)),
         FileEvent::LeftOut { name, paths, count } => {
             let rows: Vec<_> = paths.iter().map(|(path, why)| format!("  {path}: {}", file_fault(why))).collect();
             let more = if *count > rows.len() { format!("\n  and {} more", count - rows.len()) } else { String::new() };
-            format!("Left out of {name}:\n{}{more}", rows.join("\n"))
+            format!("Not included in {name}:\n{}{more}", rows.join("\n"))
         }
-        FileEvent::Queued { name, before: 1 } => format!("{name} is offered after the one that is under way."),
-        FileEvent::Queued { name, before } => format!("{name} is offered after {before} others."),
+        FileEvent::Queued { name, before: 1 } => format!("{name} is queued."),
+        FileEvent::Queued { name, before } => format!("{name} is queued behind {before} others."),
         FileEvent::Offering { name, files, bytes } => {
             format!("Offered to your partner: {name}{}.", amount(*files, *bytes))
         }
-        FileEvent::Accepted { name } => format!("Your partner takes {name}."),
-        FileEvent::PartnerDeclined { name } => format!("Your partner does not want {name}."),
+        FileEvent::Accepted { name } => format!("Your partner accepted {name}."),
+        FileEvent::PartnerDeclined { name } => format!("Your partner declined {name}."),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{} sent and stored, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{} sent and saved, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
         FileEvent::Sent { name, files, failed, .. } => {
-            format!("{name}: {} of {files} files were stored, {failed} were not.", files - failed)
+            format!("{name}: {} of {files} files were saved, {failed} were not.", files - failed)
         }
-        FileEvent::NotSent { path, why } => format!("Not sent: {path}: {}.", file_fault(why)),
+        FileEvent::NotSent { path, why } => format!("{path} was not sent: {}.", file_fault(why)),
         FileEvent::Offered { name, offered_as: called, files, bytes, folder, .. } => format!(
-            "Your partner offers {name}{}{}. /get{} stores it in {folder}, /decline{} does not.",
-            called.as_ref().map(|called| format!(" (they call it {called})")).unwrap_or_default(),
+            "Your partner wants to send you {name}{}{}. {}/get: save to {folder} · {}/decline: refuse",
+            called.as_ref().map(|called| format!(" (on their side: {called})")).unwrap_or_default(),
             amount(*files, *bytes),
-            if keys { " (F2)" } else { "" },
-            if keys { " (F3)" } else { "" },
+            if keys { "F2 or " } else { "" },
+            if keys { "F3 or " } else { "" },
         ),
-        FileEvent::OfferRefused { name, why } => format!("Your partner offered {name}: declined, {}.", file_fault(why)),
-        FileEvent::Refused(FileRefusal::NothingOffered) => "Nothing is offered to you.".into(),
-        FileEvent::Refused(FileRefusal::StaleOffer) => {
-            "That was for an offer that is gone; it was not used. See what is offered now.".into()
+        FileEvent::OfferRefused { name, why } => {
+            format!("Your partner offered {name}; declined automatically: {}.", file_fault(why))
         }
-        FileEvent::Refused(FileRefusal::NothingUnderWay) => "No file is under way.".into(),
+        FileEvent::Refused(FileRefusal::NothingOffered) => "There is no offer to answer.".into(),
+        FileEvent::Refused(FileRefusal::StaleOffer) => "That offer is gone; nothing was done.".into(),
+        FileEvent::Refused(FileRefusal::NothingUnderWay) => "No transfer is running.".into(),
         FileEvent::NoSpace { name, needed, free } => format!(
-            "There is too little space for {name}: it needs {}, {} are free. Make room, then /get.",
+            "Not enough space for {name}: {} needed, {} free. Make room, then /get.",
             size(*needed),
             size(*free)
         ),
-        FileEvent::Accepting { name, folder } => format!("Taking {name} into {folder}."),
-        FileEvent::Declined { name } => format!("Declined: {name}."),
+        FileEvent::Accepting { name, folder } => format!("Receiving {name} into {folder}"),
+        FileEvent::Declined { name } => format!("You declined {name}."),
         FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{} stored, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{} saved, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
         FileEvent::Stored { name, files, failed, .. } => {
-            format!("{name}: {} of {files} files stored, {failed} were not.", files - failed)
+            format!("{name}: {} of {files} files saved, {failed} were not.", files - failed)
         }
-        FileEvent::NotStored { path, why } => format!("Not stored: {path}: {}.", file_fault(why)),
-        FileEvent::Restarted { path, .. } => format!("{path} has changed since it was begun: it starts anew."),
+        FileEvent::NotStored { path, why } => format!("{path} was not saved: {}.", file_fault(why)),
+        FileEvent::Restarted { path, .. } => format!("{path} changed meanwhile; starting over."),
         FileEvent::DiskFull { name } => {
-            format!("No space is left for {name}. Make room and it goes on by itself.")
+            format!("No space left for {name}. Make room and it continues by itself.")
         }
-        FileEvent::Resumed { name } => format!("There is space again: {name} goes on."),
+        FileEvent::Resumed { name } => format!("Space again: {name} continues."),
         FileEvent::Withdrawn { name, sending: true, .. } => format!("{name} was not sent: nobody had accepted it."),
         FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => {
             format!("Your partner withdrew the offer of {name}.")
@@ -375,31 +385,31 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
 pub fn file_fault(why: &FileFault) -> String {
     match why {
         FileFault::System(why) => system_error(*why),
-        FileFault::Missing => "there is no such file or folder".into(),
-        FileFault::Nothing => "there is no file in it that can be sent".into(),
+        FileFault::Missing => "no such file or folder".into(),
+        FileFault::Nothing => "nothing in it can be sent".into(),
         FileFault::TooMany(limit) => format!("it has more than {limit} files"),
-        FileFault::TooManyWait => "too many wait already".into(),
+        FileFault::TooManyWait => "too many are waiting already".into(),
         FileFault::Link => "a link".into(),
         FileFault::Special => "a pipe, a socket or a device".into(),
-        FileFault::Unreadable => "not allowed to be read".into(),
+        FileFault::Unreadable => "no permission to read it".into(),
         FileFault::Name => "its name cannot be sent: not UTF-8, too long or too deep".into(),
         FileFault::Empty => "an empty folder".into(),
-        FileFault::Changed => "it was changed meanwhile; send it again".into(),
-        FileFault::Stream => "too much of the stream was lost with the line".into(),
-        FileFault::Partner => "your partner's side did not store it".into(),
-        FileFault::Path => "no safe place has such a name".into(),
-        FileFault::OtherName => "it is not what was offered".into(),
-        FileFault::Hash => "what came is not what was sent".into(),
-        FileFault::Broken => "your partner's side could not read it whole".into(),
+        FileFault::Changed => "it changed meanwhile; send it again".into(),
+        FileFault::Stream => "too much of the stream was lost with the connection".into(),
+        FileFault::Partner => "your partner's side did not save it".into(),
+        FileFault::Path => "that name cannot be stored safely".into(),
+        FileFault::OtherName => "not what was offered".into(),
+        FileFault::Hash => "checksum mismatch".into(),
+        FileFault::Broken => "your partner's side could not read all of it".into(),
         FileFault::Nobody => "nobody is here to answer".into(),
     }
 }
 
 fn ended_by(who: EndedBy) -> &'static str {
     match who {
-        EndedBy::Us => "you ended it",
-        EndedBy::Partner => "your partner ended it",
-        EndedBy::Line => "the line broke",
+        EndedBy::Us => "you cancelled it",
+        EndedBy::Partner => "your partner cancelled it",
+        EndedBy::Line => "the connection was lost",
     }
 }
 
@@ -421,10 +431,10 @@ pub fn rest(progress: &Progress) -> String {
     parts.join(", ")
 }
 
-/// `, 3 files, 4.2 MB`.
+/// ` (3 files, 4.2 MB)`.
 fn amount(files: u32, bytes: Option<u64>) -> String {
     let bytes = bytes.map_or("a stream".into(), size);
-    if files == 1 { format!(", {bytes}") } else { format!(", {files} files, {bytes}") }
+    if files == 1 { format!(" ({bytes})") } else { format!(" ({files} files, {bytes})") }
 }
 
 /// What is wrong with the command line.
@@ -470,8 +480,8 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("Write `tete {command}`; or for a machine of that name `tete join {word}`."),
         ),
         Fault::HostOptions => two(
-            "the command line is not right: --port, --bind, --invite, --relay and --onion are for the side that waits",
-            "To join another port write HOST PORT.",
+            "--port, --bind, --invite, --relay and --onion are for the side that waits",
+            "To join on another port, write HOST PORT.",
         ),
         Fault::Address { typed, why: BadAddress::Host } => two(
             &format!("\"{typed}\" is neither a host name nor an IP address"),
@@ -496,31 +506,29 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two(&format!("the name {host} is not found"), "Check the spelling and whether you are online.")
         }
         Fault::Unreachable(address) => two(
-            &format!("no connection to {address}"),
-            "Is tete running there, on this port? A firewall or router in between may need the port opened: `tete doctor` tells more.",
+            &format!("{address} could not be reached"),
+            &format!("`tete doctor {address}` tells you what is blocking it."),
         ),
         Fault::NoWay => two(
-            "none of the invite's ways led to your partner",
-            "Is their tete still running, and the invite not used yet? Ask for a new one; one that names a relay gets through most routers. `tete doctor` tells more.",
+            "no route in this invite reached your partner",
+            "Is their tete still running, and the invite not used yet? Ask for a new one; one with a relay gets through most routers. `tete doctor` tells you what is blocking it.",
         ),
         Fault::Invite(InviteError::NotAnInvite) => {
             two("this is not an invite", "An invite is one long line that begins with tete1.")
         }
         Fault::Invite(InviteError::Damaged) => {
-            two("this invite is not whole", "A part is missing or was changed on the way. Copy all of it.")
+            two("this invite is incomplete or damaged", "Copy all of it, in one piece.")
         }
-        Fault::Invite(InviteError::Newer) => two("this invite was made by a newer tete", "Update this one."),
-        Fault::NeedsInvite => two(
-            "the command line is not right: --relay, --onion and --lan need an invite",
-            "Make one with --invite; your partner joins with it.",
-        ),
-        Fault::TooManyRelays => two(
-            "the command line is not right: there are more relays than an invite can name",
-            &format!("Name {RELAYS} at most."),
-        ),
+        Fault::Invite(InviteError::Newer) => two("this invite was made by a newer tete", "Update tete."),
+        Fault::NeedsInvite => {
+            two("--relay, --onion and --lan need an invite", "Make one with --invite; your partner joins with it.")
+        }
+        Fault::TooManyRelays => {
+            two("there are more relays than fit into an invite", &format!("Name {RELAYS} at most."))
+        }
         Fault::WordFirst(word) => two(
-            &format!("the command line is not right: `{word}` stands after an option"),
-            &format!("Write `tete {word}` first, and options after it. For a machine of that name: {word}:{PORT}."),
+            &format!("`{word}` is a command and must come first"),
+            &format!("Put it first: `tete {word} [OPTIONS]`. For a machine of that name: {word}:{PORT}."),
         ),
         Fault::InviteInArguments => two(
             "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
@@ -532,119 +540,119 @@ pub fn fault(fault: &Fault) -> (String, String) {
         ),
         Fault::Tor(why) => two(
             &format!("no way into the Tor network: {}", tor_error(*why)),
-            "Install tor (Debian: apt install tor), or name one that runs with --tor-control. Where Tor is blocked, pass bridges on with --tor-config.",
+            "Install tor (Debian: apt install tor), or use one that is already running with --tor-control. Where Tor is blocked, add bridges with --tor-config.",
         ),
-        Fault::Proxy(BadProxy::Kind) => two("this kind of proxy is not known", "Write socks5://HOST:PORT."),
+        Fault::Proxy(BadProxy::Kind) => two("unknown kind of proxy", "Write socks5://HOST:PORT."),
         Fault::Proxy(BadProxy::User) => {
-            two("the proxy's user name or password is not right", "Write socks5://USER:PASSWORD@HOST:PORT.")
+            two("the proxy's user name or password is malformed", "Write socks5://USER:PASSWORD@HOST:PORT.")
         }
         Fault::Proxy(BadProxy::Address(_)) => {
-            two("the proxy's address is not right", "Write socks5://HOST:PORT, with [ ] around an IPv6 address.")
+            two("the proxy's address is malformed", "Write socks5://HOST:PORT, with [ ] around an IPv6 address.")
         }
-        Fault::Busy => {
-            two("they are talking with somebody else", "If that is not you, tell them by phone; then try again.")
-        }
-        Fault::NobodyCame => two("ended before anybody came", "Nothing was kept."),
+        Fault::Busy => two(
+            "they are talking to somebody else",
+            "If your partner expects you, let them know by phone, then try again.",
+        ),
+        Fault::NobodyCame => two("ended before anybody joined", "Nothing was saved."),
         Fault::NotTete(address) => two(
-            &format!("what answers at {address} is not tete, or expects an invite"),
+            &format!("what answers at {address} is not tete, or it expects an invite"),
             "Check the address and the port with your partner.",
         ),
         Fault::NoAnswer(address) => two(
-            &format!("{address} took the connection and says nothing"),
-            "Check the address and the port; something else may listen there.",
+            &format!("{address} accepted the connection but does not answer"),
+            "Check the address and the port; another program may be listening there.",
         ),
         Fault::Version { min, max } => two(
-            &format!("they speak version {min} to {max} of the protocol, this is version {VERSION}"),
-            "Both sides need a tete of the same version.",
+            &format!("they speak versions {min} to {max} of the protocol, this is version {VERSION}"),
+            "Both sides need the same version of tete.",
         ),
         Fault::Refused(reason) => {
             two(&format!("they refused, reason {reason}"), "They may have a newer tete than you.")
         }
         Fault::Pairing(why) => (pairing(*why).to_owned(), pairing_advice(*why).to_owned()),
         Fault::CutOff { waiting: 0 } => {
-            two("cut off: the line broke", "Start again on both sides; every text you sent was shown.")
+            two("the connection was lost for good", "Start again on both sides; every message you sent was delivered.")
         }
         Fault::CutOff { waiting } => two(
-            &format!("cut off: the line broke, and {} not shown to your partner", texts(*waiting)),
-            "Start again on both sides, and say it again.",
+            &format!("the connection was lost for good, and {} not delivered", were(*waiting)),
+            "Start again on both sides, and send it again.",
         ),
         Fault::Files { unfinished } => two(
             &format!("{unfinished} {} not complete", if *unfinished == 1 { "transfer is" } else { "transfers are" }),
-            "What was said above tells why. Send it again; a single file goes on where it ended.",
+            "The lines above say why. Send it again; a single file resumes where it stopped.",
         ),
         Fault::InputAndMore => two(
-            "the command line is not right: standard input (-) goes alone",
-            "Send the files by themselves, and standard input after them.",
+            "standard input (-) cannot be combined with paths",
+            "Send the files first and standard input afterwards.",
         ),
         Fault::JsonAndStream => two(
-            "the command line is not right: with --json, standard input and output are for commands and events",
-            "Send a file, or take it into a folder; or leave out --json.",
+            "with --json, standard input and output carry commands and events",
+            "Send a file or receive into a folder, or leave out --json.",
         ),
         Fault::NothingToSend => two(
-            "the command line is not right: there is nothing to send",
-            "Name files and folders, or send the output of a program: `tar c photos | tete send`; - sends what you type.",
+            "there is nothing to send",
+            "Name files and folders, or pipe in a program's output: `tar c photos | tete send`; - sends what you type.",
         ),
-        Fault::TooManyPaths { limit } => two(
-            &format!("the command line is not right: more than {limit} files and folders"),
-            "Put them into one folder, and send that.",
-        ),
+        Fault::TooManyPaths { limit } => {
+            two(&format!("more than {limit} files and folders"), "Put them into one folder and send that.")
+        }
         Fault::CannotSend { paths } => (
             match paths.as_slice() {
-                [(path, why)] => format!("{path} cannot be sent: {}", file_fault(why)),
+                [(path, why)] => format!("cannot send {path}: {}", file_fault(why)),
                 several => {
                     let rows = several.iter().map(|(path, why)| format!("\n  {path}: {}", file_fault(why)));
-                    format!("these cannot be sent:{}", rows.collect::<String>())
+                    format!("cannot send these:{}", rows.collect::<String>())
                 }
             },
-            "Nothing was sent, and nobody was called.".to_owned(),
+            "Nothing was sent, and nobody was contacted.".to_owned(),
         ),
         Fault::NoScreenToLock => two(
-            "the command line is not right: --lock needs the full screen, and there is none here",
-            "Run it in a terminal and without --plain, or leave out --lock.",
+            "--lock needs the full screen, and there is none here",
+            "Run it in a terminal without --plain, or leave out --lock.",
         ),
         Fault::TorConfig { path, why } => two(
             &format!("cannot read {path}, the lines for tor's configuration: {}", system_error(*why)),
-            "Name a text file that you may read: --tor-config FILE.",
+            "Name a text file that you can read: --tor-config FILE.",
         ),
         Fault::TorControl(at) => two(
-            &format!("this is not where a tor can be reached: {at}"),
-            "Write HOST:PORT, such as 127.0.0.1:9051, or the whole path of its control socket.",
+            &format!("this is not the address of a tor control port: {at}"),
+            "Write HOST:PORT, like 127.0.0.1:9051, or the full path of its control socket.",
         ),
         Fault::Folder { path, why } => two(
             &format!("files cannot be stored in {path}: {}", system_error(*why)),
-            "Name a folder that is there and may be written to: --save-to FOLDER.",
+            "Name an existing folder that you can write to: --save-to FOLDER.",
         ),
-        Fault::NothingCame => two("nothing came", "Your partner left without sending anything. Try again."),
-        Fault::NoTerminal => two(
-            "there is no terminal on which the code could be checked",
-            "Run it in a terminal; or drive it by a program: `tete --json`.",
-        ),
+        Fault::NothingCame => two("nothing was received", "Your partner left without sending anything. Try again."),
+        Fault::NoTerminal => {
+            two("no terminal to check the code on", "Run it in a terminal, or let a program drive it: `tete --json`.")
+        }
         Fault::HostGone { waiting } => two(
-            &format!("the program at the other end is gone, {} not shown to your partner", texts(*waiting)),
-            "The room went with it. Let your partner start tete again, and pair anew.",
+            &format!("your partner's tete has quit, {} not delivered", were(*waiting)),
+            "The room is gone; start tete on both sides and pair again.",
         ),
         Fault::Damaged { waiting } => two(
-            &format!("cut off: the other side broke the protocol, {} not shown to your partner", texts(*waiting)),
-            "Nothing false was shown. Start again on both sides, with the same version of tete.",
+            &format!("disconnected: the other side broke the protocol, {} not delivered", were(*waiting)),
+            "Nothing forged was shown. Start again on both sides with the same version of tete.",
         ),
         Fault::CodesDiffer(said) => {
             let who = if said.by_partner { "your partner saw that the codes differ" } else { "the codes differ" };
             let CodesDiffer { partner, sent, received, .. } = said;
             (
-                format!("ALARM: {who}. Somebody is between you and your partner, or this is not your partner"),
+                format!("ALARM: {who}. Somebody is in the middle, or this is not your partner"),
                 format!(
                     "Treat everything said in this room as known to somebody else: {} went to {partner}, and {} came \
-                     from there. Tell your partner on the phone, and meet again over another network if you can.",
+                     from there. Let your partner know by phone, and meet again over another network if you can.",
                     messages(*sent),
                     messages(*received)
                 ),
             )
         }
-        Fault::Unread { texts: count } => {
-            two(&format!("{} not shown here", texts(*count)), "Ask your partner: there they have no ✓.")
-        }
+        Fault::Unread { texts: count } => two(
+            &format!("{} received but not shown here", were(*count)),
+            "On your partner's screen they have no ✓: ask.",
+        ),
         Fault::Undelivered { waiting } => {
-            two(&format!("{} not shown to your partner", texts(*waiting)), "Tell your partner some other way.")
+            two(&format!("{} not delivered", were(*waiting)), "Reach your partner some other way.")
         }
         Fault::PortInUse(port) => two(
             &format!("port {port} is in use on this machine"),
@@ -659,8 +667,8 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Keep standard output open while tete runs.",
         ),
         Fault::Input { lines } => two(
-            &format!("lines of the input that were not sent: {lines}"),
-            &format!("A line is UTF-8 and at most {TEXT} bytes."),
+            &format!("{lines} input {} not sent", if *lines == 1 { "line was" } else { "lines were" }),
+            &format!("Lines must be UTF-8 and at most {TEXT} bytes."),
         ),
         Fault::Interface => two("a part of the program ended by itself", "This is a bug in tete; please report it."),
         Fault::System(why) => {
@@ -671,47 +679,43 @@ pub fn fault(fault: &Fault) -> (String, String) {
 
 fn pairing(why: PairingFault) -> &'static str {
     match why {
-        PairingFault::WrongHalf => "ALARM: three wrong halves. Somebody may be between you and your partner",
-        PairingFault::Different => {
-            "ALARM: the codes differ. Somebody is between you and your partner, or this is not your partner"
-        }
+        PairingFault::WrongHalf => "ALARM: three wrong codes. Somebody may be in the middle",
+        PairingFault::Different => "ALARM: the codes differ. Somebody is in the middle, or this is not your partner",
         PairingFault::Skipped => "not your partner",
         PairingFault::Left => "left before the codes were checked",
-        PairingFault::NoHalf => "the input ended before the partner's half came",
+        PairingFault::NoHalf => "the input ended before your partner's code",
         PairingFault::PartnerLeft => "the other side left before the codes were checked",
-        PairingFault::PartnerSawOtherCode => {
-            "ALARM: your partner's side saw another code. Somebody may be between you and your partner"
-        }
-        PairingFault::Cut => "the line broke during the pairing",
+        PairingFault::PartnerSawOtherCode => "ALARM: your partner saw another code. Somebody may be in the middle",
+        PairingFault::Cut => "the connection was lost during pairing",
         PairingFault::Timeout => "the codes were not checked in time",
         PairingFault::Commitment => "ALARM: an attack. The other side tried to choose the code",
-        PairingFault::Reflection => "ALARM: an attack. Our own key or message came back",
-        PairingFault::Misbehaved => "the other side broke the protocol during the pairing",
+        PairingFault::Reflection => "ALARM: an attack. This side's own key or message came back",
+        PairingFault::Misbehaved => "the other side broke the protocol during pairing",
     }
 }
 
 fn pairing_advice(why: PairingFault) -> &'static str {
     match why {
         PairingFault::WrongHalf | PairingFault::Different | PairingFault::PartnerSawOtherCode => {
-            "Nothing was said to them. Ask your partner on the phone whether they are connected to you, then pair again over another network if you can."
+            "Nothing has been revealed. Ask your partner on the phone whether they are connected to you, then pair again, over another network if you can."
         }
         PairingFault::Commitment | PairingFault::Reflection => {
-            "Nothing was said to them. Pair again over another network, and tell your partner what happened."
+            "Nothing has been revealed. Pair again over another network, and let your partner know what happened."
         }
-        PairingFault::Skipped | PairingFault::Left | PairingFault::Misbehaved => "Nothing was said to them.",
-        PairingFault::NoHalf => "Give the half that your partner reads out as the first line of the input.",
+        PairingFault::Skipped | PairingFault::Left | PairingFault::Misbehaved => "Nothing has been revealed.",
+        PairingFault::NoHalf => "The first line of the input is the code that your partner reads out.",
         PairingFault::PartnerLeft => "Ask your partner on the phone what they saw, then pair again.",
-        PairingFault::Cut => "Nothing was said yet. Start again on both sides.",
+        PairingFault::Cut => "Nothing has been revealed. Start again on both sides.",
         PairingFault::Timeout => "Agree on a time by phone, then pair again.",
     }
 }
 
 fn line_fault(why: LineFault) -> String {
     match why {
-        LineFault::Cut => "the connection ended".into(),
+        LineFault::Cut => "it was closed".into(),
         LineFault::Silent { after } => format!("no answer for {} s", after.as_secs()),
-        LineFault::Late => "the other side took too long".into(),
-        LineFault::Damaged { times } => format!("it was damaged or tampered with ({times} so far)"),
+        LineFault::Late => "your partner's side took too long".into(),
+        LineFault::Damaged { times } => format!("damaged or tampered with, {times} so far"),
     }
 }
 
@@ -719,14 +723,14 @@ fn line_fault(why: LineFault) -> String {
 pub fn line_state(line: &LineState, now: Duration) -> String {
     match line {
         LineState::Connected => "connected".into(),
-        LineState::Quiet(since) => format!("quiet for {} s", now.saturating_sub(*since).as_secs()),
+        LineState::Quiet(since) => format!("no answer for {} s", now.saturating_sub(*since).as_secs()),
         LineState::Redialing { number, next, failure } => format!(
-            "connecting again: attempt {number}, next in {} s{}",
+            "reconnecting: attempt {number}, next in {} s{}",
             next.saturating_sub(now).as_secs_f32().ceil(),
             failure.map_or(String::new(), |why| format!("; the last failed: {}", redial_failure(why)))
         ),
         LineState::Awaiting(since) => {
-            format!("cut for {} s, waiting for your partner's side", now.saturating_sub(*since).as_secs())
+            format!("offline for {} s, waiting for your partner to reconnect", now.saturating_sub(*since).as_secs())
         }
     }
 }
@@ -744,13 +748,15 @@ fn redial_failure(why: ConnectError) -> String {
 pub fn connect_error(why: ConnectError) -> String {
     match why {
         ConnectError::Lookup => "the name is not found".into(),
-        ConnectError::Refused => "the machine answers that nobody listens there".into(),
+        ConnectError::Refused => "the machine is there, but tete is not running on that port".into(),
         ConnectError::Timeout => "nothing answers".into(),
-        ConnectError::NoRoute => "no route leads there, or a firewall says so".into(),
+        ConnectError::NoRoute => "no route to it, or a firewall rejects it".into(),
         ConnectError::Closed => "somebody listens, and closes without a word".into(),
-        ConnectError::Silent => "somebody took the connection, and says nothing".into(),
+        ConnectError::Silent => "something accepts the connection but does not answer".into(),
         ConnectError::NotTete => "what answers is not tete".into(),
-        ConnectError::Stranger => "somebody listens, and does not know the invite or the room, or not any more".into(),
+        ConnectError::Stranger => {
+            "something answers, but does not know the invite or the room, or it has expired".into()
+        }
         ConnectError::NoRelay => "the relay cannot be reached".into(),
         ConnectError::NotARelay => "what answers is not a relay".into(),
         ConnectError::RelayClosed => "the relay closed the connection".into(),
@@ -839,8 +845,8 @@ pub fn system_error(why: SystemError) -> String {
 pub fn finding(finding: &Finding) -> String {
     let verdict = match finding.verdict() {
         Verdict::Works => "works",
-        Verdict::Not => "does not work",
-        Verdict::Unknown => "unknown",
+        Verdict::Not => "failed",
+        Verdict::Unknown => "not certain",
     };
     let mark = mark(finding.verdict());
     let (why, next) = finding_words(finding);
@@ -850,7 +856,7 @@ pub fn finding(finding: &Finding) -> String {
 
 fn label(finding: &Finding) -> String {
     match finding {
-        Finding::Line { .. } => "this line".into(),
+        Finding::Line { .. } => "connection".into(),
         Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "listening".into(),
         Finding::Addresses(_) => "addresses".into(),
         Finding::Nat(_) => "router".into(),
@@ -862,7 +868,7 @@ fn label(finding: &Finding) -> String {
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "relay".into(),
         Finding::Relay { name, .. } => format!("relay {name}"),
-        Finding::Way { name, .. } => format!("way to {name}"),
+        Finding::Way { name, .. } => format!("route to {name}"),
     }
 }
 
@@ -873,13 +879,13 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     match finding {
         Finding::Line { place, broken: false } => no(&format!("connected to {place}")),
         Finding::Line { place, broken: true } => and(
-            &format!("the line to {place} is cut"),
-            "wait: it is looked for again by itself; /who tells how far that is",
+            &format!("the connection to {place} is lost"),
+            "wait: it reconnects by itself; /who shows how far that is",
         ),
         Finding::Listens(addresses) => no(&list(addresses)),
         Finding::PortInUse(port) => and(
             &format!("port {port} is in use on this machine"),
-            "another tete may be running; or choose another with --port",
+            "another tete may be running; choose another with --port",
         ),
         Finding::CannotListen { port, why } => {
             and(&format!("port {port}: {}", system_error(*why)), "choose another with --port, or leave out --bind")
@@ -896,36 +902,36 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
             })
             .collect::<Vec<_>>()
             .join(", ")),
-        Finding::Nat(Nat::None(ip)) => no(&format!("none translates addresses, {ip} is this machine's own")),
+        Finding::Nat(Nat::None(ip)) => no(&format!("no NAT, {ip} is this machine's own address")),
         Finding::Nat(Nat::Router(ip)) => and(
-            &format!("one translates addresses; from outside it is {ip}, and lets in only what it was told to"),
-            "see port mapping; or let your partner wait, and join them",
+            &format!("NAT with the public address {ip}; only forwarded ports get in"),
+            "see port mapping, or let your partner wait and join them",
         ),
         Finding::Nat(Nat::Unknown) => and(
-            "one translates addresses, and lets in only what it was told to; its own address is not known",
-            "pass the port on to this machine in its settings, let your partner wait and join them, or use a relay or Tor",
+            "NAT; only forwarded ports get in; its public address is not known",
+            "forward the port to this machine in its settings, let your partner wait and join them, or use a relay or Tor",
         ),
         Finding::Nat(Nat::Double(ip)) => and(
             &format!(
-                "two in a row translate addresses, the second perhaps your provider's; between them you are {ip}. Nobody gets in by IPv4"
+                "two NATs in a row, the second perhaps your provider's (CGNAT); between them you are {ip}. Nobody gets in by IPv4"
             ),
-            "IPv6, a relay, Tor, or let your partner wait, and join them",
+            "use IPv6, a relay or Tor, or let your partner wait and join them",
         ),
         Finding::Nat(Nat::NoIpv4) => and("this machine has no IPv4", "your partner needs IPv6, a relay or Tor"),
-        Finding::Ipv6 { own: Some(ip), reached: Some(true) } => no(&format!("from {ip} it leads to what was named")),
+        Finding::Ipv6 { own: Some(ip), reached: Some(true) } => no(&format!("the named host answers from {ip}")),
         Finding::Ipv6 { own: Some(ip), reached: Some(false) } => and(
-            &format!("{ip} and a route are there, and nothing that was named answers"),
+            &format!("address {ip} and a route are present, but no named host answers"),
             "it is not needed where IPv4, a relay or Tor works",
         ),
         Finding::Ipv6 { own: Some(ip), reached: None } => and(
-            &format!("{ip} and a route are there; whether it leads out was not tried"),
+            &format!("address {ip} and a route are present; not tested"),
             "name a host that has IPv6: `tete doctor HOST`",
         ),
         Finding::Ipv6 { own: None, .. } => {
-            and("no address that leads out, or no route", "it is not needed where IPv4, a relay or Tor works")
+            and("no global address or no route", "it is not needed where IPv4, a relay or Tor works")
         }
         Finding::Firewall { name: Some(name), port } => and(
-            &format!("{name} is on; what it lets in cannot be seen from here"),
+            &format!("{name} is on; its rules cannot be seen from here"),
             &match *name {
                 "ufw" => format!("if nobody gets in: sudo ufw allow {port}/tcp"),
                 _ => format!("if nobody gets in: sudo firewall-cmd --add-port={port}/tcp"),
@@ -933,46 +939,42 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         ),
         Finding::Firewall { name: None, port } => and(
             "neither ufw nor firewalld is on; others cannot be seen from here",
-            &format!("if nobody gets in: let port {port}/tcp in"),
+            &format!("if nobody gets in: allow port {port}/tcp"),
         ),
-        Finding::Mapping(None) => no("not asked for"),
-        Finding::Mapping(Some(Ok(at))) => no(&format!("the router passes {at} on to this machine")),
+        Finding::Mapping(None) => no("not tested"),
+        Finding::Mapping(Some(Ok(at))) => no(&format!("the router forwards {at} to this machine")),
         Finding::Mapping(Some(Err(why))) => match why {
-            MappingError::NoRouter => no("there is no router to ask"),
+            MappingError::NoRouter => no("no router found"),
             MappingError::NoAnswer => and(
-                "the router does not answer such questions",
-                "allow PCP, NAT-PMP or UPnP in its settings, or pass the port on by hand",
+                "the router does not answer such requests",
+                "allow PCP, NAT-PMP or UPnP in its settings, or forward the port by hand",
             ),
-            MappingError::Refused => {
-                and("the router will not", "allow it in its settings, or pass the port on by hand")
+            MappingError::Refused => and("the router refuses", "allow it in its settings, or forward the port by hand"),
+            MappingError::Useless { address: ip } => {
+                and(&format!("the router could, but its own address {ip} is not public"), "use IPv6, a relay or Tor")
             }
-            MappingError::Useless { address: ip } => and(
-                &format!("the router would, but {ip}, its own address, cannot be reached from outside"),
-                "IPv6, a relay or Tor",
-            ),
         },
-        Finding::Lan(None) => and("not tried", "try it with --lan"),
-        Finding::Lan(Some(Ok(()))) => no("what is announced can be heard"),
+        Finding::Lan(None) => and("not tested", "test it with --lan"),
+        Finding::Lan(Some(Ok(()))) => no("announcements can be heard"),
         Finding::Lan(Some(Err(why))) => and(&lan_error(*why), "give your partner the address"),
-        Finding::Proxy { result: Ok(()), .. } => and(
-            "it takes connections; whether it leads out was not tried",
-            "name a host to try, or a relay with --relay",
-        ),
+        Finding::Proxy { result: Ok(()), .. } => {
+            and("it accepts connections; not tested further", "name a host to test, or a relay with --relay")
+        }
         Finding::Proxy { result: Err(why), .. } => {
             and(&connect_error(*why), "is it running there? Check the address and the port")
         }
-        Finding::Tor(None) => and("tor is installed, and was not started", "try it with --tor"),
-        Finding::Tor(Some(Ok(took))) => no(&format!("in the network after {} s", seconds(*took))),
+        Finding::Tor(None) => and("installed, not tested", "test it with --tor"),
+        Finding::Tor(Some(Ok(took))) => no(&format!("connected after {} s", seconds(*took))),
         Finding::Tor(Some(Err(why))) => and(
             &tor_error(*why),
-            "install tor (Debian: apt install tor); where it is blocked, pass bridges on with --tor-config",
+            "install tor (Debian: apt install tor); where it is blocked, add bridges with --tor-config",
         ),
         Finding::NoRelay => {
-            and("none was named", "try one with --relay HOST:PORT; any transit relay of magic-wormhole serves")
+            and("none given", "test one with --relay HOST:PORT; any magic-wormhole transit relay will do")
         }
         Finding::Relay { result: Ok(took), .. } => no(&format!("joined two connections within {} s", seconds(*took))),
         Finding::Relay { result: Err(why), .. } => {
-            and(&connect_error(*why), "check the address and the port, or take another relay")
+            and(&connect_error(*why), "check the address and the port, or use another relay")
         }
         Finding::Way { met, .. } => probe_result(met),
     }
@@ -985,25 +987,25 @@ fn probe_result(result: &ProbeResult) -> (String, Option<String>) {
         ProbeResult::Tete(took) => no(&format!("tete answers after {} s", seconds(*took))),
         ProbeResult::Partner => no("your partner is there"),
         ProbeResult::Busy => {
-            and("tete answers, and talks with somebody else", "if that is not you, tell them by phone")
+            and("tete answers, but is talking to somebody else", "if your partner expects you, let them know by phone")
         }
         ProbeResult::Version { min, max } => and(
-            &format!("tete answers, and speaks version {min} to {max} of the protocol; this is version {VERSION}"),
-            "both sides need a tete of the same version",
+            &format!("tete answers and speaks versions {min} to {max} of the protocol; this is version {VERSION}"),
+            "both sides need the same version of tete",
         ),
         ProbeResult::Refusal(reason) => {
-            and(&format!("tete answers, and refuses, reason {reason}"), "it may be newer than this one")
+            and(&format!("tete answers and refuses, reason {reason}"), "it may be newer than this one")
         }
         ProbeResult::Failed(why) => (connect_error(*why), connect_advice(*why).map(str::to_owned)),
-        ProbeResult::Waiting => no("this side waits there"),
-        ProbeResult::NotTried => no("not tried yet"),
+        ProbeResult::Waiting => no("this side is waiting there"),
+        ProbeResult::NotTried => no("not tested yet"),
     }
 }
 
 fn connect_advice(why: ConnectError) -> Option<&'static str> {
     Some(match why {
         ConnectError::Lookup => "check the spelling, and whether you are online",
-        ConnectError::Refused => "is tete running there, on this port?",
+        ConnectError::Refused => "is your partner's tete running, and is the port right?",
         ConnectError::Timeout => {
             "a firewall or router swallows it, or nobody is there. Is the address right? Let them pass the port on, wait \
              yourself, or take an invite with a relay"
@@ -1013,7 +1015,7 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
         ConnectError::Stranger => "ask your partner for a new invite",
         ConnectError::Silent | ConnectError::NotTete => "check the address and the port",
         ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => {
-            "take another relay, or run one of your own"
+            "use another relay, or run your own"
         }
         ConnectError::AloneAtRelay => "is their tete still running?",
         ConnectError::NeedsInvite => "ask your partner for an invite",
@@ -1023,12 +1025,12 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
     })
 }
 
-fn texts(count: usize) -> String {
-    if count == 1 { "1 text was".into() } else { format!("{count} texts were") }
+fn were(count: usize) -> String {
+    if count == 1 { "1 message was".into() } else { format!("{count} messages were") }
 }
 
 fn are(count: usize) -> String {
-    if count == 1 { "1 text is".into() } else { format!("{count} texts are") }
+    if count == 1 { "1 message is".into() } else { format!("{count} messages are") }
 }
 
 fn messages(count: usize) -> String {

@@ -18,9 +18,9 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Code { own, .. } => format!("code: {own}"),
         Event::Compare { own, partner, .. } => format!("code: {own}\npartner code: {partner}"),
         Event::RoomOpen { .. } => "room open".into(),
-        Event::Quiet { .. } => "line quiet".into(),
-        Event::ConnectionLost { .. } => "line cut".into(),
-        Event::Reconnected { .. } => "line back".into(),
+        Event::Quiet { .. } => "quiet".into(),
+        Event::ConnectionLost { .. } => "connection lost".into(),
+        Event::Reconnected { .. } => "reconnected".into(),
         Event::PartnerLeft => "partner left".into(),
         Event::CutOff => "cut off".into(),
         Event::LookingUp { .. }

@@ -4,11 +4,11 @@ use crate::interface::event::Trust;
 
 /// Short words of the interface.
 pub struct Words {
-    /// The partner, beside each of their texts.
+    /// The partner, beside each of their messages.
     pub partner: &'static str,
     /// Prompt of the chat.
     pub prompt: &'static str,
-    /// Prompt for the partner's half.
+    /// Prompt for the partner's code.
     pub half: &'static str,
     /// Prompt for the outcome of a comparison.
     pub compare: &'static str,
@@ -18,9 +18,9 @@ pub struct Words {
     pub error: &'static str,
 }
 
-/// What stands on the full screen beside texts and status.
+/// What stands on the full screen beside messages and status.
 pub struct ScreenWords {
-    /// Our user, beside each of their texts.
+    /// Our user, beside each of their messages.
     pub you: &'static str,
     /// The partner, beside each of theirs.
     pub partner: &'static str,
@@ -36,15 +36,13 @@ pub struct ScreenWords {
     pub compared: &'static str,
     /// They have not.
     pub unverified: &'static str,
-    /// The line is well.
+    /// The connection works.
     pub connected: &'static str,
-    /// Before the number of the epoch.
-    pub epoch: &'static str,
-    /// After the number of texts that the partner was not shown yet.
+    /// After the number of messages that are not delivered yet.
     pub unshown: &'static str,
-    /// After the number of texts below the view.
+    /// After the number of messages below the view.
     pub below: &'static str,
-    /// Above the texts that are new.
+    /// Above the messages that are new.
     pub new: &'static str,
     /// A key was pressed that leaves when it is pressed again.
     pub leave: &'static str,
@@ -54,21 +52,21 @@ pub struct ScreenWords {
     pub chord: &'static str,
     /// The room is over.
     pub over: &'static str,
-    /// The room is over, and there is a text that was not sent.
+    /// The room is over, and there is a message that was not sent.
     pub unsent: &'static str,
-    /// A key was pressed that closes the screen, and that text with it, when it is pressed again.
+    /// A key was pressed that closes the screen, and that message with it, when it is pressed again.
     pub close_again: &'static str,
-    /// Above our half of the code.
+    /// Above our user's code.
     pub read_out: &'static str,
-    /// Above the partner's half.
+    /// Above the partner's code.
     pub type_in: &'static str,
-    /// The half was right.
+    /// The partner's code was right.
     pub right: &'static str,
     /// How to refuse a caller.
     pub next: &'static str,
-    /// Above two halves to compare.
+    /// Above two codes to compare.
     pub compare: &'static str,
-    /// Beside our half.
+    /// Beside our user's code.
     pub yours: &'static str,
     /// Beside the partner's.
     pub theirs: &'static str,

@@ -26,7 +26,7 @@ use crate::ui::time::local_time;
 pub const WORDS: Words = Words {
     partner: "对方",
     prompt: "你 › ",
-    half: "对方的一半：",
+    half: "对方的配对码：",
     compare: "一样 还是 不一样：",
     address: "对方给你的地址或邀请：",
     error: "tete：",
@@ -36,54 +36,53 @@ pub const WORDS: Words = Words {
 pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     you: "你",
     partner: "对方",
-    waiting: "Ctrl-C 结束。还没人来。",
-    verified: "配对码已核对",
-    compared: "已用语音核对",
-    invited: "凭邀请进入",
-    used: "邀请已经用掉，这里不再留着",
-    unverified: "还没核对",
-    connected: "线路正常",
-    epoch: "密钥轮次",
-    unshown: "条对方没看到",
+    waiting: "正在等对方，按 Ctrl-C 取消。",
+    verified: "已核对",
+    compared: "已核对",
+    invited: "未核对（凭邀请进入）",
+    used: "邀请已使用，此处不再保留",
+    unverified: "未核对",
+    connected: "已连接",
+    unshown: "条未送达",
     below: "条在下面（Ctrl-End）",
     new: "新消息",
-    leave: "再按一次就离开房间。",
-    full: format!("一条最多 {TEXT} 字节。"),
-    chord: "Ctrl-X 之后：c 清空这边的屏幕，p 全部抹掉并离开",
-    over: "结束了。按回车关闭。",
-    unsent: "结束了。这条没有发出。按 q 关闭。",
-    close_again: "再按一次就关闭，没发出的就没了。",
-    read_out: "把你这一半念给对方听（打电话，或用任何能听出是 ta 的方式）：",
-    type_in: "输入对方念给你的那一半：",
-    right: "对了。等对方输入你的那一半。",
+    leave: "再按一次离开房间。",
+    full: format!("一条消息最多 {TEXT} 字节。"),
+    chord: "Ctrl-X 之后：c 清空本机屏幕，p 清除一切并离开",
+    over: "房间已关闭，按回车退出。",
+    unsent: "房间已关闭，这条没有发出。按 q 退出。",
+    close_again: "再按一次退出，未发出的内容将丢失。",
+    read_out: "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：",
+    type_in: "输入对方念给你的数字，按回车：",
+    right: "正确，正在等对方核对。",
     next: "不是你等的人？输入 /next。",
     compare: "和对方的屏幕核对（打电话，或当面）：",
     yours: "你的",
     theirs: "对方",
-    agree: "在对方屏幕上两半的位置相反，图案相同。全部一致就输入 一样，否则输入 不一样。",
+    agree: "对方屏幕上的图案相同，两个配对码的位置互换。全部一致请输入 一样，否则输入 不一样。",
     same: "一样 还是 不一样：",
     find: "查找：",
     nothing: "没找到",
-    find_keys: "回车：往前找  Ctrl-S：往后找  Esc：好了",
-    paste: "要粘贴",
-    lines: "行吗？",
-    paste_keys: "回车：好  Esc：不要",
-    choose: "设一个解锁口令，只在这一次运行里有效。按 Esc 就不锁。",
-    again: "再输一遍：",
-    differ: "两遍不一样，请重新设。",
+    find_keys: "回车：更早  Ctrl-S：更晚  Esc：结束",
+    paste: "粘贴",
+    lines: "行？",
+    paste_keys: "回车：粘贴  Esc：取消",
+    choose: "设置解锁口令（仅本次运行有效），按 Esc 取消。",
+    again: "再输入一遍：",
+    differ: "两次不一致，请重设。",
     passphrase: "口令：",
-    locked: "屏幕已锁。",
-    wrong: "不对。请等（秒）：",
+    locked: "屏幕已锁定。",
+    wrong: "口令错误，请等待（秒）：",
     close: "回车：关闭",
-    small: "太小了",
+    small: "窗口太小",
     enter: "回车",
     arrows: ["↑", "↓", "←", "→"],
     comma: "、",
     signs: &[
         ("滚轮", "翻看"),
-        ("Shift-鼠标", "选文字，由终端来做"),
-        ("◌  ✓", "还在路上；对方已看到"),
-        ("~12:34", "是那时写的，当时线路断着"),
+        ("Shift-鼠标", "选择文字（终端自带）"),
+        ("◌  ✓", "等待送达；已送达"),
+        ("~12:34", "断线期间写于该时刻"),
     ],
 });
 
@@ -93,22 +92,22 @@ pub fn topic(topic: Topic) -> &'static str {
         Topic::Send => "发送",
         Topic::NewLine => "换行",
         Topic::Complete => "补全命令或路径",
-        Topic::Leave => "清空输入；空的时候按两次：离开",
+        Topic::Leave => "清空输入；输入为空时按两次：离开",
         Topic::Help => "这份说明",
-        Topic::Offer => "接收，或不要对方要发的",
-        Topic::Wipe => "之后按 c：清空这边的屏幕；按 p：全部抹掉并离开",
+        Topic::Offer => "接收、拒绝对方的文件",
+        Topic::Wipe => "之后按 c：清空本机屏幕；按 p：清除一切并离开",
         Topic::Scroll => "翻看",
         Topic::Ends => "最早和最新的一条",
         Topic::Back => "回到最新一条；关闭查找",
-        Topic::Search => "往前找、往后找、结束查找",
-        Topic::Rows => "上下行，再往上是以前输入过的",
+        Topic::Search => "查找更早、更晚、结束查找",
+        Topic::Rows => "上下移动，到顶后翻出输入过的内容",
         Topic::Characters => "左右移动",
         Topic::Line => "行首、行尾",
         Topic::Words => "按词移动",
         Topic::Remove => "删掉一个字",
         Topic::CutWord => "剪掉一个词",
         Topic::CutLine => "剪到行首、行尾",
-        Topic::PutBack => "放回剪掉的",
+        Topic::PutBack => "粘贴剪掉的内容",
         Topic::Transpose => "交换两个字",
         Topic::Undo => "撤销、重做",
         Topic::Suspend => "挂起",
@@ -119,19 +118,19 @@ pub fn topic(topic: Topic) -> &'static str {
 /// What a command does.
 pub fn command(command: Command) -> &'static str {
     match command {
-        Command::Doctor => "线路靠什么、还能试什么",
-        Command::Send => "发文件和文件夹：/send 路径...",
-        Command::Get => "接收对方要发的（F2）",
-        Command::Decline => "不要（F3）",
-        Command::Cancel => "取消正在传的",
+        Command::Doctor => "诊断连接并给出建议",
+        Command::Send => "发送文件和文件夹：/send 路径...",
+        Command::Get => "接收（F2）",
+        Command::Decline => "拒绝（F3）",
+        Command::Cancel => "取消当前传送",
         Command::Help => "按键和命令",
-        Command::Who => "和谁、从何时起、用什么加密",
-        Command::Code => "再看一次配对码",
-        Command::Find => "找一句话（Ctrl-R）",
-        Command::Clear => "清空这边的屏幕（Ctrl-X c）",
-        Command::Lock => "锁屏，用口令解开",
-        Command::Rekey => "现在就换新密钥",
-        Command::Panic => "全部抹掉，马上离开（Ctrl-X p）",
+        Command::Who => "对方、开始时间、加密方式",
+        Command::Code => "再次显示配对码",
+        Command::Find => "查找消息（Ctrl-R）",
+        Command::Clear => "清空本机屏幕（Ctrl-X c）",
+        Command::Lock => "锁定屏幕，用口令解锁",
+        Command::Rekey => "立即更换密钥",
+        Command::Panic => "清除一切并立即离开（Ctrl-X p）",
         Command::Quit => "离开",
     }
 }
@@ -139,20 +138,29 @@ pub fn command(command: Command) -> &'static str {
 /// What happened, for a terminal of so many columns.
 pub fn event(event: &Event, columns: usize) -> String {
     match event {
-        Event::Listening { address } => format!("正在等待：{address}"),
+        Event::Listening { address } => format!("正在监听：{address}"),
         Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
-                    Scope::Global => "从任何地方",
-                    Scope::Local => "在同一个局域网里",
-                    Scope::Machine => "在这台电脑上",
+                    Scope::Global => "任何网络",
+                    Scope::Local => "同一局域网",
+                    Scope::Machine => "本机",
                 };
                 format!("  {:<44}  {place}", invocation(*address, *port, *how))
             };
             let rows: Vec<_> = addresses.iter().map(row).collect();
+            let advice = if addresses.iter().any(|(scope, _)| *scope == Scope::Global) {
+                format!(
+                    "连不上？请在路由器和防火墙里放行端口 {port}，或加上 --invite 或 --tor 重新运行，\
+                     也可以反过来：让对方等待，你去连。`tete doctor` 会说明原因。"
+                )
+            } else {
+                "这些只在你自己的网络内有效。从其他网络连入：加上 --invite 或 --tor 重新运行，或让对方等待。\
+                 `tete doctor` 会说明原因。"
+                    .into()
+            };
             format!(
-                "让对方输入下面任意一行：\n{}\n\
-                 都连不上的话，在路由器和防火墙里放行端口 {port}，或者反过来：让对方等，你去连。\n正在等对方；按 Ctrl-C 结束。",
+                "请对方运行下面任意一条命令：\n{}\n{advice}\n正在等对方，按 Ctrl-C 取消。",
                 rows.join("\n")
             )
         }
@@ -163,103 +171,105 @@ pub fn event(event: &Event, columns: usize) -> String {
                 Invitation::Receive => "tete receive --invite-file -",
                 Invitation::Send => "tete send 文件 --invite-file -",
             };
+            // Where only files are sent nobody can compare.
+            let check = if *how == Invitation::Join { "，所以之后请用 /code 核对" } else { "" };
             format!(
-                "{}把这一行通过只有你们俩看得到的途径发给对方，对方运行 `{command}` 后粘贴。\n\
-                 它只能开一次房间。谁先拿到谁就能进来，所以之后请用 /code 核对。\n\n\
-                 {}\n\n它通向：\n{}\n正在等；按 Ctrl-C 结束。",
+                "{}请把这一行通过只有你们俩看得到的途径发给对方，对方运行 `{command}` 后粘贴。\
+                 它只允许一个人进入一次，谁先使用谁就能进来{check}。\n\n\
+                 {}\n\n连接方式：\n{}\n正在等对方，按 Ctrl-C 取消。",
                 picture(line, columns),
                 line.as_str(),
                 ways.join("\n")
             )
         }
-        Event::Mapping => "正在向路由器要一个端口".into(),
-        Event::Mapped { address: at } => format!("路由器把 {at} 转到这台机器"),
-        Event::MappingFailed(MappingError::NoRouter) => "没有可以问的路由器".into(),
-        Event::MappingFailed(MappingError::NoAnswer) => "路由器不回答端口请求".into(),
-        Event::MappingFailed(MappingError::Refused) => "路由器不肯转发端口".into(),
+        Event::Mapping => "正在请求路由器映射端口".into(),
+        Event::Mapped { address: at } => format!("路由器已将 {at} 转发到本机"),
+        Event::MappingFailed(MappingError::NoRouter) => "没有找到路由器".into(),
+        Event::MappingFailed(MappingError::NoAnswer) => "路由器没有应答映射端口的请求".into(),
+        Event::MappingFailed(MappingError::Refused) => "路由器拒绝映射端口".into(),
         Event::MappingFailed(MappingError::Useless { address: ip }) => {
-            format!("路由器愿意转发端口，但它自己也在别的路由器后面：{ip} 从外面到不了")
+            format!("路由器可以映射端口，但它自己也在另一个路由器后面（{ip} 不是公网地址）")
         }
-        Event::Announced => "局域网里有邀请的人现在能找到这台机器".into(),
+        Event::Announced => "持有邀请的人现在可在局域网内找到本机".into(),
         Event::LanFailed { why } => format!("用不了局域网：{}", lan_error(*why)),
-        Event::Tor { percent: Some(percent) } => format!("正在进入 Tor 网络：{percent} %"),
-        Event::Tor { percent: None } => "正在建立洋葱服务，要几秒钟".into(),
+        Event::Tor { percent: Some(percent) } => format!("正在连接 Tor：{percent} %"),
+        Event::Tor { percent: None } => "正在发布洋葱服务，需要几秒钟".into(),
         Event::TorFailed { why } => format!("进不了 Tor 网络：{}。邀请里没有这条路。", tor_error(*why)),
         Event::RouteDown { route: way, why } => format!("对方暂时不能从 {way} 进来：{}。会接着试。", connect_error(*why)),
-        Event::RouteUp { route: way } => format!("对方现在能从 {way} 进来了"),
+        Event::RouteUp { route: way } => format!("{way} 现在可用"),
         Event::LookingUp { host } => format!("正在查找 {host}"),
         Event::Trying { address } => format!("正在连接 {address}"),
         Event::TryFailed { address, why } => format!("连不上 {address}：{}", connect_error(*why)),
-        Event::Connected { address } => format!("已连上 {address}，正在加密"),
-        Event::Caller { address } => format!("有人来了，来自 {address}"),
-        Event::BusySent { address: from, times } => format!("还有人想进来，来自 {from}，已告诉他占线（共 {times} 次）"),
+        Event::Connected { address } => format!("已连上 {address}，正在建立加密连接"),
+        Event::Caller { address } => format!("有人连进来了（{address}）"),
+        Event::BusySent { address: from, times } => format!("{from} 也想进来，已告知房间占用中（共 {times} 次）"),
         Event::Code { own, can_skip } => format!(
-            "把下面这一半配对码念给对方听（打电话，或用任何能听出是 ta 的方式）：\n\n{}\n\n然后输入对方念给你的那一半。{}",
+            "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n{}\n\n然后输入对方念给你的数字。{}",
             large(own, columns),
             if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
         ),
         Event::Compare { own, partner, emoji, can_skip } => format!(
             "和对方的屏幕核对（打电话，或当面）：\n\n  你的  {own}\n  对方  {partner}\n  {}\n\n\
-             在对方屏幕上两半的位置相反，图案相同。\n全部一致就输入  一样 ，否则输入  不一样 。{}",
+             对方屏幕上的图案相同，两个配对码的位置互换。全部一致请输入 一样，否则输入 不一样。{}",
             pictures(emoji, |entry| entry.chinese),
             if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
         ),
-        Event::NotACode => "一半配对码是八位数字，比如 4124 2842。".into(),
-        Event::OwnCode => "这是你自己的那一半。请输入对方念的；如果对方念的就是这个，请两边都念自己屏幕上的。".into(),
+        Event::NotACode => "请输入八位数字，比如 4124 2842。".into(),
+        Event::OwnCode => "这是你自己的配对码。请输入对方念的；如果对方念的就是这个，请对方念自己屏幕上的。".into(),
         Event::WrongCode { tries_left } => {
-            format!("不对：这不是对方屏幕上的那一半，还能试 {tries_left} 次。也许念错听错，也许有人在中间：请对方慢慢再念一遍。")
+            format!("不对，和对方屏幕上的不一致（还可试 {tries_left} 次）。可能念错或听错了，请对方慢慢再念一遍；再不对，就可能有人夹在中间。")
         }
         Event::StaleAnswer => "刚才输入的是给上一个配对码的，已忽略。".into(),
-        Event::Refused(Refusal::NotAsked) => "现在问的不是这个，已忽略。".into(),
+        Event::Refused(Refusal::NotAsked) => "与当前的问题不符，已忽略。".into(),
         Event::Refused(Refusal::NotConfirmed) => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
-        Event::Confirmed => "对了。等对方输入你的那一半。".into(),
+        Event::Confirmed => "正确，正在等对方核对。".into(),
         Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
         Event::RoomOpen { invited: true } => "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into(),
         Event::PairingFailed { address: from, why, pause } => {
-            format!("{}（{from}）。{}{} 秒后重新开门。", pairing(*why), pairing_advice(*why), pause.as_secs())
+            format!("{}（{from}）。{}{} 秒后重新等待。", pairing(*why), pairing_advice(*why), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ 已送达".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} 条已送达"),
         Event::Delivered { messages, waiting } => format!("✓ {messages} 条已送达，还有 {waiting} 条未送达"),
-        Event::Refused(Refusal::TooLong { limit }) => format!("没有发出：超过 {limit} 字节。内容还在，请改短。"),
-        Event::Refused(Refusal::Full { waiting }) => format!("没有发出：还有 {waiting} 条对方没看到，请稍后再试。"),
-        Event::Refused(Refusal::NotUtf8) => "有一行没有发出：不是 UTF-8".into(),
-        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("没有 {name} 这个命令。/help 列出全部；想当作文字发送，开头写两个斜杠 //。"),
-        Event::Help => "  /code   再看一次配对码\n  /who    和谁、从何时起、用什么加密、线路怎样\n  /doctor 线路靠什么、还能试什么\n  /send   发送文件和文件夹：/send 路径...\n  /get    收下对方给的\n  /decline  不收\n  /cancel 停下正在传的\n  /rekey  现在就换新密钥\n  /panic  全部抹掉，马上离开\n  /quit   离开（Ctrl-D、Ctrl-C）\n  //...   发送以斜杠开头的文字".into(),
+        Event::Refused(Refusal::TooLong { limit }) => format!("没有发出：超过 {limit} 字节，请改短。"),
+        Event::Refused(Refusal::Full { waiting }) => format!("没有发出：还有 {waiting} 条未送达，请稍后再试。"),
+        Event::Refused(Refusal::NotUtf8) => "输入中有一行没有发出：不是 UTF-8".into(),
+        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("没有 {name} 这个命令，/help 查看全部。要当文字发送，请以 // 开头。"),
+        Event::Help => "  /code     再次显示配对码\n  /who      对方、开始时间、加密方式、连接状态\n  /doctor   诊断连接并给出建议\n  /send     发送文件和文件夹：/send 路径...\n  /get      接收\n  /decline  拒绝\n  /cancel   取消当前传送\n  /rekey    立即更换密钥\n  /panic    清除一切并立即离开\n  /quit     离开（Ctrl-D、Ctrl-C）\n  //...     发送以斜杠开头的文字".into(),
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
-            "你的 {own}，对方 {partner}\n\
-             打电话把你的念给对方，让对方念 ta 的；然后输入 `/code 一样` 或 `/code 不一样`。"
+            "你的配对码 {own}，对方的 {partner}\n\
+             请打电话互相念出自己的配对码，然后输入 `/code 一样` 或 `/code 不一样`。"
         ),
-        Event::Codes { own, partner, .. } => format!("你的 {own}，对方 {partner}"),
-        Event::Verified => "已核对：房间里没有别人".into(),
+        Event::Codes { own, partner, .. } => format!("你的配对码 {own}，对方的 {partner}（已核对）"),
+        Event::Verified => "已核对：没有人夹在中间。".into(),
         Event::Who(with) => who(with, local_time),
         Event::Finding(found) => finding(found),
         Event::File(about) => file(about, false),
-        Event::Finishing { waiting } => format!("等对方看完 {waiting} 条。按 Ctrl-C 立刻离开。"),
-        Event::PartnerLeft => "对方离开了。房间没有了，什么都没有留下。".into(),
-        Event::CutOff => "掉线了".into(),
-        Event::Quiet { seconds } => format!("{seconds} 秒没有动静了，可能掉线了。"),
+        Event::Finishing { waiting } => format!("等待 {waiting} 条消息送达，按 Ctrl-C 立即离开。"),
+        Event::PartnerLeft => "对方已离开。没有保存任何消息。".into(),
+        Event::CutOff => "连接已断开，房间已关闭。".into(),
+        Event::Quiet { seconds } => format!("{seconds} 秒没有应答，连接可能已断开。"),
         Event::ConnectionLost { why, redialing } => format!(
-            "掉线了：{}。{}你可以接着打字，先存着。/who 看现在怎样。",
+            "连接已断开（{}）。{}可以继续打字，恢复后自动发出。",
             line_fault(*why),
-            if *redialing { "正在重连。" } else { "等对方那边重连。" }
+            if *redialing { "正在重连。" } else { "正在等对方重连。" }
         ),
-        Event::RedialFailed { attempt: number, why: failure } => format!("第 {number} 次重连没成：{}。接着试。", redial_failure(*failure)),
-        Event::BetterRoute { address: place } => format!("找到了更好的路：现在连着 {place}"),
-        Event::Reconnected { after, waiting: 0 } => format!("断了 {} 秒，又连上了。", after.as_secs()),
+        Event::RedialFailed { attempt: number, why: failure } => format!("第 {number} 次重连失败：{}。继续尝试。", redial_failure(*failure)),
+        Event::BetterRoute { address: place } => format!("已切换到更好的连接：{place}"),
+        Event::Reconnected { after, waiting: 0 } => format!("断线 {} 秒后已恢复。", after.as_secs()),
         Event::Reconnected { after, waiting } => {
-            format!("断了 {} 秒，又连上了，{waiting} 条正在送过去。", after.as_secs())
+            format!("断线 {} 秒后已恢复，正在发送 {waiting} 条消息。", after.as_secs())
         }
-        Event::Waiting { waiting } => format!("◌ {waiting} 条等着线路恢复"),
+        Event::Waiting { waiting } => format!("◌ {waiting} 条等待连接恢复"),
         Event::Intruder { address: from, times } => format!(
-            "{from} 那边有人想进你们的房间，被挡住了（共 {times} 次）。如果是对方重新打开了程序：/quit，再等 ta 一次。"
+            "{from} 有人想进入房间，已被拒绝（共 {times} 次）。如果是对方重开了程序，请 /quit 后重新等待。"
         ),
-        Event::Rekey => "正在换新密钥。".into(),
-        Event::Refused(Refusal::NotConnected) => "线路断着，现在不行。".into(),
-        Event::TimeIsUp => "这个房间定好的时间到了。".into(),
-        Event::Refused(Refusal::NeedsScreen) => "这要在全屏界面里才行：启动时不加 --plain。".into(),
-        Event::Refused(Refusal::WhatToSend) => "请写上要发什么：/send 文件，或 /send \"文件夹\"。".into(),
+        Event::Rekey => "正在更换密钥。".into(),
+        Event::Refused(Refusal::NotConnected) => "断线期间无法使用。".into(),
+        Event::TimeIsUp => "这个房间的时间到了。".into(),
+        Event::Refused(Refusal::NeedsScreen) => "需要全屏界面：启动时不加 --plain。".into(),
+        Event::Refused(Refusal::WhatToSend) => "请指定要发送的内容：/send 文件，或 /send \"文件夹\"。".into(),
     }
 }
 
@@ -267,7 +277,7 @@ pub fn event(event: &Event, columns: usize) -> String {
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "对方在 {}，{}，从 {} 起\n  线路       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  对方还没看到的：{} 条",
+        "对方在 {}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
         who.partner,
         SCREEN.trust(who.trust),
         ago(who.opened),
@@ -283,7 +293,7 @@ pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
 /// What happened to files. With `keys` it names those of the full screen.
 pub fn file(event: &FileEvent, keys: bool) -> String {
     match event {
-        FileEvent::CannotSend { path, why } => format!("发不了 {path}：{}。", file_fault(why)),
+        FileEvent::CannotSend { path, why } => format!("无法发送 {path}：{}。", file_fault(why)),
         FileEvent::LeftOut { name, paths, count } => {
             let rows: Vec<_> = paths.iter().map(|(path, why)| format!("  {path}：{}", file_fault(why))).collect();
             let more = if *count > rows.len() {
@@ -291,47 +301,47 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             } else {
                 String::new()
             };
-            format!("{name} 里这些不发：\n{}{more}", rows.join("\n"))
+            format!("{name} 里以下内容不发送：\n{}{more}", rows.join("\n"))
         }
-        FileEvent::Queued { name, before } => format!("{name} 排队等着，前面还有 {before} 个。"),
+        FileEvent::Queued { name, before } => format!("{name} 正在排队，前面还有 {before} 批。"),
         FileEvent::Offering { name, files, bytes } => {
-            format!("想发给对方：{name}{}。", amount(*files, *bytes))
+            format!("已向对方发起传送：{name}{}。", amount(*files, *bytes))
         }
-        FileEvent::Accepted { name } => format!("对方接收 {name}。"),
-        FileEvent::PartnerDeclined { name } => format!("对方不要 {name}。"),
+        FileEvent::Accepted { name } => format!("对方同意接收 {name}。"),
+        FileEvent::PartnerDeclined { name } => format!("对方拒绝了 {name}。"),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{}，对方已存好，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{}对方已保存，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
         FileEvent::Sent { name, files, failed, .. } => {
-            format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
+            format!("{name}：{files} 个文件里保存了 {} 个，{failed} 个没有。", files - failed)
         }
-        FileEvent::NotSent { path, why } => format!("没有发出：{path}：{}。", file_fault(why)),
+        FileEvent::NotSent { path, why } => format!("{path} 没有发出：{}。", file_fault(why)),
         FileEvent::Offered { name, offered_as: called, files, bytes, folder, .. } => format!(
-            "对方想发给你 {name}{}{}。/get{}存到 {folder}，/decline{}不要。",
-            called.as_ref().map(|called| format!("（对方那边叫 {called}）")).unwrap_or_default(),
+            "对方想发给你 {name}{}{}。{}存到 {folder}，{}拒绝。",
+            called.as_ref().map(|called| format!("（原名 {called}）")).unwrap_or_default(),
             amount(*files, *bytes),
-            if keys { "（F2）" } else { " " },
-            if keys { "（F3）" } else { " " },
+            if keys { "按 F2（/get）" } else { "/get " },
+            if keys { "按 F3（/decline）" } else { "/decline " },
         ),
-        FileEvent::OfferRefused { name, why } => format!("对方想发 {name}，已谢绝：{}。", file_fault(why)),
-        FileEvent::Refused(FileRefusal::NothingOffered) => "没有人要发文件给你。".into(),
-        FileEvent::Refused(FileRefusal::StaleOffer) => "那是给上一批的，没有用上。请看现在要发的是什么。".into(),
-        FileEvent::Refused(FileRefusal::NothingUnderWay) => "没有正在传的文件。".into(),
+        FileEvent::OfferRefused { name, why } => format!("对方想发送 {name}，已自动拒绝：{}。", file_fault(why)),
+        FileEvent::Refused(FileRefusal::NothingOffered) => "现在没有待接收的文件。".into(),
+        FileEvent::Refused(FileRefusal::StaleOffer) => "刚才的答复针对的那一批已不在，已忽略。".into(),
+        FileEvent::Refused(FileRefusal::NothingUnderWay) => "现在没有传送。".into(),
         FileEvent::NoSpace { name, needed, free } => {
-            format!("放不下 {name}：要 {}，只剩 {}。腾出空间后再输入 /get。", size(*needed), size(*free))
+            format!("空间不足，无法保存 {name}：需要 {}，只剩 {}。腾出空间后再输入 /get。", size(*needed), size(*free))
         }
-        FileEvent::Accepting { name, folder } => format!("正在接收 {name}，存到 {folder}。"),
-        FileEvent::Declined { name } => format!("不要 {name}。"),
+        FileEvent::Accepting { name, folder } => format!("正在接收 {name}，存到 {folder}"),
+        FileEvent::Declined { name } => format!("已拒绝 {name}。"),
         FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{} 已存好，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{}已保存，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
         FileEvent::Stored { name, files, failed, .. } => {
-            format!("{name}：{files} 个文件里存好了 {} 个，{failed} 个没有。", files - failed)
+            format!("{name}：{files} 个文件里保存了 {} 个，{failed} 个没有。", files - failed)
         }
-        FileEvent::NotStored { path, why } => format!("没有存：{path}：{}。", file_fault(why)),
-        FileEvent::Restarted { path, .. } => format!("{path} 和开始传的时候不一样了，从头再来。"),
-        FileEvent::DiskFull { name } => format!("没有空间存 {name} 了。腾出空间就会接着传。"),
-        FileEvent::Resumed { name } => format!("有空间了，{name} 接着传。"),
+        FileEvent::NotStored { path, why } => format!("{path} 没有保存：{}。", file_fault(why)),
+        FileEvent::Restarted { path, .. } => format!("{path} 在传送期间有改动，从头再传。"),
+        FileEvent::DiskFull { name } => format!("没有空间保存 {name} 了，腾出空间后自动继续。"),
+        FileEvent::Resumed { name } => format!("有空间了，{name} 继续传送。"),
         FileEvent::Withdrawn { name, sending: true, .. } => format!("{name} 没有发出：还没有人接收。"),
         FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => format!("对方撤回了 {name}。"),
         FileEvent::Withdrawn { name, .. } => format!("没有接收 {name}，已不再等待答复。"),
@@ -351,22 +361,22 @@ pub fn file_fault(why: &FileFault) -> String {
     match why {
         FileFault::System(why) => system_error(*why),
         FileFault::Missing => "没有这个文件或文件夹".into(),
-        FileFault::Nothing => "里面没有能发的文件".into(),
+        FileFault::Nothing => "里面没有可以发送的文件".into(),
         FileFault::TooMany(limit) => format!("文件超过 {limit} 个"),
-        FileFault::TooManyWait => "排队的太多了".into(),
+        FileFault::TooManyWait => "排队的已经太多".into(),
         FileFault::Link => "是链接".into(),
         FileFault::Special => "是管道、套接字或设备".into(),
-        FileFault::Unreadable => "没有权限读".into(),
-        FileFault::Name => "名字发不了：不是 UTF-8，或者太长、太深".into(),
+        FileFault::Unreadable => "没有读取权限".into(),
+        FileFault::Name => "文件名无法发送：不是 UTF-8，或者太长、太深".into(),
         FileFault::Empty => "空文件夹".into(),
-        FileFault::Changed => "传的时候被改过，请再发一次".into(),
-        FileFault::Stream => "断线时丢了太多，接不上了".into(),
-        FileFault::Partner => "对方那边没有存".into(),
-        FileFault::Path => "这样的名字存不安全".into(),
-        FileFault::OtherName => "和说好的不是同一个".into(),
-        FileFault::Hash => "收到的和发出的不一样".into(),
-        FileFault::Broken => "对方那边没能读完".into(),
-        FileFault::Nobody => "这边没有人回答".into(),
+        FileFault::Changed => "传送期间有改动，请再发一次".into(),
+        FileFault::Stream => "断线时数据流丢失太多，无法续传".into(),
+        FileFault::Partner => "对方没有保存".into(),
+        FileFault::Path => "这个文件名无法安全保存".into(),
+        FileFault::OtherName => "与对方先前提供的不一致".into(),
+        FileFault::Hash => "校验不通过".into(),
+        FileFault::Broken => "对方没能读完".into(),
+        FileFault::Nobody => "本机没有人可以答复".into(),
     }
 }
 
@@ -374,11 +384,11 @@ fn ended_by(who: EndedBy) -> &'static str {
     match who {
         EndedBy::Us => "你取消了",
         EndedBy::Partner => "对方取消了",
-        EndedBy::Line => "线路断了",
+        EndedBy::Line => "连接断开了",
     }
 }
 
-/// `1.5 GB, 2/7, 12.0 MB/s, 还要 1:52`.
+/// `1.5 GB, 2/7, 12.0 MB/s, 剩余 1:52`.
 pub fn rest(progress: &Progress) -> String {
     let mut parts: Vec<_> = progress.of_bytes.map(size).into_iter().collect();
     if progress.of_files > 1 {
@@ -390,7 +400,7 @@ pub fn rest(progress: &Progress) -> String {
         parts.push(format!("{}/s", size(progress.rate)));
         if let Some(left) = progress.left() {
             let time = format!("{}:{:02}", left / 60, left % 60);
-            parts.push(format!("还要 {time}"));
+            parts.push(format!("剩余 {time}"));
         }
     }
     parts.join(", ")
@@ -444,10 +454,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         ),
         Fault::HostOptions => two(
             "命令行有误：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
-            "要连别的端口，写成 主机 端口。",
+            "要连其他端口，请写成 主机 端口。",
         ),
         Fault::Address { typed, why: BadAddress::Host } => {
-            two(&format!("“{typed}”不是主机名，也不是 IP 地址"), "写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
+            two(&format!("“{typed}”不是主机名，也不是 IP 地址"), "请写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
         }
         Fault::Address { typed, why: BadAddress::Port } => {
             two(&format!("“{typed}”不是端口"), "端口是 1 到 65535 的数字。")
@@ -461,29 +471,28 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::Address { typed, why: BadAddress::TwoPorts } => {
             two(&format!("端口重复：{typed}"), "端口只写一次：主机:端口 或 主机 端口。")
         }
-        Fault::NoAddress => two("没有写地址", "写上主机：`tete join 主机`；在终端里运行则会问你。"),
-        Fault::Lookup(host) => two(&format!("找不到 {host} 这个名字"), "看看有没有写错，网络通不通。"),
-        Fault::Unreachable(address) => two(
-            &format!("连不上 {address}"),
-            "对方的 tete 开着吗？端口对吗？中间的防火墙或路由器可能要放行这个端口：`tete doctor` 会说清楚。",
-        ),
+        Fault::NoAddress => two("未指定地址", "请指定主机：`tete join 主机`；在终端里运行会询问地址。"),
+        Fault::Lookup(host) => two(&format!("找不到 {host} 这个名字"), "请检查拼写和网络连接。"),
+        Fault::Unreachable(address) => {
+            two(&format!("连不上 {address}"), &format!("运行 `tete doctor {address}` 查看原因。"))
+        }
         Fault::NoWay => two(
-            "邀请里的路都走不通",
-            "对方的 tete 还开着吗？邀请是不是已经用过？请对方再做一个；带中转的邀请大多数路由器都挡不住。`tete doctor` 会说清楚。",
+            "邀请里的连接方式都连不通",
+            "对方的 tete 还开着吗？邀请是不是已经用过？请对方重新生成一个；带中转的邀请能穿过大多数路由器。`tete doctor` 会说明原因。",
         ),
         Fault::Invite(InviteError::NotAnInvite) => two("这不是邀请", "邀请是以 tete1 开头的一长行。"),
-        Fault::Invite(InviteError::Damaged) => two("邀请不完整", "少了一段，或者路上被改了。请整行复制。"),
-        Fault::Invite(InviteError::Newer) => two("这个邀请是更新版的 tete 做的", "请更新这边的 tete。"),
+        Fault::Invite(InviteError::Damaged) => two("邀请不完整或已损坏", "请整行复制。"),
+        Fault::Invite(InviteError::Newer) => two("这个邀请由更新版本的 tete 生成", "请更新 tete。"),
         Fault::NeedsInvite => {
-            two("命令行不对：--relay、--onion 和 --lan 要有邀请才行", "用 --invite 做一个，对方用它进来。")
+            two("命令行有误：--relay、--onion 和 --lan 需要邀请", "用 --invite 生成一个，对方凭它进入。")
         }
-        Fault::TooManyRelays => two("命令行不对：中转太多，邀请里写不下", &format!("最多写 {RELAYS} 个。")),
+        Fault::TooManyRelays => two("命令行有误：中转太多，邀请里放不下", &format!("最多指定 {RELAYS} 个。")),
         Fault::WordFirst(word) => two(
-            &format!("命令行不对：`{word}` 写在了参数后面"),
-            &format!("先写 `tete {word}`，再写参数。如果是叫这个名字的机器：{word}:{PORT}。"),
+            &format!("命令行有误：`{word}` 是命令，必须写在最前面"),
+            &format!("请写成 `tete {word} [选项]`。如果是叫这个名字的机器：{word}:{PORT}。"),
         ),
         Fault::InviteInArguments => two(
-            "命令行上的邀请这台机器上谁都能看到，还会留在命令历史里",
+            "命令行里的邀请，本机所有用户都看得到，还会留在命令历史里",
             "看到的人仍能使用它：请对方停下（Ctrl-C）再做一个新的，等 `tete join` 问你时再粘贴。",
         ),
         Fault::InviteFile(why) => {
@@ -491,86 +500,90 @@ pub fn fault(fault: &Fault) -> (String, String) {
         }
         Fault::Tor(why) => two(
             &format!("进不了 Tor 网络：{}", tor_error(*why)),
-            "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁的地方，用 --tor-config 给它网桥。",
+            "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁时，用 --tor-config 指定网桥。",
         ),
-        Fault::Proxy(BadProxy::Kind) => two("不认识这种代理", "请写 socks5://主机:端口。"),
-        Fault::Proxy(BadProxy::User) => two("代理的用户名或密码不对", "请写 socks5://用户:密码@主机:端口。"),
-        Fault::Proxy(BadProxy::Address(_)) => two("代理的地址不对", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
-        Fault::Busy => two("对方正在和别人说话", "如果那不是你，打电话告诉对方，然后再试。"),
-        Fault::NobodyCame => two("没等到人就结束了", "什么都没有留下。"),
-        Fault::NotTete(address) => two(&format!("{address} 那边不是 tete，或者需要邀请"), "和对方核对一下地址和端口。"),
-        Fault::NoAnswer(address) => two(&format!("{address} 接了连接却不说话"), "核对地址和端口，那里可能是别的程序。"),
+        Fault::Proxy(BadProxy::Kind) => two("未知的代理类型", "请写 socks5://主机:端口。"),
+        Fault::Proxy(BadProxy::User) => two("代理的用户名或密码格式有误", "请写 socks5://用户:密码@主机:端口。"),
+        Fault::Proxy(BadProxy::Address(_)) => two("代理的地址格式有误", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
+        Fault::Busy => two("对方正在和别人通话", "如果对方在等你，请打电话告诉对方，然后再试。"),
+        Fault::NobodyCame => two("没等到人就结束了", "没有保存任何内容。"),
+        Fault::NotTete(address) => two(&format!("{address} 那里不是 tete，或者需要邀请"), "请和对方核对地址和端口。"),
+        Fault::NoAnswer(address) => {
+            two(&format!("{address} 接受了连接但没有应答"), "请核对地址和端口，那里可能是别的程序。")
+        }
         Fault::Version { min, max } => {
-            two(&format!("对方用的是协议版本 {min} 到 {max}，这边是版本 {VERSION}"), "两边要装同一版本的 tete。")
+            two(&format!("对方使用协议版本 {min} 到 {max}，本机是版本 {VERSION}"), "两边需要同一版本的 tete。")
         }
         Fault::Refused(reason) => two(&format!("对方拒绝了，原因代码 {reason}"), "对方的 tete 可能比你的新。"),
         Fault::Pairing(why) => (pairing(*why).to_owned(), pairing_advice(*why).to_owned()),
-        Fault::CutOff { waiting: 0 } => two("掉线了", "两边重新开始；你发的话对方都看到了。"),
-        Fault::CutOff { waiting } => two(&format!("掉线了，还有 {waiting} 条对方没看到"), "两边重新开始，再说一遍。"),
-        Fault::Files { unfinished } => {
-            two(&format!("有 {unfinished} 批文件没有传完"), "原因见上面。再发一次；单个文件会接着上次传。")
+        Fault::CutOff { waiting: 0 } => two("连接断开且无法恢复", "请两边重新开始；你发的消息已全部送达。"),
+        Fault::CutOff { waiting } => {
+            two(&format!("连接断开且无法恢复，还有 {waiting} 条未送达"), "请两边重新开始，再发一遍。")
         }
-        Fault::InputAndMore => two("命令行不对：标准输入（-）只能单独发", "先发文件，再另发标准输入。"),
+        Fault::Files { unfinished } => {
+            two(&format!("有 {unfinished} 批文件没有传完"), "原因见上文。请再发一次；单个文件会续传。")
+        }
+        Fault::InputAndMore => two("命令行有误：标准输入（-）不能和路径一起发送", "请先发送文件，再另外发送标准输入。"),
         Fault::JsonAndStream => two(
-            "命令行不对：用了 --json，标准输入和标准输出要留给命令和事件",
-            "请发文件，或收到文件夹里；要不就去掉 --json。",
+            "命令行有误：使用 --json 时，标准输入和标准输出用于命令和事件",
+            "请发送文件，或接收到文件夹里；或者去掉 --json。",
         ),
         Fault::NothingToSend => two(
-            "命令行有误：没有说要发什么",
-            "请写上文件和文件夹，或把别的程序的输出发过去：`tar c photos | tete send`；写 - 就发你输入的。",
+            "命令行有误：未指定要发送的内容",
+            "请指定文件和文件夹，或发送其他程序的输出：`tar c photos | tete send`；- 表示发送你输入的内容。",
         ),
         Fault::TooManyPaths { limit } => {
-            two(&format!("命令行有误：文件和文件夹超过 {limit} 个"), "请放进一个文件夹再发。")
+            two(&format!("命令行有误：文件和文件夹超过 {limit} 个"), "请放进一个文件夹再发送。")
         }
         Fault::CannotSend { paths } => (
             match paths.as_slice() {
-                [(path, why)] => format!("发不了 {path}：{}", file_fault(why)),
+                [(path, why)] => format!("无法发送 {path}：{}", file_fault(why)),
                 several => {
                     let rows = several.iter().map(|(path, why)| format!("\n  {path}：{}", file_fault(why)));
-                    format!("这些发不了：{}", rows.collect::<String>())
+                    format!("以下内容无法发送：{}", rows.collect::<String>())
                 }
             },
-            "什么都没有发，也没有联系任何人。".to_owned(),
+            "没有发送任何内容，也没有联系任何人。".to_owned(),
         ),
         Fault::NoScreenToLock => {
-            two("命令行有误：--lock 要有全屏界面，这里没有", "请在终端里运行，不加 --plain；要不就去掉 --lock。")
+            two("命令行有误：--lock 需要全屏界面，这里没有", "请在终端里运行，不加 --plain；或者去掉 --lock。")
         }
         Fault::TorConfig { path, why } => two(
             &format!("读不了给 tor 的配置 {path}：{}", system_error(*why)),
             "请指定一个你能读的文本文件：--tor-config 文件。",
         ),
-        Fault::TorControl(at) => two(
-            &format!("这不是能找到 tor 的地方：{at}"),
-            "请写 主机:端口，如 127.0.0.1:9051，或控制套接字的完整路径。",
-        ),
+        Fault::TorControl(at) => {
+            two(&format!("这不是 tor 的控制端口：{at}"), "请写 主机:端口，如 127.0.0.1:9051，或控制套接字的完整路径。")
+        }
         Fault::Folder { path, why } => two(
             &format!("文件没法存到 {path}：{}", system_error(*why)),
             "请指定一个存在而且可写的文件夹：--save-to 文件夹。",
         ),
-        Fault::NothingCame => two("什么都没有收到", "对方没有发就离开了。请再试一次。"),
+        Fault::NothingCame => two("没有收到任何内容", "对方没有发送就离开了。请再试一次。"),
         Fault::NoTerminal => two("没有可以核对配对码的终端", "请在终端里运行；或者由程序控制：`tete --json`。"),
-        Fault::HostGone { waiting } => two(
-            &format!("那边的程序已经不在了，还有 {waiting} 条对方没看到"),
-            "房间也跟着没有了。让对方重新打开 tete，再配对一次。",
-        ),
+        Fault::HostGone { waiting } => {
+            two(&format!("对方的 tete 已退出，还有 {waiting} 条未送达"), "房间已关闭；请两边重新打开 tete，再次配对。")
+        }
         Fault::Damaged { waiting } => two(
-            &format!("断开了：那边不按协议来，还有 {waiting} 条对方没看到"),
-            "没有显示任何假消息。两边用同一版本的 tete 重新开始。",
+            &format!("已断开：对方违反协议，还有 {waiting} 条未送达"),
+            "没有显示任何伪造的消息。请两边用同一版本的 tete 重新开始。",
         ),
         Fault::CodesDiffer(said) => {
             let who =
                 if said.by_partner { "对方发现两边的配对码不一致" } else { "两边的配对码不一致" };
             let CodesDiffer { partner, sent, received, .. } = said;
             (
-                format!("警报：{who}。可能有人夹在中间，或者那边根本不是对方"),
+                format!("警报：{who}。有人夹在中间，或者那根本不是对方"),
                 format!(
                     "请当作这个房间里说过的话都已被别人知道：你发出 {sent} 条（发往 {partner}），收到 {received} 条。\
-                     请打电话告诉对方，可以的话换个网络再见。"
+                     请打电话告诉对方，可以的话换个网络再配对。"
                 ),
             )
         }
-        Fault::Unread { texts } => two(&format!("还有 {texts} 条没在这里显示过"), "请问对方：那边没有 ✓ 的就是。"),
-        Fault::Undelivered { waiting } => two(&format!("还有 {waiting} 条对方没看到"), "请用别的办法告诉对方。"),
+        Fault::Unread { texts } => {
+            two(&format!("收到的消息还有 {texts} 条没有显示"), "对方屏幕上没有 ✓ 的就是，请询问对方。")
+        }
+        Fault::Undelivered { waiting } => two(&format!("还有 {waiting} 条未送达"), "请用其他办法告诉对方。"),
         Fault::PortInUse(port) => two(
             &format!("端口 {port} 已被占用"),
             &format!("可能已经开着一个 tete。换个端口：`tete --port {}`。", PORT + 1),
@@ -582,67 +595,67 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two(&format!("对方的话写不出去：{}", system_error(*why)), "tete 运行时请不要关闭标准输出。")
         }
         Fault::Input { lines } => {
-            two(&format!("输入里有 {lines} 行没有发出"), &format!("每行须是 UTF-8，最多 {TEXT} 字节。"))
+            two(&format!("输入里有 {lines} 行没有发出"), &format!("每行必须是 UTF-8，最多 {TEXT} 字节。"))
         }
         Fault::Interface => two("程序的一部分自己停了", "这是 tete 的错误，请告诉我们。"),
-        Fault::System(why) => two(&format!("系统拒绝了：{}", system_error(*why)), "没有它 tete 不能安全启动。"),
+        Fault::System(why) => two(&format!("系统拒绝了：{}", system_error(*why)), "没有它，tete 无法安全启动。"),
     }
 }
 
 fn pairing(why: PairingFault) -> &'static str {
     match why {
-        PairingFault::WrongHalf => "警报：三次都不对。可能有人夹在你和对方中间",
-        PairingFault::Different => "警报：配对码不一样。有人夹在中间，或者这根本不是对方",
-        PairingFault::Skipped => "不是要等的人",
+        PairingFault::WrongHalf => "警报：三次都不对。可能有人夹在中间",
+        PairingFault::Different => "警报：配对码不一致。有人夹在中间，或者那根本不是对方",
+        PairingFault::Skipped => "已请走：不是你等的人",
         PairingFault::Left => "还没核对配对码就离开了",
-        PairingFault::NoHalf => "输入结束了，也没等到对方的那一半",
+        PairingFault::NoHalf => "输入已结束，没有对方的配对码",
         PairingFault::PartnerLeft => "核对配对码之前，对方离开了",
-        PairingFault::PartnerSawOtherCode => "警报：对方那边的配对码不一致。可能有人夹在中间",
-        PairingFault::Cut => "配对时掉线了",
-        PairingFault::Timeout => "太久没有核对配对码",
-        PairingFault::Commitment => "警报：有人攻击。那边想自己挑配对码",
-        PairingFault::Reflection => "警报：有人攻击。我们自己的密钥或消息被送了回来",
-        PairingFault::Misbehaved => "配对时那边不按协议来",
+        PairingFault::PartnerSawOtherCode => "警报：对方看到的配对码不一致。可能有人夹在中间",
+        PairingFault::Cut => "配对时连接断开了",
+        PairingFault::Timeout => "未在规定时间内核对配对码",
+        PairingFault::Commitment => "警报：检测到攻击，对方企图操纵配对码",
+        PairingFault::Reflection => "警报：检测到攻击，本机的密钥或消息被原样送回",
+        PairingFault::Misbehaved => "配对时对方违反协议",
     }
 }
 
 fn pairing_advice(why: PairingFault) -> &'static str {
     match why {
         PairingFault::WrongHalf | PairingFault::Different | PairingFault::PartnerSawOtherCode => {
-            "一个字都没有告诉那边。打电话问问对方是不是连着你，可以的话换个网络再配对。"
+            "对方没有得到任何内容。请打电话问对方是否连着你，可以的话换个网络再配对。"
         }
         PairingFault::Commitment | PairingFault::Reflection => {
-            "一个字都没有告诉那边。换个网络再配对，并把这件事告诉对方。"
+            "对方没有得到任何内容。请换个网络再配对，并把这件事告诉你的联系人。"
         }
-        PairingFault::Skipped | PairingFault::Left | PairingFault::Misbehaved => "一个字都没有告诉那边。",
-        PairingFault::NoHalf => "把对方念的那一半写在输入的第一行。",
-        PairingFault::PartnerLeft => "打电话问问对方看到了什么，再配对一次。",
-        PairingFault::Cut => "还什么都没说。两边重新开始。",
-        PairingFault::Timeout => "先在电话里约好时间，再配对。",
+        PairingFault::Skipped | PairingFault::Left | PairingFault::Misbehaved => "对方没有得到任何内容。",
+        PairingFault::NoHalf => "输入的第一行应是对方念出的配对码。",
+        PairingFault::PartnerLeft => "请打电话问对方看到了什么，再配对一次。",
+        PairingFault::Cut => "还没有说过话，请两边重新开始。",
+        PairingFault::Timeout => "请先在电话里约好时间，再配对。",
     }
 }
 
 fn line_fault(why: LineFault) -> String {
     match why {
-        LineFault::Cut => "连接断开".into(),
-        LineFault::Silent { after } => format!("{} 秒没有回应", after.as_secs()),
-        LineFault::Late => "那边太慢".into(),
-        LineFault::Damaged { times } => format!("数据损坏或被人动过（共 {times} 次）"),
+        LineFault::Cut => "连接被关闭".into(),
+        LineFault::Silent { after } => format!("{} 秒没有应答", after.as_secs()),
+        LineFault::Late => "对方响应超时".into(),
+        LineFault::Damaged { times } => format!("数据损坏或被篡改，共 {times} 次"),
     }
 }
 
 /// How the line is at that time, in a few words.
 pub fn line_state(line: &LineState, now: Duration) -> String {
     match line {
-        LineState::Connected => "正常".into(),
-        LineState::Quiet(since) => format!("{} 秒没有动静", now.saturating_sub(*since).as_secs()),
+        LineState::Connected => "已连接".into(),
+        LineState::Quiet(since) => format!("{} 秒没有应答", now.saturating_sub(*since).as_secs()),
         LineState::Redialing { number, next, failure } => format!(
             "正在重连：第 {number} 次，{} 秒后再试{}",
             next.saturating_sub(now).as_secs_f32().ceil(),
-            failure.map_or(String::new(), |why| format!("；上次没成：{}", redial_failure(why)))
+            failure.map_or(String::new(), |why| format!("；上次失败：{}", redial_failure(why)))
         ),
         LineState::Awaiting(since) => {
-            format!("断了 {} 秒，等对方那边重连", now.saturating_sub(*since).as_secs())
+            format!("断线 {} 秒，正在等对方重连", now.saturating_sub(*since).as_secs())
         }
     }
 }
@@ -755,19 +768,19 @@ pub fn system_error(why: SystemError) -> String {
 pub fn finding(finding: &Finding) -> String {
     let verdict = match finding.verdict() {
         Verdict::Works => "可用",
-        Verdict::Not => "不行",
+        Verdict::Not => "失败",
         Verdict::Unknown => "不确定",
     };
     let mark = mark(finding.verdict());
     let (why, next) = finding_words(finding);
     let next = next.map_or(String::new(), |next| format!("\n    → {next}"));
-    format!("{mark} {}，{verdict}：{why}{next}", label(finding))
+    format!("{mark} {}：{verdict}，{why}{next}", label(finding))
 }
 
 fn label(finding: &Finding) -> String {
     match finding {
-        Finding::Line { .. } => "现在的线路".into(),
-        Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "等待连接".into(),
+        Finding::Line { .. } => "当前连接".into(),
+        Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "监听端口".into(),
         Finding::Addresses(_) => "地址".into(),
         Finding::Nat(_) => "路由器".into(),
         Finding::Ipv6 { .. } => "IPv6".into(),
@@ -778,7 +791,7 @@ fn label(finding: &Finding) -> String {
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "中转".into(),
         Finding::Relay { name, .. } => format!("中转 {name}"),
-        Finding::Way { name, .. } => format!("通往 {name}"),
+        Finding::Way { name, .. } => format!("连接 {name}"),
     }
 }
 
@@ -787,83 +800,81 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     let no = |why: &str| (why.to_owned(), None);
     let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
     match finding {
-        Finding::Line { place, broken: false } => no(&format!("连着 {place}")),
+        Finding::Line { place, broken: false } => no(&format!("已连到 {place}")),
         Finding::Line { place, broken: true } => {
-            and(&format!("到 {place} 的线路断了"), "等一等，会自动重连；/who 看进展")
+            and(&format!("到 {place} 的连接断开了"), "请稍等，会自动重连；/who 查看进展")
         }
         Finding::Listens(addresses) => no(&list(addresses)),
-        Finding::PortInUse(port) => {
-            and(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete；或者用 --port 换一个")
-        }
+        Finding::PortInUse(port) => and(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete；请用 --port 换一个"),
         Finding::CannotListen { port, why } => {
-            and(&format!("端口 {port}：{}", system_error(*why)), "用 --port 换一个，或去掉 --bind")
+            and(&format!("端口 {port}：{}", system_error(*why)), "请用 --port 换一个，或去掉 --bind")
         }
-        Finding::Addresses(addresses) if addresses.is_empty() => and("这台机器没有地址", "先连上网络"),
+        Finding::Addresses(addresses) if addresses.is_empty() => and("本机没有地址", "请先连上网络"),
         Finding::Addresses(addresses) => no(&addresses
             .iter()
             .map(|(scope, ip)| match scope {
-                Scope::Global => format!("{ip}（哪里都能连）"),
-                Scope::Local => format!("{ip}（同一个局域网）"),
-                Scope::Machine => format!("{ip}（只有这台机器）"),
+                Scope::Global => format!("{ip}（任何网络）"),
+                Scope::Local => format!("{ip}（同一局域网）"),
+                Scope::Machine => format!("{ip}（仅限本机）"),
             })
             .collect::<Vec<_>>()
             .join("，")),
-        Finding::Nat(Nat::None(ip)) => no(&format!("没有地址转换，{ip} 就是这台机器自己的")),
+        Finding::Nat(Nat::None(ip)) => no(&format!("没有 NAT，{ip} 是本机自己的地址")),
         Finding::Nat(Nat::Router(ip)) => {
-            and(&format!("有地址转换；从外面看是 {ip}，只放行设置过的"), "看下面的端口映射；或者让对方等，你去连")
+            and(&format!("有 NAT，公网地址是 {ip}；只有映射过的端口能进来"), "参见端口映射；或者让对方等待，你去连")
         }
         Finding::Nat(Nat::Unknown) => and(
-            "有地址转换，只放行设置过的；不知道它在外面的地址",
-            "在路由器设置里把端口转到这台机器，或让对方等、你去连，或用中转、Tor",
+            "有 NAT，只有映射过的端口能进来；公网地址未知",
+            "在路由器设置里把端口转发到本机，或让对方等待、你去连，或用中转、Tor",
         ),
         Finding::Nat(Nat::Double(ip)) => and(
-            &format!("有两层地址转换，第二层可能是运营商的；中间的地址是 {ip}。IPv4 谁也进不来"),
-            "用 IPv6、中转或 Tor，或者让对方等，你去连",
+            &format!("有两层 NAT，第二层可能是运营商的（CGNAT）；中间的地址是 {ip}。IPv4 无法连入"),
+            "用 IPv6、中转或 Tor，或者让对方等待，你去连",
         ),
-        Finding::Nat(Nat::NoIpv4) => and("这台机器没有 IPv4", "对方需要 IPv6、中转或 Tor"),
-        Finding::Ipv6 { own: Some(ip), reached: Some(true) } => no(&format!("从 {ip} 能到写出的地方")),
+        Finding::Nat(Nat::NoIpv4) => and("本机没有 IPv4", "对方需要 IPv6、中转或 Tor"),
+        Finding::Ipv6 { own: Some(ip), reached: Some(true) } => no(&format!("从 {ip} 能连到指定的主机")),
         Finding::Ipv6 { own: Some(ip), reached: Some(false) } => {
-            and(&format!("有 {ip}，也有路由，但写出的地方都没有回应"), "IPv4、中转或 Tor 能用就不需要它")
+            and(&format!("有地址 {ip} 和路由，但指定的主机都没有应答"), "IPv4、中转或 Tor 可用时不需要它")
         }
         Finding::Ipv6 { own: Some(ip), reached: None } => {
-            and(&format!("有 {ip}，也有路由；没有试能不能出去"), "写一个有 IPv6 的主机来试：`tete doctor 主机`")
+            and(&format!("有地址 {ip} 和路由；未检测能否连出"), "请指定一个有 IPv6 的主机来检测：`tete doctor 主机`")
         }
-        Finding::Ipv6 { own: None, .. } => and("没有能出去的地址或路由", "IPv4、中转或 Tor 能用就不需要它"),
+        Finding::Ipv6 { own: None, .. } => and("没有公网地址或路由", "IPv4、中转或 Tor 可用时不需要它"),
         Finding::Firewall { name: Some(name), port } => and(
-            &format!("{name} 开着；它放行什么从这里看不到"),
+            &format!("{name} 已启用；这里看不到它的规则"),
             &match *name {
-                "ufw" => format!("谁都进不来的话：sudo ufw allow {port}/tcp"),
-                _ => format!("谁都进不来的话：sudo firewall-cmd --add-port={port}/tcp"),
+                "ufw" => format!("如果没有人能连入：sudo ufw allow {port}/tcp"),
+                _ => format!("如果没有人能连入：sudo firewall-cmd --add-port={port}/tcp"),
             },
         ),
         Finding::Firewall { name: None, port } => {
-            and("ufw 和 firewalld 都没开；别的从这里看不到", &format!("谁都进不来的话：放行端口 {port}/tcp"))
+            and("ufw 和 firewalld 都没有启用；这里看不到其他防火墙", &format!("如果没有人能连入：放行端口 {port}/tcp"))
         }
-        Finding::Mapping(None) => no("没有要"),
-        Finding::Mapping(Some(Ok(at))) => no(&format!("路由器把 {at} 转到这台机器")),
+        Finding::Mapping(None) => no("未检测"),
+        Finding::Mapping(Some(Ok(at))) => no(&format!("路由器已将 {at} 转发到本机")),
         Finding::Mapping(Some(Err(why))) => match why {
-            MappingError::NoRouter => no("没有可以问的路由器"),
+            MappingError::NoRouter => no("没有找到路由器"),
             MappingError::NoAnswer => {
-                and("路由器不回答这样的请求", "在路由器设置里打开 PCP、NAT-PMP 或 UPnP，或手动转发端口")
+                and("路由器没有应答这样的请求", "请在路由器设置里打开 PCP、NAT-PMP 或 UPnP，或手动转发端口")
             }
-            MappingError::Refused => and("路由器不肯", "在路由器设置里允许它，或手动转发端口"),
+            MappingError::Refused => and("路由器拒绝", "请在路由器设置里允许，或手动转发端口"),
             MappingError::Useless { address: ip } => {
-                and(&format!("路由器愿意，但它自己的地址 {ip} 从外面到不了"), "用 IPv6、中转或 Tor")
+                and(&format!("路由器可以映射，但它自己的地址 {ip} 不是公网地址"), "用 IPv6、中转或 Tor")
             }
         },
-        Finding::Lan(None) => and("没有试", "加上 --lan 来试"),
-        Finding::Lan(Some(Ok(()))) => no("广播出去的能听到"),
+        Finding::Lan(None) => and("未检测", "加上 --lan 来检测"),
+        Finding::Lan(Some(Ok(()))) => no("能收到自己的广播"),
         Finding::Lan(Some(Err(why))) => and(&lan_error(*why), "把地址告诉对方"),
         Finding::Proxy { result: Ok(()), .. } => {
-            and("接受连接；没有试它能不能出去", "写一个主机来试，或用 --relay 写一个中转")
+            and("接受连接；未检测能否连出", "请指定一个主机，或用 --relay 指定一个中转")
         }
-        Finding::Proxy { result: Err(why), .. } => and(&connect_error(*why), "它开着吗？核对地址和端口"),
-        Finding::Tor(None) => and("装了 tor，没有启动", "加上 --tor 来试"),
-        Finding::Tor(Some(Ok(took))) => no(&format!("{} 秒后进入网络", seconds(*took))),
+        Finding::Proxy { result: Err(why), .. } => and(&connect_error(*why), "它在运行吗？请核对地址和端口"),
+        Finding::Tor(None) => and("已安装，未检测", "加上 --tor 来检测"),
+        Finding::Tor(Some(Ok(took))) => no(&format!("{} 秒后连上", seconds(*took))),
         Finding::Tor(Some(Err(why))) => {
-            and(&tor_error(*why), "请安装 tor（Debian：apt install tor）；被封锁的地方用 --tor-config 给它网桥")
+            and(&tor_error(*why), "请安装 tor（Debian：apt install tor）；被封锁时用 --tor-config 指定网桥")
         }
-        Finding::NoRelay => and("没有写", "用 --relay 主机:端口 试一个；magic-wormhole 的任何 transit relay 都行"),
+        Finding::NoRelay => and("未指定", "用 --relay 主机:端口 检测一个；magic-wormhole 的任何 transit relay 都可以"),
         Finding::Relay { result: Ok(took), .. } => no(&format!("{} 秒内接通了两条连接", seconds(*took))),
         Finding::Relay { result: Err(why), .. } => and(&connect_error(*why), "核对地址和端口，或换一个中转"),
         Finding::Way { met, .. } => probe_result(met),
@@ -876,14 +887,16 @@ fn probe_result(result: &ProbeResult) -> (String, Option<String>) {
     match result {
         ProbeResult::Tete(took) => no(&format!("{} 秒后 tete 应答", seconds(*took))),
         ProbeResult::Partner => no("对方就在那里"),
-        ProbeResult::Busy => and("tete 应答了，但正在和别人说话", "如果那不是你，打电话告诉对方"),
+        ProbeResult::Busy => and("tete 应答了，但正在和别人通话", "如果对方在等你，请打电话告诉对方"),
         ProbeResult::Version { min, max } => {
-            and(&format!("tete 应答了，用的是协议版本 {min} 到 {max}，这边是版本 {VERSION}"), "两边要装同一版本的 tete")
+            and(&format!("tete 应答了，使用协议版本 {min} 到 {max}，本机是版本 {VERSION}"), "两边需要同一版本的 tete")
         }
-        ProbeResult::Refusal(reason) => and(&format!("tete 应答了，但拒绝，原因代码 {reason}"), "它可能比这边的新"),
+        ProbeResult::Refusal(reason) => {
+            and(&format!("tete 应答了，但拒绝，原因代码 {reason}"), "它的版本可能比本机的新")
+        }
         ProbeResult::Failed(why) => (connect_error(*why), connect_advice(*why).map(str::to_owned)),
-        ProbeResult::Waiting => no("这边在那里等着"),
-        ProbeResult::NotTried => no("还没试过"),
+        ProbeResult::Waiting => no("本机正在那里等待"),
+        ProbeResult::NotTried => no("未检测"),
     }
 }
 

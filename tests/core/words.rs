@@ -1,0 +1,472 @@
+//! The register of both languages, held by a walk over what the program can say.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tete::address::{BadAddress, BadProxy, By, Place, Scope};
+use tete::interface::Command;
+use tete::interface::event::{Event, Invitation, LineFault, LineState, Trust, Who};
+use tete::interface::fault::{CodesDiffer, Fault, PairingFault};
+use tete::interface::files::{EndedBy, FileEvent, FileFault, Progress};
+use tete::interface::finding::{Finding, Nat, ProbeResult};
+use tete::interface::refusal::{FileRefusal, Refusal};
+use tete::printable::Printable;
+use tete::protocol::invite::InviteError;
+use tete::protocol::pairing::Half;
+use tete::system::SystemError;
+use tete::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
+use tete::ui::words::{self, Lang};
+use zeroize::Zeroizing;
+
+/// What is not English or Chinese by itself: names and words of the system and of the partner.
+const FOREIGN: &str = "〔〕";
+const TIME: Duration = Duration::from_secs(19);
+
+fn foreign() -> Printable {
+    Printable::line(FOREIGN)
+}
+
+fn ip() -> IpAddr {
+    IpAddr::from([192, 0, 2, 7])
+}
+
+fn socket() -> SocketAddr {
+    SocketAddr::new(ip(), 51423)
+}
+
+fn place() -> Place {
+    Place { at: socket(), by: By::Direct }
+}
+
+fn half() -> Half {
+    Half::parse("41242842").unwrap()
+}
+
+const CONNECT: [ConnectError; 16] = [
+    ConnectError::Lookup,
+    ConnectError::Refused,
+    ConnectError::Timeout,
+    ConnectError::NoRoute,
+    ConnectError::Closed,
+    ConnectError::Silent,
+    ConnectError::NotTete,
+    ConnectError::Stranger,
+    ConnectError::NoRelay,
+    ConnectError::NotARelay,
+    ConnectError::RelayClosed,
+    ConnectError::AloneAtRelay,
+    ConnectError::NeedsInvite,
+    ConnectError::Proxy(SocksError::Unreachable),
+    ConnectError::Tor(TorError::NotInstalled),
+    ConnectError::System(SystemError::DiskFull),
+];
+
+const MAPPING: [fn() -> MappingError; 4] = [
+    || MappingError::NoRouter,
+    || MappingError::NoAnswer,
+    || MappingError::Refused,
+    || MappingError::Useless { address: ip() },
+];
+
+fn pairing_faults() -> Vec<PairingFault> {
+    vec![
+        PairingFault::WrongHalf,
+        PairingFault::Different,
+        PairingFault::Skipped,
+        PairingFault::Left,
+        PairingFault::NoHalf,
+        PairingFault::PartnerLeft,
+        PairingFault::PartnerSawOtherCode,
+        PairingFault::Cut,
+        PairingFault::Timeout,
+        PairingFault::Commitment,
+        PairingFault::Reflection,
+        PairingFault::Misbehaved,
+    ]
+}
+
+fn who(trust: Trust, line: LineState) -> Who {
+    let (local, remote) = (FOREIGN.into(), FOREIGN.into());
+    let suite = FOREIGN;
+    Who { trust, partner: place(), line, suite, local, remote, opened: TIME, epoch: None, waiting: 2, now: TIME }
+}
+
+fn events() -> Vec<Event> {
+    let mut all = vec![
+        Event::Listening { address: socket() },
+        Event::LookingUp { host: foreign() },
+        Event::Trying { address: foreign() },
+        Event::TryFailed { address: foreign(), why: ConnectError::Lookup },
+        Event::Mapping,
+        Event::Mapped { address: socket() },
+        Event::Announced,
+        Event::LanFailed { why: LanError::NotHeard },
+        Event::Tor { percent: Some(14) },
+        Event::Tor { percent: None },
+        Event::TorFailed { why: TorError::NotInstalled },
+        Event::RouteDown { route: foreign(), why: ConnectError::AloneAtRelay },
+        Event::RouteUp { route: foreign() },
+        Event::Connected { address: place() },
+        Event::Caller { address: place() },
+        Event::BusySent { address: place(), times: 2 },
+        Event::Code { own: half(), can_skip: true },
+        Event::Compare { own: half(), partner: half(), emoji: [0; 7], can_skip: true },
+        Event::NotACode,
+        Event::OwnCode,
+        Event::WrongCode { tries_left: 1 },
+        Event::WrongCode { tries_left: 2 },
+        Event::StaleAnswer,
+        Event::Refused(Refusal::NotAsked),
+        Event::Refused(Refusal::NotConfirmed),
+        Event::NeitherWord,
+        Event::Confirmed,
+        Event::RoomOpen { invited: false },
+        Event::RoomOpen { invited: true },
+        Event::Delivered { messages: 1, waiting: 0 },
+        Event::Delivered { messages: 2, waiting: 0 },
+        Event::Delivered { messages: 2, waiting: 1 },
+        Event::Refused(Refusal::TooLong { limit: 9 }),
+        Event::Refused(Refusal::Full { waiting: 9 }),
+        Event::Refused(Refusal::NotUtf8),
+        Event::Refused(Refusal::UnknownCommand { command: foreign() }),
+        Event::Help,
+        Event::Verified,
+        Event::Finishing { waiting: 1 },
+        Event::PartnerLeft,
+        Event::CutOff,
+        Event::Quiet { seconds: 6 },
+        Event::Reconnected { after: TIME, waiting: 0 },
+        Event::Reconnected { after: TIME, waiting: 1 },
+        Event::BetterRoute { address: place() },
+        Event::Waiting { waiting: 1 },
+        Event::Intruder { address: place(), times: 1 },
+        Event::Rekey,
+        Event::Refused(Refusal::NotConnected),
+        Event::TimeIsUp,
+        Event::Refused(Refusal::NeedsScreen),
+        Event::Refused(Refusal::WhatToSend),
+    ];
+    for how in [Invitation::Join, Invitation::Receive, Invitation::Send] {
+        for scope in [Scope::Global, Scope::Local, Scope::Machine] {
+            all.push(Event::Addresses { addresses: vec![(scope, ip())], port: 7, how });
+        }
+        let invite = Arc::new(Zeroizing::new(FOREIGN.to_owned()));
+        all.push(Event::Invite { invite, routes: vec![foreign()], how });
+    }
+    for trust in [Trust::No, Trust::Invite, Trust::Code, Trust::Voice] {
+        all.push(Event::Codes { question: None, own: half(), partner: half(), trust });
+        all.push(Event::Who(who(trust, LineState::Connected)));
+    }
+    for why in [LineFault::Cut, LineFault::Silent { after: TIME }, LineFault::Late, LineFault::Damaged { times: 2 }] {
+        all.extend([true, false].map(|redialing| Event::ConnectionLost { why, redialing }));
+    }
+    for failure in CONNECT {
+        all.push(Event::TryFailed { address: foreign(), why: failure });
+        all.push(Event::RedialFailed { attempt: 2, why: failure });
+        let line = LineState::Redialing { number: 2, next: TIME, failure: Some(failure) };
+        all.push(Event::Who(who(Trust::Code, line)));
+    }
+    all.push(Event::Who(who(Trust::Code, LineState::Awaiting(TIME))));
+    all.push(Event::Who(who(Trust::Code, LineState::Quiet(TIME))));
+    all.extend(MAPPING.map(|fault| Event::MappingFailed(fault())));
+    all.extend(pairing_faults().into_iter().map(|why| Event::PairingFailed { address: place(), why, pause: TIME }));
+    all.extend(findings().into_iter().map(Event::Finding));
+    all
+}
+
+fn file_faults() -> Vec<FileFault> {
+    vec![
+        FileFault::System(SystemError::DiskFull),
+        FileFault::Missing,
+        FileFault::Nothing,
+        FileFault::TooMany(9),
+        FileFault::TooManyWait,
+        FileFault::Link,
+        FileFault::Special,
+        FileFault::Unreadable,
+        FileFault::Name,
+        FileFault::Empty,
+        FileFault::Changed,
+        FileFault::Stream,
+        FileFault::Partner,
+        FileFault::Path,
+        FileFault::OtherName,
+        FileFault::Hash,
+        FileFault::Broken,
+        FileFault::Nobody,
+    ]
+}
+
+fn file_events() -> Vec<FileEvent> {
+    let name = foreign;
+    let progress = |waits| Progress { files: 1, of_files: 2, bytes: 1, of_bytes: Some(9), rate: 1, waits };
+    let (offered_as, folder) = (Some(name()), name());
+    let mut all = vec![
+        FileEvent::LeftOut { name: name(), paths: vec![(name(), FileFault::Link)], count: 2 },
+        FileEvent::Queued { name: name(), before: 1 },
+        FileEvent::Queued { name: name(), before: 2 },
+        FileEvent::Offering { name: name(), files: 2, bytes: None },
+        FileEvent::Accepted { name: name() },
+        FileEvent::PartnerDeclined { name: name() },
+        FileEvent::Offered { offer: 1, name: name(), offered_as, files: 1, bytes: Some(3), folder },
+        FileEvent::Refused(FileRefusal::NothingOffered),
+        FileEvent::Refused(FileRefusal::StaleOffer),
+        FileEvent::Refused(FileRefusal::NothingUnderWay),
+        FileEvent::NoSpace { name: name(), needed: 2, free: 1 },
+        FileEvent::Accepting { name: name(), folder: name() },
+        FileEvent::Declined { name: name() },
+        FileEvent::Restarted { path: name(), sending: true },
+        FileEvent::DiskFull { name: name() },
+        FileEvent::Resumed { name: name() },
+        FileEvent::Progress { name: name(), sending: true, progress: progress(true) },
+        FileEvent::Progress { name: name(), sending: false, progress: progress(false) },
+    ];
+    for failed in [0, 1] {
+        all.push(FileEvent::Sent { name: name(), files: 2, bytes: 9, took: TIME, failed });
+        all.push(FileEvent::Stored { name: name(), files: 2, bytes: 9, took: TIME, failed });
+    }
+    for why in file_faults() {
+        all.push(FileEvent::CannotSend { path: name(), why: why.clone() });
+        all.push(FileEvent::NotSent { path: name(), why: why.clone() });
+        all.push(FileEvent::NotStored { path: name(), why: why.clone() });
+        all.push(FileEvent::OfferRefused { name: name(), why });
+    }
+    for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Line] {
+        for sending in [true, false] {
+            all.push(FileEvent::Withdrawn { name: name(), sending, by });
+            all.push(FileEvent::TransferEnded { name: name(), sending, by, kept: !sending });
+        }
+    }
+    all
+}
+
+fn faults() -> Vec<Fault> {
+    let why = foreign;
+    let mut all = vec![
+        Fault::HostOptions,
+        Fault::NoAddress,
+        Fault::Lookup(why()),
+        Fault::Unreachable(why()),
+        Fault::NoWay,
+        Fault::Invite(InviteError::NotAnInvite),
+        Fault::Invite(InviteError::Damaged),
+        Fault::Invite(InviteError::Newer),
+        Fault::InviteInArguments,
+        Fault::NeedsInvite,
+        Fault::TooManyRelays,
+        Fault::WordFirst(why()),
+        Fault::InviteFile(SystemError::NotFound),
+        Fault::Tor(TorError::NotInstalled),
+        Fault::Proxy(BadProxy::Kind),
+        Fault::Proxy(BadProxy::User),
+        Fault::Proxy(BadProxy::Address(BadAddress::Host)),
+        Fault::Busy,
+        Fault::NobodyCame,
+        Fault::NotTete(why()),
+        Fault::NoAnswer(why()),
+        Fault::Version { min: 2, max: 3 },
+        Fault::Refused(9),
+        Fault::Files { unfinished: 2 },
+        Fault::InputAndMore,
+        Fault::JsonAndStream,
+        Fault::NothingToSend,
+        Fault::TooManyPaths { limit: 9 },
+        Fault::CannotSend { paths: vec![(why(), FileFault::Missing)] },
+        Fault::CannotSend { paths: vec![(why(), FileFault::Missing), (why(), FileFault::Special)] },
+        Fault::NoScreenToLock,
+        Fault::TorConfig { path: why(), why: SystemError::NotFound },
+        Fault::TorControl(why()),
+        Fault::Folder { path: why(), why: SystemError::ReadOnly },
+        Fault::NothingCame,
+        Fault::NoTerminal,
+        Fault::Unread { texts: 1 },
+        Fault::PortInUse(7),
+        Fault::Listen { address: why(), why: SystemError::PermissionDenied },
+        Fault::Output(SystemError::Closed),
+        Fault::Input { lines: 1 },
+        Fault::Interface,
+        Fault::System(SystemError::PermissionDenied),
+    ];
+    all.extend([0, 1].map(|waiting| Fault::CutOff { waiting }));
+    all.push(Fault::Damaged { waiting: 1 });
+    all.push(Fault::HostGone { waiting: 1 });
+    all.push(Fault::Undelivered { waiting: 2 });
+    for by_partner in [true, false] {
+        all.push(Fault::CodesDiffer(CodesDiffer { by_partner, partner: place(), sent: 1, received: 2 }));
+    }
+    all.extend(pairing_faults().into_iter().map(Fault::Pairing));
+    all
+}
+
+fn findings() -> Vec<Finding> {
+    let mut all = vec![
+        Finding::Line { place: place(), broken: false },
+        Finding::Line { place: place(), broken: true },
+        Finding::Listens(vec![socket()]),
+        Finding::PortInUse(7),
+        Finding::CannotListen { port: 7, why: SystemError::PermissionDenied },
+        Finding::Addresses(Vec::new()),
+        Finding::Addresses([Scope::Global, Scope::Local, Scope::Machine].map(|scope| (scope, ip())).to_vec()),
+        Finding::Ipv6 { own: None, reached: None },
+        Finding::Firewall { name: Some("ufw"), port: 7 },
+        Finding::Firewall { name: Some("firewalld"), port: 7 },
+        Finding::Firewall { name: None, port: 7 },
+        Finding::Mapping(None),
+        Finding::Mapping(Some(Ok(socket()))),
+        Finding::Lan(None),
+        Finding::Lan(Some(Ok(()))),
+        Finding::Lan(Some(Err(LanError::Unavailable))),
+        Finding::Proxy { address: foreign(), result: Ok(()) },
+        Finding::Proxy { address: foreign(), result: Err(ConnectError::Refused) },
+        Finding::Tor(None),
+        Finding::Tor(Some(Ok(TIME))),
+        Finding::Tor(Some(Err(TorError::NoNetwork))),
+        Finding::NoRelay,
+        Finding::Relay { name: foreign(), result: Ok(TIME) },
+        Finding::Relay { name: foreign(), result: Err(ConnectError::NotARelay) },
+    ];
+    all.extend([Nat::None(ip()), Nat::Router(ip()), Nat::Unknown, Nat::Double(ip()), Nat::NoIpv4].map(Finding::Nat));
+    all.extend([None, Some(true), Some(false)].map(|reached| Finding::Ipv6 { own: Some(ip()), reached }));
+    all.extend(MAPPING.map(|fault| Finding::Mapping(Some(Err(fault())))));
+    let met = [
+        ProbeResult::Tete(TIME),
+        ProbeResult::Partner,
+        ProbeResult::Busy,
+        ProbeResult::Version { min: 2, max: 3 },
+        ProbeResult::Refusal(9),
+        ProbeResult::Waiting,
+        ProbeResult::NotTried,
+    ];
+    all.extend(met.map(|met| Finding::Way { name: foreign(), met }));
+    all.extend(CONNECT.map(|why| Finding::Way { name: foreign(), met: ProbeResult::Failed(why) }));
+    all
+}
+
+/// Everything that a language says, sentence by sentence.
+fn sentences(lang: Lang) -> Vec<String> {
+    // Too narrow for the QR code and the large digits.
+    let mut all: Vec<_> = events().iter().map(|event| words::event(event, lang, 20)).collect();
+    for keys in [true, false] {
+        all.extend(file_events().iter().map(|event| words::file(event, lang, keys)));
+    }
+    for fault in faults() {
+        let (fact, advice) = words::fault(&fault, lang);
+        all.extend([fact, advice]);
+    }
+    all.extend(Command::ALL.map(|command| words::command(command, lang).to_owned()));
+    let short = words::words(lang);
+    all.extend([short.half, short.compare, short.address].map(str::to_owned));
+    let screen = words::screen(lang);
+    let short = [
+        screen.waiting,
+        screen.verified,
+        screen.invited,
+        screen.used,
+        screen.compared,
+        screen.unverified,
+        screen.connected,
+        screen.unshown,
+        screen.below,
+        screen.new,
+        screen.leave,
+        screen.full.as_str(),
+        screen.chord,
+        screen.over,
+        screen.unsent,
+        screen.close_again,
+        screen.read_out,
+        screen.type_in,
+        screen.right,
+        screen.next,
+        screen.compare,
+        screen.agree,
+        screen.find_keys,
+        screen.choose,
+        screen.again,
+        screen.differ,
+        screen.locked,
+        screen.wrong,
+        screen.close,
+        screen.small,
+    ];
+    all.extend(short.map(str::to_owned));
+    all
+}
+
+/// The words of a sentence without those of whole commands.
+fn ascii_words(sentence: &str) -> Vec<String> {
+    let rows: Vec<_> = sentence.lines().filter(|row| !row.starts_with("  tete ")).collect();
+    let prose = rows.join(" ").split('`').step_by(2).collect::<Vec<_>>().join(" ");
+    let letters = |c: char| c.is_ascii_alphanumeric() || "-_/.".contains(c);
+    let words = prose.split(|c| !letters(c)).map(|word| word.trim_matches('.'));
+    words.filter(|word| word.chars().any(|c| c.is_ascii_alphabetic())).map(str::to_owned).collect()
+}
+
+#[test]
+fn no_english_stands_inside_chinese() {
+    let names = "tete tor torrc Tor IP IPv4 IPv6 DNS UTF-8 TCP NAT CGNAT PCP NAT-PMP UPnP Debian apt install ufw sudo \
+                 allow firewalld firewall-cmd magic-wormhole transit relay Noise ML-KEM-768 tete1 xn-- .onion onion \
+                 .part part F2 F3 Ctrl-C Ctrl-D Ctrl-R Ctrl-S Ctrl-X Ctrl-End Enter Esc c p q s B kB MB B/s /s socks5";
+    let names: Vec<_> = names.split_whitespace().collect();
+    let mut found = Vec::new();
+    for sentence in sentences(Lang::Zh) {
+        let foreign = ascii_words(&sentence).into_iter().filter(|word| {
+            let command = word.starts_with('/') || word.starts_with("--") || word.ends_with("/tcp");
+            !command && !names.contains(&word.as_str())
+        });
+        found.extend(foreign.map(|word| format!("{word:?} in {sentence:?}")));
+        // Numbers of a transfer, the mark of a finding, and the pictures of a code.
+        let list = sentence.starts_with(['↑', '↓', '?']) || sentence.contains("🐶");
+        let half_width = [", ", "; ", "? ", "! "].into_iter().filter(|_| !list);
+        let banned = ["报警", "小黑屋", "那边", "命令行不对", "命令写得不对", "他", "没看到", "走不通"];
+        let whole = sentence.replace("其他", "");
+        let banned = half_width.chain(banned).filter(|word| whole.contains(word));
+        found.extend(banned.map(|word| format!("{word:?} in {sentence:?}")));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_english_says_message_code_and_connection() {
+    // What is a line: of input, of a file, or the one that an invite is.
+    let lines = [
+        "this line",
+        "long line",
+        "input line",
+        "first line",
+        "extra lines",
+        "Lines must",
+        "command line",
+        "lines above",
+    ];
+    let mut found = Vec::new();
+    for sentence in sentences(Lang::En) {
+        let plain = lines.iter().fold(sentence.clone(), |sentence, line| sentence.replace(line, ""));
+        let plain = plain.replace("text file", "");
+        let words: Vec<_> = plain.split(|c: char| !c.is_alphanumeric() && c != '\'').collect();
+        for banned in ["text", "texts", "line", "lines", "half", "halves", "anew", "told"] {
+            if words.iter().any(|word| word.eq_ignore_ascii_case(banned)) {
+                found.push(format!("{banned:?} in {sentence:?}"));
+            }
+        }
+        for banned in ["goes on", "go on", "good for nothing", "does not work", "not right", "unless told", "a tete"] {
+            if plain.contains(banned) {
+                found.push(format!("{banned:?} in {sentence:?}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn only_lists_and_commands_break_a_line() {
+    for lang in [Lang::En, Lang::Zh] {
+        for fault in faults().iter().filter(|fault| !matches!(fault, Fault::CannotSend { .. })) {
+            let (fact, advice) = words::fault(fault, lang);
+            assert!(!fact.contains('\n') && !advice.contains('\n'), "{fact:?} {advice:?}");
+        }
+        let reach = Event::Addresses { addresses: vec![(Scope::Global, ip())], port: 7, how: Invitation::Join };
+        assert_eq!(words::event(&reach, lang, 20).lines().count(), 4, "what to run, the command, advice, what goes on");
+    }
+}
