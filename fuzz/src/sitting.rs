@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tete::interface::refusal::Refusal;
 use tete::interface::event::{Event, LineState, Status, Trust};
 use tete::interface::fault::{Fault, PairingFault};
+use tete::interface::refusal::Refusal;
 use tete::interface::{Output, PromptKind};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
@@ -128,10 +128,7 @@ fn ask(place: usize) -> Output {
         0 => (PromptKind::Half, Some(Event::Code { own: half("41242842"), can_skip: place > 100 })),
         1 => {
             let (own, partner) = (half("41242842"), half("90713355"));
-            (
-                PromptKind::Compare,
-                Some(Event::Compare { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }),
-            )
+            (PromptKind::Compare, Some(Event::Compare { own, partner, emoji: [place as u8 % 64; 7], can_skip: true }))
         }
         2 => (PromptKind::Nothing, None),
         3 => (PromptKind::Half, Some(Event::WrongCode { tries_left: 1 })),
@@ -147,7 +144,9 @@ fn standing(place: usize, now: Duration) -> Status {
         line: match place % 4 {
             0 => LineState::Connected,
             1 => LineState::Quiet(now),
-            2 => LineState::Redialing { number: 7, next: now + Duration::MAX / 4, failure: Some(ConnectError::Refused) },
+            2 => {
+                LineState::Redialing { number: 7, next: now + Duration::MAX / 4, failure: Some(ConnectError::Refused) }
+            }
             _ => LineState::Awaiting(Duration::ZERO),
         },
         round_trip: Some(Duration::from_millis(place as u64)),

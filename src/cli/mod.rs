@@ -306,6 +306,9 @@ fn complaint(error: &clap::Error) -> UsageFault {
         (ErrorKind::UnknownArgument, _) if !argument.starts_with('-') => {
             UsageFault::TooMany { argument: repeated(argument) }
         }
+        (ErrorKind::InvalidSubcommand, _) => UsageFault::TooMany {
+            argument: context(ContextKind::InvalidSubcommand).map_or_else(|| repeated(""), repeated),
+        },
         (ErrorKind::UnknownArgument, _) => {
             UsageFault::Unknown { option, like: context(ContextKind::SuggestedArg).map(first_word) }
         }
@@ -505,7 +508,7 @@ mod tests {
         assert_eq!(told(&["--tor", "join", "--proxy", "x"], Lang::En), "--tor and --proxy do not go together");
         assert_eq!(told(&["--proxy", "x", "host", "--onion"], Lang::En), "--onion and --proxy do not go together");
         for line in [&["--port", "1", "host"][..], &["--invite", "send", "x"], &["--invite-file", "x", "join"]] {
-            assert!(told(line, Lang::En).contains("stands after an option"), "{line:?}");
+            assert!(told(line, Lang::En).contains("must come first"), "{line:?}");
         }
         assert_eq!(told(&["example.org", "send"], Lang::En), "\"send\" is not a port");
     }

@@ -324,7 +324,7 @@ fn a_closed_standard_output_is_a_local_fault() {
     let end = host.finish();
     assert_eq!(
         (end.code, end.err.lines().next()),
-        (7, Some("tete: cannot write your partner's messages: it is closed"))
+        (7, Some("tete: cannot write your partner's messages: the other end has closed it"))
     );
 }
 

@@ -96,8 +96,8 @@ fn an_answer_that_names_no_question_or_one_from_before_is_refused() {
         is_refused(&mut host);
     }
     tell(&host, json!({"command": "compare", "same": true, "question": new}));
-    until(&mut host, "room_open");
     second.opened();
+    until(&mut host, "room_open");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_line_in_a_pipe_is_no_answer_to_a_code_that_is_not_a_second_old() {
     first.half();
     host.until("code: ");
     drop(first);
-    host.until("the line broke during the pairing");
+    host.until("the connection was lost during pairing");
     // Meant for the first, and read while there is nobody.
     host.say("same");
     let mut second = Peer::call(port, stranger());

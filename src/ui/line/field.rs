@@ -213,7 +213,7 @@ mod tests {
                 editor.edit(edit);
             }
             for row in field.entered(&editor, columns).lines() {
-                assert!(widest(row) < columns.max(14), "{columns}: {row}");
+                assert!(widest(row) < columns.max(widest(field.label) + 1), "{columns}: {row}");
             }
         }
     }

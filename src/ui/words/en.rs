@@ -195,14 +195,14 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::LanFailed { why } => format!("the local network cannot be used: {}", lan_error(*why)),
         Event::Tor { percent: Some(percent) } => format!("connecting to Tor: {percent} %"),
         Event::Tor { percent: None } => "publishing the onion service, a few seconds".into(),
-        Event::TorFailed { why } => format!("no way into the Tor network: {}. The invite goes without it.", tor_error(*why)),
+        Event::TorFailed { why } => format!("cannot connect to Tor: {}. The invite has no route through Tor.", tor_error(*why)),
         Event::RouteDown { route: way, why } => {
-            format!("your partner cannot come by {way} for now: {}. tete goes on trying.", connect_error(*why))
+            format!("your partner cannot reach you through {way} for now: {}. Still trying.", connect_error(*why))
         }
         Event::RouteUp { route: way } => format!("{way} works now"),
         Event::LookingUp { host } => format!("looking up {host}"),
         Event::Trying { address } => format!("trying {address}"),
-        Event::TryFailed { address, why } => format!("no connection to {address}: {}", connect_error(*why)),
+        Event::TryFailed { address, why } => format!("could not connect to {address}: {}", connect_error(*why)),
         Event::Connected { address } => format!("connected to {address}, setting up encryption"),
         Event::Caller { address } => format!("someone connected from {address}"),
         Event::BusySent { address: from, times } => {
@@ -539,7 +539,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Name a file that holds it, or - for standard input.",
         ),
         Fault::Tor(why) => two(
-            &format!("no way into the Tor network: {}", tor_error(*why)),
+            &format!("cannot connect to Tor: {}", tor_error(*why)),
             "Install tor (Debian: apt install tor), or use one that is already running with --tor-control. Where Tor is blocked, add bridges with --tor-config.",
         ),
         Fault::Proxy(BadProxy::Kind) => two("unknown kind of proxy", "Write socks5://HOST:PORT."),
@@ -611,7 +611,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Run it in a terminal without --plain, or leave out --lock.",
         ),
         Fault::TorConfig { path, why } => two(
-            &format!("cannot read {path}, the lines for tor's configuration: {}", system_error(*why)),
+            &format!("cannot read {path}, the extra configuration for tor: {}", system_error(*why)),
             "Name a text file that you can read: --tor-config FILE.",
         ),
         Fault::TorControl(at) => two(
@@ -619,7 +619,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Write HOST:PORT, like 127.0.0.1:9051, or the full path of its control socket.",
         ),
         Fault::Folder { path, why } => two(
-            &format!("files cannot be stored in {path}: {}", system_error(*why)),
+            &format!("cannot save files to {path}: {}", system_error(*why)),
             "Name an existing folder that you can write to: --save-to FOLDER.",
         ),
         Fault::NothingCame => two("nothing was received", "Your partner left without sending anything. Try again."),
@@ -663,7 +663,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "Try without --bind, or another --port.",
         ),
         Fault::Output(why) => two(
-            &format!("cannot write the partner's texts: {}", system_error(*why)),
+            &format!("cannot write your partner's messages: {}", system_error(*why)),
             "Keep standard output open while tete runs.",
         ),
         Fault::Input { lines } => two(
@@ -738,7 +738,7 @@ pub fn line_state(line: &LineState, now: Duration) -> String {
 /// Why the host was not found again.
 fn redial_failure(why: ConnectError) -> String {
     let gone = match why {
-        ConnectError::Refused | ConnectError::Stranger => ". If their program has ended, the room is gone: /quit",
+        ConnectError::Refused | ConnectError::Stranger => ". If your partner quit, this room is gone (/quit)",
         _ => "",
     };
     connect_error(why) + gone
@@ -747,7 +747,7 @@ fn redial_failure(why: ConnectError) -> String {
 /// Why a way leads nowhere: a part of a sentence.
 pub fn connect_error(why: ConnectError) -> String {
     match why {
-        ConnectError::Lookup => "the name is not found".into(),
+        ConnectError::Lookup => "the name was not found".into(),
         ConnectError::Refused => "the machine is there, but tete is not running on that port".into(),
         ConnectError::Timeout => "nothing answers".into(),
         ConnectError::NoRoute => "no route to it, or a firewall rejects it".into(),
@@ -763,7 +763,7 @@ pub fn connect_error(why: ConnectError) -> String {
         ConnectError::AloneAtRelay => "the relay is there, your partner is not".into(),
         ConnectError::NeedsInvite => "only an invite leads through a relay".into(),
         ConnectError::Proxy(why) => socks_error(why).into(),
-        ConnectError::Tor(why) => format!("no way into the Tor network: {}", tor_error(why)),
+        ConnectError::Tor(why) => format!("cannot connect to Tor: {}", tor_error(why)),
         ConnectError::System(why) => system_error(why),
     }
 }
@@ -803,7 +803,7 @@ pub fn tor_error(why: TorError) -> String {
 /// Why nobody is found on the local network: a part of a sentence.
 pub fn lan_error(why: LanError) -> String {
     match why {
-        LanError::Unavailable => "multicast DNS does not work here".into(),
+        LanError::Unavailable => "multicast DNS is not available here".into(),
         LanError::NotHeard => "what was announced was not heard".into(),
         LanError::System(why) => system_error(why),
     }

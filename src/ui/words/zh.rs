@@ -194,7 +194,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::LanFailed { why } => format!("用不了局域网：{}", lan_error(*why)),
         Event::Tor { percent: Some(percent) } => format!("正在连接 Tor：{percent} %"),
         Event::Tor { percent: None } => "正在发布洋葱服务，需要几秒钟".into(),
-        Event::TorFailed { why } => format!("进不了 Tor 网络：{}。邀请里没有这条路。", tor_error(*why)),
+        Event::TorFailed { why } => format!("无法连接 Tor：{}。邀请不含 Tor 连接方式。", tor_error(*why)),
         Event::RouteDown { route: way, why } => format!("对方暂时不能从 {way} 进来：{}。会接着试。", connect_error(*why)),
         Event::RouteUp { route: way } => format!("{way} 现在可用"),
         Event::LookingUp { host } => format!("正在查找 {host}"),
@@ -499,7 +499,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two(&format!("读不到邀请：{}", system_error(*why)), "请写存着邀请的文件，或用 - 表示标准输入。")
         }
         Fault::Tor(why) => two(
-            &format!("进不了 Tor 网络：{}", tor_error(*why)),
+            &format!("无法连接 Tor：{}", tor_error(*why)),
             "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁时，用 --tor-config 指定网桥。",
         ),
         Fault::Proxy(BadProxy::Kind) => two("未知的代理类型", "请写 socks5://主机:端口。"),
@@ -663,7 +663,7 @@ pub fn line_state(line: &LineState, now: Duration) -> String {
 /// Why the host was not found again.
 fn redial_failure(why: ConnectError) -> String {
     let gone = match why {
-        ConnectError::Refused | ConnectError::Stranger => "。如果对方的程序已经关了，房间就没有了：/quit",
+        ConnectError::Refused | ConnectError::Stranger => "。如果对方已退出，房间就不存在了，请 /quit",
         _ => "",
     };
     connect_error(why) + gone
@@ -673,7 +673,7 @@ fn redial_failure(why: ConnectError) -> String {
 pub fn connect_error(why: ConnectError) -> String {
     match why {
         ConnectError::Lookup => "找不到这个名字".into(),
-        ConnectError::Refused => "那边没有程序在等".into(),
+        ConnectError::Refused => "该端口上没有运行 tete".into(),
         ConnectError::Timeout => "没有回应".into(),
         ConnectError::NoRoute => "没有路由能到，或被防火墙拒绝".into(),
         ConnectError::Closed => "有程序接了又不说话就关了".into(),
@@ -686,7 +686,7 @@ pub fn connect_error(why: ConnectError) -> String {
         ConnectError::AloneAtRelay => "中转在，对方不在".into(),
         ConnectError::NeedsInvite => "有邀请才能走中转".into(),
         ConnectError::Proxy(why) => socks_error(why).into(),
-        ConnectError::Tor(why) => format!("进不了 Tor 网络：{}", tor_error(why)),
+        ConnectError::Tor(why) => format!("无法连接 Tor：{}", tor_error(why)),
         ConnectError::System(why) => system_error(why),
     }
 }
@@ -752,7 +752,7 @@ pub fn system_error(why: SystemError) -> String {
         SystemError::Closed => "另一头关了".into(),
         SystemError::AddressInUse => "端口被别的程序占用".into(),
         SystemError::AddressNotAvailable => "这台机器没有这个地址".into(),
-        SystemError::ConnectionRefused => "那边没有程序在等".into(),
+        SystemError::ConnectionRefused => "连接被拒绝".into(),
         SystemError::TimedOut => "没有及时回应".into(),
         SystemError::Unreachable => "没有路由能到".into(),
         SystemError::TooManyFiles => "打开的文件太多".into(),
