@@ -13,5 +13,5 @@ fuzz_target!(|said: &[u8]| {
     let Ok(proxy) = Proxy::parse(url) else { panic!("{url}") };
     let to = Address::parse("partner.test", None).unwrap();
     let asked = now_or_never(ask(join(&mut said, tokio::io::sink()), &proxy, &to));
-    drop(asked.map(|_| ()));
+    let _ = asked.map(drop);
 });

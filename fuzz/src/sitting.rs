@@ -111,7 +111,7 @@ pub fn play(words: &str, steps: &[u8]) {
 
 fn status(place: usize, word: &str) -> Event {
     match place % 5 {
-        0 => Event::Shown { texts: place, waiting: 0 },
+        0 => Event::Delivered { messages: place, waiting: 0 },
         1 => Event::Refused(Refusal::UnknownCommand { command: Printable::line(word) }),
         2 => Event::Confirmed,
         3 => {
@@ -132,7 +132,7 @@ fn ask(place: usize) -> Output {
         }
         2 => (PromptKind::Nothing, None),
         3 => (PromptKind::Half, Some(Event::WrongCode { tries_left: 1 })),
-        _ => (PromptKind::Chat, Some(Event::RoomOpen)),
+        _ => (PromptKind::Chat, Some(Event::RoomOpen { invited: place > 100 })),
     };
     Output::Ask { question: 1, what, about }
 }
