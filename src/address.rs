@@ -31,7 +31,7 @@ pub struct Address {
 
 /// The reason why a text is not an [`Address`].
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadAddress {
+pub enum AddressError {
     /// Neither a host name nor an IP address.
     #[error("neither a host name nor an IP address")]
     Host,
@@ -53,10 +53,10 @@ impl Address {
     /// Reads `HOST`, `HOST:PORT`, `IPV4:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`, with [`PORT`] as the default.
     ///
     /// `port` is a port that was given beside the address.
-    pub fn parse(text: &str, port: Option<&str>) -> Result<Self, BadAddress> {
+    pub fn parse(text: &str, port: Option<&str>) -> Result<Self, AddressError> {
         let (host, inner) = split(text.trim())?;
         if inner.is_some() && port.is_some() {
-            return Err(BadAddress::TwoPorts);
+            return Err(AddressError::TwoPorts);
         }
         let port = port.or(inner).map_or(Ok(PORT), parse_port)?;
         check_host(host)?;
@@ -82,22 +82,22 @@ impl fmt::Display for Address {
 }
 
 /// Reads a port that can be connected to: 1 to 65535, digits only.
-fn parse_port(text: &str) -> Result<u16, BadAddress> {
+fn parse_port(text: &str) -> Result<u16, AddressError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0).ok_or(BadAddress::Port)
+    text.parse().ok().filter(|port| digits && *port != 0).ok_or(AddressError::Port)
 }
 
 /// Splits off the port, and the brackets of an IPv6 address.
-fn split(text: &str) -> Result<(&str, Option<&str>), BadAddress> {
+fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or(BadAddress::Host)?;
+        let (host, rest) = rest.split_once(']').ok_or(AddressError::Host)?;
         if !host.contains(':') {
-            return Err(BadAddress::Host);
+            return Err(AddressError::Host);
         }
         return match rest.strip_prefix(':') {
             Some(port) => Ok((host, Some(port))),
             None if rest.is_empty() => Ok((host, None)),
-            None => Err(BadAddress::Host),
+            None => Err(AddressError::Host),
         };
     }
     match text.split_once(':') {
@@ -106,25 +106,25 @@ fn split(text: &str) -> Result<(&str, Option<&str>), BadAddress> {
     }
 }
 
-fn check_host(host: &str) -> Result<(), BadAddress> {
+fn check_host(host: &str) -> Result<(), AddressError> {
     if host.contains(':') {
         return check_ipv6(host);
     }
     if !host.is_ascii() {
-        return Err(BadAddress::NotAscii);
+        return Err(AddressError::NotAscii);
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     let last = name.rsplit('.').next().unwrap_or_default();
     // If the last label is a number, only the usual spelling of IPv4 is left: the C library would also resolve 0x7f.1.
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
     if numeric {
-        return if host.parse::<Ipv4Addr>().is_ok() { Ok(()) } else { Err(BadAddress::Host) };
+        return if host.parse::<Ipv4Addr>().is_ok() { Ok(()) } else { Err(AddressError::Host) };
     }
     if last.eq_ignore_ascii_case("onion") {
         let id = name.rsplit('.').nth(1).unwrap_or_default();
         let letters = id.bytes().all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte));
         if id.len() != ONION || !letters {
-            return Err(BadAddress::Onion);
+            return Err(AddressError::Onion);
         }
     }
     let label_ok = |label: &str| {
@@ -132,15 +132,15 @@ fn check_host(host: &str) -> Result<(), BadAddress> {
             && !label.starts_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    if name.len() <= HOST_NAME && name.split('.').all(label_ok) { Ok(()) } else { Err(BadAddress::Host) }
+    if name.len() <= HOST_NAME && name.split('.').all(label_ok) { Ok(()) } else { Err(AddressError::Host) }
 }
 
 /// Checks an IPv6 address, with or without the zone that a link-local one needs (RFC 4007).
-fn check_ipv6(host: &str) -> Result<(), BadAddress> {
+fn check_ipv6(host: &str) -> Result<(), AddressError> {
     let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
     let zone_ok = (1..=16).contains(&zone.len())
         && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if address.parse::<Ipv6Addr>().is_ok() && zone_ok { Ok(()) } else { Err(BadAddress::Host) }
+    if address.parse::<Ipv6Addr>().is_ok() && zone_ok { Ok(()) } else { Err(AddressError::Host) }
 }
 
 /// The longest user name and password (RFC 1929), in bytes.
@@ -156,7 +156,7 @@ pub struct Proxy {
 
 /// The reason why a text is not a [`Proxy`].
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BadProxy {
+pub enum ProxyError {
     /// Something other than `socks5://` at the beginning.
     #[error("not a SOCKS5 proxy")]
     Kind,
@@ -165,20 +165,21 @@ pub enum BadProxy {
     User,
     /// A bad address, or no port.
     #[error("address: {0}")]
-    Address(#[from] BadAddress),
+    Address(#[from] AddressError),
 }
 
 impl Proxy {
     /// Reads `socks5://[USER:PASSWORD@]HOST:PORT`, or the same with `socks5h`.
-    pub fn parse(text: &str) -> Result<Self, BadProxy> {
-        let rest = text.strip_prefix("socks5://").or_else(|| text.strip_prefix("socks5h://")).ok_or(BadProxy::Kind)?;
+    pub fn parse(text: &str) -> Result<Self, ProxyError> {
+        let rest =
+            text.strip_prefix("socks5://").or_else(|| text.strip_prefix("socks5h://")).ok_or(ProxyError::Kind)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (user, address) = match rest.rsplit_once('@') {
             Some((user, address)) => {
-                let (name, password) = user.split_once(':').ok_or(BadProxy::User)?;
+                let (name, password) = user.split_once(':').ok_or(ProxyError::User)?;
                 let fits = |part: &str| (1..=PROXY_USER).contains(&part.len());
                 if !fits(name) || !fits(password) {
-                    return Err(BadProxy::User);
+                    return Err(ProxyError::User);
                 }
                 (Some((name.to_owned(), Zeroizing::new(password.to_owned()))), address)
             }
@@ -186,7 +187,7 @@ impl Proxy {
         };
         let port = address.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
         if port.is_none() {
-            return Err(BadProxy::Address(BadAddress::Port));
+            return Err(ProxyError::Address(AddressError::Port));
         }
         Ok(Self { address: Address::parse(address, None)?, user })
     }
@@ -194,16 +195,16 @@ impl Proxy {
 
 /// The other end of a connection, as far as this machine can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct PeerAddr {
     /// The address that the socket is connected to.
     pub at: SocketAddr,
     /// What listens at that address.
-    pub by: By,
+    pub via: Via,
 }
 
 /// What a socket is connected to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum By {
+pub enum Via {
     /// The partner's machine, or a router's mapped port.
     Direct,
     /// A SOCKS proxy that connects on to the partner.
@@ -214,24 +215,24 @@ pub enum By {
     Tor,
 }
 
-impl From<SocketAddr> for Place {
+impl From<SocketAddr> for PeerAddr {
     fn from(at: SocketAddr) -> Self {
-        Self { at: SocketAddr::new(at.ip().to_canonical(), at.port()), by: By::Direct }
+        Self { at: SocketAddr::new(at.ip().to_canonical(), at.port()), via: Via::Direct }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PeerAddr {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.by {
-            By::Direct => write!(out, "{}", self.at),
-            By::Proxy => write!(out, "proxy {}", self.at),
-            By::Relay => write!(out, "relay {}", self.at),
-            By::Tor => write!(out, "Tor"),
+        match self.via {
+            Via::Direct => write!(out, "{}", self.at),
+            Via::Proxy => write!(out, "proxy {}", self.at),
+            Via::Relay => write!(out, "relay {}", self.at),
+            Via::Tor => write!(out, "Tor"),
         }
     }
 }
 
-impl Serialize for Place {
+impl Serialize for PeerAddr {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
@@ -271,36 +272,36 @@ mod tests {
         let label = format!("{}.org", "a".repeat(64));
         let onion = format!("a\0b.{}.onion", "a".repeat(ONION));
         for (text, why) in [
-            ("", BadAddress::Host),
-            ("-x", BadAddress::Host),
-            ("a b", BadAddress::Host),
-            ("a\nb", BadAddress::Host),
-            ("a\0b", BadAddress::Host),
-            ("\x1b[2J", BadAddress::Host),
-            ("[::1", BadAddress::Host),
-            ("[::1]x", BadAddress::Host),
-            ("[example.org]", BadAddress::Host),
-            ("::1:51423", BadAddress::Host),
-            ("1.2.3.4.5", BadAddress::Host),
-            ("1.2.3", BadAddress::Host),
-            ("0x7f.1", BadAddress::Host),
-            ("a..b", BadAddress::Host),
-            ("fe80::1%", BadAddress::Host),
-            ("1.2.3.4:99999", BadAddress::Port),
-            ("example.org:0", BadAddress::Port),
-            ("example.org:", BadAddress::Port),
-            ("example.org:http", BadAddress::Port),
-            ("example.org:+80", BadAddress::Port),
-            ("bücher.example", BadAddress::NotAscii),
-            ("аpple.com", BadAddress::NotAscii),
-            ("x.onion", BadAddress::Onion),
-            (&long, BadAddress::Host),
-            (&label, BadAddress::Host),
-            (&onion, BadAddress::Host),
+            ("", AddressError::Host),
+            ("-x", AddressError::Host),
+            ("a b", AddressError::Host),
+            ("a\nb", AddressError::Host),
+            ("a\0b", AddressError::Host),
+            ("\x1b[2J", AddressError::Host),
+            ("[::1", AddressError::Host),
+            ("[::1]x", AddressError::Host),
+            ("[example.org]", AddressError::Host),
+            ("::1:51423", AddressError::Host),
+            ("1.2.3.4.5", AddressError::Host),
+            ("1.2.3", AddressError::Host),
+            ("0x7f.1", AddressError::Host),
+            ("a..b", AddressError::Host),
+            ("fe80::1%", AddressError::Host),
+            ("1.2.3.4:99999", AddressError::Port),
+            ("example.org:0", AddressError::Port),
+            ("example.org:", AddressError::Port),
+            ("example.org:http", AddressError::Port),
+            ("example.org:+80", AddressError::Port),
+            ("bücher.example", AddressError::NotAscii),
+            ("аpple.com", AddressError::NotAscii),
+            ("x.onion", AddressError::Onion),
+            (&long, AddressError::Host),
+            (&label, AddressError::Host),
+            (&onion, AddressError::Host),
         ] {
             assert_eq!(Address::parse(text, None), Err(why), "{text:?}");
         }
-        assert_eq!(Address::parse("a:1", Some("2")), Err(BadAddress::TwoPorts));
+        assert_eq!(Address::parse("a:1", Some("2")), Err(AddressError::TwoPorts));
     }
 
     proptest! {

@@ -49,19 +49,19 @@ fn run(args: &[OsString], lang: Lang, terminal: &TerminalGuard) -> Result<(), Fa
         Ok(None) => return end(Ok(())),
         Err(fault) => return end(Err(fault)),
     };
-    let Plan { what, options, outside, front } = plan;
+    let Plan { what, options, egress, front } = plan;
     let result = match what {
         What::Doctor(case) => {
             let print = if let Front::Json = front { json::print_finding } else { line::print_finding };
-            end(runtime.block_on(doctor(case, outside, |finding| drop(print(finding, lang)))))
+            end(runtime.block_on(doctor(case, egress, |finding| drop(print(finding, lang)))))
         }
         What::Host(at) => {
             let user = start(front, lang, terminal)?;
-            runtime.block_on(room::host(user, options, at, outside))
+            runtime.block_on(room::host(user, options, at, egress))
         }
         What::Join(to) => {
             let user = start(front, lang, terminal)?;
-            runtime.block_on(room::join(user, options, to, outside))
+            runtime.block_on(room::join(user, options, to, egress))
         }
     };
     // A lookup or a read of standard input may still block a thread.

@@ -167,7 +167,7 @@ impl Room {
         let by = match outcome {
             _ if self.user.leaving => EndedBy::Us,
             Outcome::Left { .. } => EndedBy::Partner,
-            _ => EndedBy::Line,
+            _ => EndedBy::Connection,
         };
         let unfinished = self.files.close(matches!(self.options.task, Task::Talk) && self.user.frontend().person, by);
         self.tell_of_files();

@@ -229,7 +229,7 @@ fn every_name_that_json_writes_or_reads_is_documented() {
     let json = read("src/ui/json.rs");
     let mut all = BTreeSet::new();
     for (path, items) in [
-        ("src/interface/event.rs", &["enum Event", "enum LineFault", "enum LineState"][..]),
+        ("src/interface/event.rs", &["enum Event", "enum ConnectionFault", "enum ConnectionState"][..]),
         ("src/interface/event.rs", &["enum Trust", "struct Status", "struct Who"]),
         ("src/interface/files.rs", &["enum FileEvent", "enum EndedBy", "enum FileFault", "struct Progress"]),
         ("src/interface/refusal.rs", &["enum Refusal", "enum FileRefusal"]),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tete::interface::event::{Event, LineState, Status, Trust};
+use tete::interface::event::{ConnectionState, Event, Status, Trust};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::refusal::Refusal;
 use tete::interface::{Output, PromptKind};
@@ -87,9 +87,9 @@ pub fn play(words: &str, steps: &[u8]) {
                 state.show(Output::Text(Incoming { id, age, text }));
                 id += 1;
             }
-            11 => state.show(Output::Event(status(place, word))),
+            11 => state.show(Output::Event(event(place, word))),
             12 => state.show(ask(place)),
-            13 => state.show(Output::Status(standing(place, now))),
+            13 => state.show(Output::Status(status(place, now))),
             14 => {
                 now += Duration::from_secs(place as u64 * 3);
                 state.tick(now);
@@ -109,7 +109,7 @@ pub fn play(words: &str, steps: &[u8]) {
     }
 }
 
-fn status(place: usize, word: &str) -> Event {
+fn event(place: usize, word: &str) -> Event {
     match place % 5 {
         0 => Event::Delivered { messages: place, waiting: 0 },
         1 => Event::Refused(Refusal::UnknownCommand { command: Printable::line(word) }),
@@ -137,17 +137,19 @@ fn ask(place: usize) -> Output {
     Output::Ask { question: 1, what, about }
 }
 
-fn standing(place: usize, now: Duration) -> Status {
+fn status(place: usize, now: Duration) -> Status {
     Status {
         partner: SocketAddr::from(([127, 0, 0, 1], 51423)).into(),
         trust: [Trust::No, Trust::Invite, Trust::Code][place % 3],
-        line: match place % 4 {
-            0 => LineState::Connected,
-            1 => LineState::Quiet(now),
-            2 => {
-                LineState::Redialing { number: 7, next: now + Duration::MAX / 4, failure: Some(ConnectError::Refused) }
-            }
-            _ => LineState::Awaiting(Duration::ZERO),
+        connection: match place % 4 {
+            0 => ConnectionState::Connected,
+            1 => ConnectionState::Quiet(now),
+            2 => ConnectionState::Redialing {
+                number: 7,
+                next: now + Duration::MAX / 4,
+                failure: Some(ConnectError::Refused),
+            },
+            _ => ConnectionState::Awaiting(Duration::ZERO),
         },
         round_trip: Some(Duration::from_millis(place as u64)),
         epoch: Some(u32::MAX),

@@ -14,7 +14,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use jiff::{Span, SpanRelativeTo};
 
-use crate::address::BadAddress;
+use crate::address::AddressError;
 use crate::interface::fault::{Fault, RATES, UsageFault, ValueError};
 use crate::printable::Printable;
 use crate::room::Confirm;
@@ -266,7 +266,7 @@ fn is_given(matches: &ArgMatches, id: &str) -> bool {
 /// Refuses a command behind options of another: only the [`Common`] ones may stand before it.
 fn check_before(command: &clap::Command, matches: &ArgMatches, word: &str) -> Result<(), Fault> {
     if is_given(matches, "host") {
-        return Err(Fault::Address { typed: repeated(word), why: BadAddress::Port });
+        return Err(Fault::Address { typed: repeated(word), why: AddressError::Port });
     }
     let mut own = command.get_arguments().filter(|arg| !arg.is_global_set()).map(|arg| arg.get_id().as_str());
     if own.any(|id| is_given(matches, id)) { Err(Fault::WordFirst(repeated(word))) } else { Ok(()) }

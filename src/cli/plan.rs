@@ -8,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{At, Cli, Command, Common, Doctor, To, near_command, repeated};
-use crate::address::{Address, BadAddress, PORT, Proxy};
+use crate::address::{Address, AddressError, PORT, Proxy};
 use crate::interface::RELAYS;
 use crate::interface::fault::Fault;
 use crate::printable::Printable;
@@ -19,7 +19,7 @@ use crate::room::files::{FileOptions, QUEUE, check_input, check_paths};
 use crate::room::{HostOptions, JoinTarget, Options, Task};
 use crate::store::folder::Folder;
 use crate::transport::tor::{Source, TorGate, onion_key};
-use crate::transport::way::Outside;
+use crate::transport::way::Egress;
 use crate::ui::tui::state;
 
 /// Bytes of the longest configuration that is handed to a tor.
@@ -47,7 +47,7 @@ pub struct Plan {
     /// Choices that hold for both sides of a room.
     pub options: Options,
     /// How this machine reaches others.
-    pub outside: Outside,
+    pub egress: Egress,
     /// What the user sits at.
     pub front: Front,
 }
@@ -110,7 +110,7 @@ pub fn plan(cli: Cli, around: Surroundings) -> Result<Plan, Fault> {
     };
     check_folder(&options.files)?;
     check_sendable(&options.task)?;
-    let outside = outside(common)?;
+    let egress = egress(common)?;
     let json = common.json;
     let what = what(cli, around)?;
     let front = match screen {
@@ -119,7 +119,7 @@ pub fn plan(cli: Cli, around: Surroundings) -> Result<Plan, Fault> {
         None => Front::Lines,
         Some(options) => Front::Screen(options),
     };
-    Ok(Plan { what, options, outside, front })
+    Ok(Plan { what, options, egress, front })
 }
 
 impl What {
@@ -180,7 +180,7 @@ fn check_sendable(task: &Task) -> Result<(), Fault> {
 }
 
 /// How this machine reaches others.
-fn outside(common: &Common) -> Result<Outside, Fault> {
+fn egress(common: &Common) -> Result<Egress, Fault> {
     let proxy = common.proxy.as_deref().map(Proxy::parse).transpose().map_err(Fault::Proxy)?;
     let source = match &common.tor_control {
         Some(at) if is_control(at) => Source::Running(at.clone()),
@@ -188,7 +188,7 @@ fn outside(common: &Common) -> Result<Outside, Fault> {
         None => Source::Own(common.tor_config.as_deref().map(tor_config).transpose()?),
     };
     let tor = TorGate::new(source, common.tor);
-    Ok(Outside { proxy, tor, ..Outside::default() })
+    Ok(Egress { proxy, tor, ..Egress::default() })
 }
 
 /// Whether a tor can be reached there: an absolute path, or a host and a port.
@@ -260,13 +260,13 @@ fn relays(named: &[String]) -> Result<Vec<Address>, Fault> {
 fn address(text: &str, port: Option<&str>) -> Result<Address, Fault> {
     let address = Address::parse(text, port).and_then(|address| {
         let mistyped = address.onion().is_some_and(|id| onion_key(id).is_none());
-        if mistyped { Err(BadAddress::Onion) } else { Ok(address) }
+        if mistyped { Err(AddressError::Onion) } else { Ok(address) }
     });
     address.map_err(|why| {
         let typed = match (why, port) {
-            (BadAddress::Port, Some(port)) => repeated(port),
-            (BadAddress::Port, None) => repeated(text.rsplit_once(':').map_or(text, |(_, port)| port)),
-            (BadAddress::TwoPorts, Some(port)) => repeated(&format!("{text} {port}")),
+            (AddressError::Port, Some(port)) => repeated(port),
+            (AddressError::Port, None) => repeated(text.rsplit_once(':').map_or(text, |(_, port)| port)),
+            (AddressError::TwoPorts, Some(port)) => repeated(&format!("{text} {port}")),
             _ => repeated(text),
         };
         Fault::Address { typed, why }
@@ -448,11 +448,11 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_named() {
         for (line, typed, why) in [
-            (&["x", "bar"][..], "bar", BadAddress::Port),
-            (&["x:bar"], "bar", BadAddress::Port),
-            (&["x:1", "2"], "x:1 2", BadAddress::TwoPorts),
-            (&["a b"], "b", BadAddress::Port),
-            (&["1.2.3"], "1.2.3", BadAddress::Host),
+            (&["x", "bar"][..], "bar", AddressError::Port),
+            (&["x:bar"], "bar", AddressError::Port),
+            (&["x:1", "2"], "x:1 2", AddressError::TwoPorts),
+            (&["a b"], "b", AddressError::Port),
+            (&["1.2.3"], "1.2.3", AddressError::Host),
         ] {
             let Fault::Address { typed: told, why: because } = fault_of(line, PIPE) else { panic!("{line:?}") };
             assert_eq!((told.as_str(), because), (typed, why), "{line:?}");

@@ -12,7 +12,7 @@ use super::files::{FileEvent, Progress};
 use super::finding::Finding;
 use super::refusal::Refusal;
 use super::serialize;
-use crate::address::{Place, Scope};
+use crate::address::{PeerAddr, Scope};
 use crate::printable::Printable;
 use crate::protocol::pairing::Half;
 use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
@@ -67,11 +67,11 @@ pub enum Event {
         how: Invitation,
     },
     /// Connected; the handshake begins.
-    Connected { address: Place },
+    Connected { address: PeerAddr },
     /// Somebody reached us and the handshake is done.
-    Caller { address: Place },
+    Caller { address: PeerAddr },
     /// Somebody was told that the room is taken.
-    BusySent { address: Place, times: u32 },
+    BusySent { address: PeerAddr, times: u32 },
     /// Our half of the code, to read out.
     Code {
         #[serde(serialize_with = "serialize::text")]
@@ -103,7 +103,7 @@ pub enum Event {
     RoomOpen { invited: bool },
     /// A run failed, on the listening side.
     PairingFailed {
-        address: Place,
+        address: PeerAddr,
         why: PairingFault,
         #[serde(rename = "pause_seconds", serialize_with = "serialize::seconds")]
         pause: Duration,
@@ -141,7 +141,7 @@ pub enum Event {
     /// The line broke. The room goes on.
     ConnectionLost {
         #[serde(flatten)]
-        why: LineFault,
+        why: ConnectionFault,
         redialing: bool,
     },
     /// Finding the host again fails, for another reason than before.
@@ -153,11 +153,11 @@ pub enum Event {
         waiting: usize,
     },
     /// A better way was found, and the room has moved to it.
-    BetterRoute { address: Place },
+    BetterRoute { address: PeerAddr },
     /// A text waits for the line.
     Waiting { waiting: usize },
     /// Somebody who is not the partner tried to get into the open room.
-    Intruder { address: Place, times: u32 },
+    Intruder { address: PeerAddr, times: u32 },
     /// Fresh keys are on their way.
     Rekey,
     /// The time that was set for the room is over.
@@ -183,7 +183,7 @@ pub enum Invitation {
 /// Why a line broke.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(tag = "why", rename_all = "snake_case")]
-pub enum LineFault {
+pub enum ConnectionFault {
     /// The connection ended.
     Cut,
     /// Nothing came for so long.
@@ -204,7 +204,7 @@ pub enum LineFault {
 /// The state of the line. Times are on [`clock::now`](crate::clock::now).
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum LineState {
+pub enum ConnectionState {
     /// The line works.
     Connected,
     /// Nothing was received since this time.
@@ -227,7 +227,7 @@ pub enum LineState {
     Awaiting(Duration),
 }
 
-impl LineState {
+impl ConnectionState {
     /// Whether the line works.
     pub fn is_well(&self) -> bool {
         matches!(self, Self::Connected)
@@ -255,12 +255,11 @@ pub enum Trust {
 pub struct Status {
     /// Where the partner is.
     #[serde(rename = "address")]
-    pub partner: Place,
+    pub partner: PeerAddr,
     /// How it is known who the partner is.
     pub trust: Trust,
-    /// How the line is.
-    #[serde(rename = "connection")]
-    pub line: LineState,
+    /// The state of the connection.
+    pub connection: ConnectionState,
     /// The last round-trip time of this connection.
     #[serde(rename = "round_trip_seconds", serialize_with = "serialize::seconds_if_known")]
     pub round_trip: Option<Duration>,
@@ -278,10 +277,9 @@ pub struct Who {
     pub trust: Trust,
     /// Where the partner is.
     #[serde(rename = "address")]
-    pub partner: Place,
-    /// How the line is.
-    #[serde(rename = "connection")]
-    pub line: LineState,
+    pub partner: PeerAddr,
+    /// The state of the connection.
+    pub connection: ConnectionState,
     /// The Noise protocol's name.
     pub suite: &'static str,
     /// SHA-256 of this side's static key in base64.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use super::files::FileFault;
-use crate::address::{BadAddress, BadProxy, Place};
+use crate::address::{AddressError, PeerAddr, ProxyError};
 use crate::printable::Printable;
 use crate::protocol::invite::InviteError;
 use crate::system::SystemError;
@@ -61,7 +61,7 @@ pub struct CodesDiffer {
     /// The partner's user saw it, not ours.
     pub by_partner: bool,
     /// Where the messages went to.
-    pub partner: Place,
+    pub partner: PeerAddr,
     /// Our messages that were sent, delivered or not.
     pub sent: usize,
     /// Messages that came from there.
@@ -136,7 +136,7 @@ pub enum Fault {
     /// Options of the side that waits, given with a host to join.
     HostOptions,
     /// What is given as address, and why it is none.
-    Address { typed: Printable, why: BadAddress },
+    Address { typed: Printable, why: AddressError },
     /// No address and no terminal to ask for one.
     NoAddress,
     /// The name has no address.
@@ -160,7 +160,7 @@ pub enum Fault {
     /// Tor cannot be used.
     Tor(TorError),
     /// What was given as a proxy.
-    Proxy(BadProxy),
+    Proxy(ProxyError),
     /// The host talks with somebody else.
     Busy,
     /// Ended by the user before anybody came.

@@ -141,9 +141,8 @@ pub enum EndedBy {
     Us,
     /// The partner.
     Partner,
-    /// The line broke and was not restored.
-    #[serde(rename = "connection")]
-    Line,
+    /// The connection was lost and did not come back.
+    Connection,
 }
 
 /// Why a file is not sent or not stored.

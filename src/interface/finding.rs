@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::address::{Place, Scope};
+use crate::address::{PeerAddr, Scope};
 use crate::printable::Printable;
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
@@ -27,7 +27,7 @@ pub enum Verdict {
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Finding {
     /// The line of the open room.
-    Line { place: Place, broken: bool },
+    Connection { place: PeerAddr, broken: bool },
     /// The port can be listened on, or is: the addresses.
     Listens(Vec<SocketAddr>),
     /// The port is taken.
@@ -104,7 +104,7 @@ impl Finding {
     pub fn verdict(&self) -> Verdict {
         let of = |works: bool| if works { Verdict::Works } else { Verdict::Not };
         match self {
-            Self::Line { broken, .. } => of(!broken),
+            Self::Connection { broken, .. } => of(!broken),
             Self::Listens(_) => Verdict::Works,
             Self::PortInUse(_) | Self::CannotListen { .. } => Verdict::Not,
             Self::Addresses(addresses) => of(addresses.iter().any(|(scope, _)| *scope != Scope::Machine)),
@@ -129,7 +129,7 @@ impl Finding {
     /// The name of the check in JSON.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Line { .. } => "line",
+            Self::Connection { .. } => "connection",
             Self::Listens(_) | Self::PortInUse(_) | Self::CannotListen { .. } => "listening",
             Self::Addresses(_) => "addresses",
             Self::Nat(_) => "nat",

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::address::{By, Place};
+use crate::address::{PeerAddr, Via};
 use crate::clock::{self, Timer};
 use crate::protocol::error::Error;
 use crate::protocol::session::{Session, Stage};
@@ -38,7 +38,7 @@ pub struct Connection {
     /// The session.
     pub session: Session,
     /// The other end.
-    pub from: Place,
+    pub from: PeerAddr,
     stream: Option<TcpStream>,
     timer: Timer,
     incoming: Box<[u8]>,
@@ -52,7 +52,7 @@ pub struct Connection {
 
 impl Connection {
     /// Takes over a fresh connection.
-    pub fn new(stream: TcpStream, from: Place, session: Session) -> Self {
+    pub fn new(stream: TcpStream, from: PeerAddr, session: Session) -> Self {
         // Without it the kernel would hold back small records for the receipt of larger ones.
         let _ = stream.set_nodelay(true);
         // What the kernel has not sent yet cannot be overtaken by what is more urgent.
@@ -164,7 +164,7 @@ impl Connection {
     pub async fn close(&mut self) {
         let Some(stream) = &self.stream else { return };
         // What stands between might close both directions then, and ours with what it still has to pass on.
-        let whole = self.from.by == By::Direct;
+        let whole = self.from.via == Via::Direct;
         if whole && socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }

@@ -16,7 +16,7 @@ use super::lobby::over;
 use super::side::Side;
 use super::signals::Signals;
 use super::{Room, system};
-use crate::address::{Address, Place, Scope, is_carrier_grade};
+use crate::address::{Address, PeerAddr, Scope, is_carrier_grade};
 use crate::clock;
 use crate::interface::fault::Fault;
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
@@ -30,7 +30,7 @@ use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
 use crate::transport::lan::{Announcement, Browser, LanKey};
 use crate::transport::portmap::Mapping;
-use crate::transport::way::{Outside, Way, try_relay};
+use crate::transport::way::{Egress, Way, try_relay};
 use crate::transport::{dial, listen, local, tor};
 
 /// Findings that may wait to be shown.
@@ -59,14 +59,14 @@ type Check = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
 
 /// Looks at everything at once, and shows what is found, in an order that reads well. An error if there was somewhere to
 /// go, and no way leads there.
-pub async fn doctor(case: DoctorOptions, outside: Outside, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
+pub async fn doctor(case: DoctorOptions, egress: Egress, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
     let mut signals = Signals::new().map_err(|error| Fault::System(error.into()))?;
     let goes = match &case.to {
         Some(JoinTarget::Address(address)) => Some(Fault::Unreachable(Printable::line(&address.to_string()))),
         Some(JoinTarget::Invite { .. }) => Some(Fault::NoWay),
         None => None,
     };
-    let mut found = examine(checks(case, outside)?);
+    let mut found = examine(checks(case, egress)?);
     let mut leads = false;
     loop {
         let finding = tokio::select! {
@@ -106,23 +106,23 @@ fn examine(checks: Vec<Check>) -> mpsc::Receiver<Finding> {
 }
 
 /// What is looked at before there is a room.
-fn checks(case: DoctorOptions, mut outside: Outside) -> Result<Vec<Check>, Fault> {
+fn checks(case: DoctorOptions, mut egress: Egress) -> Result<Vec<Check>, Fault> {
     let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
     let key = Arc::new(key);
     let waits = case.to.is_none();
     let (ways, mode) = match case.to {
-        Some(JoinTarget::Invite { invite, .. }) => open_invite(&invite, &mut outside, key)?,
+        Some(JoinTarget::Invite { invite, .. }) => open_invite(&invite, &mut egress, key)?,
         Some(JoinTarget::Address(address)) => (vec![Way::to(&address)], Mode::Pair(key)),
         None => (Vec::new(), Mode::Pair(key)),
     };
-    let outside = Arc::new(outside);
+    let egress = Arc::new(egress);
     // With a proxy or --tor nothing is sent to the network around this machine.
-    let open = outside.is_open();
+    let open = egress.is_open();
     let mut checks: Vec<Check> = Vec::new();
-    if !outside.tor.only {
+    if !egress.tor.only {
         checks.push(Box::pin(async { vec![Finding::Addresses(listen::own_addresses())] }));
     }
-    if waits && !outside.tor.only {
+    if waits && !egress.tor.only {
         let (bind, port) = (case.bind, case.port);
         checks.push(Box::pin(async move { vec![listens(bind, port)] }));
         let needs = nat(None) == Nat::Unknown && bind.is_none();
@@ -132,31 +132,31 @@ fn checks(case: DoctorOptions, mut outside: Outside) -> Result<Vec<Check>, Fault
     if open {
         checks.push(Box::pin(ipv6(ways.clone(), case.relays.clone())));
         checks.push(Box::pin(lan(case.lan, case.port)));
-    } else if outside.proxy.is_some() {
-        checks.push(Box::pin(proxy(outside.clone())));
+    } else if egress.proxy.is_some() {
+        checks.push(Box::pin(proxy(egress.clone())));
     }
-    checks.push(Box::pin(into_tor(outside.clone())));
+    checks.push(Box::pin(into_tor(egress.clone())));
     if case.relays.is_empty() && waits {
         checks.push(Box::pin(async { vec![Finding::NoRelay] }));
     }
     for name in case.relays {
-        checks.push(Box::pin(relay(name, outside.clone())));
+        checks.push(Box::pin(relay(name, egress.clone())));
     }
     for way in ways {
-        checks.push(Box::pin(probe(way, outside.clone(), mode.clone())));
+        checks.push(Box::pin(probe(way, egress.clone(), mode.clone())));
     }
     Ok(checks)
 }
 
 impl Room {
     /// Examines the connection of the open room. Reports what is known, and contacts nobody new.
-    pub(super) fn examine(&mut self, side: &Side, place: Place, broken: bool) {
-        let mut known = vec![Finding::Line { place, broken }];
-        let outside = match side {
-            Side::Joiner(joiner) => Some(&joiner.outside),
-            Side::Host(host) => host.outside.as_ref(),
+    pub(super) fn examine(&mut self, side: &Side, place: PeerAddr, broken: bool) {
+        let mut known = vec![Finding::Connection { place, broken }];
+        let egress = match side {
+            Side::Joiner(joiner) => Some(&joiner.egress),
+            Side::Host(host) => host.egress.as_ref(),
         };
-        let tor_only = outside.is_some_and(|outside| outside.tor.only);
+        let tor_only = egress.is_some_and(|egress| egress.tor.only);
         if !tor_only {
             known.push(Finding::Addresses(listen::own_addresses()));
         }
@@ -283,18 +283,18 @@ async fn lan(asked: bool, port: u16) -> Vec<Finding> {
     vec![Finding::Lan(Some(heard.await))]
 }
 
-async fn proxy(outside: Arc<Outside>) -> Vec<Finding> {
-    let Some(proxy) = &outside.proxy else { return Vec::new() };
+async fn proxy(egress: Arc<Egress>) -> Vec<Finding> {
+    let Some(proxy) = &egress.proxy else { return Vec::new() };
     let address = Printable::line(&proxy.address.to_string());
     vec![Finding::Proxy { address, result: dial::reach(&proxy.address).await.map(drop) }]
 }
 
-async fn into_tor(outside: Arc<Outside>) -> Vec<Finding> {
-    if !outside.tor.is_wanted() {
+async fn into_tor(egress: Arc<Egress>) -> Vec<Finding> {
+    if !egress.tor.is_wanted() {
         return vec![tor_installed()];
     }
     let begun = clock::now();
-    let opened = outside.tor.open().await;
+    let opened = egress.tor.open().await;
     vec![Finding::Tor(Some(opened.map(|_| clock::now().saturating_sub(begun))))]
 }
 
@@ -302,18 +302,18 @@ fn tor_installed() -> Finding {
     Finding::Tor(if tor::is_installed() { None } else { Some(Err(TorError::NotInstalled)) })
 }
 
-async fn relay(name: Address, outside: Arc<Outside>) -> Vec<Finding> {
+async fn relay(name: Address, egress: Arc<Egress>) -> Vec<Finding> {
     let begun = clock::now();
-    let tried = try_relay(&name, &outside).await;
+    let tried = try_relay(&name, &egress).await;
     let result = tried.map(|()| clock::now().saturating_sub(begun));
     vec![Finding::Relay { name: Printable::line(&name.to_string()), result }]
 }
 
 /// Connects to where the host may be, up to its first answer: the host is not disturbed, and no invite is used up.
-async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
+async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
     let name = Printable::line(&way.to_string());
     let ways = match &way {
-        Way::Name(address) if outside.is_open() => match dial::lookup(address).await {
+        Way::Name(address) if egress.is_open() => match dial::lookup(address).await {
             Ok(found) => found.into_iter().map(Way::Direct).collect(),
             Err(error) => return vec![Finding::Way { name, met: ProbeResult::Failed(error) }],
         },
@@ -321,9 +321,9 @@ async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
     };
     let mut probing = JoinSet::new();
     for (place, way) in ways.into_iter().enumerate() {
-        let (outside, mode) = (outside.clone(), mode.clone());
+        let (egress, mode) = (egress.clone(), mode.clone());
         probing.spawn(async move {
-            let met = meet(&way, &outside, mode).await;
+            let met = meet(&way, &egress, mode).await;
             (place, Finding::Way { name: Printable::line(&way.to_string()), met })
         });
     }
@@ -332,10 +332,10 @@ async fn probe(way: Way, outside: Arc<Outside>, mode: Mode) -> Vec<Finding> {
     found.into_iter().map(|(_, finding)| finding).collect()
 }
 
-async fn meet(way: &Way, outside: &Outside, mode: Mode) -> ProbeResult {
+async fn meet(way: &Way, egress: &Egress, mode: Mode) -> ProbeResult {
     let begun = clock::now();
     let invited = matches!(mode, Mode::Secret(_));
-    let (stream, from) = match way.connect(outside).await {
+    let (stream, from) = match way.connect(egress).await {
         Ok(taken) => taken,
         Err(error) => return ProbeResult::Failed(error),
     };

@@ -13,7 +13,7 @@ use super::lobby::{DoorEvent, Lobby};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
 use super::{OWN, Options, Outcome, Room, STEPS, Task, side_of_relay, system};
-use crate::address::{Address, By, Scope};
+use crate::address::{Address, Scope, Via};
 use crate::clock;
 use crate::interface::UserChannels;
 use crate::interface::event::{Event, Invitation};
@@ -31,7 +31,7 @@ use crate::transport::listen::{self, Arrival, keep_onion, wait_at_relay};
 use crate::transport::portmap::Mapping;
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
-use crate::transport::way::{Outside, Way};
+use crate::transport::way::{Egress, Way};
 
 /// Pauses after failed runs; the last one stays.
 const PAUSES: [Duration; 4] =
@@ -56,13 +56,13 @@ pub struct HostOptions {
 }
 
 /// Waits for the partner and talks until the room ends.
-pub async fn host(channels: UserChannels, options: Options, at: HostOptions, outside: Outside) -> Result<(), Fault> {
+pub async fn host(channels: UserChannels, options: Options, at: HostOptions, egress: Egress) -> Result<(), Fault> {
     let mut room = Room::new(channels, options)?;
     let (bind, port) = (at.bind, at.port);
     let mut host = Box::new(Host::new(room.options.settings));
-    let bound = if outside.tor.only { Ok(Vec::new()) } else { listen::bind(bind, port) };
+    let bound = if egress.tor.only { Ok(Vec::new()) } else { listen::bind(bind, port) };
     let opened = match bound {
-        Ok(listeners) => room.open_doors(&mut host, listeners, at, outside).await,
+        Ok(listeners) => room.open_doors(&mut host, listeners, at, egress).await,
         Err(SystemError::AddressInUse) => Err(Fault::PortInUse(port)),
         Err(why) => {
             let address = bind.map_or(format!("port {port}"), |address| SocketAddr::new(address, port).to_string());
@@ -89,7 +89,7 @@ pub struct Host {
     tasks: JoinSet<()>,
     arrivals: mpsc::Sender<Arrival>,
     /// How this machine reaches relays and Tor, as long as somebody can come that way.
-    pub outside: Option<Arc<Outside>>,
+    pub egress: Option<Arc<Egress>>,
     /// A port of the router that leads here.
     mapping: Option<Mapping>,
     announcement: Option<Announcement>,
@@ -108,7 +108,7 @@ impl Host {
             lobby: Lobby::new(arrived, settings),
             tasks: JoinSet::new(),
             arrivals,
-            outside: None,
+            egress: None,
             mapping: None,
             announcement: None,
             listening: Vec::new(),
@@ -117,8 +117,8 @@ impl Host {
         }
     }
 
-    fn accept(&mut self, listeners: Vec<TcpListener>, by: By) {
-        self.tasks.spawn(listen::accept(listeners, by, self.arrivals.clone()));
+    fn accept(&mut self, listeners: Vec<TcpListener>, via: Via) {
+        self.tasks.spawn(listen::accept(listeners, via, self.arrivals.clone()));
     }
 
     /// Waits for what happens at the doors of a room that has its partner. Safe to cancel.
@@ -170,7 +170,7 @@ impl Room {
         host: &mut Host,
         listeners: Vec<TcpListener>,
         at: HostOptions,
-        outside: Outside,
+        egress: Egress,
     ) -> Result<(), Fault> {
         let mut port = 0;
         let mut bound = Vec::new();
@@ -189,10 +189,10 @@ impl Room {
             Task::Send(_) | Task::SendInput(_) => Invitation::Receive,
             Task::Receive => Invitation::Send,
         };
-        host.accept(listeners, By::Direct);
+        host.accept(listeners, Via::Direct);
         let entry = if at.invite {
             let direct = addresses.iter().map(|(_, ip)| SocketAddr::new(*ip, port)).collect();
-            self.invite(host, direct, at, outside, how).await?
+            self.invite(host, direct, at, egress, how).await?
         } else {
             self.user.tell(Event::Addresses { addresses, port, how });
             Mode::Pair(self.key.clone())
@@ -291,22 +291,22 @@ impl Room {
     async fn publish(
         &mut self,
         host: &mut Host,
-        outside: &Arc<Outside>,
+        egress: &Arc<Egress>,
         key: &StaticKey,
         mut steps: mpsc::Receiver<Step>,
     ) -> Result<[u8; 32], Fault> {
         let listeners = listen::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).map_err(Fault::System)?;
         let local = listeners.first().and_then(|listener| listener.local_addr().ok());
         let port = local.map(|local| local.port()).unwrap_or_default();
-        host.accept(listeners, By::Tor);
+        host.accept(listeners, Via::Tor);
         let publishing = async {
-            let opened = outside.tor.open().await?;
-            let service = opened.tor.lock().await.publish(key, port, |step| outside.tor.report(step)).await?;
+            let opened = egress.tor.open().await?;
+            let service = opened.tor.lock().await.publish(key, port, |step| egress.tor.report(step)).await?;
             Ok((service, opened))
         };
         let (service, opened) = self.while_tor_works(publishing, &mut steps).await?;
         let key = service.key;
-        host.tasks.spawn(keep_onion(service, opened, outside.clone(), host.arrivals.clone()));
+        host.tasks.spawn(keep_onion(service, opened, egress.clone(), host.arrivals.clone()));
         Ok(key)
     }
 
@@ -316,12 +316,12 @@ impl Room {
         host: &mut Host,
         direct: Vec<SocketAddr>,
         at: HostOptions,
-        mut outside: Outside,
+        mut egress: Egress,
         how: Invitation,
     ) -> Result<Mode, Fault> {
         let secret = InviteSecret(OsRandom.secret().map_err(system)?);
         // Whoever goes out through a proxy or Tor only does not speak to the router.
-        let asks = at.map && at.bind.is_none() && outside.proxy.is_none() && !outside.tor.only;
+        let asks = at.map && at.bind.is_none() && egress.proxy.is_none() && !egress.tor.only;
         let port = direct.first().map(SocketAddr::port);
         if let Some(port) = port.filter(|_| at.lan) {
             self.announce(host, &LanKey(secret.lan_key().map_err(system)?), at.bind, port);
@@ -331,24 +331,24 @@ impl Room {
             None => None,
         };
         // Through Tor nobody is to learn where this machine is.
-        let direct = mapped.into_iter().chain(direct.into_iter().take(OWN)).filter(|_| !outside.tor.only);
+        let direct = mapped.into_iter().chain(direct.into_iter().take(OWN)).filter(|_| !egress.tor.only);
         let mut ways: Vec<_> = direct.map(Way::Direct).chain(at.relays.iter().cloned().map(Way::Relay)).collect();
-        outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
+        egress.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
         let (say, steps) = mpsc::channel(STEPS);
-        outside.tor.tell = Some(say);
-        let outside = Arc::new(outside);
-        if at.onion || outside.tor.only {
+        egress.tor.tell = Some(say);
+        let egress = Arc::new(egress);
+        if at.onion || egress.tor.only {
             let key = secret.onion_key().and_then(StaticKey::new).map_err(system)?;
-            match self.publish(host, &outside, &key, steps).await {
+            match self.publish(host, &egress, &key, steps).await {
                 Ok(onion) => ways.push(Way::Onion(onion, ONION_PORT)),
-                Err(Fault::Tor(why)) if !outside.tor.only => self.user.tell(Event::TorFailed { why }),
+                Err(Fault::Tor(why)) if !egress.tor.only => self.user.tell(Event::TorFailed { why }),
                 Err(fault) => return Err(fault),
             }
         }
         for relay in at.relays {
-            host.tasks.spawn(wait_at_relay(relay, outside.clone(), host.arrivals.clone()));
+            host.tasks.spawn(wait_at_relay(relay, egress.clone(), host.arrivals.clone()));
         }
-        host.outside = Some(outside);
+        host.egress = Some(egress);
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
         let names = ways.iter().map(|way| Printable::line(&way.to_string())).collect();
         let line = Invite { secret, hints: ways.iter().map(Way::hint).collect() }.line();

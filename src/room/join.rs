@@ -10,14 +10,14 @@ use tokio::time::sleep;
 
 use super::connection::{Connection, Ended};
 use super::lobby::over;
-use super::redial::{Met, Progress, Redial, RedialEvent, Search};
+use super::redial::{DialPlan, Failures, Progress, Redial, RedialEvent};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
 use super::{Options, Room, STEPS, WAYS, side_of_relay, system, tor};
-use crate::address::{Address, Place};
+use crate::address::{Address, PeerAddr};
 use crate::clock;
 use crate::interface::UserChannels;
-use crate::interface::event::{Event, LineState};
+use crate::interface::event::{ConnectionState, Event};
 use crate::interface::fault::{Fault, PairingFault};
 use crate::printable::Printable;
 use crate::protocol::error::{Error, Rejection};
@@ -30,7 +30,7 @@ use crate::transport::dial;
 use crate::transport::error::ConnectError;
 use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
-use crate::transport::way::{Outside, Way};
+use crate::transport::way::{Egress, Way};
 
 /// A connection that lasts so long was a good one.
 const STEADY: Duration = Duration::from_secs(2);
@@ -55,11 +55,11 @@ pub enum JoinTarget {
 }
 
 /// Joins the partner's room and talks until it ends.
-pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, outside: Outside) -> Result<(), Fault> {
+pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, egress: Egress) -> Result<(), Fault> {
     let mut room = Room::new(channels, options)?;
     let found = match to {
-        JoinTarget::Address(address) => room.find(&address, outside).await,
-        JoinTarget::Invite { invite, lan } => room.find_by(invite, lan, outside).await,
+        JoinTarget::Address(address) => room.find(&address, egress).await,
+        JoinTarget::Invite { invite, lan } => room.find_by(invite, lan, egress).await,
     };
     let (result, side) = match found {
         Ok((mut connection, joiner)) => {
@@ -71,7 +71,7 @@ pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, outs
     };
     let result = room.finish(result).await;
     if let Some(Side::Joiner(joiner)) = side {
-        joiner.outside.tor.close().await;
+        joiner.egress.tor.close().await;
     }
     result
 }
@@ -81,9 +81,9 @@ pub struct Joiner {
     /// The best first.
     pub ways: Vec<Way>,
     /// How they are taken.
-    pub outside: Arc<Outside>,
+    pub egress: Arc<Egress>,
     /// Why they led nowhere when they were tried last.
-    pub met: Met,
+    pub met: Failures,
     /// The search, while there is one.
     pub redial: Option<Redial>,
     /// Attempts that the last return took, and when that was.
@@ -95,9 +95,9 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    fn new(ways: Vec<Way>, outside: Arc<Outside>) -> Self {
+    fn new(ways: Vec<Way>, egress: Arc<Egress>) -> Self {
         let (redial, returned, better_at, browser) = (None, None, Duration::ZERO, None);
-        Self { ways, outside, met: Met::default(), redial, returned, better_at, browser }
+        Self { ways, egress, met: Failures::default(), redial, returned, better_at, browser }
     }
 
     /// Waits for what happens on the way back to the host. Safe to cancel.
@@ -147,14 +147,14 @@ impl Joiner {
         self.better_at = clock::now() + BETTER;
         let mut ways = self.ways.clone();
         ways.retain(Way::is_direct);
-        if !ways.is_empty() && self.outside.proxy.is_none() && !self.outside.tor.only {
+        if !ways.is_empty() && self.egress.proxy.is_none() && !self.egress.tor.only {
             self.redial = Some(Redial::new(self.plan(ways, resume, settings), 0).once());
         }
     }
 
-    fn plan(&self, ways: Vec<Way>, resume: Arc<ResumeKey>, settings: Settings) -> Search {
-        let (outside, met) = (self.outside.clone(), self.met.clone());
-        Search { ways, outside, mode: Mode::Resume(resume), settings, tell: None, met }
+    fn plan(&self, ways: Vec<Way>, resume: Arc<ResumeKey>, settings: Settings) -> DialPlan {
+        let (egress, met) = (self.egress.clone(), self.met.clone());
+        DialPlan { ways, egress, mode: Mode::Resume(resume), settings, tell: None, met }
     }
 
     /// Nobody needs the search any more, unless the partner is about to follow it.
@@ -178,8 +178,8 @@ impl Joiner {
     }
 
     /// How far the search is.
-    pub fn line_state(&self) -> Option<LineState> {
-        self.redial.as_ref().map(|redial| LineState::Redialing {
+    pub fn connection_state(&self) -> Option<ConnectionState> {
+        self.redial.as_ref().map(|redial| ConnectionState::Redialing {
             number: redial.state().number,
             next: redial.next_at(),
             failure: redial.state().failure,
@@ -193,7 +193,7 @@ impl Joiner {
 }
 
 /// The ways of an invite, the best first, and by what the host knows whoever takes one.
-pub fn open_invite(invite: &Invite, outside: &mut Outside, local: Arc<StaticKey>) -> Result<(Vec<Way>, Mode), Fault> {
+pub fn open_invite(invite: &Invite, egress: &mut Egress, local: Arc<StaticKey>) -> Result<(Vec<Way>, Mode), Fault> {
     let secret = &invite.secret;
     let mut ways = Vec::new();
     for way in invite.hints.iter().filter_map(Way::of) {
@@ -202,26 +202,26 @@ pub fn open_invite(invite: &Invite, outside: &mut Outside, local: Arc<StaticKey>
         }
     }
     ways.sort_by_key(Way::rank);
-    outside.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
-    outside.tor.key = Some(secret.onion_key().and_then(StaticKey::new).map_err(system)?);
+    egress.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
+    egress.tor.key = Some(secret.onion_key().and_then(StaticKey::new).map_err(system)?);
     let secret = SharedSecret { psk: secret.psk().map_err(system)?, local };
     Ok((ways, Mode::Secret(Arc::new(secret))))
 }
 
 impl Room {
     /// Connects to an address, up to the end of the handshake.
-    async fn find(&mut self, address: &Address, mut outside: Outside) -> Result<(Box<Connection>, Joiner), Fault> {
+    async fn find(&mut self, address: &Address, mut egress: Egress) -> Result<(Box<Connection>, Joiner), Fault> {
         let name = || Printable::line(&address.to_string());
         let way = Way::to(address);
         let (say, mut steps) = mpsc::channel(STEPS);
-        outside.tor.tell = Some(say);
-        let outside = Arc::new(outside);
-        let apart = outside.proxy.is_some() || outside.tor.only || matches!(way, Way::Onion(..));
+        egress.tor.tell = Some(say);
+        let egress = Arc::new(egress);
+        let apart = egress.proxy.is_some() || egress.tor.only || matches!(way, Way::Onion(..));
         let (stream, from, ways) = if apart {
             let name = Printable::line(&way.to_string());
             self.user.tell(Event::Trying { address: name.clone() });
             let connected =
-                self.attend_to(way.connect(&outside), &mut steps, |room, step| room.user.tell(tor(step))).await?;
+                self.attend_to(way.connect(&egress), &mut steps, |room, step| room.user.tell(tor(step))).await?;
             let (stream, from) = connected.map_err(|why| {
                 self.user.tell(Event::TryFailed { address: name.clone(), why });
                 Fault::Unreachable(name)
@@ -236,7 +236,7 @@ impl Room {
             if address.host.parse::<IpAddr>().is_err() {
                 ways.push(Way::Name(address.clone()));
             }
-            (stream, Place::from(from), ways)
+            (stream, PeerAddr::from(from), ways)
         };
         self.user.tell(Event::Connected { address: from });
         let mode = Mode::Pair(self.key.clone());
@@ -244,7 +244,7 @@ impl Room {
         let session = Session::initiate(mode, Box::new(OsRandom), settings, clock::now()).map_err(system)?;
         let mut connection = Box::new(Connection::new(stream, from, session));
         self.shake_hands(&mut connection, name).await?;
-        Ok((connection, Joiner::new(ways, outside)))
+        Ok((connection, Joiner::new(ways, egress)))
     }
 
     /// Takes the way of an invite that leads to its host first.
@@ -252,33 +252,33 @@ impl Room {
         &mut self,
         invite: Invite,
         lan: bool,
-        mut outside: Outside,
+        mut egress: Egress,
     ) -> Result<(Box<Connection>, Joiner), Fault> {
-        let (mut ways, mode) = open_invite(&invite, &mut outside, self.key.clone())?;
+        let (mut ways, mode) = open_invite(&invite, &mut egress, self.key.clone())?;
         let mut browser = if lan { self.browse(LanKey(invite.secret.lan_key().map_err(system)?)) } else { None };
         drop(invite);
         if ways.is_empty() && browser.is_none() {
             return Err(Fault::NoWay);
         }
         let (say, mut steps) = mpsc::channel(STEPS);
-        outside.tor.tell = Some(say);
-        let outside = Arc::new(outside);
+        egress.tor.tell = Some(say);
+        let egress = Arc::new(egress);
         let (tell, mut told) = mpsc::channel(2 * WAYS);
         let settings = self.options.settings;
-        let met = Met::default();
+        let met = Failures::default();
         let search =
-            Search { ways: ways.clone(), outside: outside.clone(), mode, settings, tell: Some(tell), met: met.clone() };
+            DialPlan { ways: ways.clone(), egress: egress.clone(), mode, settings, tell: Some(tell), met: met.clone() };
         let mut redial = Redial::new(search, 0);
         let onion = ways.iter().any(|way| matches!(way, Way::Onion(..)));
         let search_for = match ways.iter().all(Way::is_direct) {
-            _ if onion || outside.tor.only => SEARCH_TOR,
+            _ if onion || egress.tor.only => SEARCH_TOR,
             true if browser.is_none() => Duration::ZERO,
             _ => SEARCH,
         };
         // Nothing can be tried before.
         let by_onion = browser.is_none() && ways.iter().all(|way| matches!(way, Way::Onion(..)));
-        if outside.proxy.is_none() && (outside.tor.only || by_onion) {
-            self.while_tor_works(outside.tor.open(), &mut steps).await?;
+        if egress.proxy.is_none() && (egress.tor.only || by_onion) {
+            self.while_tor_works(egress.tor.open(), &mut steps).await?;
         }
         let given_up = clock::now() + search_for;
         let mut told_of = Vec::new();
@@ -308,7 +308,7 @@ impl Room {
         };
         drop((redial, told));
         self.user.tell(Event::Connected { address: connection.from });
-        Ok((connection, Joiner { browser, met, ..Joiner::new(ways, outside) }))
+        Ok((connection, Joiner { browser, met, ..Joiner::new(ways, egress) }))
     }
 
     /// Looks for the host on the local network, if that can be done.

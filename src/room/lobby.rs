@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Ended};
-use crate::address::{By, Place};
+use crate::address::{PeerAddr, Via};
 use crate::clock;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
@@ -38,7 +38,7 @@ const NEWS_EVERY: Duration = Duration::from_secs(30);
 
 /// Who is let in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
+enum Admission {
     /// Nobody is pairing.
     Open,
     /// Somebody is, or a failed run's pause lasts.
@@ -54,7 +54,7 @@ pub enum DoorEvent {
     /// Somebody was told busy, so many in all.
     ToldBusy {
         /// The latest of them.
-        from: Place,
+        from: PeerAddr,
         /// How many.
         times: u32,
     },
@@ -63,7 +63,7 @@ pub enum DoorEvent {
     /// Somebody who is not the partner tried to resume the open room, so many times in all.
     Intruder {
         /// The latest of them.
-        from: Place,
+        from: PeerAddr,
         /// How many times.
         times: u32,
     },
@@ -76,8 +76,8 @@ pub enum DoorEvent {
 enum Greeting {
     Guest(Box<Connection>),
     Returned(Box<Connection>),
-    Intruder(Place),
-    Busy(Place),
+    Intruder(PeerAddr),
+    Busy(PeerAddr),
     Gone,
 }
 
@@ -113,7 +113,7 @@ pub struct Lobby {
     entry: Option<Mode>,
     replays: Replays,
     settings: Settings,
-    gate: watch::Sender<Gate>,
+    admission: watch::Sender<Admission>,
     door: Option<Door>,
     waiter: Arc<Semaphore>,
     tasks: JoinSet<Greeting>,
@@ -132,7 +132,7 @@ impl Lobby {
             entry: None,
             replays: Replays::default(),
             settings,
-            gate: watch::channel(Gate::Open).0,
+            admission: watch::channel(Admission::Open).0,
             door: None,
             waiter: Arc::new(Semaphore::new(1)),
             tasks: JoinSet::new(),
@@ -150,29 +150,29 @@ impl Lobby {
 
     /// Nobody is pairing: the next one may.
     pub fn open(&mut self) {
-        self.gate.send_replace(Gate::Open);
+        self.admission.send_replace(Admission::Open);
     }
 
     /// Somebody is pairing.
     pub fn take(&mut self) {
-        self.gate.send_replace(Gate::Taken);
+        self.admission.send_replace(Admission::Taken);
     }
 
     /// The room is open: only its partner may come, and come back. An invite is good for nothing more.
     pub fn close(&mut self, resume: Arc<ResumeKey>) {
         self.spare = None;
         self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
-        self.gate.send_replace(Gate::Closed);
+        self.admission.send_replace(Admission::Closed);
         self.door = Some(Door { resume, replays: Replays::default() });
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
     pub async fn next(&mut self) -> DoorEvent {
-        if *self.gate.borrow() == Gate::Open
-            && let Some(mut line) = self.spare.take()
-            && line.session.tick(clock::now()).is_ok()
+        if *self.admission.borrow() == Admission::Open
+            && let Some(mut connection) = self.spare.take()
+            && connection.session.tick(clock::now()).is_ok()
         {
-            return DoorEvent::Guest(line);
+            return DoorEvent::Guest(connection);
         }
         tokio::select! {
             Some(arrival) = self.arrivals.recv() => match arrival {
@@ -183,8 +183,8 @@ impl Lobby {
             Some(greeting) = self.tasks.join_next() => {
                 self.entries.retain(|(entry, _)| !entry.is_finished());
                 match greeting {
-                    Ok(Greeting::Guest(line)) => self.guest(line),
-                    Ok(Greeting::Returned(line)) => DoorEvent::Returned(line),
+                    Ok(Greeting::Guest(connection)) => self.guest(connection),
+                    Ok(Greeting::Returned(connection)) => DoorEvent::Returned(connection),
                     Ok(Greeting::Intruder(from)) => self.intruder(from),
                     Ok(Greeting::Busy(from)) => match self.busy.add(clock::now()) {
                         Some(times) => DoorEvent::ToldBusy { from, times },
@@ -197,16 +197,16 @@ impl Lobby {
         }
     }
 
-    fn guest(&mut self, line: Box<Connection>) -> DoorEvent {
-        match *self.gate.borrow() {
-            Gate::Open => return DoorEvent::Guest(line),
-            Gate::Taken if self.spare.is_none() => self.spare = Some(line),
+    fn guest(&mut self, connection: Box<Connection>) -> DoorEvent {
+        match *self.admission.borrow() {
+            Admission::Open => return DoorEvent::Guest(connection),
+            Admission::Taken if self.spare.is_none() => self.spare = Some(connection),
             _ => {}
         }
         DoorEvent::Nothing
     }
 
-    fn intruder(&mut self, from: Place) -> DoorEvent {
+    fn intruder(&mut self, from: PeerAddr) -> DoorEvent {
         match self.intruders.add(clock::now()) {
             Some(times) => DoorEvent::Intruder { from, times },
             None => DoorEvent::Nothing,
@@ -221,14 +221,14 @@ impl Lobby {
         }
         let session = Session::respond(entry, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
         let from = caller.from;
-        let mut line = Box::new(Connection::new(caller.stream, from, session));
-        let (gate, waiter) = (self.gate.subscribe(), self.waiter.clone());
+        let mut connection = Box::new(Connection::new(caller.stream, from, session));
+        let (admission, waiter) = (self.admission.subscribe(), self.waiter.clone());
         if strangers {
-            self.admit(from, async move { greeting(line, caller.record.as_slice(), gate, waiter).await });
-        } else if line.receive(caller.record.as_slice()).is_ok() {
+            self.admit(from, async move { greeting(connection, caller.record.as_slice(), admission, waiter).await });
+        } else if connection.receive(caller.record.as_slice()).is_ok() {
             // Whoever has not the invite ends here, before any costly step, and without an answer.
             self.replays.accepted(&caller.record);
-            self.admit(from, invited(line, gate, waiter));
+            self.admit(from, invited(connection, admission, waiter));
         }
         DoorEvent::Nothing
     }
@@ -241,17 +241,17 @@ impl Lobby {
         }
         let mode = Mode::Resume(door.resume.clone());
         let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
-        let mut line = Box::new(Connection::new(caller.stream, caller.from, session));
-        if line.receive(caller.record.as_slice()).is_err() {
+        let mut connection = Box::new(Connection::new(caller.stream, caller.from, session));
+        if connection.receive(caller.record.as_slice()).is_err() {
             return self.intruder(caller.from);
         }
         door.replays.accepted(&caller.record);
-        self.admit(caller.from, returning(line));
+        self.admit(caller.from, returning(connection));
         DoorEvent::Nothing
     }
 
     /// Makes room for one more handshake, and lets it run.
-    fn admit(&mut self, from: Place, greeting: impl Future<Output = Greeting> + Send + 'static) {
+    fn admit(&mut self, from: PeerAddr, greeting: impl Future<Output = Greeting> + Send + 'static) {
         let block = block(from);
         let same = |entry: &(AbortHandle, Option<IpAddr>)| entry.1.is_some() && entry.1 == block;
         if self.entries.iter().filter(|entry| same(entry)).count() >= PER_ADDRESS {
@@ -273,14 +273,14 @@ impl Lobby {
 }
 
 /// The settings of a session with somebody there.
-pub fn over(settings: Settings, place: Place) -> Settings {
-    Settings { tor: place.by == By::Tor, ..settings }
+pub fn over(settings: Settings, place: PeerAddr) -> Settings {
+    Settings { tor: place.via == Via::Tor, ..settings }
 }
 
 /// What counts as one address. `None`: not limited.
-fn block(from: Place) -> Option<IpAddr> {
+fn block(from: PeerAddr) -> Option<IpAddr> {
     match from.at.ip().to_canonical() {
-        _ if from.by != By::Direct => None,
+        _ if from.via != Via::Direct => None,
         address if address.is_loopback() => None,
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -291,53 +291,57 @@ fn block(from: Place) -> Option<IpAddr> {
 }
 
 async fn greeting(
-    mut line: Box<Connection>,
+    mut connection: Box<Connection>,
     record: &[u8],
-    gate: watch::Receiver<Gate>,
+    admission: watch::Receiver<Admission>,
     waiter: Arc<Semaphore>,
 ) -> Greeting {
-    let from = line.from;
-    if line.receive(record).is_err() {
+    let from = connection.from;
+    if connection.receive(record).is_err() {
         // Only another version is answered.
-        let _ = timeout(REFUSAL, line.flush()).await;
+        let _ = timeout(REFUSAL, connection.flush()).await;
         return Greeting::Gone;
     }
-    if !admitted(gate, &waiter).await {
-        line.session.refuse_busy();
-        let _ = timeout(REFUSAL, line.flush()).await;
+    if !admitted(admission, &waiter).await {
+        connection.session.refuse_busy();
+        let _ = timeout(REFUSAL, connection.flush()).await;
         return Greeting::Busy(from);
     }
-    while line.session.stage() == Stage::Handshake {
-        if line.move_bytes(true).await.is_err() {
+    while connection.session.stage() == Stage::Handshake {
+        if connection.move_bytes(true).await.is_err() {
             return Greeting::Gone;
         }
     }
-    Greeting::Guest(line)
+    Greeting::Guest(connection)
 }
 
 /// The rest of the handshake with whoever has the invite. Nobody is told why they do not get in.
-async fn invited(mut line: Box<Connection>, gate: watch::Receiver<Gate>, waiter: Arc<Semaphore>) -> Greeting {
-    if !admitted(gate, &waiter).await {
+async fn invited(
+    mut connection: Box<Connection>,
+    admission: watch::Receiver<Admission>,
+    waiter: Arc<Semaphore>,
+) -> Greeting {
+    if !admitted(admission, &waiter).await {
         return Greeting::Gone;
     }
-    while line.session.stage() == Stage::Handshake {
-        if line.move_bytes(true).await.is_err() {
+    while connection.session.stage() == Stage::Handshake {
+        if connection.move_bytes(true).await.is_err() {
             return Greeting::Gone;
         }
     }
-    Greeting::Guest(line)
+    Greeting::Guest(connection)
 }
 
 /// The rest of the handshake with whoever has the room's secret, up to our nonce.
-async fn returning(mut line: Box<Connection>) -> Greeting {
-    let from = line.from;
+async fn returning(mut connection: Box<Connection>) -> Greeting {
+    let from = connection.from;
     loop {
-        match line.session.stage() {
-            Stage::Returning => return Greeting::Returned(line),
-            Stage::Established => line.session.admit(),
+        match connection.session.stage() {
+            Stage::Returning => return Greeting::Returned(connection),
+            Stage::Established => connection.session.admit(),
             _ => {}
         }
-        match line.move_bytes(true).await {
+        match connection.move_bytes(true).await {
             Ok(()) => {}
             Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
             Err(_) => return Greeting::Gone,
@@ -345,14 +349,14 @@ async fn returning(mut line: Box<Connection>) -> Greeting {
     }
 }
 
-/// Waits for the gate, if nobody else does already, before record 2 goes out.
-async fn admitted(mut gate: watch::Receiver<Gate>, waiter: &Semaphore) -> bool {
-    if *gate.borrow() == Gate::Open {
+/// Waits for the admission, if nobody else does already, before record 2 goes out.
+async fn admitted(mut admission: watch::Receiver<Admission>, waiter: &Semaphore) -> bool {
+    if *admission.borrow() == Admission::Open {
         return true;
     }
     let Ok(_place) = waiter.try_acquire() else { return false };
-    let opened = gate.wait_for(|gate| *gate != Gate::Taken);
-    matches!(timeout(HOLD, opened).await, Ok(Ok(gate)) if *gate == Gate::Open)
+    let opened = admission.wait_for(|admission| *admission != Admission::Taken);
+    matches!(timeout(HOLD, opened).await, Ok(Ok(admission)) if *admission == Admission::Open)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::protocol::session::{Session, Settings, Stage};
 use crate::system::SystemError;
 use crate::transport::dial::HEAD_START;
 use crate::transport::error::ConnectError;
-use crate::transport::way::{Outside, Way};
+use crate::transport::way::{Egress, Way};
 
 /// Pauses before the attempts. The last one repeats.
 const PAUSES: [Duration; 5] = [
@@ -48,11 +48,11 @@ pub struct Attempts {
 
 /// The plan of an attempt.
 #[derive(Clone)]
-pub struct Search {
+pub struct DialPlan {
     /// The ways, the best first.
     pub ways: Vec<Way>,
     /// How this machine reaches other machines.
-    pub outside: Arc<Outside>,
+    pub egress: Arc<Egress>,
     /// The handshake by which the host recognises this side.
     pub mode: Mode,
     /// Settings of the session.
@@ -60,16 +60,16 @@ pub struct Search {
     /// Receives the progress on each way, as far as there is room.
     pub tell: Option<mpsc::Sender<Progress>>,
     /// The latest failures.
-    pub met: Met,
+    pub met: Failures,
 }
 
 /// The failure of each way whose latest attempt failed.
 #[derive(Clone, Default)]
-pub struct Met(Arc<Mutex<Vec<Miss>>>);
+pub struct Failures(Arc<Mutex<Vec<Miss>>>);
 
 type Miss = (Way, ConnectError);
 
-impl Met {
+impl Failures {
     fn note(&self, way: &Way, failure: Option<ConnectError>) {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         met.retain(|(known, _)| known != way);
@@ -116,9 +116,9 @@ pub enum RedialEvent {
 
 /// A search for the host that goes on until it is dropped.
 pub struct Redial {
-    search: Search,
-    attempts: JoinSet<Result<Box<Connection>, Option<Missed>>>,
-    turns: Turns,
+    search: DialPlan,
+    attempts: JoinSet<Result<Box<Connection>, Option<AttemptError>>>,
+    turns: Permits,
     next_at: Duration,
     /// One attempt only.
     once: bool,
@@ -128,11 +128,11 @@ pub struct Redial {
 
 impl Redial {
     /// Starts a search. The first attempt begins after the pause that follows `tries` attempts, at once for 0.
-    pub fn new(search: Search, tries: u32) -> Self {
+    pub fn new(search: DialPlan, tries: u32) -> Self {
         Self {
             search,
             attempts: JoinSet::new(),
-            turns: Turns {
+            turns: Permits {
                 shaking: Arc::new(Semaphore::new(SHAKING)),
                 meeting: Arc::new(Semaphore::new(1)),
                 onion: Arc::new(Semaphore::new(1)),
@@ -180,7 +180,7 @@ impl Redial {
     pub fn add(&mut self, way: Way) {
         self.search.ways.push(way.clone());
         if self.state.number > 0 && !self.once && self.attempts.len() < AT_ONCE {
-            let search = Search { ways: vec![way], ..self.search.clone() };
+            let search = DialPlan { ways: vec![way], ..self.search.clone() };
             self.attempts.spawn(attempt(search, self.turns.clone()));
         }
     }
@@ -198,7 +198,7 @@ impl Redial {
                 RedialEvent::Nothing
             }
             Some(ended) = self.attempts.join_next() => match ended {
-                Ok(Ok(line)) => RedialEvent::Found(line),
+                Ok(Ok(connection)) => RedialEvent::Found(connection),
                 Ok(Err(Some(missed))) if !self.once => self.failed(missed),
                 _ => RedialEvent::Nothing,
             },
@@ -221,7 +221,7 @@ impl Redial {
         self.attempts.spawn(attempt(search, self.turns.clone()));
     }
 
-    fn failed(&mut self, missed: Missed) -> RedialEvent {
+    fn failed(&mut self, missed: AttemptError) -> RedialEvent {
         let failure = missed.failure;
         let changed = self.state.failure.replace(failure) != Some(failure);
         if is_gone(&mut self.gone_since, missed.gone, clock::now()) {
@@ -233,16 +233,16 @@ impl Redial {
 
 /// The failure of an attempt.
 #[derive(Clone, Copy)]
-struct Missed {
+struct AttemptError {
     failure: ConnectError,
     /// Every answer said that the partner's program has ended.
     gone: bool,
 }
 
-impl Missed {
+impl AttemptError {
     /// The failure on one way. Answers of a proxy, a relay or tor do not come from the partner's machine.
-    fn new(way: &Way, outside: &Outside, failure: ConnectError) -> Self {
-        let said = way.is_direct() && outside.is_open();
+    fn new(way: &Way, egress: &Egress, failure: ConnectError) -> Self {
+        let said = way.is_direct() && egress.is_open();
         Self { failure, gone: said && matches!(failure, ConnectError::Refused | ConnectError::Stranger) }
     }
 
@@ -272,7 +272,7 @@ fn pause(tries: u32) -> Duration {
 
 /// Permits that attempts which overlap share.
 #[derive(Clone)]
-struct Turns {
+struct Permits {
     /// For handshakes.
     shaking: Arc<Semaphore>,
     /// For meeting at a relay.
@@ -283,7 +283,7 @@ struct Turns {
     proving: Arc<Semaphore>,
 }
 
-impl Turns {
+impl Permits {
     /// The permit for a way: `Some(None)` if it needs none, `None` if another attempt holds it.
     fn of(&self, way: &Way) -> Option<Option<OwnedSemaphorePermit>> {
         let turn = |of: &Arc<Semaphore>| of.clone().try_acquire_owned().ok().map(Some);
@@ -298,7 +298,7 @@ impl Turns {
 
 /// Tries all ways except those that another attempt is trying, each with a head start over the next. `Err(None)` if that
 /// left none.
-async fn attempt(search: Search, turns: Turns) -> Result<Box<Connection>, Option<Missed>> {
+async fn attempt(search: DialPlan, turns: Permits) -> Result<Box<Connection>, Option<AttemptError>> {
     let mut waiting = search.met.order(search.ways.clone()).into_iter();
     let mut tries = JoinSet::new();
     let mut missed = None;
@@ -317,7 +317,7 @@ async fn attempt(search: Search, turns: Turns) -> Result<Box<Connection>, Option
         }
         tokio::select! {
             Some(done) = tries.join_next() => match done {
-                Ok(Ok(line)) => return Ok(line),
+                Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(Some(other))) => missed = Some(other.and(missed)),
                 _ => {}
             },
@@ -326,7 +326,7 @@ async fn attempt(search: Search, turns: Turns) -> Result<Box<Connection>, Option
     }
 }
 
-async fn one(way: Way, search: Search, turns: Turns) -> Result<Box<Connection>, Option<Missed>> {
+async fn one(way: Way, search: DialPlan, turns: Permits) -> Result<Box<Connection>, Option<AttemptError>> {
     let tell = |progress| {
         if let Some(tell) = &search.tell {
             let _ = tell.try_send(progress);
@@ -334,14 +334,14 @@ async fn one(way: Way, search: Search, turns: Turns) -> Result<Box<Connection>, 
     };
     tell(Progress::Trying(way.clone()));
     match connect(&way, &search, &turns).await {
-        Ok(line) => {
+        Ok(connection) => {
             search.met.note(&way, None);
-            Ok(line)
+            Ok(connection)
         }
         Err(None) => Err(None),
         Err(Some(failure)) => {
             search.met.note(&way, Some(failure));
-            let missed = Missed::new(&way, &search.outside, failure);
+            let missed = AttemptError::new(&way, &search.egress, failure);
             tell(Progress::Failed(way, failure));
             Err(Some(missed))
         }
@@ -349,37 +349,38 @@ async fn one(way: Way, search: Search, turns: Turns) -> Result<Box<Connection>, 
 }
 
 /// Connects by one way and lets the partner prove itself. `Err(None)` if there are too many handshakes already.
-async fn connect(way: &Way, search: &Search, turns: &Turns) -> Result<Box<Connection>, Option<ConnectError>> {
-    let (stream, from) = way.connect(&search.outside).await?;
+async fn connect(way: &Way, search: &DialPlan, turns: &Permits) -> Result<Box<Connection>, Option<ConnectError>> {
+    let (stream, from) = way.connect(&search.egress).await?;
     // Not waited for: the host would close the idle connection, which would look like a refusal.
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
     let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock::now());
-    let line = Connection::new(stream, from, session.map_err(|_| ConnectError::System(SystemError::Cryptography))?);
-    match timeout(settings.handshake(), prove(line, &turns.proving)).await {
+    let connection =
+        Connection::new(stream, from, session.map_err(|_| ConnectError::System(SystemError::Cryptography))?);
+    match timeout(settings.handshake(), prove(connection, &turns.proving)).await {
         Ok(proved) => Ok(proved?),
         Err(_) => Err(Some(ConnectError::Silent)),
     }
 }
 
 /// Runs the handshake. Record 3 is sent only while no other attempt is that far.
-async fn prove(mut line: Connection, proving: &Semaphore) -> Result<Box<Connection>, ConnectError> {
+async fn prove(mut connection: Connection, proving: &Semaphore) -> Result<Box<Connection>, ConnectError> {
     let failure = |ended| match ended {
         Ended::Error(Error::Timeout(_)) => ConnectError::Silent,
         _ => ConnectError::Stranger,
     };
-    while line.session.stage() == Stage::Handshake {
-        line.move_bytes(true).await.map_err(failure)?;
+    while connection.session.stage() == Stage::Handshake {
+        connection.move_bytes(true).await.map_err(failure)?;
     }
     let turn = proving.acquire().await.map_err(|_| ConnectError::Timeout)?;
     // Re-check the deadline: the host would move to this connection just before it expires.
-    line.session.tick(clock::now()).map_err(|_| ConnectError::Silent)?;
-    while line.session.stage() == Stage::Established {
-        line.move_bytes(true).await.map_err(failure)?;
+    connection.session.tick(clock::now()).map_err(|_| ConnectError::Silent)?;
+    while connection.session.stage() == Stage::Established {
+        connection.move_bytes(true).await.map_err(failure)?;
     }
     // The host has moved to this connection and must not see another.
     turn.forget();
-    Ok(Box::new(line))
+    Ok(Box::new(connection))
 }
 
 #[cfg(test)]
@@ -390,11 +391,11 @@ mod tests {
     #[test]
     fn a_host_is_gone_once_nothing_else_was_met_for_two_minutes() {
         let mut since = None;
-        let open = Outside::default();
+        let open = Egress::default();
         let way = Way::Direct(([192, 0, 2, 1], 7).into());
         let relay = Way::Relay(Address { host: "192.0.2.2".into(), port: 7 });
         let mut meets = |failure, seconds| {
-            is_gone(&mut since, Missed::new(&way, &open, failure).gone, Duration::from_secs(seconds))
+            is_gone(&mut since, AttemptError::new(&way, &open, failure).gone, Duration::from_secs(seconds))
         };
         assert!(!meets(ConnectError::Refused, 1_000));
         assert!(!meets(ConnectError::Stranger, 1_119));
@@ -402,12 +403,12 @@ mod tests {
         assert!(!meets(ConnectError::Refused, 1_121));
         assert!(!meets(ConnectError::Refused, 1_240));
         assert!(meets(ConnectError::Refused, 1_241));
-        let refused = Missed::new(&way, &open, ConnectError::Refused);
+        let refused = AttemptError::new(&way, &open, ConnectError::Refused);
         assert!(refused.and(Some(refused)).gone);
-        let alone = Missed::new(&relay, &open, ConnectError::AloneAtRelay);
+        let alone = AttemptError::new(&relay, &open, ConnectError::AloneAtRelay);
         assert!(!refused.and(Some(alone)).gone && !alone.and(Some(refused)).gone);
-        assert!(!Missed::new(&relay, &open, ConnectError::Stranger).gone, "a relay may join us with anybody");
-        let proxied = Outside { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Outside::default() };
-        assert!(!Missed::new(&way, &proxied, ConnectError::Refused).gone, "this may be the proxy's word");
+        assert!(!AttemptError::new(&relay, &open, ConnectError::Stranger).gone, "a relay may join us with anybody");
+        let proxied = Egress { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Egress::default() };
+        assert!(!AttemptError::new(&way, &proxied, ConnectError::Refused).gone, "this may be the proxy's word");
     }
 }

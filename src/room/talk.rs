@@ -15,9 +15,9 @@ use super::files;
 use super::side::{Side, SideEvent};
 use super::user::UserEvent;
 use super::{Confirm, Outcome, Room, Task};
-use crate::address::By;
+use crate::address::Via;
 use crate::clock;
-use crate::interface::event::{Event, LineFault, LineState, Status, Trust, Who};
+use crate::interface::event::{ConnectionFault, ConnectionState, Event, Status, Trust, Who};
 use crate::interface::fault::{CodesDiffer, PairingFault};
 use crate::interface::files::FileEvent;
 use crate::interface::finding::Finding;
@@ -82,7 +82,7 @@ enum State {
 struct Open {
     since: Duration,
     trust: Trust,
-    line: Line,
+    health: Health,
     /// Our messages that were delivered.
     delivered: usize,
     /// The partner's messages that came.
@@ -94,7 +94,7 @@ struct Open {
 }
 
 /// The connection of an open room, as its user has been told.
-enum Line {
+enum Health {
     /// Signs of life come.
     Well,
     /// Nothing came for longer than [`QUIET`].
@@ -103,7 +103,7 @@ enum Line {
     Broken {
         since: Duration,
         /// Why, while nobody was told: a better connection is about to take its place.
-        untold: Option<LineFault>,
+        untold: Option<ConnectionFault>,
     },
 }
 
@@ -261,7 +261,7 @@ impl<'a> Talk<'a> {
         self.state = State::Open(Open {
             since: now,
             trust: if invited { Trust::Invite } else { Trust::Code },
-            line: Line::Well,
+            health: Health::Well,
             delivered: 0,
             received: 0,
             close_at: self.room.options.close_after.map(|after| now + after),
@@ -280,7 +280,7 @@ impl<'a> Talk<'a> {
     fn resumed(&mut self) {
         let waiting = self.waiting();
         let Some(open) = self.open() else { return };
-        if let Line::Broken { since, .. } = std::mem::replace(&mut open.line, Line::Well) {
+        if let Health::Broken { since, .. } = std::mem::replace(&mut open.health, Health::Well) {
             self.tell(Event::Reconnected { after: clock::now().saturating_sub(since), waiting });
         }
     }
@@ -307,11 +307,11 @@ impl<'a> Talk<'a> {
         let (stage, after) = (session.stage(), session.settings().stretch(QUIET));
         let quiet = stage == Stage::Open && now >= session.last_received() + after;
         let Some(open) = self.open() else { return };
-        let told = matches!(open.line, Line::Quiet);
-        if quiet && matches!(open.line, Line::Well) {
-            open.line = Line::Quiet;
+        let told = matches!(open.health, Health::Quiet);
+        if quiet && matches!(open.health, Health::Well) {
+            open.health = Health::Quiet;
         } else if !quiet && told {
-            open.line = Line::Well;
+            open.health = Health::Well;
         }
         let closes = open.close_at.take_if(|at| now >= *at).is_some();
         if quiet && !told {
@@ -364,7 +364,7 @@ impl<'a> Talk<'a> {
         let session = &self.connection.session;
         if now < session.in_doubt_since() + session.settings().stretch(PROBE) {
             joiner.stop_searching();
-            if self.connection.from.by != By::Direct
+            if self.connection.from.via != Via::Direct
                 && now >= joiner.better_at
                 && let (None, Some(resume)) = (&joiner.redial, session.resume_key())
             {
@@ -376,7 +376,7 @@ impl<'a> Talk<'a> {
         if now >= self.timers.look {
             self.timers.look = now + LOOK;
             if self.connection.local().is_some_and(|local| !dial::is_own(local)) {
-                self.line_lost(Ended::Cut);
+                self.connection_lost(Ended::Cut);
             }
         }
     }
@@ -386,7 +386,7 @@ impl<'a> Talk<'a> {
         let Side::Joiner(joiner) = &mut *self.side else { return };
         let Some(resume) = self.connection.session.resume_key().filter(|_| joiner.is_search_over()) else { return };
         joiner.search(resume, self.room.options.settings);
-        if let Some(Open { line: Line::Broken { untold, .. }, .. }) = self.open()
+        if let Some(Open { health: Health::Broken { untold, .. }, .. }) = self.open()
             && let Some(why) = untold.take()
         {
             self.tell(Event::ConnectionLost { why, redialing: true });
@@ -411,7 +411,7 @@ impl<'a> Talk<'a> {
             trust: self.trust(),
             round_trip,
             epoch,
-            line: self.line_state(),
+            connection: self.connection_state(),
             files: self.room.files.progress(stage != Stage::Open),
         };
         if self.status.replace(status) != Some(status) {
@@ -432,16 +432,16 @@ impl<'a> Talk<'a> {
         self.room.tell_of_files();
     }
 
-    fn line_state(&self) -> LineState {
+    fn connection_state(&self) -> ConnectionState {
         match (&self.state, &*self.side) {
-            (State::Open(Open { line: Line::Quiet, .. }), _) => {
-                LineState::Quiet(self.connection.session.last_received())
+            (State::Open(Open { health: Health::Quiet, .. }), _) => {
+                ConnectionState::Quiet(self.connection.session.last_received())
             }
-            (State::Open(Open { line: Line::Broken { since, .. }, .. }), side) => match side {
-                Side::Joiner(joiner) => joiner.line_state().unwrap_or(LineState::Awaiting(*since)),
-                Side::Host(_) => LineState::Awaiting(*since),
+            (State::Open(Open { health: Health::Broken { since, .. }, .. }), side) => match side {
+                Side::Joiner(joiner) => joiner.connection_state().unwrap_or(ConnectionState::Awaiting(*since)),
+                Side::Host(_) => ConnectionState::Awaiting(*since),
             },
-            _ => LineState::Connected,
+            _ => ConnectionState::Connected,
         }
     }
 
@@ -517,7 +517,7 @@ impl<'a> Talk<'a> {
         let (stage, settings) = (session.stage(), session.settings());
         let is_open = stage == Stage::Open;
         let quiet = match &self.state {
-            State::Open(Open { line: Line::Well, .. }) if is_open => {
+            State::Open(Open { health: Health::Well, .. }) if is_open => {
                 Some(session.last_received() + settings.stretch(QUIET))
             }
             _ => None,
@@ -599,7 +599,7 @@ impl<'a> Talk<'a> {
         match event {
             SideEvent::Returned(connection) => self.move_to(*connection),
             SideEvent::RedialFailed { number, failure } => {
-                if let State::Open(Open { line: Line::Broken { .. }, .. }) = &self.state {
+                if let State::Open(Open { health: Health::Broken { .. }, .. }) = &self.state {
                     self.tell(Event::RedialFailed { attempt: number, why: failure });
                 }
             }
@@ -613,7 +613,7 @@ impl<'a> Talk<'a> {
     /// The room goes on with the connection by which the partner has come back, if it is for this room.
     fn move_to(&mut self, connection: Connection) {
         let heard = self.connection.session.last_received();
-        let better = self.connection.from.by != By::Direct && connection.from.by == By::Direct;
+        let better = self.connection.from.via != Via::Direct && connection.from.via == Via::Direct;
         if !self.connection.replace(connection) {
             return;
         }
@@ -622,15 +622,15 @@ impl<'a> Talk<'a> {
             joiner.arrived();
         }
         let Some(open) = self.open() else { return };
-        let well = match &mut open.line {
-            Line::Well | Line::Quiet => true,
-            Line::Broken { untold, .. } => untold.take().is_some(),
+        let well = match &mut open.health {
+            Health::Well | Health::Quiet => true,
+            Health::Broken { untold, .. } => untold.take().is_some(),
         };
         if well && better {
-            open.line = Line::Well;
+            open.health = Health::Well;
             self.tell(Event::BetterRoute { address: from });
-        } else if !matches!(open.line, Line::Broken { .. }) {
-            open.line = Line::Broken { since: heard, untold: None };
+        } else if !matches!(open.health, Health::Broken { .. }) {
+            open.health = Health::Broken { since: heard, untold: None };
         }
     }
 
@@ -640,7 +640,7 @@ impl<'a> Talk<'a> {
             self.connection.cut();
         }
         if self.connection.session.stage() == Stage::Away {
-            self.line_lost(ended);
+            self.connection_lost(ended);
             return None;
         }
         let waiting = self.waiting();
@@ -655,17 +655,17 @@ impl<'a> Talk<'a> {
         })
     }
 
-    fn line_lost(&mut self, ended: Ended) {
+    fn connection_lost(&mut self, ended: Ended) {
         self.connection.cut();
         let settings = self.connection.session.settings();
         let why = match ended {
-            Ended::Cut => LineFault::Cut,
-            Ended::Error(Error::Timeout(Wait::Silence)) => LineFault::Silent { after: settings.silence() },
+            Ended::Cut => ConnectionFault::Cut,
+            Ended::Error(Error::Timeout(Wait::Silence)) => ConnectionFault::Silent { after: settings.silence() },
             Ended::Error(Error::Forged | Error::RecordLength) => {
                 self.damaged += 1;
-                LineFault::Damaged { times: self.damaged }
+                ConnectionFault::Damaged { times: self.damaged }
             }
-            Ended::Error(_) => LineFault::Late,
+            Ended::Error(_) => ConnectionFault::Late,
         };
         let (mut redialing, mut bettered) = (false, false);
         if let Side::Joiner(joiner) = &mut *self.side {
@@ -678,8 +678,8 @@ impl<'a> Talk<'a> {
             bettered = joiner.is_bettered();
         }
         let heard = self.connection.session.last_received();
-        let Some(open) = self.open().filter(|open| !matches!(open.line, Line::Broken { .. })) else { return };
-        open.line = Line::Broken { since: heard, untold: bettered.then_some(why) };
+        let Some(open) = self.open().filter(|open| !matches!(open.health, Health::Broken { .. })) else { return };
+        open.health = Health::Broken { since: heard, untold: bettered.then_some(why) };
         if !bettered {
             self.tell(Event::ConnectionLost { why, redialing });
         }
@@ -862,7 +862,7 @@ impl<'a> Talk<'a> {
         let who = Who {
             trust: self.trust(),
             partner: self.connection.from,
-            line: self.line_state(),
+            connection: self.connection_state(),
             suite: SUITE,
             local: fingerprint(keys.local),
             remote: fingerprint(keys.remote),

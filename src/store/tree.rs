@@ -66,7 +66,7 @@ pub enum Target {
 pub(super) struct Current {
     pub(super) index: u32,
     pub(super) foreign: String,
-    pub(super) place: Place,
+    pub(super) sink: Sink,
     /// Size of the partial file that was there before and is continued.
     pub(super) found: u64,
     /// Hash of everything that was written.
@@ -80,8 +80,8 @@ pub(super) struct Current {
     pub(super) reported: (u64, Duration),
 }
 
-/// The place of one entry.
-pub(super) enum Place {
+/// What the bytes of one entry are written to.
+pub(super) enum Sink {
     /// A partial file in a folder below the root, and the name that it gets when it is complete.
     Part { file: File, folder: Vec<String>, part: String, name: String },
     /// The stream of the batch.
@@ -120,12 +120,12 @@ pub(super) struct Tree {
 type Key = [u8; 16];
 
 impl Current {
-    fn new(index: u32, foreign: String, place: Place, executable: bool) -> Self {
+    fn new(index: u32, foreign: String, sink: Sink, executable: bool) -> Self {
         let hasher = blake3::Hasher::new();
         Self {
             index,
             foreign,
-            place,
+            sink,
             found: 0,
             hasher,
             at: 0,
@@ -174,25 +174,25 @@ impl Storage {
     }
 
     /// Writes bytes of an entry, and returns how many were written.
-    pub(super) fn write(&mut self, place: &mut Place, bytes: &[u8]) -> io::Result<usize> {
-        match (self, place) {
-            (_, Place::Part { file, .. }) => file.write(bytes),
-            (Self::Out(out), Place::Out) => out.write(bytes),
-            (Self::Folder(_), Place::Out) => Err(io::ErrorKind::InvalidInput.into()),
+    pub(super) fn write(&mut self, sink: &mut Sink, bytes: &[u8]) -> io::Result<usize> {
+        match (self, sink) {
+            (_, Sink::Part { file, .. }) => file.write(bytes),
+            (Self::Out(out), Sink::Out) => out.write(bytes),
+            (Self::Folder(_), Sink::Out) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
     pub(super) fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, StoreError> {
         match self {
-            Self::Out(_) => Ok(Current::new(index, path, Place::Out, false)),
+            Self::Out(_) => Ok(Current::new(index, path, Sink::Out, false)),
             Self::Folder(tree) => tree.begin(index, path, executable),
         }
     }
 
     /// Syncs the content of an entry to the disk.
     pub(super) fn sync(&self, current: &Current) -> io::Result<()> {
-        match (self, &current.place) {
-            (Self::Folder(tree), Place::Part { file, .. }) => tree.sync(file, current.executable),
+        match (self, &current.sink) {
+            (Self::Folder(tree), Sink::Part { file, .. }) => tree.sync(file, current.executable),
             _ => Ok(()),
         }
     }
@@ -207,22 +207,22 @@ impl Storage {
     /// Sets an entry back to its start: an empty file, which is another one if the old one was there before.
     /// A stream fails with [`io::ErrorKind::NotSeekable`].
     pub(super) fn restart(&mut self, current: &mut Current) -> io::Result<()> {
-        match (self, &mut current.place) {
+        match (self, &mut current.sink) {
             (Self::Folder(tree), _) if current.found > 0 => tree.renew(current),
-            (_, Place::Part { file, .. }) => {
+            (_, Sink::Part { file, .. }) => {
                 file.set_len(0)?;
                 file.rewind()?;
                 current.begin_anew();
                 Ok(())
             }
-            (_, Place::Out) => Err(io::ErrorKind::NotSeekable.into()),
+            (_, Sink::Out) => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
 
     /// Gives up an unfinished entry. The partial file of a single file stays, for another try.
     pub(super) fn leave(&mut self, current: Option<Current>) {
         let Some(current) = current else { return };
-        if current.at == 0 || matches!(&current.place, Place::Part { folder, .. } if !folder.is_empty()) {
+        if current.at == 0 || matches!(&current.sink, Sink::Part { folder, .. } if !folder.is_empty()) {
             self.remove(current);
         }
     }
@@ -238,11 +238,11 @@ impl Storage {
 
     /// Removes an entry. A partial file that was there before is cut back to its size.
     pub(super) fn remove(&mut self, current: Current) {
-        match (self, current.place) {
-            (_, Place::Part { file, .. }) if current.found > 0 => {
+        match (self, current.sink) {
+            (_, Sink::Part { file, .. }) if current.found > 0 => {
                 let _ = file.set_len(current.found);
             }
-            (Self::Folder(tree), Place::Part { folder, part, .. }) => {
+            (Self::Folder(tree), Sink::Part { folder, part, .. }) => {
                 tree.untidy = true;
                 let _ = tree.folder(&folder).and_then(|folder| folder.remove(&part));
             }
@@ -262,8 +262,8 @@ impl Tree {
             return Err(StoreError::OtherName(foreign));
         }
         match self.open_part(&path, self.continues && path.folders().is_empty()) {
-            Ok(place) => {
-                let mut current = Current::new(index, foreign, place, executable);
+            Ok(sink) => {
+                let mut current = Current::new(index, foreign, sink, executable);
                 match self.read_part(&mut current) {
                     Ok(()) => Ok(current),
                     Err(error) => Err(StoreError::Disk(current.foreign, error)),
@@ -276,21 +276,21 @@ impl Tree {
     /// Moves an entry to a new partial file. The old one, which may be the user's own, gets back the content it had.
     fn renew(&mut self, current: &mut Current) -> io::Result<()> {
         let path = SafePath::new(&current.foreign, self.plain).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let place = self.open_part(&path, false)?;
-        if let Place::Part { file, .. } = std::mem::replace(&mut current.place, place) {
+        let sink = self.open_part(&path, false)?;
+        if let Sink::Part { file, .. } = std::mem::replace(&mut current.sink, sink) {
             file.set_len(current.found)?;
         }
         current.begin_anew();
         Ok(())
     }
 
-    fn open_part(&mut self, path: &SafePath, old: bool) -> io::Result<Place> {
+    fn open_part(&mut self, path: &SafePath, old: bool) -> io::Result<Sink> {
         let folder = self.place(path.folders())?;
         let inside = self.folder(&folder)?;
         for number in 1..PARTS {
             let part = part_of(path.name(), number);
             if let Some(file) = inside.part(&part, old)? {
-                return Ok(Place::Part { file, folder, part, name: path.name().to_owned() });
+                return Ok(Sink::Part { file, folder, part, name: path.name().to_owned() });
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
@@ -298,7 +298,7 @@ impl Tree {
 
     /// Hashes the content that the partial file has already.
     fn read_part(&self, current: &mut Current) -> io::Result<()> {
-        let Place::Part { file, .. } = &mut current.place else { return Ok(()) };
+        let Sink::Part { file, .. } = &mut current.sink else { return Ok(()) };
         file.seek(SeekFrom::Start(0))?;
         current.hasher.update_reader(&mut *file)?;
         current.at = file.stream_position()?;
@@ -314,7 +314,7 @@ impl Tree {
 
     /// Gives the partial file its final name, or one that is free, and returns its path below the root.
     fn finish(&mut self, current: &Current) -> io::Result<String> {
-        let Place::Part { folder, part, name, .. } = &current.place else { return Ok(String::new()) };
+        let Sink::Part { folder, part, name, .. } = &current.sink else { return Ok(String::new()) };
         let keys = if folder.is_empty() { self.root.keys()? } else { HashSet::new() };
         let taken = std::mem::take(&mut self.taken);
         let stored = self.folder(folder).and_then(|inside| {

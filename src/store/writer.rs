@@ -256,7 +256,7 @@ impl Storing {
     fn flush(&mut self) -> Option<()> {
         let mut told = false;
         while let Some(current) = self.current.as_mut().filter(|current| !current.block.0.is_empty()) {
-            match self.target.write(&mut current.place, &current.block.0) {
+            match self.target.write(&mut current.sink, &current.block.0) {
                 Ok(0) => return self.refuse(|path| StoreError::Disk(path, io::ErrorKind::WriteZero.into())),
                 Ok(count) => {
                     current.hasher.update(current.block.0.get(..count).unwrap_or_default());

@@ -19,8 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use super::error::{ConnectError, TorError};
 use super::tor::{ONION_PORT, Opened, Service};
-use super::way::{Outside, TOR, Way};
-use crate::address::{Address, By, Place, Scope};
+use super::way::{Egress, TOR, Way};
+use crate::address::{Address, PeerAddr, Scope, Via};
 use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
 use crate::system::SystemError;
 
@@ -44,7 +44,7 @@ pub struct Caller {
     /// The connection.
     pub stream: TcpStream,
     /// The other end.
-    pub from: Place,
+    pub from: PeerAddr,
     /// Record 1. Only its length is checked.
     pub record: Record,
 }
@@ -130,7 +130,7 @@ pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
 }
 
 /// Accepts connections for ever and passes on those that send a whole record. `by` says what leads to the sockets.
-pub async fn accept(listeners: Vec<TcpListener>, by: By, arrivals: mpsc::Sender<Arrival>) {
+pub async fn accept(listeners: Vec<TcpListener>, via: Via, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let mut pool: VecDeque<AbortHandle> = VecDeque::with_capacity(POOL);
     loop {
@@ -146,7 +146,7 @@ pub async fn accept(listeners: Vec<TcpListener>, by: By, arrivals: mpsc::Sender<
                 if pool.len() >= POOL {
                     evict(&mut pool);
                 }
-                let from = Place { by, ..from.into() };
+                let from = PeerAddr { via, ..from.into() };
                 pool.push_back(tasks.spawn(receive(stream, from, arrivals.clone())));
             }
             Err(error) if is_shortage(&error) => {
@@ -160,12 +160,12 @@ pub async fn accept(listeners: Vec<TcpListener>, by: By, arrivals: mpsc::Sender<
 }
 
 /// Waits at a relay for ever and passes on connections that send a whole record.
-pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, arrivals: mpsc::Sender<Arrival>) {
+pub async fn wait_at_relay(relay: Address, egress: Arc<Egress>, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let way = Way::Relay(relay);
     loop {
         let there = async || drop(arrivals.send(Arrival::Door(way.clone(), None)).await);
-        match way.wait(&outside, there).await {
+        match way.wait(&egress, there).await {
             Ok((stream, from)) => {
                 tasks.spawn(receive(stream, from, arrivals.clone()));
                 sleep(AGAIN).await;
@@ -183,7 +183,7 @@ pub async fn wait_at_relay(relay: Address, outside: Arc<Outside>, arrivals: mpsc
 pub async fn keep_onion(
     mut service: Service,
     mut opened: Arc<Opened>,
-    outside: Arc<Outside>,
+    egress: Arc<Egress>,
     arrivals: mpsc::Sender<Arrival>,
 ) {
     let way = Way::Onion(service.key, ONION_PORT);
@@ -195,7 +195,7 @@ pub async fn keep_onion(
             let _ = arrivals.send(Arrival::Door(way.clone(), Some(error.into()))).await;
             sleep(LATER).await;
             let again = async {
-                let opened = outside.tor.open().await?;
+                let opened = egress.tor.open().await?;
                 opened.tor.lock().await.publish_again(&mut service, |_| {}).await.map(|()| opened.clone())
             };
             match again.await {
@@ -208,8 +208,8 @@ pub async fn keep_onion(
 }
 
 /// Passes on a connection that sends a whole record in time.
-async fn receive(mut stream: TcpStream, from: Place, arrivals: mpsc::Sender<Arrival>) {
-    let limit = if from.by == By::Tor { RECORD_1 * TOR } else { RECORD_1 };
+async fn receive(mut stream: TcpStream, from: PeerAddr, arrivals: mpsc::Sender<Arrival>) {
+    let limit = if from.via == Via::Tor { RECORD_1 * TOR } else { RECORD_1 };
     if let Ok(Some(record)) = timeout(limit, first_record(&mut stream)).await {
         let _ = arrivals.send(Arrival::Caller(Caller { stream, from, record })).await;
     }

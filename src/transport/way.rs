@@ -14,7 +14,7 @@ use super::error::{ConnectError, SocksError, TorError};
 use super::relay::{self, Token};
 use super::socks;
 use super::tor::{Opened, TorGate, onion_id, onion_key};
-use crate::address::{Address, By, Place, Proxy, Scope};
+use crate::address::{Address, PeerAddr, Proxy, Scope, Via};
 use crate::protocol::invite::Hint;
 use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::system::SystemError;
@@ -47,7 +47,7 @@ pub enum Way {
 
 /// How this machine reaches other machines.
 #[derive(Default)]
-pub struct Outside {
+pub struct Egress {
     /// The SOCKS5 proxy through which everything goes, lookups too.
     pub proxy: Option<Proxy>,
     /// The token that joins both sides at a relay. Only an invite holds one.
@@ -64,10 +64,10 @@ enum Through<'a> {
 
 impl Through<'_> {
     /// Connects to an address. The server looks up the name.
-    async fn connect(&self, to: &Address) -> Result<(TcpStream, Place), ConnectError> {
-        let (proxy, by, limit) = match self {
-            Self::Proxy(proxy) => (*proxy, By::Proxy, CONNECT),
-            Self::Tor(opened) => (&opened.proxy, By::Tor, CONNECT * TOR),
+    async fn connect(&self, to: &Address) -> Result<(TcpStream, PeerAddr), ConnectError> {
+        let (proxy, via, limit) = match self {
+            Self::Proxy(proxy) => (*proxy, Via::Proxy, CONNECT),
+            Self::Tor(opened) => (&opened.proxy, Via::Tor, CONNECT * TOR),
         };
         let (stream, at) = dial::reach(&proxy.address).await.map_err(|_| match self {
             Self::Proxy(_) => ConnectError::Proxy(SocksError::Unreachable),
@@ -77,11 +77,11 @@ impl Through<'_> {
             }
         })?;
         let stream = timeout(limit, socks::ask(stream, proxy, to)).await.map_err(|_| ConnectError::Timeout)??;
-        Ok((stream, Place { at, by }))
+        Ok((stream, PeerAddr { at, via }))
     }
 }
 
-impl Outside {
+impl Egress {
     /// Whether connections go out directly, through neither a proxy nor Tor.
     pub fn is_open(&self) -> bool {
         self.proxy.is_none() && !self.tor.only
@@ -147,16 +147,16 @@ impl Way {
     }
 
     /// Whether a connection to `place` may have been made by this way.
-    pub fn is_to(&self, place: Place) -> bool {
+    pub fn is_to(&self, place: PeerAddr) -> bool {
         match self {
-            Self::Direct(at) => place.by == By::Direct && Place::from(*at) == place,
-            Self::Name(_) => place.by == By::Proxy,
+            Self::Direct(at) => place.via == Via::Direct && PeerAddr::from(*at) == place,
+            Self::Name(_) => place.via == Via::Proxy,
             // The addresses of a relay given by name are not known here.
             Self::Relay(at) => {
                 let ip = at.host.parse::<IpAddr>();
-                place.by == By::Relay && place.at.port() == at.port && ip.map_or(true, |ip| ip == place.at.ip())
+                place.via == Via::Relay && place.at.port() == at.port && ip.map_or(true, |ip| ip == place.at.ip())
             }
-            Self::Onion(..) => place.by == By::Tor,
+            Self::Onion(..) => place.via == Via::Tor,
         }
     }
 
@@ -173,46 +173,50 @@ impl Way {
 
     /// Waits at a relay until the partner comes there, however long that takes. Calls `there` once the relay has been
     /// told that this side waits.
-    pub async fn wait(&self, outside: &Outside, there: impl AsyncFnOnce()) -> Result<(TcpStream, Place), ConnectError> {
-        let (Self::Relay(address), Some(token)) = (self, &outside.token) else {
+    pub async fn wait(
+        &self,
+        egress: &Egress,
+        there: impl AsyncFnOnce(),
+    ) -> Result<(TcpStream, PeerAddr), ConnectError> {
+        let (Self::Relay(address), Some(token)) = (self, &egress.token) else {
             return Err(ConnectError::NeedsInvite);
         };
-        let (mut stream, place) = reach_relay(address, outside).await?;
+        let (mut stream, place) = reach_relay(address, egress).await?;
         // No byte is sent while nobody comes: only keepalive can tell that the relay is still there.
         let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE / 3).with_retries(3);
         SockRef::from(&stream).set_tcp_keepalive(&alive)?;
         relay::come(&mut stream, token).await?;
         there().await;
         // Behind a proxy not even keepalive can.
-        let patience = if place.by == By::Direct { Duration::MAX } else { UNSEEN };
+        let patience = if place.via == Via::Direct { Duration::MAX } else { UNSEEN };
         timeout(patience, relay::partner(&mut stream)).await.map_err(|_| ConnectError::Timeout)??;
         Ok((stream, at_relay(place)))
     }
 
     /// Connects to the host.
-    pub async fn connect(&self, outside: &Outside) -> Result<(TcpStream, Place), ConnectError> {
+    pub async fn connect(&self, egress: &Egress) -> Result<(TcpStream, PeerAddr), ConnectError> {
         match self {
             Self::Relay(address) => {
-                let token = outside.token.as_ref().ok_or(ConnectError::NeedsInvite)?;
-                let (mut stream, place) = reach_relay(address, outside).await?;
+                let token = egress.token.as_ref().ok_or(ConnectError::NeedsInvite)?;
+                let (mut stream, place) = reach_relay(address, egress).await?;
                 let met = timeout(MEETING, relay::meet(&mut stream, token)).await;
                 met.map_err(|_| ConnectError::AloneAtRelay)??;
                 Ok((stream, at_relay(place)))
             }
             Self::Direct(at) => {
                 let address = Address { host: at.ip().to_string(), port: at.port() };
-                match outside.through(false).await? {
+                match egress.through(false).await? {
                     Some(through) => through.connect(&address).await,
                     None => Ok((dial::connect(*at).await?, (*at).into())),
                 }
             }
-            Self::Name(address) => reach(address, outside).await,
+            Self::Name(address) => reach(address, egress).await,
             Self::Onion(key, port) => {
-                if outside.is_open() && !outside.tor.is_open() {
+                if egress.is_open() && !egress.tor.is_open() {
                     sleep(BEFORE_TOR).await;
                 }
-                let through = outside.through(true).await?;
-                if let (Some(Through::Tor(opened)), Some(own)) = (&through, &outside.tor.key) {
+                let through = egress.through(true).await?;
+                if let (Some(Through::Tor(opened)), Some(own)) = (&through, &egress.tor.key) {
                     let allowed = opened.tor.lock().await.allow(key, own.private().expose()).await;
                     allowed.inspect_err(|error| {
                         // Any error but a refusal means that the control connection is of no more use.
@@ -222,7 +226,7 @@ impl Way {
                     })?;
                 }
                 let address = Address { host: format!("{}.onion", onion_id(key)), port: *port };
-                let connected = reach(&address, outside).await;
+                let connected = reach(&address, egress).await;
                 if let (Err(_), Some(Through::Tor(opened))) = (&connected, &through) {
                     opened.tor.lock().await.look_again().await;
                     sleep(AGAIN).await;
@@ -245,15 +249,15 @@ impl fmt::Display for Way {
 }
 
 /// Tries a relay: it must join two connections of this machine.
-pub async fn try_relay(relay: &Address, outside: &Outside) -> Result<(), ConnectError> {
+pub async fn try_relay(relay: &Address, egress: &Egress) -> Result<(), ConnectError> {
     // The time until tor has found the network does not count.
-    let tor = matches!(outside.through(relay.onion().is_some()).await?, Some(Through::Tor(_)));
+    let tor = matches!(egress.through(relay.onion().is_some()).await?, Some(Through::Tor(_)));
     let limit = if tor { MEETING * TOR } else { MEETING };
     let secret = OsRandom.secret().map_err(|_| SystemError::Cryptography)?;
     let side = |number| {
         let token = Token::new(&secret, [number; 8]);
         async move {
-            let (mut stream, _) = reach_relay(relay, outside).await?;
+            let (mut stream, _) = reach_relay(relay, egress).await?;
             relay::meet(&mut stream, &token).await
         }
     };
@@ -261,23 +265,23 @@ pub async fn try_relay(relay: &Address, outside: &Outside) -> Result<(), Connect
     timeout(limit, both).await.map_err(|_| ConnectError::Timeout)?.map(drop)
 }
 
-fn at_relay(place: Place) -> Place {
+fn at_relay(place: PeerAddr) -> PeerAddr {
     // Behind a proxy the address of the relay is not known.
-    if place.by == By::Direct { Place { by: By::Relay, ..place } } else { place }
+    if place.via == Via::Direct { PeerAddr { via: Via::Relay, ..place } } else { place }
 }
 
 /// Connects to a relay.
-async fn reach_relay(address: &Address, outside: &Outside) -> Result<(TcpStream, Place), ConnectError> {
+async fn reach_relay(address: &Address, egress: &Egress) -> Result<(TcpStream, PeerAddr), ConnectError> {
     // Not the partner's machine: a refusal there says nothing about their program.
-    reach(address, outside).await.map_err(|error| match error {
+    reach(address, egress).await.map_err(|error| match error {
         ConnectError::Refused | ConnectError::Timeout | ConnectError::Closed => ConnectError::NoRelay,
         other => other,
     })
 }
 
 /// Connects to an address, through the proxy or Tor where everything goes that way.
-async fn reach(address: &Address, outside: &Outside) -> Result<(TcpStream, Place), ConnectError> {
-    if let Some(through) = outside.through(address.onion().is_some()).await? {
+async fn reach(address: &Address, egress: &Egress) -> Result<(TcpStream, PeerAddr), ConnectError> {
+    if let Some(through) = egress.through(address.onion().is_some()).await? {
         return through.connect(address).await;
     }
     let (stream, at) = dial::reach(address).await?;

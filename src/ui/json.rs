@@ -349,7 +349,7 @@ mod tests {
 
     use super::*;
     use crate::clock;
-    use crate::interface::event::{LineFault, LineState, Status, Trust};
+    use crate::interface::event::{ConnectionFault, ConnectionState, Status, Trust};
     use crate::interface::files::FileFault;
     use crate::interface::refusal::FileRefusal;
     use crate::system::SystemError;
@@ -377,7 +377,10 @@ mod tests {
         for (event, expected) in [
             (Event::NotACode, json!({"event": "not_a_code", "question": 7})),
             (
-                Event::ConnectionLost { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true },
+                Event::ConnectionLost {
+                    why: ConnectionFault::Silent { after: Duration::from_secs(10) },
+                    redialing: true,
+                },
                 json!({"event": "connection_lost", "why": "silent", "after_seconds": 10.0, "redialing": true, "question": 7}),
             ),
             (
@@ -419,7 +422,7 @@ mod tests {
         let status = written(&Status {
             partner: "127.0.0.1:1".parse::<SocketAddr>().unwrap().into(),
             trust: Trust::No,
-            line: LineState::Redialing { number: 2, next: time, failure: Some(ConnectError::Stranger) },
+            connection: ConnectionState::Redialing { number: 2, next: time, failure: Some(ConnectError::Stranger) },
             round_trip: Some(Duration::from_millis(1_500)),
             epoch: None,
             files: [None; 2],
@@ -430,6 +433,6 @@ mod tests {
         assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("stranger")));
         let next = connection["next_attempt"].as_str().unwrap();
         assert!(next.len() == 20 && next.ends_with('Z') && next.parse::<jiff::Timestamp>().is_ok(), "{next}");
-        assert_eq!(written(&LineState::Awaiting(time))["since"].as_str().unwrap().len(), 20);
+        assert_eq!(written(&ConnectionState::Awaiting(time))["since"].as_str().unwrap().len(), 20);
     }
 }

@@ -90,7 +90,7 @@ impl Writer {
         while let Some(what) = show.blocking_recv() {
             match what {
                 Output::Event(status) => self.status(&status),
-                Output::Status(standing) => self.draw(standing.files),
+                Output::Status(status) => self.draw(status.files),
                 Output::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
                 Output::Text(text) => {
                     let said = Printable::line(&text.text);

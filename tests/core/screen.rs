@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use ratatui::backend::{Backend, TestBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use tete::interface::event::{Event, Invitation, LineFault, LineState, Status, Trust, Who};
+use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Status, Trust, Who};
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
 use tete::interface::refusal::Refusal;
@@ -58,7 +58,7 @@ impl Sitting {
     }
 
     fn opens(&mut self) {
-        self.state.show(Output::Status(standing(true, LineState::Connected)));
+        self.state.show(Output::Status(status(true, ConnectionState::Connected)));
         self.state.show(Output::Ask {
             question: 2,
             what: PromptKind::Chat,
@@ -172,11 +172,11 @@ fn name(effect: &Effect) -> String {
     }
 }
 
-fn standing(verified: bool, line: LineState) -> Status {
+fn status(verified: bool, line: ConnectionState) -> Status {
     Status {
         partner: "192.168.1.7:51423".parse::<std::net::SocketAddr>().unwrap().into(),
         trust: if verified { Trust::Code } else { Trust::No },
-        line,
+        connection: line,
         round_trip: verified.then_some(Duration::from_micros(12_300)),
         epoch: verified.then_some(2),
         files: [None; 2],
@@ -733,7 +733,7 @@ fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
 fn a_screen_on_which_nothing_happens_is_not_drawn_again() {
     let mut quiet = locked();
     let mut cut = Sitting::open();
-    cut.state.show(Output::Status(standing(true, LineState::Awaiting(NOW))));
+    cut.state.show(Output::Status(status(true, ConnectionState::Awaiting(NOW))));
     for (sitting, draws) in [(&mut quiet, 0), (&mut cut, 10)] {
         sitting.state.take_changed();
         let mut drawn = 0;
@@ -863,16 +863,16 @@ fn the_cursor_stands_where_the_next_character_goes() {
 #[test]
 fn a_line_that_is_cut_is_counted_by_the_second() {
     let mut sitting = Sitting::open();
-    sitting.state.show(Output::Status(standing(true, LineState::Awaiting(NOW))));
+    sitting.state.show(Output::Status(status(true, ConnectionState::Awaiting(NOW))));
     sitting.passes(Duration::from_secs(3));
     assert!(sitting.shows("offline for 3 s"));
     assert_eq!(sitting.state.deadline(), Some(sitting.now + Duration::from_secs(1)));
-    let line = LineState::Redialing {
+    let line = ConnectionState::Redialing {
         number: 4,
         next: sitting.now + Duration::from_secs(2),
         failure: Some(ConnectError::Timeout),
     };
-    sitting.state.show(Output::Status(standing(true, line)));
+    sitting.state.show(Output::Status(status(true, line)));
     assert!(sitting.shows("attempt 4, next in 2 s"));
     sitting.passes(Duration::from_secs(1));
     assert!(sitting.state.take_changed() && sitting.shows("next in 1 s"));
@@ -893,19 +893,19 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("waiting", waiting));
 
     let mut pairing = new();
-    pairing.state.show(Output::Status(standing(false, LineState::Connected)));
+    pairing.state.show(Output::Status(status(false, ConnectionState::Connected)));
     pairing.state.show(asks(code()));
     pairing.types("1234 5");
     out.push(("pairing", pairing));
 
     let mut wrong = new();
-    wrong.state.show(Output::Status(standing(false, LineState::Connected)));
+    wrong.state.show(Output::Status(status(false, ConnectionState::Connected)));
     wrong.state.show(asks(code()));
     wrong.state.show(asks(Event::WrongCode { tries_left: 2 }));
     out.push(("pairing, a wrong half", wrong));
 
     let mut right = new();
-    right.state.show(Output::Status(standing(false, LineState::Connected)));
+    right.state.show(Output::Status(status(false, ConnectionState::Connected)));
     right.state.show(asks(code()));
     right.state.show(Output::Ask { question: 2, what: PromptKind::Nothing, about: None });
     right.status(Event::Confirmed);
@@ -943,10 +943,16 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("new texts", new_texts));
 
     let mut cut = talk();
-    cut.status(Event::ConnectionLost { why: LineFault::Silent { after: Duration::from_secs(10) }, redialing: true });
-    let line =
-        LineState::Redialing { number: 3, next: NOW + Duration::from_secs(4), failure: Some(ConnectError::Timeout) };
-    cut.state.show(Output::Status(standing(true, line)));
+    cut.status(Event::ConnectionLost {
+        why: ConnectionFault::Silent { after: Duration::from_secs(10) },
+        redialing: true,
+    });
+    let line = ConnectionState::Redialing {
+        number: 3,
+        next: NOW + Duration::from_secs(4),
+        failure: Some(ConnectError::Timeout),
+    };
+    cut.state.show(Output::Status(status(true, line)));
     cut.says("I go on typing");
     out.push(("connection lost", cut));
 
@@ -954,7 +960,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     who.status(Event::Who(Who {
         trust: Trust::Code,
         partner: std::net::SocketAddr::from(([192, 168, 1, 7], 51_423)).into(),
-        line: LineState::Connected,
+        connection: ConnectionState::Connected,
         suite: "Noise_XX_25519_AESGCM_SHA256",
         local: "/UMgWlEOTi8EQoxkjBucHVCF2dCj/bSDpD5rjN/e4Ew=".into(),
         remote: "oa1XOHkxfvtvCOW2QnNs+M3HwLkyYShD4qmQP1aI0rA=".into(),
@@ -988,7 +994,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
         rate: 98_200_000,
         waits: false,
     };
-    let mut now = standing(true, LineState::Connected);
+    let mut now = status(true, ConnectionState::Connected);
     now.files = [None, Some(moving)];
     files.state.show(Output::Status(now));
     files.types("/send ~/a");

@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tete::address::{BadAddress, BadProxy, By, Place, Scope};
+use tete::address::{AddressError, PeerAddr, ProxyError, Scope, Via};
 use tete::interface::Command;
-use tete::interface::event::{Event, Invitation, LineFault, LineState, Trust, Who};
+use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use tete::interface::fault::{CodesDiffer, Fault, PairingFault};
 use tete::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use tete::interface::finding::{Finding, Nat, ProbeResult};
@@ -35,8 +35,8 @@ fn socket() -> SocketAddr {
     SocketAddr::new(ip(), 51423)
 }
 
-fn place() -> Place {
-    Place { at: socket(), by: By::Direct }
+fn place() -> PeerAddr {
+    PeerAddr { at: socket(), via: Via::Direct }
 }
 
 fn half() -> Half {
@@ -86,10 +86,21 @@ fn pairing_faults() -> Vec<PairingFault> {
     ]
 }
 
-fn who(trust: Trust, line: LineState) -> Who {
+fn who(trust: Trust, line: ConnectionState) -> Who {
     let (local, remote) = (FOREIGN.into(), FOREIGN.into());
     let suite = FOREIGN;
-    Who { trust, partner: place(), line, suite, local, remote, opened: TIME, epoch: None, waiting: 2, now: TIME }
+    Who {
+        trust,
+        partner: place(),
+        connection: line,
+        suite,
+        local,
+        remote,
+        opened: TIME,
+        epoch: None,
+        waiting: 2,
+        now: TIME,
+    }
 }
 
 fn events() -> Vec<Event> {
@@ -156,19 +167,24 @@ fn events() -> Vec<Event> {
     }
     for trust in [Trust::No, Trust::Invite, Trust::Code, Trust::Voice] {
         all.push(Event::Codes { question: None, own: half(), partner: half(), trust });
-        all.push(Event::Who(who(trust, LineState::Connected)));
+        all.push(Event::Who(who(trust, ConnectionState::Connected)));
     }
-    for why in [LineFault::Cut, LineFault::Silent { after: TIME }, LineFault::Late, LineFault::Damaged { times: 2 }] {
+    for why in [
+        ConnectionFault::Cut,
+        ConnectionFault::Silent { after: TIME },
+        ConnectionFault::Late,
+        ConnectionFault::Damaged { times: 2 },
+    ] {
         all.extend([true, false].map(|redialing| Event::ConnectionLost { why, redialing }));
     }
     for failure in CONNECT {
         all.push(Event::TryFailed { address: foreign(), why: failure });
         all.push(Event::RedialFailed { attempt: 2, why: failure });
-        let line = LineState::Redialing { number: 2, next: TIME, failure: Some(failure) };
+        let line = ConnectionState::Redialing { number: 2, next: TIME, failure: Some(failure) };
         all.push(Event::Who(who(Trust::Code, line)));
     }
-    all.push(Event::Who(who(Trust::Code, LineState::Awaiting(TIME))));
-    all.push(Event::Who(who(Trust::Code, LineState::Quiet(TIME))));
+    all.push(Event::Who(who(Trust::Code, ConnectionState::Awaiting(TIME))));
+    all.push(Event::Who(who(Trust::Code, ConnectionState::Quiet(TIME))));
     all.extend(MAPPING.map(|fault| Event::MappingFailed(fault())));
     all.extend(pairing_faults().into_iter().map(|why| Event::PairingFailed { address: place(), why, pause: TIME }));
     all.extend(findings().into_iter().map(Event::Finding));
@@ -232,7 +248,7 @@ fn file_events() -> Vec<FileEvent> {
         all.push(FileEvent::NotStored { path: name(), why: why.clone() });
         all.push(FileEvent::OfferRefused { name: name(), why });
     }
-    for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Line] {
+    for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Connection] {
         for sending in [true, false] {
             all.push(FileEvent::Withdrawn { name: name(), sending, by });
             all.push(FileEvent::TransferEnded { name: name(), sending, by, kept: !sending });
@@ -258,9 +274,9 @@ fn faults() -> Vec<Fault> {
         Fault::WordFirst(why()),
         Fault::InviteFile(SystemError::NotFound),
         Fault::Tor(TorError::NotInstalled),
-        Fault::Proxy(BadProxy::Kind),
-        Fault::Proxy(BadProxy::User),
-        Fault::Proxy(BadProxy::Address(BadAddress::Host)),
+        Fault::Proxy(ProxyError::Kind),
+        Fault::Proxy(ProxyError::User),
+        Fault::Proxy(ProxyError::Address(AddressError::Host)),
         Fault::Busy,
         Fault::NobodyCame,
         Fault::NotTete(why()),
@@ -301,8 +317,8 @@ fn faults() -> Vec<Fault> {
 
 fn findings() -> Vec<Finding> {
     let mut all = vec![
-        Finding::Line { place: place(), broken: false },
-        Finding::Line { place: place(), broken: true },
+        Finding::Connection { place: place(), broken: false },
+        Finding::Connection { place: place(), broken: true },
         Finding::Listens(vec![socket()]),
         Finding::PortInUse(7),
         Finding::CannotListen { port: 7, why: SystemError::PermissionDenied },

@@ -150,7 +150,7 @@ fn in_a_room_the_doctor_tells_what_it_stands_on() {
     for side in [&mut host, &mut joiner] {
         tell(side, json!({"command": "doctor"}));
         let line = until(side, "finding");
-        assert_eq!((&line["what"], &line["verdict"]), (&json!("line"), &json!("works")));
+        assert_eq!((&line["what"], &line["verdict"]), (&json!("connection"), &json!("works")));
         assert!(line["why"].as_str().unwrap().contains(&relay), "{line}");
     }
     let mut at_relay = until(&mut joiner, "finding");

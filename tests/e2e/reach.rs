@@ -154,8 +154,8 @@ fn the_code_of_an_invited_room_can_be_compared_later() {
         let mut guest = Process::start(tete(["--json", "--invite-file", &file]));
         until(&mut host, "room_open");
         until(&mut guest, "room_open");
-        let standing = until(&mut host, "status");
-        assert_eq!(standing["trust"], "invite");
+        let status = until(&mut host, "status");
+        assert_eq!(status["trust"], "invite");
         tell(&host, json!({"command": "code"}));
         tell(&guest, json!({"command": "code"}));
         let (here, there) = (until(&mut host, "codes"), until(&mut guest, "codes"));

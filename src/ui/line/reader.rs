@@ -143,7 +143,7 @@ impl Reader {
                     Request::Say { text: line, taken }
                 }
                 Ok(Some(Line::Text(line))) => answer(question, what, line),
-                Ok(Some(Line::Bad(status))) if what == PromptKind::Chat => Request::Unsendable(status),
+                Ok(Some(Line::Bad(event))) if what == PromptKind::Chat => Request::Unsendable(event),
                 Ok(Some(Line::Bad(_))) => answer(question, what, Zeroizing::default()),
                 Ok(None) | Err(_) => Request::End,
             };

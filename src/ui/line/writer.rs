@@ -1,4 +1,4 @@
-//! What is shown: texts with their gutter, status in the user's language.
+//! What is shown: texts with their gutter, events in the user's language.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -30,13 +30,13 @@ const LATE: Duration = Duration::from_secs(10);
 /// Shows what it is given, in order.
 pub struct Writer {
     lang: Lang,
-    /// A person reads this, so status is in their language and not for a script.
+    /// A person reads this, so events are told in their language and not for a script.
     interactive: bool,
     /// Where they sit, if they have a prompt there.
     desk: Option<Shared>,
     prompt: Arc<Prompt>,
     text_to_terminal: bool,
-    status_to_terminal: bool,
+    events_to_terminal: bool,
     color: bool,
 }
 
@@ -50,7 +50,7 @@ impl Writer {
             desk,
             prompt,
             text_to_terminal: io::stdout().is_terminal(),
-            status_to_terminal: io::stderr().is_terminal(),
+            events_to_terminal: io::stderr().is_terminal(),
             color: !plain,
         }
     }
@@ -59,9 +59,9 @@ impl Writer {
     pub fn run(self, mut show: mpsc::Receiver<Output>, tell: &mpsc::Sender<Ack>) {
         while let Some(what) = show.blocking_recv() {
             let told = match what {
-                Output::Event(status) => {
-                    self.prompt.offers(&status);
-                    self.print_status(&status);
+                Output::Event(event) => {
+                    self.prompt.offers(&event);
+                    self.print_event(&event);
                     None
                 }
                 Output::Status(_) | Output::End(_) => None,
@@ -90,9 +90,9 @@ impl Writer {
     }
 
     fn ask(&self, question: u64, what: PromptKind, about: Option<&Event>) {
-        let rows = about.and_then(|status| self.status(status)).unwrap_or_default();
+        let rows = about.and_then(|event| self.rows(event)).unwrap_or_default();
         match &self.desk {
-            Some(desk) if self.status_to_terminal => drop(desk.lock().ask(question, what, &rows)),
+            Some(desk) if self.events_to_terminal => drop(desk.lock().ask(question, what, &rows)),
             Some(desk) => {
                 let _ = io::stderr().write_all(rows.as_bytes());
                 let _ = desk.lock().ask(question, what, "");
@@ -104,7 +104,7 @@ impl Writer {
     fn wipe(&self) {
         match &self.desk {
             Some(desk) => drop(desk.lock().wipe()),
-            None if self.status_to_terminal && !is_dumb() => drop(io::stderr().write_all(WIPE.as_bytes())),
+            None if self.events_to_terminal && !is_dumb() => drop(io::stderr().write_all(WIPE.as_bytes())),
             None => {}
         }
     }
@@ -149,12 +149,12 @@ impl Writer {
         }
     }
 
-    /// The rows of a status, if it is for this reader.
-    fn status(&self, status: &Event) -> Option<Zeroizing<String>> {
-        let text = if self.interactive { words::event(status, self.lang, columns()) } else { words::line(status)? };
+    /// The rows of an event, if it is for this reader.
+    fn rows(&self, event: &Event) -> Option<Zeroizing<String>> {
+        let text = if self.interactive { words::event(event, self.lang, columns()) } else { words::line(event)? };
         let mut text = Zeroizing::new(text);
         if self.interactive {
-            let pictures = matches!(status, Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. });
+            let pictures = matches!(event, Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. });
             let printable = Printable::text(&text);
             let rows: Vec<_> = if pictures {
                 printable.rows(columns()).collect()
@@ -163,8 +163,8 @@ impl Writer {
             };
             text = Zeroizing::new(rows.join("\n"));
         }
-        if self.interactive && self.color && self.status_to_terminal {
-            text = match status {
+        if self.interactive && self.color && self.events_to_terminal {
+            text = match event {
                 Event::Code { .. } | Event::Compare { .. } | Event::Addresses { .. } => text,
                 Event::WrongCode { .. } | Event::PairingFailed { .. } => {
                     Zeroizing::new(format!("\x07\x1b[1;31m{}\x1b[0m", *text))
@@ -176,11 +176,11 @@ impl Writer {
         Some(text)
     }
 
-    fn print_status(&self, status: &Event) {
-        let Some(rows) = self.status(status) else { return };
+    fn print_event(&self, event: &Event) {
+        let Some(rows) = self.rows(event) else { return };
         // Standard error may be closed: there is nobody left to tell.
         let _ = match &self.desk {
-            Some(desk) if self.status_to_terminal => desk.lock().print(&rows),
+            Some(desk) if self.events_to_terminal => desk.lock().print(&rows),
             _ => io::stderr().write_all(rows.as_bytes()),
         };
     }

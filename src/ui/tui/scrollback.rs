@@ -71,7 +71,7 @@ pub enum Row<'a> {
 
 /// A row by the number of its entry and its place in that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Place {
+pub struct RowId {
     /// [`Entry::id`].
     pub id: u64,
     /// Row of the entry.
@@ -170,7 +170,7 @@ impl Scrollback {
     }
 
     /// The rows that end at `bottom`, or with the last one, as many as fit; and the place of the last.
-    pub fn view(&self, bottom: Option<Place>, height: usize, shape: Shape) -> Vec<Row<'_>> {
+    pub fn view(&self, bottom: Option<RowId>, height: usize, shape: Shape) -> Vec<Row<'_>> {
         let Some(bottom) = bottom.or_else(|| self.last_place(shape)) else { return Vec::new() };
         let mut parts = Vec::new();
         let mut left = height;
@@ -192,7 +192,7 @@ impl Scrollback {
     }
 
     /// The bottom so many rows further up, but not so far that rows stay empty.
-    pub fn up(&self, bottom: Option<Place>, by: usize, height: usize, shape: Shape) -> Option<Place> {
+    pub fn up(&self, bottom: Option<RowId>, by: usize, height: usize, shape: Shape) -> Option<RowId> {
         let from = bottom.or_else(|| self.last_place(shape))?;
         let mut at = self.index_near(from.id);
         let (mut row, mut by) = (from.row, by);
@@ -205,13 +205,13 @@ impl Scrollback {
             at = before;
             row = self.rows(at, shape).len().saturating_sub(1);
         }
-        let up = Place { id: self.entries.get(at)?.id, row: row - by };
+        let up = RowId { id: self.entries.get(at)?.id, row: row - by };
         let full = self.full(height, shape);
         self.settle(full.map_or(up, |full| up.max(full)), shape)
     }
 
     /// The bottom so many rows further down. `None` at the end.
-    pub fn down(&self, bottom: Option<Place>, by: usize, shape: Shape) -> Option<Place> {
+    pub fn down(&self, bottom: Option<RowId>, by: usize, shape: Shape) -> Option<RowId> {
         let from = bottom?;
         let mut at = self.index_near(from.id);
         let mut row = from.row.saturating_add(by);
@@ -223,20 +223,20 @@ impl Scrollback {
             row -= rows;
             at += 1;
         }
-        self.settle(Place { id: self.entries.get(at)?.id, row }, shape)
+        self.settle(RowId { id: self.entries.get(at)?.id, row }, shape)
     }
 
     /// The bottom from which the top row is the first of all.
-    pub fn top(&self, height: usize, shape: Shape) -> Option<Place> {
+    pub fn top(&self, height: usize, shape: Shape) -> Option<RowId> {
         self.settle(self.full(height, shape)?, shape)
     }
 
     /// The bottom that shows this part of an entry.
-    pub fn around(&self, id: u64, byte: usize, height: usize, shape: Shape) -> Option<Place> {
+    pub fn around(&self, id: u64, byte: usize, height: usize, shape: Shape) -> Option<RowId> {
         let at = self.index(id)?;
         let of_match = |row: &Row<'_>| matches!(row, Row::Text { range, .. } if byte < range.end.max(range.start + 1));
         let row = self.rows(at, shape).iter().position(of_match).unwrap_or(0);
-        let bottom = self.down(Some(Place { id, row }), height / 3, shape);
+        let bottom = self.down(Some(RowId { id, row }), height / 3, shape);
         self.up(bottom, 0, height, shape)
     }
 
@@ -289,18 +289,18 @@ impl Scrollback {
         out
     }
 
-    fn last_place(&self, shape: Shape) -> Option<Place> {
+    fn last_place(&self, shape: Shape) -> Option<RowId> {
         let at = self.entries.len().checked_sub(1)?;
-        Some(Place { id: self.entries.get(at)?.id, row: self.rows(at, shape).len().saturating_sub(1) })
+        Some(RowId { id: self.entries.get(at)?.id, row: self.rows(at, shape).len().saturating_sub(1) })
     }
 
     /// The row that is the last when the first of all stands at the top.
-    fn full(&self, height: usize, shape: Shape) -> Option<Place> {
+    fn full(&self, height: usize, shape: Shape) -> Option<RowId> {
         let mut left = height.saturating_sub(1);
         for (at, entry) in self.entries.iter().enumerate() {
             let rows = self.rows(at, shape).len();
             if left < rows {
-                return Some(Place { id: entry.id, row: left });
+                return Some(RowId { id: entry.id, row: left });
             }
             left -= rows;
         }
@@ -308,7 +308,7 @@ impl Scrollback {
     }
 
     /// A bottom, or none where that is the last row.
-    fn settle(&self, place: Place, shape: Shape) -> Option<Place> {
+    fn settle(&self, place: RowId, shape: Shape) -> Option<RowId> {
         self.last_place(shape).filter(|last| place < *last).map(|_| place)
     }
 }
@@ -368,7 +368,7 @@ mod tests {
         out
     }
 
-    fn shown(scrollback: &Scrollback, bottom: Option<Place>, height: usize) -> Vec<String> {
+    fn shown(scrollback: &Scrollback, bottom: Option<RowId>, height: usize) -> Vec<String> {
         let row = |row: Row<'_>| match row {
             Row::Text { entry, range, .. } => entry.text.as_str()[range].to_owned(),
             Row::Head(entry) => entry.time.clone(),

@@ -9,7 +9,7 @@ use jiff::Zoned;
 use zeroize::Zeroizing;
 
 use super::lock::Lock;
-use super::scrollback::{Kind, Place, Scrollback, Shape, names};
+use super::scrollback::{Kind, RowId, Scrollback, Shape, names};
 use crate::interface::Command;
 use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
@@ -189,7 +189,7 @@ pub struct State {
     scrollback: Scrollback,
     /// The entry with an invite that was not used yet.
     invite: Option<u64>,
-    bottom: Option<Place>,
+    bottom: Option<RowId>,
     new_from: Option<u64>,
     editor: Editor,
     input_top: usize,
@@ -198,7 +198,7 @@ pub struct State {
     overlay: Overlay,
     alarm: Option<Printable>,
     lock: Lock,
-    standing: Option<Status>,
+    status: Option<Status>,
     notice: Option<(&'static str, Duration)>,
     chord: bool,
     /// The key that leaves when it is pressed again, and until when.
@@ -251,7 +251,7 @@ impl State {
             overlay,
             alarm: None,
             lock: Lock::default(),
-            standing: None,
+            status: None,
             notice: None,
             chord: false,
             armed: None,
@@ -318,8 +318,8 @@ impl State {
         let scene = self.scene();
         match show {
             Output::Text(text) => self.hear(&text),
-            Output::Event(status) => self.status(&status),
-            Output::Status(standing) => self.standing = Some(standing),
+            Output::Event(event) => self.event(&event),
+            Output::Status(status) => self.status = Some(status),
             Output::Ask { question, what, about } => self.ask(question, what, about),
             Output::Wipe => self.wipe(),
             Output::End(fault) => self.end(fault),
@@ -444,7 +444,7 @@ impl State {
     }
 
     /// The last row that is visible, unless that is the last of all.
-    pub fn bottom(&self) -> Option<Place> {
+    pub fn bottom(&self) -> Option<RowId> {
         self.bottom
     }
 
@@ -464,8 +464,8 @@ impl State {
     }
 
     /// How the room stands, once there is a partner.
-    pub fn standing(&self) -> Option<&Status> {
-        self.standing.as_ref()
+    pub fn status(&self) -> Option<&Status> {
+        self.status.as_ref()
     }
 
     /// Our texts that the partner was not shown yet.
@@ -529,7 +529,7 @@ impl State {
 
     /// Whether seconds are counted on the screen.
     fn counts(&self) -> bool {
-        let line = self.standing.is_some_and(|standing| !standing.line.is_well());
+        let line = self.status.is_some_and(|status| !status.connection.is_well());
         line || self.lock.is_locked() && self.lock.waits(self.counted)
     }
 
@@ -575,33 +575,33 @@ impl State {
         }
     }
 
-    fn status(&mut self, status: &Event) {
-        if let Event::Delivered { messages, .. } = status {
+    fn event(&mut self, event: &Event) {
+        if let Event::Delivered { messages, .. } = event {
             for id in self.unshown.drain(..self.unshown.len().min(*messages)) {
                 self.scrollback.mark_shown(id);
             }
             return;
         }
-        let alarm = match status {
+        let alarm = match event {
             // The mark beside the text says so.
             Event::Waiting { .. } => return,
             Event::PairingFailed { why, .. } => {
-                (self.pairing, self.standing) = (None, None);
+                (self.pairing, self.status) = (None, None);
                 why.is_alarm()
             }
             _ => false,
         };
-        if let Event::File(FileEvent::Offered { offer, .. }) = status {
+        if let Event::File(FileEvent::Offered { offer, .. }) = event {
             self.offer = Some(*offer);
         }
-        let text = Zeroizing::new(match status {
-            Event::File(status) => words::file(status, self.lang, true),
+        let text = Zeroizing::new(match event {
+            Event::File(event) => words::file(event, self.lang, true),
             Event::Who(who) => words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string()),
             other => words::event(other, self.lang, usize::from(self.size.0)),
         });
         let text = Printable::text(&text);
         match &mut self.pairing {
-            Some(pairing) if matches!(status, Event::Confirmed) => (pairing.done, pairing.note) = (true, None),
+            Some(pairing) if matches!(event, Event::Confirmed) => (pairing.done, pairing.note) = (true, None),
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
             None => {}
         }
@@ -610,7 +610,7 @@ impl State {
             self.alarm = Some(text.clone());
         }
         let id = self.scrollback.push(Kind::Event { alarm }, &(self.wall)(Duration::ZERO), text);
-        if let Event::Invite { .. } = status {
+        if let Event::Invite { .. } = event {
             self.invite = Some(id);
         }
     }
@@ -629,16 +629,16 @@ impl State {
                 let partner = Some((partner, emoji));
                 self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
             }
-            Some(status) if what == PromptKind::Chat => {
+            Some(event) if what == PromptKind::Chat => {
                 self.pairing = None;
                 if let Some(id) = self.invite.take() {
                     self.scrollback.replace(id, Printable::line(self.words().used));
                 }
-                self.status(&status);
+                self.event(&event);
             }
-            Some(status) => {
-                let wrong = matches!(status, Event::WrongCode { .. });
-                let text = Printable::text(&words::event(&status, self.lang, usize::from(self.size.0)));
+            Some(event) => {
+                let wrong = matches!(event, Event::WrongCode { .. });
+                let text = Printable::text(&words::event(&event, self.lang, usize::from(self.size.0)));
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
                     None => {
@@ -660,7 +660,7 @@ impl State {
             self.scrollback.push(Kind::Event { alarm: true }, &(self.wall)(Duration::ZERO), text);
         }
         self.over = true;
-        (self.pairing, self.standing) = (None, None);
+        (self.pairing, self.status) = (None, None);
         self.ask = PromptKind::Nothing;
         self.overlay = Overlay::None;
         self.entry.take();
@@ -677,7 +677,7 @@ impl State {
         self.entry = Editor::new(ENTRY);
         self.recall = Recall::default();
         self.overlay = Overlay::None;
-        (self.alarm, self.pairing, self.standing) = (None, None, None);
+        (self.alarm, self.pairing, self.status) = (None, None, None);
         (self.bottom, self.new_from) = (None, None);
         self.unshown.clear();
         self.seen.clear();
@@ -900,7 +900,7 @@ impl State {
                 self.recall.remember(written);
             }
             Typed::Unknown(name) => {
-                self.status(&Event::Refused(Refusal::UnknownCommand { command: Printable::line(name) }));
+                self.event(&Event::Refused(Refusal::UnknownCommand { command: Printable::line(name) }));
                 self.recall.remember(written);
             }
         }

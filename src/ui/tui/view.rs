@@ -282,7 +282,7 @@ impl Canvas<'_> {
         }
         // The lower the number, the sooner it gives way.
         let mut parts = Vec::new();
-        let line = state.standing().map(|standing| standing.line);
+        let line = state.status().map(|status| status.connection);
         match state.overlay() {
             Overlay::Find { nothing, .. } => {
                 parts.push((10, if *nothing { words.nothing } else { words.find_keys }.to_owned()));
@@ -293,21 +293,21 @@ impl Canvas<'_> {
             }
             _ => {}
         }
-        if let Some(standing) = state.standing() {
-            parts.push((7, words.trust(standing.trust).to_owned()));
-            parts.push((2, standing.partner.to_string()));
-            let well = standing.line.is_well();
+        if let Some(status) = state.status() {
+            parts.push((7, words.trust(status.trust).to_owned()));
+            parts.push((2, status.partner.to_string()));
+            let well = status.connection.is_well();
             let line = if well {
                 words.connected.to_owned()
             } else {
-                words::line_state(&standing.line, state.lang(), state.now())
+                words::connection_state(&status.connection, state.lang(), state.now())
             };
             parts.push(if well { (4, line) } else { (9, line) });
-            if let Some(time) = standing.round_trip.filter(|_| line_is_well(state)) {
+            if let Some(time) = status.round_trip.filter(|_| line_is_well(state)) {
                 parts.push((3, format!("{} ms", time.as_micros().div_ceil(1000))));
             }
         }
-        for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.standing().map_or([None; 2], |now| now.files)) {
+        for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.status().map_or([None; 2], |now| now.files)) {
             if let Some(progress) = progress {
                 parts.push((8, format!("{arrow} {}", words::bar(&progress))));
                 parts.push((5, words::rest(&progress, state.lang())));
@@ -602,7 +602,7 @@ impl Canvas<'_> {
 }
 
 fn line_is_well(state: &State) -> bool {
-    state.standing().is_none_or(|standing| standing.line.is_well())
+    state.status().is_none_or(|status| status.connection.is_well())
 }
 
 fn late(kind: Kind) -> &'static str {

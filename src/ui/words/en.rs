@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{BadAddress, BadProxy, PORT, Scope};
-use crate::interface::event::{Event, Invitation, LineFault, LineState, Trust, Who};
+use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
@@ -299,7 +299,7 @@ pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
         who.partner,
         SCREEN.trust(who.trust),
         ago(who.opened),
-        line_state(&who.line, who.now),
+        connection_state(&who.connection, who.now),
         who.suite,
         who.epoch.as_ref().map_or("none".into(), |(number, began)| format!("{number}, since {}", ago(*began))),
         who.local,
@@ -409,7 +409,7 @@ fn ended_by(who: EndedBy) -> &'static str {
     match who {
         EndedBy::Us => "you cancelled it",
         EndedBy::Partner => "your partner cancelled it",
-        EndedBy::Line => "the connection was lost",
+        EndedBy::Connection => "the connection was lost",
     }
 }
 
@@ -483,20 +483,20 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "--port, --bind, --invite, --relay and --onion are for the side that waits",
             "To join on another port, write HOST PORT.",
         ),
-        Fault::Address { typed, why: BadAddress::Host } => two(
+        Fault::Address { typed, why: AddressError::Host } => two(
             &format!("\"{typed}\" is neither a host name nor an IP address"),
             "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.",
         ),
-        Fault::Address { typed, why: BadAddress::Port } => {
+        Fault::Address { typed, why: AddressError::Port } => {
             two(&format!("\"{typed}\" is not a port"), "A port is a number from 1 to 65535.")
         }
-        Fault::Address { typed, why: BadAddress::NotAscii } => {
+        Fault::Address { typed, why: AddressError::NotAscii } => {
             two(&format!("\"{typed}\" has letters that DNS does not know"), "Write its xn-- form, or the IP address.")
         }
-        Fault::Address { typed, why: BadAddress::Onion } => {
+        Fault::Address { typed, why: AddressError::Onion } => {
             two(&format!("\"{typed}\" is not an onion address"), "It has 56 letters and digits before .onion.")
         }
-        Fault::Address { typed, why: BadAddress::TwoPorts } => {
+        Fault::Address { typed, why: AddressError::TwoPorts } => {
             two(&format!("the port is given twice: {typed}"), "Give it once: HOST:PORT or HOST PORT.")
         }
         Fault::NoAddress => {
@@ -542,11 +542,11 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("cannot connect to Tor: {}", tor_error(*why)),
             "Install tor (Debian: apt install tor), or use one that is already running with --tor-control. Where Tor is blocked, add bridges with --tor-config.",
         ),
-        Fault::Proxy(BadProxy::Kind) => two("unknown kind of proxy", "Write socks5://HOST:PORT."),
-        Fault::Proxy(BadProxy::User) => {
+        Fault::Proxy(ProxyError::Kind) => two("unknown kind of proxy", "Write socks5://HOST:PORT."),
+        Fault::Proxy(ProxyError::User) => {
             two("the proxy's user name or password is malformed", "Write socks5://USER:PASSWORD@HOST:PORT.")
         }
-        Fault::Proxy(BadProxy::Address(_)) => {
+        Fault::Proxy(ProxyError::Address(_)) => {
             two("the proxy's address is malformed", "Write socks5://HOST:PORT, with [ ] around an IPv6 address.")
         }
         Fault::Busy => two(
@@ -710,26 +710,26 @@ fn pairing_advice(why: PairingFault) -> &'static str {
     }
 }
 
-fn line_fault(why: LineFault) -> String {
+fn line_fault(why: ConnectionFault) -> String {
     match why {
-        LineFault::Cut => "it was closed".into(),
-        LineFault::Silent { after } => format!("no answer for {} s", after.as_secs()),
-        LineFault::Late => "your partner's side took too long".into(),
-        LineFault::Damaged { times } => format!("damaged or tampered with, {times} so far"),
+        ConnectionFault::Cut => "it was closed".into(),
+        ConnectionFault::Silent { after } => format!("no answer for {} s", after.as_secs()),
+        ConnectionFault::Late => "your partner's side took too long".into(),
+        ConnectionFault::Damaged { times } => format!("damaged or tampered with, {times} so far"),
     }
 }
 
 /// How the line is at that time, in a few words.
-pub fn line_state(line: &LineState, now: Duration) -> String {
-    match line {
-        LineState::Connected => "connected".into(),
-        LineState::Quiet(since) => format!("no answer for {} s", now.saturating_sub(*since).as_secs()),
-        LineState::Redialing { number, next, failure } => format!(
+pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
+    match connection {
+        ConnectionState::Connected => "connected".into(),
+        ConnectionState::Quiet(since) => format!("no answer for {} s", now.saturating_sub(*since).as_secs()),
+        ConnectionState::Redialing { number, next, failure } => format!(
             "reconnecting: attempt {number}, next in {} s{}",
             next.saturating_sub(now).as_secs_f32().ceil(),
             failure.map_or(String::new(), |why| format!("; the last failed: {}", redial_failure(why)))
         ),
-        LineState::Awaiting(since) => {
+        ConnectionState::Awaiting(since) => {
             format!("offline for {} s, waiting for your partner to reconnect", now.saturating_sub(*since).as_secs())
         }
     }
@@ -856,7 +856,7 @@ pub fn finding(finding: &Finding) -> String {
 
 fn label(finding: &Finding) -> String {
     match finding {
-        Finding::Line { .. } => "connection".into(),
+        Finding::Connection { .. } => "connection".into(),
         Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "listening".into(),
         Finding::Addresses(_) => "addresses".into(),
         Finding::Nat(_) => "router".into(),
@@ -877,8 +877,8 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     let no = |why: &str| (why.to_owned(), None);
     let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
     match finding {
-        Finding::Line { place, broken: false } => no(&format!("connected to {place}")),
-        Finding::Line { place, broken: true } => and(
+        Finding::Connection { place, broken: false } => no(&format!("connected to {place}")),
+        Finding::Connection { place, broken: true } => and(
             &format!("the connection to {place} is lost"),
             "wait: it reconnects by itself; /who shows how far that is",
         ),

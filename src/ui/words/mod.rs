@@ -14,7 +14,7 @@ mod zh;
 use std::time::Duration;
 
 use crate::interface::Command;
-use crate::interface::event::{Event, LineState, Who};
+use crate::interface::event::{ConnectionState, Event, Who};
 use crate::interface::fault::Fault;
 use crate::interface::files::{FileEvent, FileFault, Progress};
 use crate::interface::finding::Finding;
@@ -96,11 +96,11 @@ pub fn finding_words(finding: &Finding, lang: Lang) -> (String, Option<String>) 
     }
 }
 
-/// How the line is at that time, in a few words.
-pub fn line_state(line: &LineState, lang: Lang, now: Duration) -> String {
+/// The state of the connection at `now`, in a few words.
+pub fn connection_state(connection: &ConnectionState, lang: Lang, now: Duration) -> String {
     match lang {
-        Lang::En => en::line_state(line, now),
-        Lang::Zh => zh::line_state(line, now),
+        Lang::En => en::connection_state(connection, now),
+        Lang::Zh => zh::connection_state(connection, now),
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{BadAddress, BadProxy, PORT, Scope};
-use crate::interface::event::{Event, Invitation, LineFault, LineState, Trust, Who};
+use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
@@ -281,7 +281,7 @@ pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
         who.partner,
         SCREEN.trust(who.trust),
         ago(who.opened),
-        line_state(&who.line, who.now),
+        connection_state(&who.connection, who.now),
         who.suite,
         who.epoch.as_ref().map_or("无".into(), |(number, began)| format!("{number}，从 {} 起", ago(*began))),
         who.local,
@@ -384,7 +384,7 @@ fn ended_by(who: EndedBy) -> &'static str {
     match who {
         EndedBy::Us => "你取消了",
         EndedBy::Partner => "对方取消了",
-        EndedBy::Line => "连接断开了",
+        EndedBy::Connection => "连接断开了",
     }
 }
 
@@ -456,19 +456,19 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "命令行有误：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
             "要连其他端口，请写成 主机 端口。",
         ),
-        Fault::Address { typed, why: BadAddress::Host } => {
+        Fault::Address { typed, why: AddressError::Host } => {
             two(&format!("“{typed}”不是主机名，也不是 IP 地址"), "请写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
         }
-        Fault::Address { typed, why: BadAddress::Port } => {
+        Fault::Address { typed, why: AddressError::Port } => {
             two(&format!("“{typed}”不是端口"), "端口是 1 到 65535 的数字。")
         }
-        Fault::Address { typed, why: BadAddress::NotAscii } => {
+        Fault::Address { typed, why: AddressError::NotAscii } => {
             two(&format!("“{typed}”里有 DNS 不认识的字符"), "请写它的 xn-- 形式，或直接写 IP 地址。")
         }
-        Fault::Address { typed, why: BadAddress::Onion } => {
+        Fault::Address { typed, why: AddressError::Onion } => {
             two(&format!("“{typed}”不是洋葱地址"), "在 .onion 前面应有 56 个字母和数字。")
         }
-        Fault::Address { typed, why: BadAddress::TwoPorts } => {
+        Fault::Address { typed, why: AddressError::TwoPorts } => {
             two(&format!("端口重复：{typed}"), "端口只写一次：主机:端口 或 主机 端口。")
         }
         Fault::NoAddress => two("未指定地址", "请指定主机：`tete join 主机`；在终端里运行会询问地址。"),
@@ -502,9 +502,9 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("无法连接 Tor：{}", tor_error(*why)),
             "请安装 tor（Debian：apt install tor），或用 --tor-control 指定正在运行的 tor。Tor 被封锁时，用 --tor-config 指定网桥。",
         ),
-        Fault::Proxy(BadProxy::Kind) => two("未知的代理类型", "请写 socks5://主机:端口。"),
-        Fault::Proxy(BadProxy::User) => two("代理的用户名或密码格式有误", "请写 socks5://用户:密码@主机:端口。"),
-        Fault::Proxy(BadProxy::Address(_)) => two("代理的地址格式有误", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
+        Fault::Proxy(ProxyError::Kind) => two("未知的代理类型", "请写 socks5://主机:端口。"),
+        Fault::Proxy(ProxyError::User) => two("代理的用户名或密码格式有误", "请写 socks5://用户:密码@主机:端口。"),
+        Fault::Proxy(ProxyError::Address(_)) => two("代理的地址格式有误", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
         Fault::Busy => two("对方正在和别人通话", "如果对方在等你，请打电话告诉对方，然后再试。"),
         Fault::NobodyCame => two("没等到人就结束了", "没有保存任何内容。"),
         Fault::NotTete(address) => two(&format!("{address} 那里不是 tete，或者需要邀请"), "请和对方核对地址和端口。"),
@@ -635,26 +635,26 @@ fn pairing_advice(why: PairingFault) -> &'static str {
     }
 }
 
-fn line_fault(why: LineFault) -> String {
+fn line_fault(why: ConnectionFault) -> String {
     match why {
-        LineFault::Cut => "连接被关闭".into(),
-        LineFault::Silent { after } => format!("{} 秒没有应答", after.as_secs()),
-        LineFault::Late => "对方响应超时".into(),
-        LineFault::Damaged { times } => format!("数据损坏或被篡改，共 {times} 次"),
+        ConnectionFault::Cut => "连接被关闭".into(),
+        ConnectionFault::Silent { after } => format!("{} 秒没有应答", after.as_secs()),
+        ConnectionFault::Late => "对方响应超时".into(),
+        ConnectionFault::Damaged { times } => format!("数据损坏或被篡改，共 {times} 次"),
     }
 }
 
 /// How the line is at that time, in a few words.
-pub fn line_state(line: &LineState, now: Duration) -> String {
-    match line {
-        LineState::Connected => "已连接".into(),
-        LineState::Quiet(since) => format!("{} 秒没有应答", now.saturating_sub(*since).as_secs()),
-        LineState::Redialing { number, next, failure } => format!(
+pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
+    match connection {
+        ConnectionState::Connected => "已连接".into(),
+        ConnectionState::Quiet(since) => format!("{} 秒没有应答", now.saturating_sub(*since).as_secs()),
+        ConnectionState::Redialing { number, next, failure } => format!(
             "正在重连：第 {number} 次，{} 秒后再试{}",
             next.saturating_sub(now).as_secs_f32().ceil(),
             failure.map_or(String::new(), |why| format!("；上次失败：{}", redial_failure(why)))
         ),
-        LineState::Awaiting(since) => {
+        ConnectionState::Awaiting(since) => {
             format!("断线 {} 秒，正在等对方重连", now.saturating_sub(*since).as_secs())
         }
     }
@@ -779,7 +779,7 @@ pub fn finding(finding: &Finding) -> String {
 
 fn label(finding: &Finding) -> String {
     match finding {
-        Finding::Line { .. } => "当前连接".into(),
+        Finding::Connection { .. } => "当前连接".into(),
         Finding::Listens(_) | Finding::PortInUse(_) | Finding::CannotListen { .. } => "监听端口".into(),
         Finding::Addresses(_) => "地址".into(),
         Finding::Nat(_) => "路由器".into(),
@@ -800,8 +800,8 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     let no = |why: &str| (why.to_owned(), None);
     let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
     match finding {
-        Finding::Line { place, broken: false } => no(&format!("已连到 {place}")),
-        Finding::Line { place, broken: true } => {
+        Finding::Connection { place, broken: false } => no(&format!("已连到 {place}")),
+        Finding::Connection { place, broken: true } => {
             and(&format!("到 {place} 的连接断开了"), "请稍等，会自动重连；/who 查看进展")
         }
         Finding::Listens(addresses) => no(&list(addresses)),
