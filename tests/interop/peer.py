@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""An independent peer of the protocol tete/1, mode 0x00, written from docs/PROTOCOL.md alone.
+"""An independent peer of the protocol tete/1, written from docs/PROTOCOL.md alone.
 
-    peer.py vectors FILE           recompute the worked example, record by record
+    peer.py vectors FILE ...       recompute the files of tests/vectors, record by record
     peer.py host [--port N]        wait for a partner
     peer.py join HOST PORT         call a partner
 
@@ -33,6 +33,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from kyber_py.ml_kem import ML_KEM_768
 from noise.connection import Keypair, NoiseConnection
 
 BODY = 1278
@@ -75,6 +76,12 @@ class T(IntEnum):
     RK2 = 0x12
     RK3 = 0x13
     FILE_OFFER = 0x20
+    FILE_ACCEPT = 0x21
+    FILE_BEGIN = 0x22
+    FILE_DATA = 0x23
+    FILE_END = 0x24
+    FILE_SEEN = 0x25
+    FILE_DONE = 0x26
     FILE_CANCEL = 0x27
 
 
@@ -93,6 +100,12 @@ CONTENT_SIZES = {
     T.RK2: (1136, 1136),
     T.RK3: (0, 0),
     T.FILE_OFFER: (16, 1040),
+    T.FILE_ACCEPT: (48, 48),
+    T.FILE_BEGIN: (17, 1041),
+    T.FILE_DATA: (17, 1259),
+    T.FILE_END: (40, 40),
+    T.FILE_SEEN: (16, 16),
+    T.FILE_DONE: (9, 9),
     T.FILE_CANCEL: (5, 5),
 }
 
@@ -169,6 +182,12 @@ class Direction:
 
 def encapsulate(ek: bytes) -> tuple[bytes, bytes]:
     return MLKEM768PublicKey.from_public_bytes(ek).encapsulate()
+
+
+def encapsulate_from(ek: bytes, m: bytes) -> tuple[bytes, bytes]:
+    """ML-KEM.Encaps_internal of FIPS 203, for the vectors: the secret and the ciphertext."""
+    ss, ct = ML_KEM_768._encaps_internal(ek, m)
+    return bytes(ss), bytes(ct)
 
 
 def check_ek(ek: bytes) -> None:
@@ -289,9 +308,11 @@ class Handshake:
                  static: bytes | None = None, ephemeral: bytes | None = None,
                  random: bytes | None = None, kem_seed: bytes | None = None,
                  encapsulate: Callable[[bytes], tuple[bytes, bytes]] = encapsulate,
-                 psk: bytes | None = None):
+                 psk: bytes | None = None, mode: int | None = None):
         self.initiator = initiator
-        self.preface = preface(version, MODE_RESUME if psk else MODE)
+        if mode is None:
+            mode = MODE_RESUME if psk else MODE
+        self.preface = preface(version, mode)
         self.p1_size = P1_PSK_SIZE if psk else P1_SIZE
         self.private = static or os.urandom(32)
         self.noise = Noise(b"Noise_XXpsk0_25519_AESGCM_SHA256" if psk else b"Noise_XX_25519_AESGCM_SHA256", initiator,
@@ -771,6 +792,7 @@ def check_vectors(path: Path) -> bool:
     one = {k: v if isinstance(v, int) else bytes.fromhex(v) for k, v in data["epoch_1"].items()}
     kems = [{name: bytes.fromhex(value) for name, value in kem.items()} for kem in data["kem"]]
     records = [bytes.fromhex(entry["hex"]) for entry in data["records"]]
+    hashes = [hashlib.sha256(entry).hexdigest() for entry in records]
     sides = [entry["side"] for entry in data["records"]]
     wrong: list[str] = []
     numbers = count()
@@ -790,7 +812,9 @@ def check_vectors(path: Path) -> bool:
         check("  opened", (r_in if side == "I" else i_in).open(body), plaintext)
         parse(plaintext)
 
+    check("SHA-256 of each record", hashes, [entry["sha256"] for entry in data["records"]])
     for n, kem in enumerate(kems):
+        check(f"ct and ss {n} from m", encapsulate_from(kem["ek"], kem["m"]), (kem["ss"], kem["ct"]))
         private = MLKEM768PrivateKey.from_seed_bytes(given[f"mlkem_seed_{n}"])
         check(f"ek {n}", private.public_key().public_bytes_raw(), kem["ek"])
         check(f"ss {n}", private.decapsulate(kem["ct"]), kem["ss"])
@@ -799,7 +823,7 @@ def check_vectors(path: Path) -> bool:
     initiator = Handshake(True, static=given["s_I"], ephemeral=given["e_I"], random=given["n_I"],
                           kem_seed=given["mlkem_seed_0"])
     responder = Handshake(False, static=given["s_R"], ephemeral=given["e_R"], random=given["n_R"],
-                          encapsulate=lambda ek: (kems[0]["ss"], kems[0]["ct"]))
+                          encapsulate=lambda ek: encapsulate_from(ek, kems[0]["m"]))
     responder.read1(check_record("I", initiator.write1()))
     initiator.read2(check_record("R", responder.write2()))
     responder.read3(check_record("I", initiator.write3()))
@@ -972,7 +996,7 @@ async def run(args: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="An independent peer of tete/1.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("vectors").add_argument("file", type=Path)
+    commands.add_parser("vectors").add_argument("files", type=Path, nargs="+")
     host, join = commands.add_parser("host"), commands.add_parser("join")
     host.add_argument("--bind", default="127.0.0.1")
     host.add_argument("--port", type=int, default=0)
@@ -991,7 +1015,10 @@ def main() -> int:
         wrong.add_argument("--no-receipts", action="store_true")
     args = parser.parse_args()
     if args.command == "vectors":
-        return 0 if check_vectors(args.file) else 1
+        import vectors
+        checks = [(check_vectors if "records" in json.loads(path.read_text()) else vectors.check)(path)
+                  for path in args.files]
+        return 0 if all(checks) else 1
     return asyncio.run(run(args))
 
 
