@@ -34,6 +34,37 @@ pub type Token = [u8; 8];
 /// A BLAKE3 hash of 32 bytes.
 pub type Hash = [u8; 32];
 
+/// The side whose batch a FILE_CANCEL is about, as seen by its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whose {
+    /// Either side's, as a sender means that does not tell. Never sent.
+    Either,
+    /// The batch that the sender of the frame offered.
+    Mine,
+    /// The batch that the receiver of the frame offered.
+    Yours,
+}
+
+impl Whose {
+    /// Reads the reason of a FILE_CANCEL.
+    fn of(reason: u8) -> Option<Self> {
+        match reason {
+            0 => Some(Self::Either),
+            1 => Some(Self::Mine),
+            2 => Some(Self::Yours),
+            _ => None,
+        }
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Either => 0,
+            Self::Mine => 1,
+            Self::Yours => 2,
+        }
+    }
+}
+
 /// Why a side left, as its BYE says (docs/PROTOCOL.md, section 7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Farewell {
@@ -184,8 +215,8 @@ pub enum Frame<'a> {
     FileCancel {
         /// Number of the batch.
         batch: u32,
-        /// Reason, of which version 1 assigns none.
-        reason: u8,
+        /// Whose batch of that number it is.
+        whose: Whose,
     },
     /// A frame of a type that is left for extensions, which is ignored.
     Extension(u8),
@@ -263,7 +294,7 @@ impl<'a> Frame<'a> {
             }
             kind::FILE_CANCEL => {
                 let (batch, [reason]) = (reader.u32()?, *reader.chunk()?);
-                Self::FileCancel { batch, reason }
+                Self::FileCancel { batch, whose: Whose::of(reason).ok_or(Error::OutOfOrder)? }
             }
             kind::RESUME => Self::Resume { next_id: reader.u32()? },
             kind::RK_ASK => Self::RkAsk,
@@ -325,7 +356,9 @@ impl<'a> Frame<'a> {
                 write(out, kind::FILE_SEEN, &[&entry(batch, index), &offset.to_be_bytes()])
             }
             Self::FileDone { batch, index, ok } => write(out, kind::FILE_DONE, &[&entry(batch, index), &[ok.into()]]),
-            Self::FileCancel { batch, reason } => write(out, kind::FILE_CANCEL, &[&batch.to_be_bytes(), &[reason]]),
+            Self::FileCancel { batch, whose } => {
+                write(out, kind::FILE_CANCEL, &[&batch.to_be_bytes(), &[whose.byte()]])
+            }
             Self::Text { .. } | Self::FileOffer { .. } | Self::FileBegin { .. } | Self::Extension(_) => {
                 Err(Error::Frame)
             }
@@ -534,7 +567,8 @@ mod tests {
                 Frame::FileEnd { batch: id, index: age_ms, hash: &nonce },
                 Frame::FileSeen { batch: id, index: age_ms, offset: bytes },
                 Frame::FileDone { batch: id, index: age_ms, ok },
-                Frame::FileCancel { batch: id, reason },
+                Frame::FileCancel { batch: id, whose: Whose::Mine }, Frame::FileCancel { batch: id, whose: Whose::Yours },
+                Frame::FileCancel { batch: id, whose: Whose::Either },
             ];
             for frame in frames {
                 let mut bytes = [0xff; SMALL_FRAME];

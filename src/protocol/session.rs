@@ -193,6 +193,8 @@ struct Verifying {
     link: Link,
     sent: bool,
     received: bool,
+    /// The partner has left, before the room could move to this connection.
+    left: Option<Farewell>,
 }
 
 impl Session {
@@ -460,11 +462,17 @@ impl Session {
         else {
             return false;
         };
+        before.close();
+        if let Some(why) = verifying.left {
+            self.undelivered = room.outbox.waiting();
+            self.deadline = None;
+            self.events.push_back(Event::Left(why));
+            return true;
+        }
         room.lost();
         self.phase = Phase::Resuming { verifying, room, greeted: false };
         self.deadline = Some((now + self.settings.stretch(RESUMING), Wait::Opening));
         self.leaving = before.leaving;
-        before.close();
         true
     }
 
@@ -801,7 +809,7 @@ impl Session {
         let code = PairingCode::new(self.role, &nonce, &hash);
         let paced = self.settings.cover.is_some();
         let link = Link::new(self.role, channel, code, resume, Chain::new(chain, hash), paced, now);
-        self.phase = verifying(link, known);
+        self.phase = verifying(link, known, None);
         self.events.extend(to_check(known));
         Ok(record)
     }
@@ -820,8 +828,8 @@ fn greet(link: &mut Link, room: &Room, greeted: &mut bool) -> Result<Option<Reco
 }
 
 /// The phase that follows once both sides can know the code.
-fn verifying(link: Link, known: Known) -> Phase {
-    let verifying = Box::new(Verifying { link, sent: false, received: false });
+fn verifying(link: Link, known: Known, left: Option<Farewell>) -> Phase {
+    let verifying = Box::new(Verifying { link, sent: false, received: false, left });
     match known {
         Known::Room => Phase::Returning(verifying),
         Known::No | Known::Secret => {
@@ -874,15 +882,23 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
         Phase::AwaitRecord3(responder) => {
             Step::to(Phase::Established { established: responder.finish(body)?, admitted: false })
         }
-        Phase::Established { established, .. } => first_frame(established, body, paced, now),
+        Phase::Established { established, admitted } => match established.opening {
+            Opening::Committed(commitment) => first_frame(established, &commitment, body, paced, now),
+            Opening::Nonce(_) => early_frame(established, admitted, body, paced, now),
+        },
         Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body)? {
             None => Step::to(Phase::Confirming(confirming)),
             Some(Unopened::Left(why)) => left(why),
             Some(Unopened::Resume(_)) => Err(Error::OutOfOrder.into()),
         },
+        Phase::Returning(verifying) if verifying.left.is_some() => Step::to(Phase::Returning(verifying)),
         Phase::Returning(mut verifying) => match unopened_frame(&mut verifying, body)? {
             None => Step::to(Phase::Returning(verifying)),
-            Some(_) => Err(Error::OutOfOrder.into()),
+            Some(Unopened::Left(why)) => {
+                verifying.left = Some(why);
+                Step::to(Phase::Returning(verifying))
+            }
+            Some(Unopened::Resume(_)) => Err(Error::OutOfOrder.into()),
         },
         Phase::Resuming { mut verifying, mut room, greeted } => {
             let frame = match unopened_frame(&mut verifying, body) {
@@ -909,21 +925,51 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
 }
 
 /// Reads the initiator's first frame: checks the commitment before it derives, let alone shows, a code.
-fn first_frame(established: Established, body: &[u8], paced: bool, now: Duration) -> Result<Step, Failure> {
-    let Established { mut channel, hash, chain, resume, opening, known } = established;
-    let Opening::Committed(commitment) = opening else { return Err(Error::OutOfOrder.into()) };
+fn first_frame(
+    established: Established,
+    commitment: &Commitment,
+    body: &[u8],
+    paced: bool,
+    now: Duration,
+) -> Result<Step, Failure> {
+    let Established { mut channel, hash, chain, resume, known, .. } = established;
     let Frame::SasOpen(nonce) = channel.open(body)? else { return Err(Error::OutOfOrder.into()) };
     let nonce = {
         let mut secret = Secret::default();
         *secret.expose_mut() = *nonce;
         PairingNonce(secret)
     };
-    if Commitment::new(resume.keys().remote, &nonce) != commitment {
+    if Commitment::new(resume.keys().remote, &nonce) != *commitment {
         return Err(Error::Commitment.into());
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
     let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), paced, now);
-    Ok(Step { phase: verifying(link, known), record: None, event: to_check(known) })
+    Ok(Step { phase: verifying(link, known, None), record: None, event: to_check(known) })
+}
+
+/// Reads a frame that the responder gets before it has opened its nonce: one may come in the same read as record 3.
+fn early_frame(
+    mut established: Established,
+    admitted: bool,
+    body: &[u8],
+    paced: bool,
+    now: Duration,
+) -> Result<Step, Failure> {
+    let why = match established.channel.open(body)? {
+        Frame::Pad | Frame::Ping(_) | Frame::Pong(_) => {
+            return Step::to(Phase::Established { established, admitted });
+        }
+        Frame::Bye { reason } => reason,
+        _ => return Err(Error::OutOfOrder.into()),
+    };
+    match established {
+        Established { channel, hash, chain, resume, opening: Opening::Nonce(nonce), known: known @ Known::Room } => {
+            let code = PairingCode::new(Role::Responder, &nonce, &hash);
+            let link = Link::new(Role::Responder, channel, code, resume, Chain::new(chain, hash), paced, now);
+            Step::to(verifying(link, known, Some(why)))
+        }
+        _ => left(why),
+    }
 }
 
 /// A frame before the room is open that leads to another phase, other than VERIFIED.

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::raw::RawPeer;
+use crate::raw::{RawPeer, frame};
 use crate::sessions::Side;
 use tete::protocol::error::Error;
-use tete::protocol::frame::{Frame, LARGE_PART, SMALL_FRAME};
+use tete::protocol::frame::{Frame, LARGE_PART, SMALL_FRAME, Whose};
 use tete::protocol::session::{Event, Role};
 use tete::protocol::transfer::{AHEAD, Content, ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 
@@ -104,10 +104,10 @@ fn a_declined_offer_is_answered_and_the_next_may_come() {
     for batch in 0..3 {
         room.ok(&offer(batch, 1, 1));
         room.side.session.receiving().unwrap().cancel();
-        assert_eq!(room.said(), [plain(&Frame::FileCancel { batch, reason: 0 })]);
+        assert_eq!(room.said(), [plain(&Frame::FileCancel { batch, whose: Whose::Yours })]);
         // Said again, as after a break, it is still declined; and what was on its way is nothing.
         assert!(room.ok(&offer(batch, 1, 1)).is_none());
-        assert!(room.ok(&Frame::FileCancel { batch, reason: 7 }).is_none());
+        assert!(room.ok(&Frame::FileCancel { batch, whose: Whose::Mine }).is_none());
         assert!(room.ok(&Frame::FileEnd { batch, index: 0, hash: &NOTHING }).is_none());
     }
 }
@@ -294,20 +294,37 @@ fn nothing_is_seen_or_done_that_was_not_sent() {
 fn a_batch_that_we_ended_is_ended_again_if_the_partner_did_not_hear() {
     let mut room = offering(1, false);
     room.side.session.sending().unwrap().cancel();
-    let cancel = plain(&Frame::FileCancel { batch: 0, reason: 0 });
+    let cancel = plain(&Frame::FileCancel { batch: 0, whose: Whose::Mine });
     assert_eq!(room.said(), std::slice::from_ref(&cancel));
     assert!(room.ok(&accept(0)).is_none());
     assert_eq!(room.said(), [cancel]);
 }
 
 #[test]
-fn a_number_in_both_directions_ends_both() {
+fn a_cancel_ends_the_batch_of_the_side_that_it_names_and_no_other() {
+    for (whose, ends) in [(Whose::Mine, (false, true)), (Whose::Yours, (true, false)), (Whose::Either, (true, true))] {
+        let mut room = offering(1, false);
+        room.ok(&offer(0, 1, 1));
+        let event = room.ok(&Frame::FileCancel { batch: 0, whose });
+        let Some(Event::Cancelled { sending, receiving }) = event else { panic!("{whose:?}") };
+        assert_eq!((sending, receiving), ends, "{whose:?}");
+        assert_eq!(room.side.session.sending().unwrap().is_open(), !sending);
+        assert_eq!(room.side.session.receiving().unwrap().is_open(), !receiving);
+        // A sender that does not tell may have meant its own.
+        let in_return = [plain(&Frame::FileCancel { batch: 0, whose: Whose::Mine })];
+        assert_eq!(room.said(), if whose == Whose::Either { &in_return[..] } else { &[] });
+        Room::open().fatal(&Frame::FileCancel { batch: 0, whose });
+    }
     let mut room = offering(1, false);
     room.ok(&offer(0, 1, 1));
-    let both = room.ok(&Frame::FileCancel { batch: 0, reason: 0 });
-    assert!(matches!(both, Some(Event::Cancelled { sending: true, receiving: true })));
-    assert_eq!(room.said(), [plain(&Frame::FileCancel { batch: 0, reason: 0 })]);
-    Room::open().fatal(&Frame::FileCancel { batch: 0, reason: 0 });
+    room.side.session.receiving().unwrap().cancel();
+    assert_eq!(room.said(), [plain(&Frame::FileCancel { batch: 0, whose: Whose::Yours })]);
+    assert!(room.side.session.sending().unwrap().is_open(), "a decline says nothing of our own batch");
+    for reason in [3, 255] {
+        let mut room = offering(1, false);
+        let record = room.peer.seal(&frame(0x27, &[0, 0, 0, 0, reason]));
+        assert_eq!(room.side.session.receive(&mut record.as_slice(), NOW), Err(Error::OutOfOrder));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::forge::{self, Forger, kem_key, random};
 use crate::raw::{RawPeer, frame, text};
 use crate::sessions::{self, Pair, Side, initiator, responder};
 use tete::protocol::error::{Error, Wait};
+use tete::protocol::frame::Farewell;
 use tete::protocol::handshake::Mode;
 use tete::protocol::record::{Record, SMALL};
 use tete::protocol::replays::Replays;
@@ -336,4 +337,23 @@ fn a_text_without_a_receipt_is_asked_after_and_the_silence_noticed() {
     side.take(&peer.seal(&frame(0x07, &1u64.to_be_bytes())), NOW + 6 * second);
     side.take(&peer.seal(&frame(0x04, &0u32.to_be_bytes())), NOW + 6 * second);
     assert!(peer.said(&mut side, NOW + 8 * second).is_empty(), "shown");
+}
+
+#[test]
+fn a_goodbye_that_comes_before_the_room_has_moved_ends_the_room() {
+    for role in ROLES {
+        for verified in [false, true] {
+            let (peer, mut side) = away(role);
+            side.session.say("not delivered".to_owned().into(), NOW).unwrap();
+            let (mut peer, mut back) = peer.meet_again(&side, role, NOW);
+            if verified {
+                back.take(&peer.seal(&frame(0x02, &[])), NOW);
+            }
+            back.take(&[peer.seal(&frame(0x05, &[0])), peer.seal(&resume(7))].concat(), NOW);
+            assert_eq!((back.error, back.left, back.session.stage()), (None, None, Stage::Returning));
+            let back = back.into_room(side, NOW);
+            assert_eq!((back.session.stage(), back.session.waiting()), (Stage::Closed, 1), "{role:?}");
+            assert_eq!(back.left, Some(Farewell::Done));
+        }
+    }
 }

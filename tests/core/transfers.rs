@@ -29,6 +29,8 @@ struct Batch {
     /// What the partner said of each.
     done: Vec<Option<bool>>,
     ended: bool,
+    /// One of the two has ended it.
+    cancelled: bool,
 }
 
 /// What somebody gets.
@@ -104,6 +106,13 @@ impl World {
             94..96 => self.change(at),
             96 => self.cancel(at, true),
             97 => self.cancel(at, false),
+            // Both at once, each its own or the other's.
+            98 => {
+                for at in 0..2 {
+                    let sending = self.below(2) == 0;
+                    self.cancel(at, sending);
+                }
+            }
             _ => self.now += Duration::from_millis(500),
         }
         self.notice_ends();
@@ -138,7 +147,15 @@ impl World {
                 self.sides[at].file = Some(versions[0][0].clone());
             }
             let (wanted, items, done) = (VecDeque::new(), VecDeque::new(), vec![None; count]);
-            self.sides[at].batches.push(Batch { versions, stream, wanted, items, done, ended: false });
+            self.sides[at].batches.push(Batch {
+                versions,
+                stream,
+                wanted,
+                items,
+                done,
+                ended: false,
+                cancelled: false,
+            });
         }
     }
 
@@ -163,7 +180,16 @@ impl World {
                 match event {
                     Event::Sent(sent) => self.sent(to, sent),
                     Event::Received(received) => self.received(to, received),
-                    Event::Cancelled { sending, receiving } => self.ended(to, sending, receiving),
+                    Event::Cancelled { sending, receiving } => {
+                        for (ended, owner) in [(sending, to), (receiving, from)] {
+                            let place =
+                                if owner == to { self.sides[to].batches.len() } else { self.sides[to].got.len() };
+                            let batch =
+                                place.checked_sub(1).map(|last| &self.sides[owner].batches[last]).filter(|_| ended);
+                            assert!(batch.is_none_or(|batch| batch.cancelled), "a transfer that nobody ended");
+                        }
+                        self.ended(to, sending, receiving);
+                    }
                     _ => {}
                 }
             }
@@ -183,9 +209,12 @@ impl World {
         let session = &mut self.sides[at].session;
         if sending && session.sending().unwrap().is_open() {
             session.sending().unwrap().cancel();
+            self.sides[at].batches.last_mut().unwrap().cancelled = true;
             self.ended(at, true, false);
         } else if !sending && session.receiving().unwrap().is_open() {
             session.receiving().unwrap().cancel();
+            let batch = self.sides[at].got.len() - 1;
+            self.sides[1 - at].batches[batch].cancelled = true;
             self.ended(at, false, true);
         }
     }

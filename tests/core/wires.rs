@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::raw::{By, RawPeer, frame};
 use crate::sessions::{Pair, initiator, pairing, responder, secret, static_key};
 use crate::wire::{BURST, WIRES, Wire};
+use tete::protocol::error::Error;
 use tete::protocol::frame::Farewell;
 use tete::protocol::handshake::{Mode, SharedSecret};
 use tete::protocol::keys::InviteSecret;
@@ -27,14 +29,6 @@ const SEGMENTS: usize = 14;
 type Wired = (Wire, usize);
 
 const WHOLE: Wired = (Wire::Whole, 0);
-
-/// How the two find each other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum By {
-    Code,
-    Invite,
-    Return,
-}
 
 /// When the one that leaves does so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -450,6 +444,35 @@ fn a_room_is_told_of_before_all_that_was_said_in_it_whatever_is_lost() {
                     assert!(left.is_none_or(|left| left + 1 == person.told.len()), "{:?}", person.told);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn what_comes_in_one_read_with_record_3_is_judged_as_if_it_came_by_itself() {
+    let (pad, ping, pong) = (frame(0x00, &[]), frame(0x06, &[1; 8]), frame(0x07, &[1; 8]));
+    for by in [By::Code, By::Invite, By::Return] {
+        for count in [1, 2, 100] {
+            let harmless: Vec<_> = [&pad, &ping, &pong].into_iter().cycle().take(count).cloned().collect();
+            let (mut peer, mut side) = RawPeer::in_one_read(by, &harmless, NOW);
+            side.session.admit();
+            assert_eq!(side.error, None, "{by:?}, {count} frames");
+            let said = if by == By::Return {
+                side.sent.drain(..).map(|record| peer.open(&record)).collect()
+            } else {
+                peer.said(&mut side, NOW)
+            };
+            assert_eq!(said[0][..3], [0x01, 0, 32], "{by:?}: the nonce goes out");
+        }
+        let (_, side) = RawPeer::in_one_read(by, &[pad.clone(), frame(0x05, &[0])], NOW);
+        assert_eq!((side.error, side.session.stage()), (None, Stage::Closed), "{by:?}");
+        assert_eq!(side.left, Some(Farewell::Done), "{by:?}");
+        // Nothing else can follow before the nonce is known.
+        for said in [frame(0x01, &[7; 32]), frame(0x02, &[]), frame(0x08, &[0; 4]), frame(0x10, &[]), frame(0x80, &[])]
+        {
+            let (_, side) = RawPeer::in_one_read(by, std::slice::from_ref(&said), NOW);
+            assert_eq!(side.error, Some(Error::OutOfOrder), "{by:?}, type {:#x}", said[0]);
+            assert!(side.sent.is_empty(), "{by:?}");
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::sessions::secret;
 
 /// The preface of mode 0x00.
 pub const PREFACE: [u8; 8] = *b"TETE\x01\0\0\0";
+/// The preface of mode 0x01.
+pub const PREFACE_SECRET: [u8; 8] = *b"TETE\x01\x01\0\0";
 /// The preface of mode 0x02.
 pub const PREFACE_RESUME: [u8; 8] = *b"TETE\x01\x02\0\0";
 
@@ -35,7 +37,12 @@ impl Forger {
 
     /// Somebody who wants to come back into a room, with this secret.
     pub fn resuming(initiator: bool, private: &[u8; 32], psk: &[u8; 32]) -> Self {
-        let prologue = [b"tete/1 prologue\0".as_slice(), &PREFACE_RESUME].concat();
+        Self::knowing(&PREFACE_RESUME, initiator, private, psk)
+    }
+
+    /// Somebody in a mode with a secret.
+    pub fn knowing(preface: &[u8; 8], initiator: bool, private: &[u8; 32], psk: &[u8; 32]) -> Self {
+        let prologue = [b"tete/1 prologue\0".as_slice(), preface].concat();
         let resolver = Resolver::new(OsRandom.secret().unwrap());
         let builder = Builder::with_resolver(SUITE_PSK.parse().unwrap(), Box::new(resolver));
         let builder = builder.prologue(&prologue).and_then(|builder| builder.local_private_key(private)).unwrap();
@@ -77,6 +84,11 @@ impl Forger {
     /// Record 1.
     pub fn record_1(&mut self, payload: &[u8]) -> Vec<u8> {
         self.write(payload, 1238, &PREFACE)
+    }
+
+    /// Record 1 of mode 0x01.
+    pub fn record_1_secret(&mut self, payload: &[u8]) -> Vec<u8> {
+        self.write(payload, 1222, &PREFACE_SECRET)
     }
 
     /// Record 1 of mode 0x02.

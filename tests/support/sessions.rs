@@ -64,6 +64,18 @@ impl Side {
         Self { session, sent: VecDeque::new(), texts: Vec::new(), shown: 0, opened: false, left: None, error: None }
     }
 
+    /// Takes the room of `before` over, as the partner is back by this connection.
+    pub fn into_room(mut self, mut before: Self, now: Duration) -> Self {
+        self.session.admit();
+        self.drain(now);
+        if self.error.is_none() {
+            assert!(self.session.take_over(&mut before.session, now));
+            self.opened = true;
+            self.take(&[], now);
+        }
+        self
+    }
+
     /// Collects every record the session has to send.
     pub fn drain(&mut self, now: Duration) {
         loop {

@@ -8,7 +8,7 @@ use crate::protocol::channel::Channel;
 use crate::protocol::delivery::{Inbox, Outbox};
 use crate::protocol::epoch::{Begun, Chain};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{Frame, LARGE_PART, RK1, RK2, SMALL_PART, Token};
+use crate::protocol::frame::{Frame, LARGE_PART, RK1, RK2, SMALL_PART, Token, Whose};
 use crate::protocol::handshake::ResumeKey;
 use crate::protocol::keys::TrafficKeys;
 use crate::protocol::pairing::PairingCode;
@@ -124,7 +124,7 @@ impl Room {
             Frame::FileEnd { batch, index, hash } => self.receiving.end(batch, index, hash)?.map(Event::Received),
             Frame::FileSeen { batch, index, offset } => self.sending.seen(batch, index, offset)?.map(Event::Sent),
             Frame::FileDone { batch, index, ok } => self.sending.done(batch, index, ok)?.map(Event::Sent),
-            Frame::FileCancel { batch, .. } => self.cancelled(batch)?,
+            Frame::FileCancel { batch, whose } => self.cancelled(batch, whose)?,
             Frame::RkAsk if link.role == Role::Initiator => {
                 link.wanted |= matches!(link.change, Change::None);
                 None
@@ -160,13 +160,19 @@ impl Room {
         Ok(event)
     }
 
-    /// Handles FILE_CANCEL. It does not say which direction's batch of that number is meant, so it ends both.
-    fn cancelled(&mut self, batch: u32) -> Result<Option<Event>, Error> {
-        if !self.sending.knows(batch) && !self.receiving.knows(batch) {
+    /// Handles FILE_CANCEL. Where it does not say whose batch is meant, it ends both of that number.
+    fn cancelled(&mut self, batch: u32, whose: Whose) -> Result<Option<Event>, Error> {
+        let (sending, receiving) = match whose {
+            Whose::Mine => (false, true),
+            Whose::Yours => (true, false),
+            Whose::Either => (self.sending.knows(batch), self.receiving.knows(batch)),
+        };
+        let known = sending && self.sending.knows(batch) || receiving && self.receiving.knows(batch);
+        if !known {
             return Err(Error::OutOfOrder);
         }
-        let sending = self.sending.cancelled(batch, self.receiving.knows(batch));
-        let receiving = self.receiving.cancelled(batch);
+        let sending = sending && self.sending.cancelled(batch, receiving);
+        let receiving = receiving && self.receiving.cancelled(batch);
         Ok((sending || receiving).then_some(Event::Cancelled { sending, receiving }))
     }
 
@@ -192,15 +198,9 @@ impl Room {
             return link.seal(&frame).map(Some);
         }
         if let Some(frame) = self.receiving.next_control() {
-            if let Frame::FileCancel { batch, .. } = frame {
-                self.sending.cancelling(batch);
-            }
             return link.seal(&frame).map(Some);
         }
         if let Some(frame) = self.sending.next_control() {
-            if let Frame::FileCancel { batch, .. } = frame {
-                self.receiving.cancelling(batch);
-            }
             return link.seal(&frame).map(Some);
         }
         if !link.paced {

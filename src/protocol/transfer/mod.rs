@@ -26,9 +26,6 @@ pub const NOTHING: Hash = [
 /// Stands in for the hash of an entry that its sender cannot send whole. Nothing has this hash.
 pub const BROKEN: Hash = [0; 32];
 
-/// Reason in every FILE_CANCEL, as version 1 assigns none.
-const REASON: u8 = 0;
-
 /// An offer of a batch, as its sender describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offer {

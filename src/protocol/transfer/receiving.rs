@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{AHEAD, Content, ENTRIES, Offer, REASON, Received, UNKNOWN, WINDOW};
+use super::{AHEAD, Content, ENTRIES, Offer, Received, UNKNOWN, WINDOW};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{Frame, Hash};
+use crate::protocol::frame::{Frame, Hash, Whose};
 
 /// The batches that the partner sends, of which one at a time is open. It outlives a connection.
 #[derive(Default)]
@@ -247,14 +247,6 @@ impl Receiving {
         Ok(Some(Received::Ended { hash: *hash, size }))
     }
 
-    /// Handles this side's FILE_CANCEL for a batch of the other direction, which ends the batch of that number in this
-    /// direction, too.
-    pub(in crate::protocol) fn cancelling(&mut self, batch: u32) {
-        if self.cancelled(batch) {
-            self.unheard.push_back((Say::Cancel { batch }, 0));
-        }
-    }
-
     /// Handles FILE_CANCEL and returns whether it ended the open batch.
     pub(in crate::protocol) fn cancelled(&mut self, batch: u32) -> bool {
         let ended = self.open.take_if(|open| open.offer.batch == batch).is_some();
@@ -309,7 +301,7 @@ impl Receiving {
                 Frame::FileAccept { batch: *batch, index: *index, offset: *offset, prefix }
             }
             Say::Done { batch, index, ok } => Frame::FileDone { batch: *batch, index: *index, ok: *ok },
-            Say::Cancel { batch } => Frame::FileCancel { batch: *batch, reason: REASON },
+            Say::Cancel { batch } => Frame::FileCancel { batch: *batch, whose: Whose::Yours },
         })
     }
 

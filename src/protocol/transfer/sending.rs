@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Item, Offer, REASON, Sent, WINDOW};
+use super::{Item, Offer, Sent, WINDOW};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{Frame, Hash};
+use crate::protocol::frame::{Frame, Hash, Whose};
 
 /// Number of queued bytes at which no more items are wanted.
 const QUEUED: usize = 512 << 10;
@@ -227,25 +227,18 @@ impl Sending {
         Ok(Some(Sent::Done { index, ok, last }))
     }
 
-    /// Handles this side's FILE_CANCEL for a batch of the other direction, which ends the batch of that number in this
-    /// direction, too.
-    pub(in crate::protocol) fn cancelling(&mut self, batch: u32) {
-        if let Some(open) = self.open.take_if(|open| open.offer.batch == batch) {
-            let Outgoing { offer, known, offer_due, .. } = open;
-            self.ended.push_back(Ended { offer, known, offer_due, cancel_due: offer_due });
-        }
-    }
-
     /// Handles FILE_CANCEL and returns whether it ended the open batch.
     ///
     /// With `unsure` the partner may have meant its own batch of that number, and is told that this one ended.
     pub(in crate::protocol) fn cancelled(&mut self, batch: u32, unsure: bool) -> bool {
+        if !unsure {
+            // The partner knows of this batch, and so that every earlier one is over.
+            self.ended.retain(|ended| ended.offer.batch > batch);
+        }
         let Some(open) = self.open.take_if(|open| open.offer.batch == batch) else { return false };
         if unsure {
             let Outgoing { offer, known, offer_due, .. } = open;
             self.ended.push_back(Ended { offer, known, offer_due, cancel_due: true });
-        } else {
-            self.ended.clear();
         }
         true
     }
@@ -277,14 +270,14 @@ impl Sending {
     /// Takes the next FILE_OFFER or FILE_CANCEL that is due.
     pub(in crate::protocol) fn next_control(&mut self) -> Option<Frame<'_>> {
         if let Some(batch) = self.ended_again.take() {
-            return Some(Frame::FileCancel { batch, reason: REASON });
+            return Some(Frame::FileCancel { batch, whose: Whose::Mine });
         }
         for ended in &mut self.ended {
             if std::mem::take(&mut ended.offer_due) {
                 return Some(ended.offer.frame());
             }
             if std::mem::take(&mut ended.cancel_due) {
-                return Some(Frame::FileCancel { batch: ended.offer.batch, reason: REASON });
+                return Some(Frame::FileCancel { batch: ended.offer.batch, whose: Whose::Mine });
             }
         }
         let open = self.open.as_mut()?;
