@@ -63,7 +63,7 @@ class Connection:
         split = initiator.noise.split()
         data["psk"] = psk.hex() if psk else None
         data["results"] = {
-            "ct_sha256": sha256(encapsulate_from(responder.ek, draws["m"])[1]), "ss": initiator.ss.hex(),
+            "ek": responder.ek.hex(), "ct": encapsulate_from(responder.ek, draws["m"])[1].hex(), "ss": initiator.ss.hex(),
             "commit": responder.commit.hex(), "h": epoch.h.hex(),
             "k_i2r": split[:32].hex(), "k_r2i": split[32:].hex(), "PRK": epoch.prk.hex(),
             **epoch_results(epoch),
@@ -114,6 +114,8 @@ class Connection:
             return unfold(step["plaintext"])
         plaintext = bytes([T[name]]) + len(message).to_bytes(2, "big") + message
         step["plaintext"] = plaintext.hex()
+        if name == "RK1":
+            step |= {"ek": ek.hex(), "ct": self.ct.hex(), "ss": self.ss.hex()}
         return plaintext
 
     def _arrived(self, kind: int) -> None:
@@ -158,7 +160,8 @@ def replay(transcript: dict) -> dict:
                 psk = resume_psk
         played = Connection(connection, statics, psk)
         played.play()
-        resume_psk = played.epoch.key("resume psk")
+        if connection["mode"] != 2 or played.epoch.number:
+            resume_psk = played.epoch.key("resume psk")
     return data
 
 
