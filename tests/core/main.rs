@@ -11,6 +11,7 @@ mod sessions;
 #[path = "../support/wire.rs"]
 mod wire;
 
+mod conformance;
 mod cover;
 mod epochs;
 mod file_frames;
