@@ -749,7 +749,7 @@ class Peer:
                 self._change(kind, content)
             case T.FILE_OFFER if self.room_open:
                 self.offered.add(content[:4])
-                self.send_frame(T.FILE_CANCEL, content[:4] + b"\0")
+                self.send_frame(T.FILE_CANCEL, content[:4] + b"\2")
             case T.FILE_CANCEL if content[:4] in self.offered:
                 pass
             case _ if self.room_open and kind >= 0x80:
