@@ -276,7 +276,7 @@ fn every_record_of_the_transcripts_is_ours_in_each_mode() {
         let transcript: Value = serde_json::from_str(text).unwrap();
         let keys =
             ["s_I", "s_R"].map(|name| Arc::new(StaticKey::new(secret(&hex(&transcript["inputs"][name]))).unwrap()));
-        let mut room: Option<[Mode; 2]> = None;
+        let mut room = None::<[Mode; 2]>;
         for connection in transcript["connections"].as_array().unwrap().iter().take(connections) {
             let modes = match connection["mode"].as_u64().unwrap() {
                 0 => keys.clone().map(Mode::Pair),
