@@ -110,9 +110,6 @@ pub enum Event {
     },
     /// So many more of our messages were delivered to the partner; so many still wait.
     Delivered { messages: usize, waiting: usize },
-    /// The list of commands, asked for by `/help`.
-    #[serde(skip)]
-    Help,
     /// Both halves again.
     Codes {
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,9 +17,11 @@ use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::finding::{Finding, Verdict};
 use crate::interface::refusal::Refusal;
-use crate::interface::{self, Ack, Frontend, Output, Request, UserChannels};
+use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
+use crate::ui::commands::named;
+use crate::ui::typed::request;
 use crate::ui::words::{self, Lang};
 
 /// Bytes of the longest command: a text of which each byte is written as `\u00xx`, and some more.
@@ -242,18 +244,11 @@ enum Command {
     Decline {
         offer: Option<u32>,
     },
-    Cancel,
-    Who,
-    Doctor,
-    Code,
-    Rekey,
-    Panic,
-    Quit,
     #[serde(other)]
-    Unknown,
+    Plain,
 }
 
-/// The name of a command that nobody knows.
+/// The name of a command that is no more than its name.
 #[derive(Deserialize)]
 struct Named {
     command: String,
@@ -302,15 +297,7 @@ impl Reader {
             Command::Send { paths } => Request::Send(paths),
             Command::Get { offer: Some(offer) } => Request::Answer { offer, take: true },
             Command::Decline { offer: Some(offer) } => Request::Answer { offer, take: false },
-            Command::Cancel => Request::Command(interface::Command::Cancel),
-            Command::Who => Request::Command(interface::Command::Who),
-            Command::Doctor => Request::Command(interface::Command::Doctor),
-            Command::Code => Request::Command(interface::Command::Code),
-            Command::Rekey => Request::Command(interface::Command::Rekey),
-            Command::Panic => Request::Command(interface::Command::Panic),
-            Command::Quit => Request::Command(interface::Command::Quit),
-            Command::Unknown => serde_json::from_str(line)
-                .map_or_else(|_| bad(), |Named { command }| Request::UnknownCommand(Printable::line(&command))),
+            Command::Plain => serde_json::from_str(line).map_or_else(|_| bad(), |Named { command }| plain(&command)),
         })
     }
 
@@ -336,6 +323,13 @@ fn refuse(why: &'static str, command: &'static str) -> Option<Request> {
     None
 }
 
+/// What a command of the chat asks for that programs have, too.
+fn plain(name: &str) -> Request {
+    let row = named(name).filter(|row| row.is_in(Frontend::JSON));
+    row.and_then(|row| request(row.command, "", None))
+        .unwrap_or_else(|| Request::Refused(Event::Refused(Refusal::UnknownCommand { command: Printable::line(name) })))
+}
+
 fn bad() -> Request {
     Request::Unsendable(Event::Refused(Refusal::NotUtf8))
 }
@@ -354,9 +348,20 @@ mod tests {
     use crate::interface::refusal::FileRefusal;
     use crate::system::SystemError;
     use crate::transport::error::{ConnectError, MappingError, TorError};
+    use crate::ui::commands::COMMANDS;
 
     fn written(event: &impl Serialize) -> Value {
         serde_json::from_slice(&line(event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn programs_have_exactly_the_commands_of_the_table_that_are_theirs() {
+        let mut reader = Reader { act: mpsc::channel(1).0, said: 0 };
+        for row in &COMMANDS {
+            let line = json!({"command": row.name, "offer": 1, "paths": ["a"]}).to_string();
+            let known = reader.command(&line).is_some_and(|request| !matches!(request, Request::Refused(_)));
+            assert_eq!(known, row.is_in(Frontend::JSON), "{}", row.name);
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tete::address::{AddressError, PeerAddr, ProxyError, Scope, Via};
-use tete::interface::Command;
 use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use tete::interface::fault::{CodesDiffer, Fault, PairingFault};
 use tete::interface::files::{EndedBy, FileEvent, FileFault, Progress};
@@ -16,6 +15,7 @@ use tete::protocol::invite::InviteError;
 use tete::protocol::pairing::Half;
 use tete::system::SystemError;
 use tete::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
+use tete::ui::commands::COMMANDS;
 use tete::ui::words::{self, Lang};
 use zeroize::Zeroizing;
 
@@ -141,7 +141,6 @@ fn events() -> Vec<Event> {
         Event::Refused(Refusal::Full { waiting: 9 }),
         Event::Refused(Refusal::NotUtf8),
         Event::Refused(Refusal::UnknownCommand { command: foreign() }),
-        Event::Help,
         Event::Verified,
         Event::Finishing { waiting: 1 },
         Event::PartnerLeft,
@@ -370,7 +369,7 @@ fn sentences(lang: Lang) -> Vec<String> {
         let (fact, advice) = words::fault(&fault, lang);
         all.extend([fact, advice]);
     }
-    all.extend(Command::ALL.map(|command| words::command(command, lang).to_owned()));
+    all.extend(COMMANDS.iter().map(|row| words::command(row.command, lang).to_owned()));
     let short = words::words(lang);
     all.extend([short.half, short.compare, short.address].map(str::to_owned));
     let screen = words::screen(lang);

@@ -10,10 +10,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
-use crate::interface::{Command, PromptKind};
+use crate::interface::{Frontend, PromptKind};
 use crate::printable::{Printable, cells};
 use crate::protocol::pairing::DIGITS;
-use crate::ui::keys;
+use crate::ui::commands::commands_of;
+use crate::ui::keys::{self, command_help};
 use crate::ui::words;
 
 /// Columns of the keys in the help, where what they do stands beside them.
@@ -265,10 +266,10 @@ impl Canvas<'_> {
     fn candidates(&mut self, state: &State, bar: u16) {
         let candidates = if matches!(state.overlay(), Overlay::None) { state.candidates() } else { Vec::new() };
         let room = usize::from(bar.saturating_sub(1));
-        for (y, command) in (0..bar).rev().zip(candidates.iter().take(room).rev()) {
+        for (y, row) in (0..bar).rev().zip(candidates.iter().take(room).rev()) {
             self.fill(y, Style::new());
-            let x = self.text(PROMPT, y, &format!("/{:<8}", command.name()), Self::bold());
-            self.text(x, y, words::command(*command, state.lang()), Self::dim());
+            let x = self.text(PROMPT, y, &format!("/{:<8}", row.name), Self::bold());
+            self.text(x, y, &command_help(row.command, state.lang()), Self::dim());
         }
     }
 
@@ -398,11 +399,11 @@ impl Canvas<'_> {
         let Overlay::Help(top) = *state.overlay() else { return };
         let words = state.words();
         let keys = keys::rows(words).into_iter();
-        let keys = keys.map(|(names, topic)| (names.join(words.comma), words::topic(topic, state.lang())));
-        let signs = words.signs.iter().map(|(sign, what)| ((*sign).to_owned(), *what));
-        let commands =
-            Command::ALL.iter().map(|command| (format!("/{}", command.name()), words::command(*command, state.lang())));
-        let blank = std::iter::once((String::new(), ""));
+        let keys = keys.map(|(names, topic)| (names.join(words.comma), words::topic(topic, state.lang()).to_owned()));
+        let signs = words.signs.iter().map(|(sign, what)| ((*sign).to_owned(), (*what).to_owned()));
+        let commands = commands_of(Frontend::SCREEN);
+        let commands = commands.map(|row| (format!("/{}", row.name), command_help(row.command, state.lang())));
+        let blank = std::iter::once((String::new(), String::new()));
         let lines: Vec<_> = commands.chain(blank).chain(keys).chain(signs).collect();
         let rows: Vec<_> = lines.iter().flat_map(|(left, right)| self.help_rows(left, right)).collect();
         let room = usize::from(self.rows() - 1);

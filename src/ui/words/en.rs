@@ -8,18 +8,19 @@ use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
-use crate::interface::{Command, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
+use crate::ui::commands::Command;
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -30,6 +31,7 @@ pub const WORDS: Words = Words {
     compare: "same or different: ",
     address: "address or invite from your partner: ",
     error: "tete: ",
+    signs: &[("//...", "a message that starts with a slash"), ("Ctrl-D", "leave")],
 };
 
 /// What stands on the full screen beside texts and status.
@@ -78,6 +80,7 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     enter: "Enter",
     arrows: ["Up", "Down", "Left", "Right"],
     comma: ", ",
+    parentheses: [" (", ")"],
     signs: &[
         ("wheel", "scroll"),
         ("Shift-mouse", "select text (done by the terminal)"),
@@ -119,18 +122,18 @@ pub fn topic(topic: Topic) -> &'static str {
 pub fn command(command: Command) -> &'static str {
     match command {
         Command::Help => "keys and commands",
-        Command::Who => "your partner, since when, encryption",
+        Command::Who => "your partner, since when, encryption, connection",
         Command::Doctor => "diagnose the connection, suggest fixes",
         Command::Code => "show both codes again",
-        Command::Find => "search the messages (Ctrl-R)",
-        Command::Clear => "clear this screen (Ctrl-X c)",
+        Command::Find => "search the messages",
+        Command::Clear => "clear this screen",
         Command::Lock => "lock this screen with a passphrase",
         Command::Send => "send files and folders: /send PATH...",
-        Command::Get => "accept the offered files (F2)",
-        Command::Decline => "refuse the offered files (F3)",
+        Command::Get => "accept the offered files",
+        Command::Decline => "refuse the offered files",
         Command::Cancel => "cancel the current transfer",
         Command::Rekey => "change keys now",
-        Command::Panic => "wipe everything, leave now (Ctrl-X p)",
+        Command::Panic => "wipe everything, leave now",
         Command::Quit => "leave",
     }
 }
@@ -251,7 +254,6 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::Full { waiting }) => format!("Not sent: {} not delivered yet. Try again soon.", are(*waiting)),
         Event::Refused(Refusal::NotUtf8) => "input line not sent: not UTF-8".into(),
         Event::Refused(Refusal::UnknownCommand { command: name }) => format!("Unknown command {name} (/help lists all). To send it as a message, start with //."),
-        Event::Help => "  /code     show both codes again\n  /who      your partner, since when, encryption, connection\n  /doctor   diagnose the connection, suggest fixes\n  /send     send files and folders: /send PATH...\n  /get      accept the offered files\n  /decline  refuse the offered files\n  /cancel   cancel the current transfer\n  /rekey    change keys now\n  /panic    wipe everything and leave immediately\n  /quit     leave (Ctrl-D, Ctrl-C)\n  //...     a message that starts with a slash".into(),
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "your code {own}, partner's {partner}\n\
              Read yours to your partner on the phone and have them read theirs; then type `/code same` or `/code different`."

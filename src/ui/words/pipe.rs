@@ -62,7 +62,6 @@ pub fn line(event: &Event) -> Option<String> {
         }
         // Answers to commands, and a pipe gives none.
         Event::Refused(Refusal::UnknownCommand { .. })
-        | Event::Help
         | Event::Codes { .. }
         | Event::Who(_)
         | Event::Finding(_)

@@ -16,6 +16,8 @@ pub struct Words {
     pub address: &'static str,
     /// Before an error.
     pub error: &'static str,
+    /// What else may be typed, below the commands, and what it does.
+    pub signs: &'static [(&'static str, &'static str)],
 }
 
 /// What stands on the full screen beside messages and status.
@@ -108,6 +110,8 @@ pub struct ScreenWords {
     pub arrows: [&'static str; 4],
     /// Between the names of keys.
     pub comma: &'static str,
+    /// Before and after the keys that do the same.
+    pub parentheses: [&'static str; 2],
     /// The mouse and signs on the screen, and what they mean.
     pub signs: &'static [(&'static str, &'static str)],
 }
