@@ -118,7 +118,7 @@ fn event(place: usize, word: &str) -> Event {
             let from = SocketAddr::from(([10, 0, 0, 9], 4000)).into();
             Event::PairingFailed { address: from, why: PairingFault::Commitment, pause: Duration::ZERO }
         }
-        _ => Event::Help,
+        _ => Event::Rekey,
     }
 }
 
