@@ -1339,6 +1339,21 @@ fn the_help_names_every_key_and_every_command() {
 }
 
 #[test]
+fn the_help_says_all_of_what_a_command_does_at_any_width() {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    for (lang, columns) in [Lang::En, Lang::Zh].into_iter().flat_map(|lang| (20..=100).map(move |to| (lang, to))) {
+        let mut sitting = Sitting::new((columns, 200), lang);
+        sitting.opens();
+        sitting.press(KeyCode::F(1));
+        let shown = squeezed(&sitting.rows().concat());
+        for row in commands_of(Frontend::SCREEN) {
+            let help = squeezed(&keys::command_help(row.command, lang));
+            assert!(shown.contains(&help), "{columns} {help}: {:#?}", sitting.rows());
+        }
+    }
+}
+
+#[test]
 fn no_size_is_too_small_to_be_drawn_on() {
     for (_, mut sitting) in screens((80, 24), Lang::Zh) {
         for size in (0..50).flat_map(|columns| (0..12).map(move |rows| (columns, rows))) {

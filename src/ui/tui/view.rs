@@ -429,13 +429,17 @@ impl Canvas<'_> {
             let lefts = left.rows(columns - 1).map(|row| (row.to_owned(), row.len()));
             return lefts.chain(right.rows(columns - 3).map(|row| (format!("  {row}"), 0))).collect();
         }
-        let broken = Printable::text(left);
-        let mut rights = std::iter::once(right).chain(std::iter::repeat(""));
-        let row = |left: &str| {
-            let (left, right) = (left.trim_end(), rights.next().unwrap_or_default());
-            (format!("{left}{}{right}", pad(left, HELP_COLUMN)), left.len())
-        };
-        broken.rows(HELP_COLUMN - 2).map(row).collect()
+        let (left, right) = (Printable::text(left), Printable::text(right));
+        let mut lefts = left.rows(HELP_COLUMN - 2).map(str::trim_end);
+        let mut rights = right.rows(columns - HELP_COLUMN - 1);
+        std::iter::from_fn(|| match (lefts.next(), rights.next()) {
+            (None, None) => None,
+            (left, right) => {
+                let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
+                Some((format!("{left}{}{right}", pad(left, HELP_COLUMN)), left.len()))
+            }
+        })
+        .collect()
     }
 
     fn alarm(&mut self, state: &State) {
