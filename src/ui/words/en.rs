@@ -31,7 +31,7 @@ pub const WORDS: Words = Words {
     compare: "same or different: ",
     address: "address or invite from your partner: ",
     error: "tete: ",
-    signs: &[("//...", "a message that starts with a slash"), ("Ctrl-D", "leave")],
+    signs: &[("//...", "a message that starts with a slash"), ("Ctrl-D", "leave, as Ctrl-C does")],
 };
 
 /// What stands on the full screen beside texts and status.
@@ -269,7 +269,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Quiet { seconds } => format!("No answer for {seconds} s; the connection may be lost."),
         Event::ConnectionLost { why, redialing } => format!(
             "Connection lost ({}). {} Keep typing: it will be sent when you are back.",
-            line_fault(*why),
+            connection_fault(*why),
             if *redialing { "Reconnecting." } else { "Waiting for your partner to reconnect." }
         ),
         Event::RedialFailed { attempt: number, why: failure } => {
@@ -712,7 +712,7 @@ fn pairing_advice(why: PairingFault) -> &'static str {
     }
 }
 
-fn line_fault(why: ConnectionFault) -> String {
+fn connection_fault(why: ConnectionFault) -> String {
     match why {
         ConnectionFault::Cut => "it was closed".into(),
         ConnectionFault::Silent { after } => format!("no answer for {} s", after.as_secs()),
@@ -721,7 +721,7 @@ fn line_fault(why: ConnectionFault) -> String {
     }
 }
 
-/// How the line is at that time, in a few words.
+/// The state of the connection at `now`, in a few words.
 pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
     match connection {
         ConnectionState::Connected => "connected".into(),

@@ -31,7 +31,7 @@ pub const WORDS: Words = Words {
     compare: "一样 还是 不一样：",
     address: "对方给你的地址或邀请：",
     error: "tete：",
-    signs: &[("//...", "发送以斜杠开头的文字"), ("Ctrl-D", "离开")],
+    signs: &[("//...", "发送以斜杠开头的文字"), ("Ctrl-D", "离开；Ctrl-C 也可以")],
 };
 
 /// What stands on the full screen beside texts and status.
@@ -259,7 +259,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Quiet { seconds } => format!("{seconds} 秒没有应答，连接可能已断开。"),
         Event::ConnectionLost { why, redialing } => format!(
             "连接已断开（{}）。{}可以继续打字，恢复后自动发出。",
-            line_fault(*why),
+            connection_fault(*why),
             if *redialing { "正在重连。" } else { "正在等对方重连。" }
         ),
         Event::RedialFailed { attempt: number, why: failure } => {
@@ -644,7 +644,7 @@ fn pairing_advice(why: PairingFault) -> &'static str {
     }
 }
 
-fn line_fault(why: ConnectionFault) -> String {
+fn connection_fault(why: ConnectionFault) -> String {
     match why {
         ConnectionFault::Cut => "连接被关闭".into(),
         ConnectionFault::Silent { after } => format!("{} 秒没有应答", after.as_secs()),
@@ -653,7 +653,7 @@ fn line_fault(why: ConnectionFault) -> String {
     }
 }
 
-/// How the line is at that time, in a few words.
+/// The state of the connection at `now`, in a few words.
 pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
     match connection {
         ConnectionState::Connected => "已连接".into(),
