@@ -131,7 +131,8 @@ fn events() -> Vec<Event> {
         Event::Refused(Refusal::NotAsked),
         Event::Refused(Refusal::NotConfirmed),
         Event::NeitherWord,
-        Event::Confirmed,
+        Event::Confirmed { partner_confirmed: false },
+        Event::Confirmed { partner_confirmed: true },
         Event::RoomOpen { invited: false },
         Event::RoomOpen { invited: true },
         Event::Delivered { messages: 1, waiting: 0 },
@@ -393,7 +394,6 @@ fn sentences(lang: Lang) -> Vec<String> {
         screen.close_again,
         screen.read_out,
         screen.type_in,
-        screen.right,
         screen.next,
         screen.compare,
         screen.agree,
@@ -473,6 +473,16 @@ fn the_english_says_message_code_and_connection() {
         }
     }
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn who_confirms_second_is_not_told_to_wait() {
+    for (lang, waiting) in [(Lang::En, "Waiting"), (Lang::Zh, "等")] {
+        for partner_confirmed in [true, false] {
+            let told = words::event(&Event::Confirmed { partner_confirmed }, lang, 80);
+            assert_eq!(told.contains(waiting), !partner_confirmed, "{told}");
+        }
+    }
 }
 
 #[test]

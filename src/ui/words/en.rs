@@ -54,7 +54,6 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     close_again: "Press it again to quit and lose what you wrote.",
     read_out: "Read this to your partner by phone, or wherever you know their voice:",
     type_in: "Type what your partner reads to you, then Enter:",
-    right: "Correct. Waiting for your partner.",
     next: "Not your partner? Type /next.",
     compare: "Compare with your partner's screen, by phone or side by side:",
     yours: "yours ",
@@ -234,7 +233,8 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "That does not answer the current question and was ignored.".into(),
         Event::Refused(Refusal::NotConfirmed) => "Please check the code first.".into(),
         Event::NeitherWord => "Please type the whole word, same or different.".into(),
-        Event::Confirmed => "Correct. Waiting for your partner.".into(),
+        Event::Confirmed { partner_confirmed: false } => "Correct. Waiting for your partner.".into(),
+        Event::Confirmed { partner_confirmed: true } => "Correct. Your partner has confirmed it, too.".into(),
         Event::RoomOpen { invited: false } => {
             "The room is open. Type a message and press Enter; /help shows the rest.".into()
         }

@@ -54,7 +54,6 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     close_again: "再按一次退出，未发出的内容将丢失。",
     read_out: "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：",
     type_in: "输入对方念给你的数字，按回车：",
-    right: "正确，正在等对方核对。",
     next: "不是你等的人？输入 /next。",
     compare: "和对方的屏幕核对（打电话，或当面）：",
     yours: "你的",
@@ -223,7 +222,8 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "与当前的问题不符，已忽略。".into(),
         Event::Refused(Refusal::NotConfirmed) => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
-        Event::Confirmed => "正确，正在等对方核对。".into(),
+        Event::Confirmed { partner_confirmed: false } => "正确，正在等对方核对。".into(),
+        Event::Confirmed { partner_confirmed: true } => "正确，对方也已核对。".into(),
         Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
         Event::RoomOpen { invited: true } => "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into(),
         Event::PairingFailed { address: from, why, pause } => {
