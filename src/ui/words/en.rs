@@ -233,8 +233,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "That does not answer the current question and was ignored.".into(),
         Event::Refused(Refusal::NotConfirmed) => "Please check the code first.".into(),
         Event::NeitherWord => "Please type the whole word, same or different.".into(),
-        Event::Confirmed { partner_confirmed: false } => "Correct. Waiting for your partner.".into(),
-        Event::Confirmed { partner_confirmed: true } => "Correct. Your partner has confirmed it, too.".into(),
+        Event::Confirmed { partner_confirmed } => if *partner_confirmed { "Correct. Your partner has confirmed it, too." } else { "Correct. Waiting for your partner." }.into(),
         Event::RoomOpen { invited: false } => {
             "The room is open. Type a message and press Enter; /help shows the rest.".into()
         }
