@@ -97,8 +97,8 @@ pub enum Event {
     StaleAnswer,
     /// Neither of the two words was typed.
     NeitherWord,
-    /// The user has checked the code, the partner has not.
-    Confirmed,
+    /// The user has checked the code. `partner_confirmed`: the partner had, as their side says.
+    Confirmed { partner_confirmed: bool },
     /// The room is open. `invited`: whoever is there has the invite, and nobody has checked the code.
     RoomOpen { invited: bool },
     /// A run failed, on the listening side.

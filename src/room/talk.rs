@@ -706,7 +706,7 @@ impl<'a> Talk<'a> {
     fn confirmed(&mut self) {
         self.state = State::Pairing { checked: true };
         self.room.user.ask(PromptKind::Nothing, None);
-        self.tell(Event::Confirmed);
+        self.tell(Event::Confirmed { partner_confirmed: self.connection.session.is_partner_confirmed() });
     }
 
     /// Does what the user wants.

@@ -4,6 +4,8 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Serializer;
@@ -38,10 +40,18 @@ pub fn start() -> UserChannels {
     UserChannels { requests, acks, output, frontend: Frontend::JSON }
 }
 
-/// Writes one event whole.
+/// Limit for writing the last line to a program that does not read.
+const LAST_LINE: Duration = Duration::from_secs(2);
+/// Whether the last line was written. Changes only while standard output is locked.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Writes one event whole, unless the last line was written.
 fn write(event: &impl Serialize) -> io::Result<()> {
     let line = line(event)?;
     let mut out = io::stdout().lock();
+    if ENDED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     out.write_all(&line).and_then(|()| out.flush())
 }
 
@@ -187,17 +197,27 @@ impl Writer {
     }
 }
 
-/// Writes the last line of a run that ended without a room.
+/// Writes the last line, unless the room has.
 pub fn print_end(result: &Result<(), Fault>) {
-    // Where standard output is gone the exit code has to do.
-    let _ = end(result);
+    let (told, written) = std::sync::mpsc::channel();
+    let result = result.clone();
+    std::thread::spawn(move || {
+        // Where standard output is gone the exit code has to do.
+        let _ = told.send(end(&result));
+    });
+    let _ = written.recv_timeout(LAST_LINE);
 }
 
 fn end(result: &Result<(), Fault>) -> io::Result<()> {
     let told = result.as_ref().err().map(|fault| (fault.code(), words::fault(fault, Lang::En)));
     let (exit, (error, advice)) =
         told.map_or((0, (None, None)), |(code, (error, advice))| (code, (Some(error), Some(advice))));
-    write(&Own::End { exit, error, advice })
+    let line = line(&Own::End { exit, error, advice })?;
+    let mut out = io::stdout().lock();
+    if ENDED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    out.write_all(&line).and_then(|()| out.flush())
 }
 
 /// Writes what the doctor has found, in the words of programs.
@@ -337,7 +357,6 @@ fn bad() -> Request {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::Duration;
 
     use serde_json::{Value, json};
 

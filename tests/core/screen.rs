@@ -916,7 +916,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     right.state.show(Output::Status(status(false, ConnectionState::Connected)));
     right.state.show(asks(code()));
     right.state.show(Output::Ask { question: 2, what: PromptKind::Nothing, about: None });
-    right.status(Event::Confirmed);
+    right.status(Event::Confirmed { partner_confirmed: false });
     out.push(("pairing, the partner is to type", right));
 
     let mut compare = new();

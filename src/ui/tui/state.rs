@@ -100,8 +100,8 @@ pub struct Pairing {
     pub can_skip: bool,
     /// What the last answer came to, and whether it was wrong.
     pub note: Option<(Printable, bool)>,
-    /// Our user has checked the code.
-    pub done: bool,
+    /// What the user was told once they had checked the code.
+    pub done: Option<Printable>,
 }
 
 /// What lies above the chat.
@@ -600,7 +600,9 @@ impl State {
         });
         let text = Printable::text(&text);
         match &mut self.pairing {
-            Some(pairing) if matches!(event, Event::Confirmed) => (pairing.done, pairing.note) = (true, None),
+            Some(pairing) if matches!(event, Event::Confirmed { .. }) => {
+                (pairing.done, pairing.note) = (Some(text.clone()), None);
+            }
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
             None => {}
         }
@@ -622,11 +624,11 @@ impl State {
         }
         match about {
             Some(Event::Code { own, can_skip }) => {
-                self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: false });
+                self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: None });
             }
             Some(Event::Compare { own, partner, emoji, can_skip }) => {
                 let partner = Some((partner, emoji));
-                self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
+                self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: None });
             }
             Some(event) if what == PromptKind::Chat => {
                 self.pairing = None;

@@ -540,8 +540,8 @@ impl Canvas<'_> {
             self.text(x, y, &pairing.own.to_string(), Self::bold());
             y += 1 + blank;
         }
-        if pairing.done {
-            y = self.block(x, y, words.right, Self::bold());
+        if let Some(done) = &pairing.done {
+            y = self.block(x, y, done.as_str(), Self::bold());
         } else {
             if detail.texts {
                 let title = if pairing.partner.is_some() { words.agree } else { words.type_in };
@@ -556,7 +556,7 @@ impl Canvas<'_> {
             let style = style.add_modifier(Modifier::BOLD);
             y = self.block(x, y + blank, note.as_str(), style);
         }
-        if detail.next && pairing.can_skip && !pairing.done {
+        if detail.next && pairing.can_skip && pairing.done.is_none() {
             y = self.block(x, y + blank, words.next, Self::dim());
         }
         y

@@ -56,7 +56,6 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     close_again: "Press it again to quit and lose what you wrote.",
     read_out: "Read this to your partner by phone, or wherever you know their voice:",
     type_in: "Type what your partner reads to you, then Enter:",
-    right: "Correct. Waiting for your partner.",
     next: "Not your partner? Type /next.",
     compare: "Compare with your partner's screen, by phone or side by side:",
     yours: "yours ",
@@ -237,7 +236,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "That does not answer the current question and was ignored.".into(),
         Event::Refused(Refusal::NotConfirmed) => "Please check the code first.".into(),
         Event::NeitherWord => "Please type the whole word, same or different.".into(),
-        Event::Confirmed => "Correct. Waiting for your partner.".into(),
+        Event::Confirmed { partner_confirmed } => if *partner_confirmed { "Correct. Your partner has confirmed it, too." } else { "Correct. Waiting for your partner." }.into(),
         Event::RoomOpen { invited: false } => {
             "The room is open. Type a message and press Enter; /help shows the rest.".into()
         }

@@ -45,7 +45,7 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Refused(Refusal::NotAsked)
         | Event::Refused(Refusal::NotConfirmed)
         | Event::NeitherWord
-        | Event::Confirmed
+        | Event::Confirmed { .. }
         | Event::PairingFailed { .. }
         | Event::Refused(Refusal::TooLong { .. })
         | Event::Refused(Refusal::Full { .. })

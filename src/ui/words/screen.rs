@@ -62,8 +62,6 @@ pub struct ScreenWords {
     pub read_out: &'static str,
     /// Above the partner's code.
     pub type_in: &'static str,
-    /// The partner's code was right.
-    pub right: &'static str,
     /// How to refuse a caller.
     pub next: &'static str,
     /// Above two codes to compare.

@@ -56,7 +56,6 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     close_again: "再按一次退出，未发出的内容将丢失。",
     read_out: "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：",
     type_in: "输入对方念给你的数字，按回车：",
-    right: "正确，正在等对方核对。",
     next: "不是你等的人？输入 /next。",
     compare: "和对方的屏幕核对（打电话，或当面）：",
     yours: "你的",
@@ -227,7 +226,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "与当前的问题不符，已忽略。".into(),
         Event::Refused(Refusal::NotConfirmed) => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
-        Event::Confirmed => "正确，正在等对方核对。".into(),
+        Event::Confirmed { partner_confirmed } => if *partner_confirmed { "正确，对方也已核对。" } else { "正确，正在等对方核对。" }.into(),
         Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
         Event::RoomOpen { invited: true } => {
             "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into()
@@ -927,94 +926,4 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
         ConnectError::Proxy(_) => "核对代理的地址、用户名和密码",
         ConnectError::System(_) => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Names that are the same in Chinese.
-    const NAMES: [&str; 6] = ["tete", "Tor", "tor", "cookie", "SOCKS", "DNS"];
-
-    #[test]
-    fn why_something_failed_is_said_in_chinese_only() {
-        use SystemError::*;
-        let system = [
-            PermissionDenied,
-            NotFound,
-            AlreadyExists,
-            NotAFolder,
-            IsAFolder,
-            NotEmpty,
-            InvalidFilename,
-            SymbolicLink,
-            NotText,
-            DiskFull,
-            FileTooLarge,
-            ReadOnly,
-            Disk,
-            Busy,
-            Closed,
-            AddressInUse,
-            AddressNotAvailable,
-            ConnectionRefused,
-            TimedOut,
-            Unreachable,
-            TooManyFiles,
-            OutOfMemory,
-            Unsupported,
-            Cryptography,
-            Number(5),
-            Unknown,
-        ];
-        let with_system = [TorError::Start, TorError::Control, TorError::Cookie, TorError::System];
-        let tor = [
-            TorError::NotInstalled,
-            TorError::Exited,
-            TorError::Ended,
-            TorError::Silent,
-            TorError::NotTor,
-            TorError::Password,
-            TorError::BadCookie,
-            TorError::Impostor,
-            TorError::Rejected(510),
-            TorError::NoSocks,
-            TorError::NoNetwork,
-            TorError::NotPublished,
-        ]
-        .into_iter()
-        .chain(with_system.map(|of| of(NotFound)));
-        let socks = [
-            SocksError::Unreachable,
-            SocksError::NotSocks,
-            SocksError::Login,
-            SocksError::Forbidden,
-            SocksError::Failed,
-        ];
-        let connect = [
-            ConnectError::Lookup,
-            ConnectError::Refused,
-            ConnectError::Timeout,
-            ConnectError::NoRoute,
-            ConnectError::Closed,
-            ConnectError::Silent,
-            ConnectError::NotTete,
-            ConnectError::Stranger,
-            ConnectError::NoRelay,
-            ConnectError::NotARelay,
-            ConnectError::RelayClosed,
-            ConnectError::AloneAtRelay,
-            ConnectError::NeedsInvite,
-        ]
-        .into_iter()
-        .chain(socks.map(ConnectError::Proxy))
-        .chain(tor.map(ConnectError::Tor))
-        .chain(system.map(ConnectError::System));
-        let lan = [LanError::Unavailable, LanError::NotHeard, LanError::System(NotFound)];
-        for text in connect.map(connect_error).chain(lan.map(lan_error)) {
-            let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
-            let foreign: Vec<_> = words.filter(|word| !NAMES.contains(word)).collect();
-            assert!(foreign.is_empty() && !text.is_ascii(), "{text}: {foreign:?}");
-        }
-    }
 }
