@@ -305,7 +305,7 @@ fn file_events() -> Vec<FileEvent> {
     for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Connection] {
         for sending in [true, false] {
             all.push(FileEvent::Withdrawn { name: name(), sending, by });
-            all.push(FileEvent::TransferEnded { name: name(), sending, by, kept: !sending });
+            all.push(FileEvent::TransferEnded { name: name(), sending, by });
         }
     }
     all

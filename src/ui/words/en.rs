@@ -372,9 +372,8 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::TransferEnded { name, sending: true, by, .. } => {
             format!("{name} was not sent completely: {}.", ended_by(*by))
         }
-        FileEvent::TransferEnded { name, by, kept, .. } => {
-            let kept = if *kept { " The part that arrived is kept as a .part file." } else { "" };
-            format!("{name} did not arrive completely: {}.{kept}", ended_by(*by))
+        FileEvent::TransferEnded { name, by, .. } => {
+            format!("{name} did not arrive completely: {}.", ended_by(*by))
         }
         FileEvent::Progress { name, sending, progress } => {
             format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))

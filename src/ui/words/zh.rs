@@ -354,10 +354,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Withdrawn { name, by: EndedBy::Partner, .. } => format!("对方撤回了 {name}。"),
         FileEvent::Withdrawn { name, .. } => format!("没有接收 {name}，已不再等待答复。"),
         FileEvent::TransferEnded { name, sending: true, by, .. } => format!("{name} 没有发完：{}。", ended_by(*by)),
-        FileEvent::TransferEnded { name, by, kept, .. } => {
-            let kept = if *kept { "已收到的部分保存为 .part 文件。" } else { "" };
-            format!("{name} 没有收完：{}。{kept}", ended_by(*by))
-        }
+        FileEvent::TransferEnded { name, by, .. } => format!("{name} 没有收完：{}。", ended_by(*by)),
         FileEvent::Progress { name, sending, progress } => {
             format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))
         }
