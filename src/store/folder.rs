@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::Dir;
 use rustix::fs::{
     Access, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fchmod, fstat, fstatvfs, fsync,
-    linkat, mkdirat, openat, openat2, renameat_with, statat, syncfs, unlinkat,
+    linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -151,12 +151,6 @@ impl Folder {
     /// Syncs the content of a file to the disk.
     pub fn sync_file(file: &File) -> io::Result<()> {
         Ok(fsync(file)?)
-    }
-
-    /// Syncs the file system that this folder is on: every file and every name in it. An error of any file is reported
-    /// since Linux 5.8.
-    pub fn sync_all(&self) -> io::Result<()> {
-        Ok(syncfs(&self.0)?)
     }
 
     /// The [`collision_key`]s of all names in this folder.
