@@ -226,7 +226,9 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "与当前的问题不符，已忽略。".into(),
         Event::Refused(Refusal::NotConfirmed) => "请先核对配对码。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
-        Event::Confirmed { partner_confirmed } => if *partner_confirmed { "正确，对方也已核对。" } else { "正确，正在等对方核对。" }.into(),
+        Event::Confirmed { partner_confirmed } => {
+            if *partner_confirmed { "正确，对方也已核对。" } else { "正确，正在等对方核对。" }.into()
+        }
         Event::RoomOpen { invited: false } => "房间已打开。输入文字，按回车发送；/help 查看全部功能。".into(),
         Event::RoomOpen { invited: true } => {
             "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into()
