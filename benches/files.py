@@ -119,9 +119,9 @@ def tete(source: str, target: str, keys: str):
     until(host, "listening")
     start = time.monotonic()
     guest = start_of("127.0.0.1", PORT)
-    halves = [until(end, "code")["own"] for end in (host, guest)]
-    tell(guest, command="half", half=halves[0])
-    tell(host, command="half", half=halves[1])
+    codes = [until(end, "code") for end in (host, guest)]
+    for end, asked, other in zip((host, guest), codes, reversed(codes)):
+        tell(end, command="half", question=asked["question"], half=other["own"])
     until(guest, "room_open")
     tell(guest, command="send", paths=[source])
     threads = [threading.Thread(target=lambda: until(host, "stored"))]

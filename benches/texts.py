@@ -59,9 +59,9 @@ def room(names: list[str], folder: str) -> tuple[Side, Side]:
     host = Side(names[0], "--port", "0", "--save-to", folder, "--auto-accept")
     port = host.until("listening")[1]["address"].rsplit(":", 1)[1]
     guest = Side(names[1], "10.98.0.1", port)
-    halves = [side.until("code")[1]["own"] for side in (host, guest)]
-    host.tell(command="half", half=halves[1])
-    guest.tell(command="half", half=halves[0])
+    codes = [side.until("code")[1] for side in (host, guest)]
+    for side, asked, other in zip((host, guest), codes, reversed(codes)):
+        side.tell(command="half", question=asked["question"], half=other["own"])
     for side in (host, guest):
         side.until("room_open")
     return host, guest

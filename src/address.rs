@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub use self::scope::{Scope, is_carrier_grade, is_reachable};
+pub use self::scope::{Scope, is_carrier_grade};
 
 /// The port both sides use unless told otherwise.
 pub const PORT: u16 = 51_423;

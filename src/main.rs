@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use tete::cli::plan::{Front, Plan, Surroundings, What, plan};
@@ -26,8 +27,11 @@ fn main() -> ExitCode {
     let lang = cli::language(&args).unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()));
     let terminal = TerminalGuard::new();
     restore_on_panic(&terminal);
-    let result = run(&args, lang, &terminal);
+    let result = catch_unwind(AssertUnwindSafe(|| run(&args, lang, &terminal))).unwrap_or(Err(Fault::Interface));
     terminal.restore();
+    if cli::wants_json(&args) {
+        json::print_end(&result);
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -38,22 +42,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &[OsString], lang: Lang, terminal: &TerminalGuard) -> Result<(), Fault> {
-    let end = |result: Result<(), Fault>| {
-        if cli::wants_json(args) {
-            json::print_end(&result);
-        }
-        result
-    };
-    let (plan, runtime) = match prepare(args, lang) {
-        Ok(Some(ready)) => ready,
-        Ok(None) => return end(Ok(())),
-        Err(fault) => return end(Err(fault)),
-    };
+    let Some((plan, runtime)) = prepare(args, lang)? else { return Ok(()) };
     let Plan { what, options, egress, front } = plan;
     let result = match what {
         What::Doctor(case) => {
             let print = if let Front::Json = front { json::print_finding } else { line::print_finding };
-            end(runtime.block_on(doctor(case, egress, |finding| drop(print(finding, lang)))))
+            runtime.block_on(doctor(case, egress, |finding| drop(print(finding, lang))))
         }
         What::Host(at) => {
             let user = start(front, lang, terminal)?;

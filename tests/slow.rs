@@ -184,11 +184,11 @@ fn pair_again(host: &mut Process, guest: &mut Process) -> [String; 2] {
     guest.say(&halves[0]);
     loop {
         host.say(&halves[1]);
-        let told = host.status();
-        if told.starts_with("room open") {
+        if host.status().starts_with("Correct.") {
             break;
         }
     }
+    host.until("room open");
     guest.until("room open");
     halves
 }

@@ -113,12 +113,12 @@ fn event(place: usize, word: &str) -> Event {
     match place % 5 {
         0 => Event::Delivered { messages: place, waiting: 0 },
         1 => Event::Refused(Refusal::UnknownCommand { command: Printable::line(word) }),
-        2 => Event::Confirmed,
+        2 => Event::Confirmed { partner_confirmed: place.is_multiple_of(2) },
         3 => {
             let from = SocketAddr::from(([10, 0, 0, 9], 4000)).into();
             Event::PairingFailed { address: from, why: PairingFault::Commitment, pause: Duration::ZERO }
         }
-        _ => Event::Help,
+        _ => Event::Rekey,
     }
 }
 

@@ -97,8 +97,8 @@ pub enum Event {
     StaleAnswer,
     /// Neither of the two words was typed.
     NeitherWord,
-    /// The user has checked the code, the partner has not.
-    Confirmed,
+    /// The user has checked the code. `partner_confirmed`: the partner had, as their side says.
+    Confirmed { partner_confirmed: bool },
     /// The room is open. `invited`: whoever is there has the invite, and nobody has checked the code.
     RoomOpen { invited: bool },
     /// A run failed, on the listening side.
@@ -110,9 +110,6 @@ pub enum Event {
     },
     /// So many more of our messages were delivered to the partner; so many still wait.
     Delivered { messages: usize, waiting: usize },
-    /// The list of commands, asked for by `/help`.
-    #[serde(skip)]
-    Help,
     /// Both halves again.
     Codes {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,11 +131,11 @@ pub enum Event {
     Finishing { waiting: usize },
     /// The partner left in order.
     PartnerLeft,
-    /// The line broke, and with it the room ended.
+    /// The connection was lost, and with it the room ended.
     CutOff,
     /// Nothing was received for `seconds`.
     Quiet { seconds: u64 },
-    /// The line broke. The room goes on.
+    /// The connection was lost. The room goes on.
     ConnectionLost {
         #[serde(flatten)]
         why: ConnectionFault,
@@ -146,7 +143,7 @@ pub enum Event {
     },
     /// Finding the host again fails, for another reason than before.
     RedialFailed { attempt: u32, why: ConnectError },
-    /// The line is back; `after` is the time that it was broken.
+    /// There is a connection again; `after` is the time without one.
     Reconnected {
         #[serde(rename = "after_seconds", serialize_with = "serialize::seconds")]
         after: Duration,
@@ -154,7 +151,7 @@ pub enum Event {
     },
     /// A better way was found, and the room has moved to it.
     BetterRoute { address: PeerAddr },
-    /// A text waits for the line.
+    /// A text waits for a connection.
     Waiting { waiting: usize },
     /// Somebody who is not the partner tried to get into the open room.
     Intruder { address: PeerAddr, times: u32 },
@@ -180,7 +177,7 @@ pub enum Invitation {
     Send,
 }
 
-/// Why a line broke.
+/// Why a connection was lost.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum ConnectionFault {
@@ -201,11 +198,11 @@ pub enum ConnectionFault {
     },
 }
 
-/// The state of the line. Times are on [`clock::now`](crate::clock::now).
+/// The state of the connection. Times are on [`clock::now`](crate::clock::now).
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ConnectionState {
-    /// The line works.
+    /// Signs of life come.
     Connected,
     /// Nothing was received since this time.
     #[serde(serialize_with = "serialize::since")]
@@ -228,7 +225,7 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Whether the line works.
+    /// Whether the connection works.
     pub fn is_well(&self) -> bool {
         matches!(self, Self::Connected)
     }
@@ -263,7 +260,7 @@ pub struct Status {
     /// The last round-trip time of this connection.
     #[serde(rename = "round_trip_seconds", serialize_with = "serialize::seconds_if_known")]
     pub round_trip: Option<Duration>,
-    /// Number of the epoch, while there is a line.
+    /// Number of the epoch, while there is a connection.
     pub epoch: Option<u32>,
     /// Progress of what is sent and of what is received.
     #[serde(flatten, serialize_with = "directions")]
@@ -291,7 +288,7 @@ pub struct Who {
     /// When the room opened, on [`clock::now`](crate::clock::now).
     #[serde(rename = "since", serialize_with = "serialize::time")]
     pub opened: Duration,
-    /// Number of the epoch, and when it began, while there is a line.
+    /// Number of the epoch, and when it began, while there is a connection.
     #[serde(flatten, serialize_with = "serialize::epoch")]
     pub epoch: Option<(u32, Duration)>,
     /// Texts that wait for their receipt.

@@ -103,13 +103,12 @@ pub enum FileEvent {
         sending: bool,
         by: EndedBy,
     },
-    /// A transfer ended before it was complete. `kept`: the receiver has a part of it on disk, and goes on from there.
+    /// A transfer ended before it was complete. Files that were complete by then stay.
     TransferEnded {
         name: Printable,
         #[serde(rename = "direction", serialize_with = "serialize::direction")]
         sending: bool,
         by: EndedBy,
-        kept: bool,
     },
     /// A command about files was refused.
     Refused(FileRefusal),

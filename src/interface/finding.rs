@@ -26,7 +26,7 @@ pub enum Verdict {
 /// The result of one check.
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Finding {
-    /// The line of the open room.
+    /// The connection of the open room.
     Connection { place: PeerAddr, broken: bool },
     /// The port can be listened on, or is: the addresses.
     Listens(Vec<SocketAddr>),

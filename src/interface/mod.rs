@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use crate::printable::Printable;
 use crate::protocol::delivery::Incoming;
 use event::{Event, Status};
 use fault::Fault;
@@ -64,8 +63,6 @@ pub enum Request {
     },
     /// A line that cannot be sent, and why.
     Unsendable(Event),
-    /// A command.
-    Command(Command),
     /// Files and folders to send.
     Send(Vec<PathBuf>),
     /// An offer was accepted or declined.
@@ -80,85 +77,24 @@ pub enum Request {
         /// Whether it is the same on both screens.
         same: bool,
     },
-    /// A command nobody knows.
-    UnknownCommand(Printable),
-    /// Ctrl-C at the prompt.
-    Interrupt,
+    /// The transfer that is under way is to end.
+    Cancel,
+    /// Who the partner is, and how the connection is secured.
+    Who,
+    /// What the connection depends on is to be checked.
+    Doctor,
+    /// Both halves of the code again.
+    Code,
+    /// Fresh keys now.
+    Rekey,
+    /// Everything is to be wiped, and the room to be left at once.
+    Panic,
+    /// A command that the front end refused, and why.
+    Refused(Event),
+    /// The user leaves the room, or gives up.
+    Leave,
     /// Ctrl-D at the prompt, or the end of the pipe.
     End,
-}
-
-/// A command of the chat.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Command {
-    /// Lists commands and keys.
-    Help,
-    /// Tells who the partner is and how the connection is secured.
-    Who,
-    /// Checks what the connection depends on.
-    Doctor,
-    /// Shows the pairing code again.
-    Code,
-    /// Looks for a text on the screen.
-    Find,
-    /// Wipes the screen.
-    Clear,
-    /// Hides the screen until a passphrase is typed.
-    Lock,
-    /// Offers files and folders.
-    Send,
-    /// Accepts the offer.
-    Get,
-    /// Declines the offer.
-    Decline,
-    /// Ends the transfer that is under way.
-    Cancel,
-    /// Makes fresh keys now.
-    Rekey,
-    /// Wipes everything and ends at once.
-    Panic,
-    /// Leaves the room.
-    Quit,
-}
-
-impl Command {
-    /// All commands, in the order of the help.
-    pub const ALL: [Self; 14] = [
-        Self::Help,
-        Self::Send,
-        Self::Get,
-        Self::Decline,
-        Self::Cancel,
-        Self::Who,
-        Self::Doctor,
-        Self::Code,
-        Self::Find,
-        Self::Clear,
-        Self::Lock,
-        Self::Rekey,
-        Self::Panic,
-        Self::Quit,
-    ];
-
-    /// What is typed after the slash.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Help => "help",
-            Self::Who => "who",
-            Self::Doctor => "doctor",
-            Self::Code => "code",
-            Self::Find => "find",
-            Self::Clear => "clear",
-            Self::Lock => "lock",
-            Self::Send => "send",
-            Self::Get => "get",
-            Self::Decline => "decline",
-            Self::Cancel => "cancel",
-            Self::Rekey => "rekey",
-            Self::Panic => "panic",
-            Self::Quit => "quit",
-        }
-    }
 }
 
 /// Something for the front end to show.

@@ -603,6 +603,14 @@ impl Session {
         }
     }
 
+    /// Whether the partner's side has said that its user has checked the code.
+    pub fn is_partner_confirmed(&self) -> bool {
+        match &self.phase {
+            Phase::Confirming(confirming) => confirming.verifying.received,
+            _ => self.room().is_some(),
+        }
+    }
+
     /// Queues a text and returns its number. While the room has no connection the text waits.
     ///
     /// # Errors

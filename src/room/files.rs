@@ -19,7 +19,7 @@ use crate::protocol::transfer::{Content, ENTRIES, Item, NOTHING, Offer, Received
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::output::Output;
-use crate::store::path::{SafePath, part_of};
+use crate::store::path::SafePath;
 use crate::store::reader::{Read, ReadError, Reader, Wanted};
 use crate::store::source::{Source, SourceError, Unsendable};
 use crate::store::tree::{StoreError, Target};
@@ -109,7 +109,7 @@ struct Incoming {
     /// What is there of an entry.
     have: Option<(u32, u64, Hash)>,
     failed: u32,
-    /// Bytes of what was stored that were not there before.
+    /// Bytes of what was stored.
     came: u64,
     /// The name that the only file, or the first file's folder, was given.
     stored: String,
@@ -131,11 +131,6 @@ impl Incoming {
             came: 0,
             stored: String::new(),
         }
-    }
-
-    /// Whether what came so far stays on disk, to be gone on from: of a single file only, and never of a stream.
-    fn is_kept(&self) -> bool {
-        self.offer.entries == 1 && self.offer.bytes != UNKNOWN && self.meter.current() > 0
     }
 
     fn give(&mut self, job: Job) {
@@ -255,7 +250,6 @@ impl Files {
     fn take(&mut self, session: &mut Session) {
         let Some(incoming) = &mut self.receiving else { return };
         let name = incoming.name.clone();
-        let continues = incoming.offer.entries == 1 && incoming.offer.bytes != UNKNOWN && !self.options.to_stdout;
         let target = if self.options.to_stdout {
             Target::Out(Box::new(Output))
         } else {
@@ -269,8 +263,7 @@ impl Files {
                     return self.cannot_take(FileEvent::NotStored { path, why }, session);
                 }
             };
-            let there = if continues { folder.size_of_part(&part_of(incoming.path.name(), 1)) } else { 0 };
-            let needed = incoming.offer.bytes.saturating_sub(there);
+            let needed = incoming.offer.bytes;
             if incoming.offer.bytes != UNKNOWN && needed > free {
                 return self.cannot_take(FileEvent::NoSpace { name, needed, free }, session);
             }
@@ -279,17 +272,11 @@ impl Files {
                 folder,
                 name: incoming.path.clone(),
                 single: incoming.offer.entries == 1,
-                continues,
                 executable: self.options.executable,
                 plain: plain_name,
             }
         };
-        let (writer, reports) = Writer::start(target);
-        if continues {
-            writer.give(Job::Look);
-            incoming.asking = true;
-        }
-        incoming.writer = Some((writer, reports));
+        incoming.writer = Some(Writer::start(target));
         incoming.meter.begin();
         if let Some(receiving) = session.receiving() {
             receiving.want();
@@ -348,16 +335,15 @@ impl Files {
             self.told.push_back(match by {
                 EndedBy::Partner if !out.taken => FileEvent::PartnerDeclined { name },
                 _ if !out.taken => FileEvent::Withdrawn { name, sending, by },
-                _ => FileEvent::TransferEnded { name, sending, by, kept: false },
+                _ => FileEvent::TransferEnded { name, sending, by },
             });
         }
         if let Some(incoming) = self.receiving.take_if(|_| receiving) {
             let accepted = incoming.writer.is_some();
             self.failed += usize::from(accepted);
-            let kept = !self.options.to_stdout && incoming.is_kept();
             let (name, sending) = (incoming.name, false);
             self.told.push_back(if accepted {
-                FileEvent::TransferEnded { name, sending, by, kept }
+                FileEvent::TransferEnded { name, sending, by }
             } else {
                 FileEvent::Withdrawn { name, sending, by }
             });
@@ -472,10 +458,6 @@ impl Files {
             Report::Have { index, offset, prefix } => {
                 incoming.asking = false;
                 incoming.have = index.map(|index| (index, offset, prefix));
-                if index.is_some() && incoming.meter.bytes() == 0 {
-                    incoming.meter.set(offset);
-                    incoming.meter.begin();
-                }
             }
             Report::Seen(index, offset) => {
                 incoming.meter.set(offset);
@@ -496,9 +478,9 @@ impl Files {
             Report::Done(index, outcome) => {
                 let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
                 match outcome {
-                    Ok(Stored { name, size, found }) => {
+                    Ok(Stored { name, size }) => {
                         incoming.meter.done(size);
-                        incoming.came = incoming.came.saturating_add(size.saturating_sub(found));
+                        incoming.came = incoming.came.saturating_add(size);
                         incoming.stored = name;
                     }
                     Err(why) => {

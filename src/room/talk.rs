@@ -19,10 +19,9 @@ use crate::address::Via;
 use crate::clock;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Status, Trust, Who};
 use crate::interface::fault::{CodesDiffer, PairingFault};
-use crate::interface::files::FileEvent;
 use crate::interface::finding::Finding;
-use crate::interface::refusal::{FileRefusal, Refusal};
-use crate::interface::{Command, Frontend, PromptKind, Request};
+use crate::interface::refusal::Refusal;
+use crate::interface::{Frontend, PromptKind, Request};
 use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::frame::Farewell;
@@ -707,7 +706,7 @@ impl<'a> Talk<'a> {
     fn confirmed(&mut self) {
         self.state = State::Pairing { checked: true };
         self.room.user.ask(PromptKind::Nothing, None);
-        self.tell(Event::Confirmed);
+        self.tell(Event::Confirmed { partner_confirmed: self.connection.session.is_partner_confirmed() });
     }
 
     /// Does what the user wants.
@@ -735,34 +734,23 @@ impl<'a> Talk<'a> {
             Request::Answer { offer, take } => {
                 self.room.files.answer(offer, take, &mut self.connection.session);
             }
-            Request::Command(command) => self.command(command),
-            Request::UnknownCommand(name) => self.tell(Event::Refused(Refusal::UnknownCommand { command: name })),
-            Request::End | Request::Interrupt => self.quit(),
-        }
-    }
-
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Help => self.tell(Event::Help),
-            Command::Rekey => {
-                let begun = self.connection.session.change_epoch();
-                self.tell(if begun { Event::Rekey } else { Event::Refused(Refusal::NotConnected) });
-            }
-            Command::Code => self.show_code(),
-            Command::Who => self.who(),
-            Command::Doctor => {
+            Request::Cancel => self.room.files.cancel(&mut self.connection.session),
+            Request::Who => self.who(),
+            Request::Doctor => {
                 let broken = self.connection.session.stage() != Stage::Open;
                 self.room.examine(self.side, self.connection.from, broken);
             }
-            Command::Find | Command::Clear | Command::Lock => self.tell(Event::Refused(Refusal::NeedsScreen)),
-            Command::Send => self.tell(Event::Refused(Refusal::WhatToSend)),
-            Command::Get | Command::Decline => self.tell(Event::File(FileEvent::Refused(FileRefusal::NothingOffered))),
-            Command::Cancel => self.room.files.cancel(&mut self.connection.session),
-            Command::Panic => {
+            Request::Code => self.show_code(),
+            Request::Rekey => {
+                let begun = self.connection.session.change_epoch();
+                self.tell(if begun { Event::Rekey } else { Event::Refused(Refusal::NotConnected) });
+            }
+            Request::Panic => {
                 self.room.user.leaving = true;
                 self.say_goodbye(Goodbye::Panic);
             }
-            Command::Quit => self.quit(),
+            Request::Refused(event) => self.tell(event),
+            Request::End | Request::Leave => self.quit(),
         }
     }
 

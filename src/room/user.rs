@@ -8,8 +8,7 @@ use tokio::sync::mpsc;
 use super::signals::Signals;
 use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
-use crate::interface::refusal::Refusal;
-use crate::interface::{Ack, Command, Frontend, Output, PromptKind, Request, UserChannels};
+use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
 use crate::protocol::delivery::{Incoming, TEXT, WAITING_BYTES, WAITING_TEXTS};
 
 /// Events that may wait for a screen that stands still; later ones are dropped.
@@ -203,8 +202,9 @@ impl User {
         loop {
             let listen = self.frontend().converses && !self.leaving;
             match self.next(listen).await {
-                UserEvent::Request(Request::Interrupt | Request::Command(Command::Quit | Command::Panic))
-                | UserEvent::Signal => return Err(Fault::NobodyCame),
+                UserEvent::Request(Request::Leave | Request::Panic) | UserEvent::Signal => {
+                    return Err(Fault::NobodyCame);
+                }
                 UserEvent::Request(request) => return Ok(request),
                 // A person whose terminal is gone has given up.
                 UserEvent::Gone(fault) => return Err(if self.frontend().person { Fault::NobodyCame } else { fault }),
@@ -218,8 +218,7 @@ impl User {
         match request {
             Request::Half { .. } | Request::Compared { .. } | Request::Next { .. } => self.tell(Event::StaleAnswer),
             Request::Say { taken, .. } => drop(taken.send(false)),
-            Request::Unsendable(event) => self.tell(event),
-            Request::UnknownCommand(name) => self.tell(Event::Refused(Refusal::UnknownCommand { command: name })),
+            Request::Unsendable(event) | Request::Refused(event) => self.tell(event),
             Request::End => self.leaving = true,
             _ => {}
         }

@@ -3,20 +3,21 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::path::Path;
 
+use rustix::fs::Dir;
 use rustix::fs::{
-    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fchmod, flock, fstat, fstatvfs,
-    fsync, linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
+    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fchmod, fstat, fstatvfs, fsync,
+    linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
 };
-use rustix::fs::{Dir, FileType, FlockOperation};
 use rustix::io::Errno;
-use rustix::process::getuid;
 
-use super::path::{collision_key, numbered};
+use super::path::collision_key;
 
-/// Number of names that are tried before the creation of a file fails.
-const TRIES: u32 = 10_000;
+/// What makes a file or folder this one and no other: its device and inode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity(u64, u64);
 
 /// An open folder.
 pub struct Folder(File);
@@ -65,61 +66,91 @@ impl Folder {
         Self::open(path)?.room().map(drop)
     }
 
-    /// Creates a folder by `name`, or by the next [numbered] name that is free and not `taken`, and returns its name.
-    pub fn create_folder(&self, name: &str, taken: impl Fn(&str) -> bool) -> io::Result<String> {
-        first_free(name, taken, |name| mkdirat(&self.0, name, Mode::from_raw_mode(0o777)))
+    /// Creates a folder. Fails with [`io::ErrorKind::AlreadyExists`] if the name is in use.
+    pub fn create_folder(&self, name: &str) -> io::Result<Identity> {
+        mkdirat(&self.0, name, Mode::from_raw_mode(0o777))?;
+        self.folder(name)?.identity()
     }
 
-    /// Creates and locks a partial file. With `old` an existing one is opened instead.
+    /// The identity of this folder.
+    pub fn identity(&self) -> io::Result<Identity> {
+        identity(&self.0)
+    }
+
+    /// Creates a partial file, which only this user can read. Fails with [`io::ErrorKind::AlreadyExists`] if the name
+    /// is in use: what has it is not opened.
+    pub fn create(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.open_at(name, flags, Mode::RUSR | Mode::WUSR)
+    }
+
+    /// Gives an open file of this folder the final `name` in place of the name `part`.
     ///
-    /// `None` if the name is in use: by anything without `old`; with `old` by what is not a regular file that only this
-    /// user can have written to, and by a file that another program has locked.
-    pub fn part(&self, name: &str, old: bool) -> io::Result<Option<File>> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = match self.open_at(name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !old => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match self.open_at(name, flags, Mode::empty()) {
-                    Ok(file) if is_ours(&fstat(&file)?) => file,
-                    // A link, a pipe, a device, or somebody else's file.
-                    _ => return Ok(None),
-                }
+    /// Fails with [`io::ErrorKind::AlreadyExists`] if the name is in use, and with [`io::ErrorKind::NotFound`] if the
+    /// file was removed meanwhile. Whatever has the name `part` by then: no other file gets the final name.
+    pub fn finish(&self, file: &File, part: &str, name: &str) -> io::Result<()> {
+        match self.link(file, name) {
+            Ok(()) => {
+                // The file is complete under its name, whether the other one can be removed or not.
+                let _ = self.remove(part, file);
+                Ok(())
             }
-            file => file?,
-        };
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(file)),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+            // A file system without links, a system without /proc, or a file that was removed.
+            Err(_) => self.rename(file, part, name),
         }
     }
 
-    /// Size of a partial file in bytes; 0 if there is none that can be continued.
-    pub fn size_of_part(&self, name: &str) -> u64 {
-        match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if is_ours(&stat) => u64::try_from(stat.st_size).unwrap_or(0),
-            _ => 0,
-        }
+    /// Links the open file itself, which no other can take the place of.
+    fn link(&self, file: &File, name: &str) -> Result<(), Errno> {
+        let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+        linkat(CWD, descriptor, &self.0, name, AtFlags::SYMLINK_FOLLOW)
     }
 
-    /// Sets the mode of a complete partial file and syncs its content to the disk.
-    pub fn settle(file: &File, mode: u32) -> io::Result<()> {
-        fchmod(file, Mode::from_raw_mode(mode))?;
+    /// Renames a file, and takes the name back if another file got it in that moment.
+    fn rename(&self, file: &File, part: &str, name: &str) -> io::Result<()> {
+        let wanted = identity(file)?;
+        if self.identity_of(part)? != wanted {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        renameat_with(&self.0, part, &self.0, name, RenameFlags::NOREPLACE)?;
+        if self.identity_of(name)? != wanted {
+            let _ = renameat_with(&self.0, name, &self.0, part, RenameFlags::NOREPLACE);
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(())
+    }
+
+    fn identity_of(&self, name: &str) -> io::Result<Identity> {
+        Ok(statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
+    }
+
+    /// Removes a name of an open file, if it is still that file's.
+    pub fn remove(&self, name: &str, file: &File) -> io::Result<()> {
+        if self.identity_of(name)? != identity(file)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes a folder from this one if it is empty and still `this` folder.
+    pub fn remove_folder(&self, name: &str, this: Identity) -> io::Result<()> {
+        if self.identity_of(name)? != this {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Sets the size and mode of a complete partial file.
+    pub fn settle(file: &File, size: u64, mode: u32) -> io::Result<()> {
+        // A hole at the end of the file was never written.
+        file.set_len(size)?;
+        Ok(fchmod(file, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Syncs the content of a file to the disk.
+    pub fn sync_file(file: &File) -> io::Result<()> {
         Ok(fsync(file)?)
-    }
-
-    /// Renames a complete partial file to `name`, or to the next [numbered] name that is free and not `taken`, and
-    /// returns the name.
-    pub fn finish(&self, part: &str, name: &str, taken: impl Fn(&str) -> bool) -> io::Result<String> {
-        first_free(name, taken, |name| match renameat_with(&self.0, part, &self.0, name, RenameFlags::NOREPLACE) {
-            // Not every file system knows RENAME_NOREPLACE.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                linkat(&self.0, part, &self.0, name, AtFlags::empty())?;
-                unlinkat(&self.0, part, AtFlags::empty())
-            }
-            renamed => renamed,
-        })
     }
 
     /// The [`collision_key`]s of all names in this folder.
@@ -129,16 +160,6 @@ impl Folder {
             keys.insert(collision_key(&entry?.file_name().to_string_lossy()));
         }
         Ok(keys)
-    }
-
-    /// Removes a file from this folder.
-    pub fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
-    }
-
-    /// Removes an empty folder from this folder.
-    pub fn remove_folder(&self, name: &str) -> io::Result<()> {
-        Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Syncs the folder to the disk, so that a power cut does not undo what was created or renamed in it.
@@ -154,26 +175,12 @@ impl Folder {
     }
 }
 
-/// Creates something by the first name that is neither `taken` nor in use on the disk, and returns the name.
-fn first_free(
-    name: &str,
-    taken: impl Fn(&str) -> bool,
-    mut create: impl FnMut(&str) -> Result<(), Errno>,
-) -> io::Result<String> {
-    for name in (1..TRIES).map(|number| numbered(name, number)).filter(|name| !taken(name)) {
-        match create(&name) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
+fn identity(file: impl AsFd) -> io::Result<Identity> {
+    Ok(fstat(file)?.into())
 }
 
-/// Whether only this user can have written to the file: a regular one of theirs with mode 0600 and no second name.
-fn is_ours(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && stat.st_uid == getuid().as_raw()
-        && stat.st_nlink == 1
-        && stat.st_mode & 0o777 == 0o600
+impl From<Stat> for Identity {
+    fn from(stat: Stat) -> Self {
+        Self(stat.st_dev, stat.st_ino)
+    }
 }

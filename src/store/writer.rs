@@ -26,8 +26,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A job for the thread.
 pub enum Job {
-    /// Look for a partial file of the only entry of the batch. Answered by [`Report::Have`].
-    Look,
     /// Begin an entry, or continue it after a break.
     Begin {
         /// Number of the entry in the batch.
@@ -80,11 +78,9 @@ pub struct Stored {
     pub name: String,
     /// Size of the file in bytes.
     pub size: u64,
-    /// Number of bytes that were there before and did not come again.
-    pub found: u64,
 }
 
-/// The handle of the thread. Dropping it ends the thread, which writes what has come and removes what is left over.
+/// The handle of the thread. Dropping it ends the thread, which removes what is unfinished.
 pub struct Writer {
     jobs: Sender<Job>,
     given_up: Arc<AtomicBool>,
@@ -144,8 +140,9 @@ impl Storing {
                 break;
             }
         }
-        self.flush();
-        self.target.leave(self.current.take());
+        if let Some(current) = self.current.take() {
+            self.target.remove(current);
+        }
         self.target.tidy();
     }
 
@@ -163,11 +160,6 @@ impl Storing {
     /// Does a job. `None` once nobody reads the reports any more.
     fn act(&mut self, job: Job) -> Option<()> {
         match job {
-            Job::Look => {
-                // An error is reported when the entry begins.
-                self.current = self.target.begin(0, self.target.only_name(), false).ok();
-                self.say_what_there_is()
-            }
             Job::Lost => {
                 self.flush()?;
                 self.say_what_there_is()
@@ -204,7 +196,11 @@ impl Storing {
                 current.reported = (current.at, clock::now());
                 return Some(());
             }
-            _ => self.target.leave(self.current.take()),
+            _ => {
+                if let Some(unfinished) = self.current.take() {
+                    self.target.remove(unfinished);
+                }
+            }
         }
         let mut told = false;
         let begun = loop {
@@ -331,9 +327,9 @@ impl Storing {
         };
         self.goes_on(&mut told)?;
         let current = self.current.take()?;
-        let (index, found, foreign) = (current.index, current.found, current.foreign.clone());
-        let stored = finished.map(|name| Stored { name, size, found }).map_err(|error| {
-            self.target.leave(Some(current));
+        let (index, foreign) = (current.index, current.foreign.clone());
+        let stored = finished.map(|name| Stored { name, size }).map_err(|error| {
+            self.target.remove(current);
             StoreError::Disk(foreign, error)
         });
         self.say(Report::Done(index, stored))

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::error::MappingError;
-use crate::address::is_reachable;
+use crate::address::Scope;
 
 /// Lifetime of a mapping in seconds. The router ends it if this program cannot.
 const LEASE: u32 = 600;
@@ -70,7 +70,7 @@ impl Mapping {
             asked => asked,
         };
         let mapping = asked?;
-        if is_reachable(mapping.external.ip()) {
+        if Scope::of(mapping.external.ip()) == Scope::Global {
             return Ok(mapping);
         }
         let external = mapping.external.ip();

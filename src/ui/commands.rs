@@ -1,157 +1,108 @@
-//! What a line of the chat is: a text, or a command.
+//! The commands of the chat: one table, for the parser, Tab, both helps and programs.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use crate::interface::Frontend;
 
-use super::words::compared;
-use crate::interface::{Command, Request};
-
-fn takes_argument(command: Command) -> bool {
-    matches!(command, Command::Find | Command::Send | Command::Code)
+/// A command of the chat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Lists commands and keys.
+    Help,
+    /// Offers files and folders.
+    Send,
+    /// Accepts the offer.
+    Get,
+    /// Declines the offer.
+    Decline,
+    /// Ends the transfer that is under way.
+    Cancel,
+    /// Tells who the partner is and how the connection is secured.
+    Who,
+    /// Checks what the connection depends on.
+    Doctor,
+    /// Shows the pairing code again, or tells how a comparison of it came out.
+    Code,
+    /// Looks for a text on the screen.
+    Find,
+    /// Wipes the screen.
+    Clear,
+    /// Hides the screen until a passphrase is typed.
+    Lock,
+    /// Makes fresh keys now.
+    Rekey,
+    /// Wipes everything and ends at once.
+    Panic,
+    /// Leaves the room.
+    Quit,
 }
 
-/// A command, and what was typed after it, where the offer of that number was shown last.
-pub fn request(command: Command, argument: &str, offer: Option<u32>) -> Request {
-    if let (Command::Get | Command::Decline, Some(offer)) = (command, offer) {
-        return Request::Answer { offer, take: command == Command::Get };
+/// What may be typed after the name of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Argument {
+    /// Nothing.
+    Nothing,
+    /// Paths, as in a shell.
+    Paths,
+    /// Words to look for.
+    Words,
+    /// Whether both screens show the same.
+    Comparison,
+}
+
+/// A row of the table: what there is to know of a command, but for the words of its help.
+pub struct Row {
+    /// The command.
+    pub command: Command,
+    /// What is typed after the slash.
+    pub name: &'static str,
+    /// What may be typed in place of the name.
+    pub aliases: &'static [&'static str],
+    /// What may follow.
+    pub argument: Argument,
+    /// The front ends that have the command.
+    pub frontends: &'static [Frontend],
+}
+
+impl Row {
+    const fn new(command: Command, name: &'static str, argument: Argument, frontends: &'static [Frontend]) -> Self {
+        Self { command, name, aliases: &[], argument, frontends }
     }
-    if let (Command::Code, Some(same)) = (command, compared(argument)) {
-        return Request::Judged { same };
-    }
-    let home = std::env::home_dir();
-    match paths(argument, home.as_deref()) {
-        Some(paths) if command == Command::Send && !paths.is_empty() => Request::Send(paths),
-        _ => Request::Command(command),
-    }
-}
 
-/// Reads the paths of a `/send`: words, or in quotes where there are blanks in them, with `\` before a character that
-/// stands for itself, `~` for `home`, and `file://` addresses as file managers paste them. `None` where a quote has no
-/// end.
-pub fn paths(argument: &str, home: Option<&Path>) -> Option<Vec<PathBuf>> {
-    let mut words = Words::read(argument)?;
-    words.done.extend(words.last.take());
-    let whole = words.quote.is_none();
-    whole.then(|| words.done.into_iter().map(|word| word.path(home)).collect())
-}
-
-/// The path that is being typed, and the quote it stands in.
-pub fn unquoted_tail(argument: &str, home: Option<&Path>) -> Option<(String, Option<char>)> {
-    let words = Words::read(argument)?;
-    let path = words.last.unwrap_or_default().path(home);
-    Some((path.into_os_string().into_string().ok()?, words.quote))
-}
-
-#[derive(Default)]
-struct Words {
-    done: Vec<Word>,
-    /// The one that no blank has ended.
-    last: Option<Word>,
-    /// The quote it stands in.
-    quote: Option<char>,
-}
-
-#[derive(Default)]
-struct Word {
-    text: String,
-    /// It begins with a `~` that stands for a home.
-    home: bool,
-}
-
-impl Words {
-    /// `None` if a `\` ends it.
-    fn read(argument: &str) -> Option<Self> {
-        let mut words = Self::default();
-        let mut chars = argument.chars();
-        while let Some(c) = chars.next() {
-            match (c, words.quote) {
-                ('\\', None | Some('"')) => words.last.get_or_insert_default().text.push(chars.next()?),
-                (c, Some(end)) if c == end => words.quote = None,
-                (c, Some(_)) => words.last.get_or_insert_default().text.push(c),
-                ('"' | '\'', None) => {
-                    words.last.get_or_insert_default();
-                    words.quote = Some(c);
-                }
-                (c, None) if c.is_whitespace() => words.done.extend(words.last.take()),
-                (c, None) => {
-                    let home = c == '~' && words.last.is_none();
-                    let word = words.last.get_or_insert_default();
-                    word.home |= home;
-                    word.text.push(c);
-                }
-            }
-        }
-        Some(words)
+    /// Whether a front end has the command.
+    pub fn is_in(&self, frontend: Frontend) -> bool {
+        self.frontends.contains(&frontend)
     }
 }
 
-impl Word {
-    fn path(self, home: Option<&Path>) -> PathBuf {
-        if let Some(path) = of_address(&self.text) {
-            return path;
-        }
-        match (self.text.strip_prefix('~').filter(|_| self.home), home) {
-            (Some(""), Some(home)) => home.to_owned(),
-            (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
-            _ => self.text.into(),
-        }
-    }
+const EVERYWHERE: &[Frontend] = &[Frontend::SCREEN, Frontend::LINES, Frontend::JSON];
+const PEOPLE: &[Frontend] = &[Frontend::SCREEN, Frontend::LINES];
+const SCREEN: &[Frontend] = &[Frontend::SCREEN];
+
+/// All commands, in the order of the help and of [`Command`].
+pub static COMMANDS: [Row; Command::Quit as usize + 1] = [
+    Row { aliases: &["?"], ..Row::new(Command::Help, "help", Argument::Nothing, PEOPLE) },
+    Row::new(Command::Send, "send", Argument::Paths, EVERYWHERE),
+    Row::new(Command::Get, "get", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Decline, "decline", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Cancel, "cancel", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Who, "who", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Doctor, "doctor", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Code, "code", Argument::Comparison, EVERYWHERE),
+    Row::new(Command::Find, "find", Argument::Words, SCREEN),
+    Row::new(Command::Clear, "clear", Argument::Nothing, SCREEN),
+    Row::new(Command::Lock, "lock", Argument::Nothing, SCREEN),
+    Row::new(Command::Rekey, "rekey", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Panic, "panic", Argument::Nothing, EVERYWHERE),
+    Row::new(Command::Quit, "quit", Argument::Nothing, EVERYWHERE),
+];
+
+/// The command of that name, or of that alias.
+pub fn named(name: &str) -> Option<&'static Row> {
+    COMMANDS.iter().find(|row| row.name == name || row.aliases.contains(&name))
 }
 
-/// The path of a `file://` address of this machine.
-fn of_address(address: &str) -> Option<PathBuf> {
-    let rest = address.strip_prefix("file://")?;
-    let path = rest.strip_prefix("localhost").unwrap_or(rest);
-    let mut bytes = path.starts_with('/').then_some(path.as_bytes())?;
-    let mut out = Vec::with_capacity(bytes.len());
-    while let [first, rest @ ..] = bytes {
-        let escaped = if let [b'%', high, low, ..] = bytes { hex(*high).zip(hex(*low)) } else { None };
-        let (byte, length) = escaped.map_or((*first, 1), |(high, low)| (high << 4 | low, 3));
-        out.push(byte);
-        bytes = rest.get(length - 1..).unwrap_or_default();
-    }
-    Some(OsString::from_vec(out).into())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-/// A line of the chat, as its writer meant it.
-#[derive(PartialEq, Eq, Debug)]
-pub enum Typed<'a> {
-    /// A text.
-    Text(&'a str),
-    /// A command and what follows it.
-    Command(Command, &'a str),
-    /// A command nobody knows.
-    Unknown(&'a str),
-}
-
-impl<'a> Typed<'a> {
-    /// Reads a line, given whether every character of its first word was typed key by key.
-    ///
-    /// Only then can it be a command: a paste is a text whatever it begins with. What is pasted behind the typed name
-    /// of a command is its argument, without the blanks and line breaks around it.
-    pub fn read(line: &'a str, first_word_typed: bool) -> Self {
-        let Some(rest) = after_slash(line).filter(|_| first_word_typed) else { return Self::Text(line) };
-        if after_slash(rest).is_some() {
-            return Self::Text(rest);
-        }
-        let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let argument = argument.trim();
-        let name = if name == "?" { "help" } else { name };
-        match Command::ALL.into_iter().find(|command| command.name() == name) {
-            Some(command) if argument.is_empty() || takes_argument(command) => Self::Command(command, argument),
-            _ => Self::Unknown(line.split_whitespace().next().unwrap_or_default()),
-        }
-    }
-}
-
-/// What follows the slash of a command, which may be full-width.
-pub fn after_slash(line: &str) -> Option<&str> {
-    line.strip_prefix(['/', '／'])
+/// The commands of a front end, in the order of the help.
+pub fn commands_of(frontend: Frontend) -> impl Iterator<Item = &'static Row> {
+    COMMANDS.iter().filter(move |row| row.is_in(frontend))
 }
 
 #[cfg(test)]
@@ -159,54 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_only_what_was_typed() {
-        let quit = Typed::Command(Command::Quit, "");
-        assert_eq!(Typed::read("/quit", true), quit);
-        assert_eq!(Typed::read("／quit　", true), quit);
-        assert_eq!(Typed::read("/?", true), Typed::Command(Command::Help, ""));
-        assert_eq!(Typed::read("/quit", false), Typed::Text("/quit"));
-        assert_eq!(Typed::read("//quit", true), Typed::Text("/quit"));
-        assert_eq!(Typed::read("／／quit", true), Typed::Text("／quit"));
-        assert_eq!(Typed::read("/sent x", true), Typed::Unknown("/sent"));
-        assert_eq!(Typed::read("/quit now", true), Typed::Unknown("/quit"));
-        assert_eq!(Typed::read("see /quit", true), Typed::Text("see /quit"));
-        assert_eq!(Typed::read("/quit\n", true), quit);
-        assert_eq!(Typed::read("/send /a\n", true), Typed::Command(Command::Send, "/a"));
-    }
-
-    #[test]
-    fn paths_are_words_with_quotes_and_a_home() {
-        let read = |argument: &str| {
-            let paths = paths(argument, Some(Path::new("/home/x")))?;
-            Some(paths.iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>().join("|"))
-        };
-        let cases = [
-            ("a b", "a|b"),
-            (" a  b ", "a|b"),
-            ("\"a b\" 'c \"d'", "a b|c \"d"),
-            ("a\\ b", "a b"),
-            ("~", "/home/x"),
-            ("~/a ~b '~'", "/home/x/a|~b|~"),
-            ("\\~/a", "~/a"),
-            ("你好\u{3000}/b", "你好|/b"),
-            ("", ""),
-            ("a''b", "ab"),
-            ("'it'\\''s'", "it's"),
-            ("file:///a%20b/%e4%BD%A0\nfile:///c", "/a b/你|/c"),
-            ("'file:///a b' \"file://localhost/c\"", "/a b|/c"),
-            ("file:///100%/%2 file:///%", "/100%/%2|/%"),
-            ("file://elsewhere/a ./file:///a", "file://elsewhere/a|./file:///a"),
-        ];
-        for (argument, expected) in cases {
-            assert_eq!(read(argument).as_deref(), Some(expected), "{argument}");
+    fn every_command_has_one_row_and_every_name_one_command() {
+        assert!(COMMANDS.iter().map(|row| row.command as usize).eq(0..COMMANDS.len()));
+        for row in &COMMANDS {
+            for name in row.aliases.iter().chain([&row.name]) {
+                assert_eq!(named(name).map(|row| row.command), Some(row.command), "{name}");
+            }
         }
-        assert_eq!(read("'a"), None);
-        assert_eq!(read("a\\"), None);
-    }
-
-    #[test]
-    fn find_takes_what_to_look_for() {
-        assert_eq!(Typed::read("/find", true), Typed::Command(Command::Find, ""));
-        assert_eq!(Typed::read("／find　你好 吗 ", true), Typed::Command(Command::Find, "你好 吗"));
+        assert!(named("").is_none());
     }
 }

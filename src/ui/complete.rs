@@ -4,35 +4,37 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::commands::{Typed, after_slash, unquoted_tail};
+use super::commands::{Argument, Row, commands_of};
 use super::editor::Editor;
-use crate::interface::Command;
+use super::paths::unquoted_tail;
+use super::typed::{Typed, after_slash};
+use crate::interface::Frontend;
 use crate::printable::plain_name;
 
 /// Names that are looked at.
 const NAMES: usize = 10_000;
 
 /// What is to be appended to what is being written, if that is clear.
-pub fn completion(editor: &Editor) -> Option<String> {
+pub fn completion(editor: &Editor, frontend: Frontend) -> Option<String> {
     let text = editor.text();
-    if let Typed::Command(Command::Send, _) = Typed::read(text, editor.is_first_word_typed())
+    if let Typed::Command(row, _) = Typed::read(text, editor.is_first_word_typed(), frontend)
+        && row.argument == Argument::Paths
         && let Some((_, argument)) = text.split_once(char::is_whitespace)
     {
         return rest_of_path(argument, std::env::home_dir().as_deref());
     }
-    let candidates = candidates(editor);
-    let first = candidates.first()?.name();
+    let candidates = candidates(editor, frontend);
+    let first = candidates.first()?.name;
     let shared = |other: &str| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let common = candidates.iter().map(|command| shared(command.name())).min()?;
+    let common = candidates.iter().map(|row| shared(row.name)).min()?;
     let rest = first.get(after_slash(text)?.len()..common)?;
     Some(rest.to_owned()).filter(|rest| !rest.is_empty())
 }
 
-/// Commands that begin as what is written, while that may become one.
-pub fn candidates(editor: &Editor) -> Vec<Command> {
+/// Commands of the front end that begin as what is written, while that may become one.
+pub fn candidates(editor: &Editor, frontend: Frontend) -> Vec<&'static Row> {
     let begun = after_slash(editor.text()).filter(|_| editor.is_first_word_typed());
-    let fits = |command: &Command| begun.is_some_and(|begun| command.name().starts_with(begun));
-    Command::ALL.into_iter().filter(fits).collect()
+    commands_of(frontend).filter(|row| begun.is_some_and(|begun| row.name.starts_with(begun))).collect()
 }
 
 /// What is to be appended to a line that begins with `/send `, if that is clear.

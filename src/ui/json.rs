@@ -4,6 +4,8 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Serializer;
@@ -17,9 +19,11 @@ use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::finding::{Finding, Verdict};
 use crate::interface::refusal::Refusal;
-use crate::interface::{self, Ack, Frontend, Output, Request, UserChannels};
+use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
+use crate::ui::commands::named;
+use crate::ui::typed::request;
 use crate::ui::words::{self, Lang};
 
 /// Bytes of the longest command: a text of which each byte is written as `\u00xx`, and some more.
@@ -36,10 +40,18 @@ pub fn start() -> UserChannels {
     UserChannels { requests, acks, output, frontend: Frontend::JSON }
 }
 
-/// Writes one event whole.
+/// Limit for writing the last line to a program that does not read.
+const LAST_LINE: Duration = Duration::from_secs(2);
+/// Whether the last line was written. Changes only while standard output is locked.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Writes one event whole, unless the last line was written.
 fn write(event: &impl Serialize) -> io::Result<()> {
     let line = line(event)?;
     let mut out = io::stdout().lock();
+    if ENDED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     out.write_all(&line).and_then(|()| out.flush())
 }
 
@@ -185,17 +197,27 @@ impl Writer {
     }
 }
 
-/// Writes the last line of a run that ended without a room.
+/// Writes the last line, unless the room has.
 pub fn print_end(result: &Result<(), Fault>) {
-    // Where standard output is gone the exit code has to do.
-    let _ = end(result);
+    let (told, written) = std::sync::mpsc::channel();
+    let result = result.clone();
+    std::thread::spawn(move || {
+        // Where standard output is gone the exit code has to do.
+        let _ = told.send(end(&result));
+    });
+    let _ = written.recv_timeout(LAST_LINE);
 }
 
 fn end(result: &Result<(), Fault>) -> io::Result<()> {
     let told = result.as_ref().err().map(|fault| (fault.code(), words::fault(fault, Lang::En)));
     let (exit, (error, advice)) =
         told.map_or((0, (None, None)), |(code, (error, advice))| (code, (Some(error), Some(advice))));
-    write(&Own::End { exit, error, advice })
+    let line = line(&Own::End { exit, error, advice })?;
+    let mut out = io::stdout().lock();
+    if ENDED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    out.write_all(&line).and_then(|()| out.flush())
 }
 
 /// Writes what the doctor has found, in the words of programs.
@@ -242,18 +264,11 @@ enum Command {
     Decline {
         offer: Option<u32>,
     },
-    Cancel,
-    Who,
-    Doctor,
-    Code,
-    Rekey,
-    Panic,
-    Quit,
     #[serde(other)]
-    Unknown,
+    Plain,
 }
 
-/// The name of a command that nobody knows.
+/// The name of a command that is no more than its name.
 #[derive(Deserialize)]
 struct Named {
     command: String,
@@ -302,15 +317,7 @@ impl Reader {
             Command::Send { paths } => Request::Send(paths),
             Command::Get { offer: Some(offer) } => Request::Answer { offer, take: true },
             Command::Decline { offer: Some(offer) } => Request::Answer { offer, take: false },
-            Command::Cancel => Request::Command(interface::Command::Cancel),
-            Command::Who => Request::Command(interface::Command::Who),
-            Command::Doctor => Request::Command(interface::Command::Doctor),
-            Command::Code => Request::Command(interface::Command::Code),
-            Command::Rekey => Request::Command(interface::Command::Rekey),
-            Command::Panic => Request::Command(interface::Command::Panic),
-            Command::Quit => Request::Command(interface::Command::Quit),
-            Command::Unknown => serde_json::from_str(line)
-                .map_or_else(|_| bad(), |Named { command }| Request::UnknownCommand(Printable::line(&command))),
+            Command::Plain => serde_json::from_str(line).map_or_else(|_| bad(), |Named { command }| plain(&command)),
         })
     }
 
@@ -336,6 +343,13 @@ fn refuse(why: &'static str, command: &'static str) -> Option<Request> {
     None
 }
 
+/// What a command of the chat asks for that programs have, too.
+fn plain(name: &str) -> Request {
+    let row = named(name).filter(|row| row.is_in(Frontend::JSON));
+    row.and_then(|row| request(row.command, "", None))
+        .unwrap_or_else(|| Request::Refused(Event::Refused(Refusal::UnknownCommand { command: Printable::line(name) })))
+}
+
 fn bad() -> Request {
     Request::Unsendable(Event::Refused(Refusal::NotUtf8))
 }
@@ -343,7 +357,6 @@ fn bad() -> Request {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::Duration;
 
     use serde_json::{Value, json};
 
@@ -354,9 +367,20 @@ mod tests {
     use crate::interface::refusal::FileRefusal;
     use crate::system::SystemError;
     use crate::transport::error::{ConnectError, MappingError, TorError};
+    use crate::ui::commands::COMMANDS;
 
     fn written(event: &impl Serialize) -> Value {
         serde_json::from_slice(&line(event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn programs_have_exactly_the_commands_of_the_table_that_are_theirs() {
+        let mut reader = Reader { act: mpsc::channel(1).0, said: 0 };
+        for row in &COMMANDS {
+            let line = json!({"command": row.name, "offer": 1, "paths": ["a"]}).to_string();
+            let known = reader.command(&line).is_some_and(|request| !matches!(request, Request::Refused(_)));
+            assert_eq!(known, row.is_in(Frontend::JSON), "{}", row.name);
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::commands::Command;
 use super::editor::{Edit, Editor};
-use crate::ui::words::{ScreenWords, Topic};
+use crate::ui::words::{self, Lang, ScreenWords, Topic};
 
 /// What a key asks for. What comes of it depends on the screen that is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,6 +217,47 @@ impl Chord {
     }
 }
 
+/// The keys of the full screen that do what a command does, pressed one after the other.
+pub fn shortcut(command: Command) -> &'static [Key] {
+    match command {
+        Command::Help => &[Key::Help],
+        Command::Get => &[Key::Get],
+        Command::Decline => &[Key::Decline],
+        Command::Find => &[Key::Search],
+        Command::Clear => &[Key::Wipe, Key::Char('c')],
+        Command::Panic => &[Key::Wipe, Key::Char('p')],
+        Command::Send
+        | Command::Cancel
+        | Command::Who
+        | Command::Doctor
+        | Command::Code
+        | Command::Lock
+        | Command::Rekey
+        | Command::Quit => &[],
+    }
+}
+
+/// What a command does on the full screen, and the keys that do the same.
+pub fn command_help(command: Command, lang: Lang) -> String {
+    let (words, mut help) = (words::screen(lang), words::command(command, lang).to_owned());
+    let name = |key: &Key| match KEYS.iter().find(|(_, other)| other == key) {
+        Some((chords, _)) => chords.first().map_or_else(String::new, |chord| chord.name(words)),
+        None => {
+            if let Key::Char(c) = key {
+                c.to_string()
+            } else {
+                String::new()
+            }
+        }
+    };
+    let keys: Vec<_> = shortcut(command).iter().map(name).collect();
+    if !keys.is_empty() {
+        let [open, close] = words.parentheses;
+        help.extend([open, &keys.join(" "), close]);
+    }
+    help
+}
+
 /// The rows of the help, with the names of all keys of the table.
 pub fn rows(words: &ScreenWords) -> Vec<(Vec<String>, Topic)> {
     let mut rows: Vec<(Vec<String>, Topic)> = Vec::new();
@@ -233,7 +275,6 @@ pub fn rows(words: &ScreenWords) -> Vec<(Vec<String>, Topic)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::words::{self, Lang};
 
     #[test]
     fn every_key_of_the_table_asks_for_what_stands_beside_it() {

@@ -51,7 +51,7 @@ pub fn start(lang: Lang) -> io::Result<UserChannels> {
     }
     let writer = Writer::new(lang, interactive, desk.clone(), Arc::clone(&prompt));
     std::thread::spawn(move || writer.run(show, &tell));
-    let reader = Reader::new(prompt, act);
+    let reader = Reader::new(lang, prompt, act);
     std::thread::spawn(move || match desk {
         Some(desk) if desk.lock().is_dumb() => reader.lines(&desk),
         Some(desk) => reader.keys(&desk),

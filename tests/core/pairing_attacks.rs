@@ -192,8 +192,10 @@ fn the_room_opens_only_when_both_users_have_checked() {
     pair.run();
     let half = pair.r.session.code().unwrap().own.to_string();
     assert_eq!(pair.i.session.enter(&half), Some(Verdict::Right));
+    assert!(!pair.r.session.is_partner_confirmed());
     pair.run();
     assert_eq!(pair.stages(), (Stage::Confirming, Stage::Confirming));
+    assert!(pair.r.session.is_partner_confirmed() && !pair.i.session.is_partner_confirmed());
     let half = pair.i.session.code().unwrap().own.to_string();
     assert_eq!(pair.r.session.enter(&half), Some(Verdict::Right));
     pair.run();

@@ -14,11 +14,12 @@ use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
 use tete::interface::refusal::Refusal;
-use tete::interface::{Command, Output, PromptKind, Request};
+use tete::interface::{Frontend, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::transport::error::ConnectError;
+use tete::ui::commands::commands_of;
 use tete::ui::keys;
 use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
@@ -156,8 +157,15 @@ fn name(effect: &Effect) -> String {
         Effect::Act(Request::Half { question, typed }) => format!("half {question} {}", typed.as_str()),
         Effect::Act(Request::Compared { question, same }) => format!("compared {question} {same:?}"),
         Effect::Act(Request::Next { question }) => format!("next {question}"),
-        Effect::Act(Request::Command(command)) => format!("/{}", command.name()),
-        Effect::Act(Request::Interrupt) => "leave".into(),
+        Effect::Act(Request::Cancel) => "/cancel".into(),
+        Effect::Act(Request::Who) => "/who".into(),
+        Effect::Act(Request::Doctor) => "/doctor".into(),
+        Effect::Act(Request::Code) => "/code".into(),
+        Effect::Act(Request::Rekey) => "/rekey".into(),
+        Effect::Act(Request::Panic) => "/panic".into(),
+        Effect::Act(Request::Leave) => "leave".into(),
+        Effect::Act(Request::Refused(Event::Refused(Refusal::WhatToSend))) => "nothing to send".into(),
+        Effect::Act(Request::Refused(Event::File(_))) => "nothing offered".into(),
         Effect::Act(Request::Answer { offer, take }) => format!("{} {offer}", if *take { "get" } else { "decline" }),
         Effect::Act(Request::Send(paths)) => format!("send {paths:?}"),
         Effect::Act(_) => "another request".into(),
@@ -908,7 +916,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     right.state.show(Output::Status(status(false, ConnectionState::Connected)));
     right.state.show(asks(code()));
     right.state.show(Output::Ask { question: 2, what: PromptKind::Nothing, about: None });
-    right.status(Event::Confirmed);
+    right.status(Event::Confirmed { partner_confirmed: false });
     out.push(("pairing, the partner is to type", right));
 
     let mut compare = new();
@@ -1088,7 +1096,15 @@ fn files_are_sent_taken_and_declined_by_commands_and_keys() {
         sitting.types(command);
         sitting.press(KeyCode::Enter);
     }
-    let expected = ["send [\"a\", \"b c\"]", "/get", "/decline", "/get", "/decline", "/cancel", "/send"];
+    let expected = [
+        "send [\"a\", \"b c\"]",
+        "nothing offered",
+        "nothing offered",
+        "nothing offered",
+        "nothing offered",
+        "/cancel",
+        "nothing to send",
+    ];
     assert_eq!(sitting.effects(), expected);
     let (name, folder) = (Printable::line("x"), Printable::line("/tmp"));
     for offer in [3, 4] {
@@ -1316,7 +1332,24 @@ fn the_help_names_every_key_and_every_command() {
                 assert!(sitting.shows(&name), "{name}: {:#?}", sitting.rows());
             }
         }
-        assert!(Command::ALL.iter().all(|command| sitting.shows(&format!("/{}", command.name()))));
+        for row in commands_of(Frontend::SCREEN) {
+            assert!(sitting.shows(&format!("/{}", row.name)), "{}", row.name);
+        }
+    }
+}
+
+#[test]
+fn the_help_says_all_of_what_a_command_does_at_any_width() {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    for (lang, columns) in [Lang::En, Lang::Zh].into_iter().flat_map(|lang| (20..=100).map(move |to| (lang, to))) {
+        let mut sitting = Sitting::new((columns, 200), lang);
+        sitting.opens();
+        sitting.press(KeyCode::F(1));
+        let shown = squeezed(&sitting.rows().concat());
+        for row in commands_of(Frontend::SCREEN) {
+            let help = squeezed(&keys::command_help(row.command, lang));
+            assert!(shown.contains(&help), "{columns} {help}: {:#?}", sitting.rows());
+        }
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::scratch::Scratch;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tete::printable::plain_name;
-use tete::protocol::transfer::{BROKEN, Content};
+use tete::protocol::transfer::{BROKEN, Content, NOTHING};
 use tete::store::folder::Folder;
 use tete::store::path::SafePath;
 use tete::store::source::Source;
@@ -35,7 +35,7 @@ impl Storing {
     fn into(scratch: Scratch, name: &str, single: bool) -> Self {
         let folder = Folder::open(scratch.path()).unwrap();
         let name = SafePath::new(name, plain_name).unwrap();
-        let target = Target::Folder { folder, name, single, continues: single, executable: true, plain: plain_name };
+        let target = Target::Folder { folder, name, single, executable: true, plain: plain_name };
         let (writer, reports) = Writer::start(target);
         Self { scratch, writer, reports, next: 0 }
     }
@@ -194,57 +194,121 @@ fn without_the_right_hash_there_is_no_file() {
     }
 }
 
+/// A private file of the user's own that has the name of a partial file.
+fn plant(scratch: &Scratch, content: &[u8]) -> PathBuf {
+    let part = scratch.path().join("x.part");
+    fs::write(&part, content).unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    part
+}
+
 #[test]
-fn what_was_there_of_a_file_is_as_it_was_when_what_comes_is_refused() {
+fn a_partial_file_that_was_there_is_not_read_and_not_written_to() {
     let before = b"what was there";
     let longer = [&before[..], b" and more"].concat();
-    let right = *blake3::hash(&longer).as_bytes();
     for (data, hash, size) in [
-        (vec![(14, &b" and more"[..])], [7; 32], 23),
-        (vec![(14, b" and more")], BROKEN, 23),
-        (vec![(14, b" and more")], right, 24),
-        (vec![], BROKEN, 14),
-        (vec![], BROKEN, 0),
-        // It starts anew after it went on for a while, as after a break.
-        (vec![(14, b" and more"), (0, b"another")], [7; 32], 7),
+        (&longer[..], *blake3::hash(&longer).as_bytes(), 23),
+        (before, *blake3::hash(before).as_bytes(), 14),
+        (&longer, [7; 32], 23),
+        (&longer, BROKEN, 23),
+        (&longer, *blake3::hash(&longer).as_bytes(), 24),
+        (b"", BROKEN, 0),
     ] {
         let scratch = Scratch::new();
-        let part = scratch.path().join("x.part");
-        fs::write(&part, before).unwrap();
-        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        let part = plant(&scratch, before);
+        let state = |part: &Path| {
+            let there = fs::metadata(part).unwrap();
+            (there.ino(), there.len(), there.mode(), there.mtime_nsec(), fs::read(part).unwrap())
+        };
+        let there = state(&part);
         let mut storing = Storing::into(scratch, "x", true);
-        storing.writer.give(Job::Look);
-        let Some(Report::Have { index: Some(0), offset: 14, .. }) = storing.reports.blocking_recv() else { panic!() };
         storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
-        for (offset, bytes) in data {
-            storing.writer.give(Job::Data(vec![(offset, Content(bytes.to_vec()))]));
-            // It is on the disk before the next.
-            storing.writer.give(Job::Lost);
+        // The partner learns nothing of it.
+        storing.writer.give(Job::Lost);
+        let Some(Report::Have { offset: 0, prefix: NOTHING, .. }) = storing.reports.blocking_recv() else { panic!() };
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        if !data.is_empty() {
+            storing.writer.give(Job::Data(vec![(0, Content(data.to_vec()))]));
         }
         storing.writer.give(Job::End { hash, size });
-        while !matches!(storing.reports.blocking_recv().unwrap(), Report::Done(0, Err(_))) {}
-        assert_eq!(storing.files(), ["x.part"]);
-        assert_eq!(fs::read(part).unwrap(), before);
+        let outcome = loop {
+            if let Report::Done(_, outcome) = storing.reports.blocking_recv().unwrap() {
+                break outcome;
+            }
+        };
+        assert_eq!(state(&part), there);
+        let stored: &[&str] = if outcome.is_ok() { &["x", "x.part"] } else { &["x.part"] };
+        assert_eq!(storing.files(), stored);
     }
 }
 
 #[test]
-fn only_a_file_that_can_be_gone_on_from_needs_less_space() {
-    let scratch = Scratch::new();
-    let folder = Folder::open(scratch.path()).unwrap();
-    let part = scratch.path().join("x.part");
-    assert_eq!(folder.size_of_part("x.part"), 0);
-    fs::write(&part, vec![1; 100_000]).unwrap();
-    for (mode, size) in [(0o644, 0), (0o600, 100_000)] {
-        fs::set_permissions(&part, fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(folder.size_of_part("x.part"), size);
+fn what_takes_the_place_of_a_partial_file_does_not_get_its_name() {
+    for takes in ["a link", "a file over it", "a file beside it", "a folder", "nothing"] {
+        let mut storing = Storing::new("x", true);
+        let outside = Scratch::new();
+        let [part, away, other] = ["x.part", "away", "other"].map(|name| storing.scratch.path().join(name));
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::Data(vec![(0, Content(b"theirs".to_vec()))]));
+        storing.writer.give(Job::Lost);
+        let Some(Report::Have { index: Some(0), offset: 6, .. }) = storing.reports.blocking_recv() else { panic!() };
+        let secret = outside.path().join("secret");
+        fs::write(&secret, "secret").unwrap();
+        fs::write(&other, "another").unwrap();
+        match takes {
+            "a link" => {
+                fs::remove_file(&part).unwrap();
+                symlink(&secret, &part).unwrap();
+            }
+            "a file over it" => fs::rename(&other, &part).unwrap(),
+            "a file beside it" => {
+                fs::rename(&part, &away).unwrap();
+                fs::rename(&other, &part).unwrap();
+            }
+            "a folder" => {
+                fs::rename(&part, &away).unwrap();
+                fs::create_dir(&part).unwrap();
+            }
+            _ => fs::remove_file(&part).unwrap(),
+        }
+        let there = fs::symlink_metadata(&part).map(|there| (there.ino(), there.len(), there.mtime())).ok();
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::End { hash: *blake3::hash(b"theirs").as_bytes(), size: 6 });
+        let Some(Report::Done(0, outcome)) = storing.reports.blocking_recv() else { panic!() };
+        let name = storing.scratch.path().join("x");
+        match outcome {
+            Ok(stored) => {
+                assert_eq!(stored.name, "x");
+                assert!(fs::symlink_metadata(&name).unwrap().is_file(), "{takes}");
+                assert_eq!(fs::read(&name).unwrap(), b"theirs", "{takes}");
+            }
+            Err(_) => assert!(fs::symlink_metadata(&name).is_err(), "{takes}"),
+        }
+        // It stays where it was put.
+        let after = fs::symlink_metadata(&part).map(|there| (there.ino(), there.len(), there.mtime())).ok();
+        assert_eq!(after, there, "{takes}");
+        assert_eq!(fs::read(&secret).unwrap(), b"secret");
     }
-    symlink(&part, scratch.path().join("link")).unwrap();
-    assert_eq!(folder.size_of_part("link"), 0);
 }
 
 #[test]
-fn a_partial_file_is_nobody_elses_until_it_is_whole() {
+fn what_takes_the_place_of_a_partial_file_is_not_removed_with_it() {
+    let mut storing = Storing::new("x", true);
+    let part = storing.scratch.path().join("x.part");
+    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+    storing.writer.give(Job::Lost);
+    storing.reports.blocking_recv();
+    fs::remove_file(&part).unwrap();
+    fs::write(&part, "another").unwrap();
+    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::End { hash: [7; 32], size: 3 });
+    let Some(Report::Done(0, Err(StoreError::Hash(_)))) = storing.reports.blocking_recv() else { panic!() };
+    assert_eq!(fs::read(&part).unwrap(), b"another");
+}
+
+#[test]
+fn a_partial_file_is_readable_by_the_user_alone_until_it_is_whole() {
     let mut storing = Storing::new("x", true);
     storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
     storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
@@ -252,17 +316,14 @@ fn a_partial_file_is_nobody_elses_until_it_is_whole() {
     let Some(Report::Have { index: Some(0), offset: 3, .. }) = storing.reports.blocking_recv() else { panic!() };
     let part = fs::metadata(storing.scratch.path().join("x.part")).unwrap();
     assert_eq!((part.permissions().mode() & 0o777, part.len()), (0o600, 3));
-    // Another program that takes a file of the same name at the same time has a partial file of its own.
-    let folder = Folder::open(storing.scratch.path()).unwrap();
-    assert!(folder.part("x.part", true).unwrap().is_none());
     storing.writer.give(Job::End { hash: *blake3::hash(b"abc").as_bytes(), size: 3 });
     assert!(matches!(storing.reports.blocking_recv(), Some(Report::Done(0, Ok(_)))));
     assert_eq!(storing.files(), ["x"]);
 }
 
 #[test]
-fn of_a_batch_that_ends_early_only_a_single_file_is_kept_for_another_try() {
-    for (name, path, kept) in [("x", "x", &["x.part"][..]), ("d", "d/x", &[])] {
+fn of_a_batch_that_ends_early_nothing_unfinished_is_left() {
+    for (name, path) in [("x", "x"), ("d", "d/x")] {
         let mut storing = Storing::new(name, name == "x");
         storing.writer.give(Job::Begin { index: 0, executable: false, path: path.into() });
         storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
@@ -271,8 +332,7 @@ fn of_a_batch_that_ends_early_only_a_single_file_is_kept_for_another_try() {
         let Storing { scratch, writer, mut reports, .. } = storing;
         drop(writer);
         assert!(reports.blocking_recv().is_none());
-        let left = Storing::into(scratch, "other", true).files();
-        assert_eq!(left, kept);
+        assert_eq!(Storing::into(scratch, "other", true).files(), Vec::<String>::new());
     }
 }
 

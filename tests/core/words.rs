@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tete::address::{AddressError, PeerAddr, ProxyError, Scope, Via};
-use tete::interface::Command;
 use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use tete::interface::fault::{CodesDiffer, Fault, PairingFault};
 use tete::interface::files::{EndedBy, FileEvent, FileFault, Progress};
@@ -16,6 +15,7 @@ use tete::protocol::invite::InviteError;
 use tete::protocol::pairing::Half;
 use tete::system::SystemError;
 use tete::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
+use tete::ui::commands::COMMANDS;
 use tete::ui::words::{self, Lang};
 use zeroize::Zeroizing;
 
@@ -43,24 +43,77 @@ fn half() -> Half {
     Half::parse("41242842").unwrap()
 }
 
-const CONNECT: [ConnectError; 16] = [
-    ConnectError::Lookup,
-    ConnectError::Refused,
-    ConnectError::Timeout,
-    ConnectError::NoRoute,
-    ConnectError::Closed,
-    ConnectError::Silent,
-    ConnectError::NotTete,
-    ConnectError::Stranger,
-    ConnectError::NoRelay,
-    ConnectError::NotARelay,
-    ConnectError::RelayClosed,
-    ConnectError::AloneAtRelay,
-    ConnectError::NeedsInvite,
-    ConnectError::Proxy(SocksError::Unreachable),
-    ConnectError::Tor(TorError::NotInstalled),
-    ConnectError::System(SystemError::DiskFull),
-];
+/// Every reason why nobody was reached.
+fn connect_errors() -> Vec<ConnectError> {
+    use SystemError::*;
+    let mut all = vec![
+        ConnectError::Lookup,
+        ConnectError::Refused,
+        ConnectError::Timeout,
+        ConnectError::NoRoute,
+        ConnectError::Closed,
+        ConnectError::Silent,
+        ConnectError::NotTete,
+        ConnectError::Stranger,
+        ConnectError::NoRelay,
+        ConnectError::NotARelay,
+        ConnectError::RelayClosed,
+        ConnectError::AloneAtRelay,
+        ConnectError::NeedsInvite,
+    ];
+    let socks =
+        [SocksError::Unreachable, SocksError::NotSocks, SocksError::Login, SocksError::Forbidden, SocksError::Failed];
+    all.extend(socks.map(ConnectError::Proxy));
+    let tor = [
+        TorError::NotInstalled,
+        TorError::Exited,
+        TorError::Ended,
+        TorError::Silent,
+        TorError::NotTor,
+        TorError::Password,
+        TorError::BadCookie,
+        TorError::Impostor,
+        TorError::Rejected(510),
+        TorError::NoSocks,
+        TorError::NoNetwork,
+        TorError::NotPublished,
+        TorError::Start(NotFound),
+        TorError::Control(NotFound),
+        TorError::Cookie(NotFound),
+        TorError::System(NotFound),
+    ];
+    all.extend(tor.map(ConnectError::Tor));
+    let system = [
+        PermissionDenied,
+        NotFound,
+        AlreadyExists,
+        NotAFolder,
+        IsAFolder,
+        NotEmpty,
+        InvalidFilename,
+        SymbolicLink,
+        NotText,
+        DiskFull,
+        FileTooLarge,
+        ReadOnly,
+        Disk,
+        Busy,
+        Closed,
+        AddressInUse,
+        AddressNotAvailable,
+        ConnectionRefused,
+        TimedOut,
+        Unreachable,
+        TooManyFiles,
+        OutOfMemory,
+        Unsupported,
+        Cryptography,
+        Number(5),
+        Unknown,
+    ];
+    all.extend(system.map(ConnectError::System));
+    all
+}
 
 const MAPPING: [fn() -> MappingError; 4] = [
     || MappingError::NoRouter,
@@ -113,6 +166,7 @@ fn events() -> Vec<Event> {
         Event::Mapped { address: socket() },
         Event::Announced,
         Event::LanFailed { why: LanError::NotHeard },
+        Event::LanFailed { why: LanError::Unavailable },
         Event::Tor { percent: Some(14) },
         Event::Tor { percent: None },
         Event::TorFailed { why: TorError::NotInstalled },
@@ -131,7 +185,8 @@ fn events() -> Vec<Event> {
         Event::Refused(Refusal::NotAsked),
         Event::Refused(Refusal::NotConfirmed),
         Event::NeitherWord,
-        Event::Confirmed,
+        Event::Confirmed { partner_confirmed: false },
+        Event::Confirmed { partner_confirmed: true },
         Event::RoomOpen { invited: false },
         Event::RoomOpen { invited: true },
         Event::Delivered { messages: 1, waiting: 0 },
@@ -141,7 +196,6 @@ fn events() -> Vec<Event> {
         Event::Refused(Refusal::Full { waiting: 9 }),
         Event::Refused(Refusal::NotUtf8),
         Event::Refused(Refusal::UnknownCommand { command: foreign() }),
-        Event::Help,
         Event::Verified,
         Event::Finishing { waiting: 1 },
         Event::PartnerLeft,
@@ -177,7 +231,7 @@ fn events() -> Vec<Event> {
     ] {
         all.extend([true, false].map(|redialing| Event::ConnectionLost { why, redialing }));
     }
-    for failure in CONNECT {
+    for failure in connect_errors() {
         all.push(Event::TryFailed { address: foreign(), why: failure });
         all.push(Event::RedialFailed { attempt: 2, why: failure });
         let line = ConnectionState::Redialing { number: 2, next: TIME, failure: Some(failure) };
@@ -251,7 +305,7 @@ fn file_events() -> Vec<FileEvent> {
     for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Connection] {
         for sending in [true, false] {
             all.push(FileEvent::Withdrawn { name: name(), sending, by });
-            all.push(FileEvent::TransferEnded { name: name(), sending, by, kept: !sending });
+            all.push(FileEvent::TransferEnded { name: name(), sending, by });
         }
     }
     all
@@ -355,7 +409,7 @@ fn findings() -> Vec<Finding> {
         ProbeResult::NotTried,
     ];
     all.extend(met.map(|met| Finding::Way { name: foreign(), met }));
-    all.extend(CONNECT.map(|why| Finding::Way { name: foreign(), met: ProbeResult::Failed(why) }));
+    all.extend(connect_errors().into_iter().map(|why| Finding::Way { name: foreign(), met: ProbeResult::Failed(why) }));
     all
 }
 
@@ -370,7 +424,7 @@ fn sentences(lang: Lang) -> Vec<String> {
         let (fact, advice) = words::fault(&fault, lang);
         all.extend([fact, advice]);
     }
-    all.extend(Command::ALL.map(|command| words::command(command, lang).to_owned()));
+    all.extend(COMMANDS.iter().map(|row| words::command(row.command, lang).to_owned()));
     let short = words::words(lang);
     all.extend([short.half, short.compare, short.address].map(str::to_owned));
     let screen = words::screen(lang);
@@ -393,7 +447,6 @@ fn sentences(lang: Lang) -> Vec<String> {
         screen.close_again,
         screen.read_out,
         screen.type_in,
-        screen.right,
         screen.next,
         screen.compare,
         screen.agree,
@@ -421,7 +474,7 @@ fn ascii_words(sentence: &str) -> Vec<String> {
 
 #[test]
 fn no_english_stands_inside_chinese() {
-    let names = "tete tor torrc Tor IP IPv4 IPv6 DNS UTF-8 TCP NAT CGNAT PCP NAT-PMP UPnP Debian apt install ufw sudo \
+    let names = "tete tor torrc Tor SOCKS SOCKS5 cookie IP IPv4 IPv6 DNS UTF-8 TCP NAT CGNAT PCP NAT-PMP UPnP Debian apt install ufw sudo \
                  allow firewalld firewall-cmd magic-wormhole transit relay Noise ML-KEM-768 tete1 xn-- .onion onion \
                  .part part F2 F3 Ctrl-C Ctrl-D Ctrl-R Ctrl-S Ctrl-X Ctrl-End Enter Esc c p q s B kB MB B/s /s socks5";
     let names: Vec<_> = names.split_whitespace().collect();
@@ -459,7 +512,7 @@ fn the_english_says_message_code_and_connection() {
     let mut found = Vec::new();
     for sentence in sentences(Lang::En) {
         let plain = lines.iter().fold(sentence.clone(), |sentence, line| sentence.replace(line, ""));
-        let plain = plain.replace("text file", "");
+        let plain = plain.replace("text file", "").replace("it is not text", "");
         let words: Vec<_> = plain.split(|c: char| !c.is_alphanumeric() && c != '\'').collect();
         for banned in ["text", "texts", "line", "lines", "half", "halves", "anew", "told"] {
             if words.iter().any(|word| word.eq_ignore_ascii_case(banned)) {
@@ -473,6 +526,16 @@ fn the_english_says_message_code_and_connection() {
         }
     }
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn who_confirms_second_is_not_told_to_wait() {
+    for (lang, waiting) in [(Lang::En, "Waiting"), (Lang::Zh, "等")] {
+        for partner_confirmed in [true, false] {
+            let told = words::event(&Event::Confirmed { partner_confirmed }, lang, 80);
+            assert_eq!(told.contains(waiting), !partner_confirmed, "{told}");
+        }
+    }
 }
 
 #[test]

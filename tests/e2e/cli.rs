@@ -207,6 +207,34 @@ fn with_json_every_exit_is_told_by_a_last_line() {
 }
 
 #[test]
+fn with_json_a_system_that_refuses_anything_still_gets_a_last_line() {
+    // Each limit of open files makes another step of the start fail, a room's own among them.
+    let mut refused = 0;
+    for files in 3..16 {
+        let limit = format!("ulimit -n {files}");
+        let mut host =
+            Process::start(tete_through_shell(&limit, &["--json", "--port", "0", "--bind", "127.0.0.1"], ""));
+        host.end_input();
+        let end = host.finish();
+        // Too few for the program to be loaded.
+        if end.code == 127 {
+            continue;
+        }
+        let last = end.out.lines().last().unwrap_or_else(|| panic!("{files}: {}", end.err));
+        let last: serde_json::Value = serde_json::from_str(last).unwrap();
+        assert_eq!(
+            (&last["event"], &last["exit"]),
+            (&"end".into(), &end.code.into()),
+            "{files}: {} {}",
+            end.out,
+            end.err
+        );
+        refused += usize::from(end.code == 7);
+    }
+    assert!(refused > 3, "{refused}");
+}
+
+#[test]
 fn an_invite_on_the_command_line_is_not_said_to_be_revoked() {
     let invite = format!("tete1{}", "A".repeat(60));
     let end = fails(tete([&invite]), 2, "an invite on the command line can be read by everybody on this machine");

@@ -274,45 +274,26 @@ fn a_break_costs_nothing_that_has_arrived() {
 }
 
 #[test]
-fn a_partial_file_is_continued_only_if_it_is_private_and_of_the_same_content() {
+fn a_partial_file_that_was_there_is_left_alone() {
     let from = Scratch::new();
     let path = from.path().join("film.mkv");
     fs::write(&path, content(2_000_000)).unwrap();
-    let part = |scratch: &Scratch, bytes: &[u8], mode: u32| {
-        let part = scratch.path().join("film.mkv.part");
-        fs::write(&part, bytes).unwrap();
-        fs::set_permissions(part, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    let other = [vec![1], content(999_999)].concat();
-    for (there, mode, came, anew) in [
-        (&content(1_500_000)[..], 0o600, 500_000, false),
-        (&content(2_000_000), 0o600, 0, false),
-        (&other, 0o600, 2_000_000, true),
-        // It could have been written by somebody else.
-        (&content(1_500_000), 0o644, 2_000_000, false),
-    ] {
+    for there in [content(1_500_000), content(2_000_000), vec![1; 100], content(3_000_000)] {
         let scratch = Scratch::new();
-        part(&scratch, there, mode);
+        let part = scratch.path().join("film.mkv.part");
+        fs::write(&part, &there).unwrap();
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
         let mut room = room_in(scratch, &[]);
-        room.send(&path);
-        until(&mut room.taker, "offered");
-        tell(&room.taker, json!({"command": "get", "offer": 0}));
-        if anew {
-            assert_eq!(until(&mut room.taker, "restarted")["direction"], "receiving");
-            assert_eq!(until(&mut room.giver, "restarted")["direction"], "sending");
-        }
-        assert_eq!(until(&mut room.taker, "stored")["bytes"], came);
-        until(&mut room.giver, "sent");
+        assert_eq!(room.give(&path)[0]["bytes"], 2_000_000);
         assert!(fs::read(room.stored.path().join("film.mkv")).unwrap() == content(2_000_000));
-        // What is not of this file may be the user's own.
-        let kept: &[&str] = if mode == 0o600 && !anew { &["film.mkv"] } else { &["film.mkv", "film.mkv.part"] };
-        assert_eq!(room.names(), kept);
+        assert!(fs::read(part).unwrap() == there);
+        assert_eq!(room.names(), ["film.mkv", "film.mkv.part"]);
         room.leave();
     }
 }
 
 #[test]
-fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
+fn a_receiver_that_is_killed_leaves_a_private_partial_file_and_takes_the_file_anew() {
     let from = Scratch::new();
     let path = from.path().join("film.mkv");
     fs::write(&path, content(40_000_000)).unwrap();
@@ -325,7 +306,7 @@ fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
     room.taker.exit();
     let names = room.names();
     assert!(names.is_empty() || names == ["film.mkv.part"], "{names:?}");
-    for name in names {
+    for name in &names {
         let part = room.stored.path().join(name);
         assert_eq!(mode(&part), 0o600);
         let there = fs::read(part).unwrap();
@@ -336,7 +317,7 @@ fn a_receiver_that_is_killed_leaves_a_partial_file_and_goes_on_from_there() {
     let mut room = room_in(room.stored, &[]);
     assert_eq!(room.give(&path)[0]["failed"], 0);
     assert!(fs::read(room.stored.path().join("film.mkv")).unwrap() == content(40_000_000));
-    assert_eq!(room.names(), ["film.mkv"]);
+    assert_eq!(room.names(), [vec!["film.mkv".to_owned()], names].concat());
     room.leave();
 }
 
@@ -462,52 +443,27 @@ fn a_file_that_was_changed_meanwhile_is_not_stored_and_said_so() {
 }
 
 #[test]
-fn what_ends_with_less_than_was_there_of_it_is_an_outcome_and_no_end_of_the_program() {
-    let from = Scratch::new();
-    let path = from.path().join("x");
-    let scratch = Scratch::new();
-    let part = scratch.path().join("x.part");
-    fs::write(&part, content(1_000)).unwrap();
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
-    let mut room = room_in(scratch, &[]);
-    fs::write(&path, content(2_000)).unwrap();
-    room.send(&path);
-    until(&mut room.taker, "offered");
-    fs::remove_file(&path).unwrap();
-    tell(&room.taker, json!({"command": "get", "offer": 0}));
-    assert_eq!(until(&mut room.taker, "not_stored")["why"], "broken");
-    let stored = until(&mut room.taker, "stored");
-    assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(1), &json!(0)));
-    until(&mut room.giver, "sent");
-    fs::write(&path, "").unwrap();
-    let [stored, _] = room.give(&path);
-    assert_eq!((&stored["failed"], &stored["bytes"]), (&json!(0), &json!(0)));
-    assert_eq!(fs::read(room.stored.path().join("x")).unwrap(), b"");
-    assert_eq!(fs::read(part).unwrap(), content(1_000));
-    assert_eq!(room.names(), ["x", "x.part"]);
-}
-
-#[test]
-fn a_part_is_said_to_be_kept_only_where_it_is_on_disk() {
+fn of_a_transfer_that_is_cancelled_nothing_unfinished_is_left() {
     let from = Scratch::new();
     let (file, folder) = (from.path().join("film.mkv"), from.path().join("folder"));
     fs::write(&file, content(30_000_000)).unwrap();
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("a"), content(30_000_000)).unwrap();
     fs::write(folder.join("b"), "b").unwrap();
-    for (path, kept) in [(&file, true), (&folder, false)] {
+    for path in [&file, &folder] {
         let mut room = room(&[]);
         room.send(path);
         let offer = until(&mut room.taker, "offered")["offer"].clone();
         room.relay.stop_after(4_000_000);
         tell(&room.taker, json!({"command": "get", "offer": offer}));
         room.relay.wait_stopped();
-        let there = |room: &Room| room.names().iter().any(|name| name == "film.mkv.part");
         // What is written is told with the status.
         let written = |status: &Value| status["receiving"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0);
         while !written(&until(&mut room.taker, "status")) {}
         tell(&room.taker, json!({"command": "cancel"}));
-        let ended = until(&mut room.taker, "transfer_ended");
-        assert_eq!((&ended["kept"], there(&room)), (&json!(kept), kept), "{path:?}");
+        until(&mut room.taker, "transfer_ended");
+        tell(&room.taker, json!({"command": "quit"}));
+        room.taker.exit();
+        assert_eq!(room.names(), Vec::<String>::new(), "{path:?}");
     }
 }

@@ -388,7 +388,9 @@ fn commands_stay_on_this_side() {
         let halves = [host.half(), guest.half()];
         pair(&host, &guest);
         host.answer(CHAT, "/help");
-        host.shows("/quit leave (Ctrl-D, Ctrl-C)");
+        host.shows("/quit leave");
+        host.shows("Ctrl-D leave, as Ctrl-C does");
+        host.shows("//... a message that starts with a slash");
         for command in ["/send", "/get", "/decline", "/cancel"] {
             host.shows(command);
         }

@@ -57,11 +57,6 @@ impl Meter {
         self.current = current;
     }
 
-    /// How far the file under way has come.
-    pub fn current(&self) -> u64 {
-        self.current
-    }
-
     /// Whether the batch waits for something.
     pub fn wait(&mut self, waits: bool) {
         self.waits = waits;

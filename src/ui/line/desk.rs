@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use super::field::Field;
 use super::terminal::{Terminal, WIPE};
-use crate::interface::PromptKind;
+use crate::interface::{Frontend, PromptKind};
+use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::ui::complete::completion;
 use crate::ui::editor::{Edit, Editor};
@@ -101,6 +102,13 @@ impl Desk {
         self.terminal.print(rows)
     }
 
+    /// Prints a text above the prompt, broken into rows.
+    pub fn tell(&mut self, text: &str) -> io::Result<()> {
+        let text = Printable::text(text);
+        let rows: Vec<_> = text.widest_rows(self.terminal.columns().saturating_sub(1)).collect();
+        self.terminal.print(&format!("{}\n", rows.join("\n")))
+    }
+
     /// Puts a question, below the rows that it is about. What was typed before cannot be an answer to it.
     pub fn ask(&mut self, question: u64, what: PromptKind, rows: &str) -> io::Result<()> {
         self.entry.take();
@@ -184,7 +192,7 @@ impl Desk {
             (Key::Enter, PromptKind::Chat) => return Ok(Some(Entered::Line)),
             (Key::Enter, _) => return self.answer().map(Some),
             (Key::Complete, PromptKind::Chat) => {
-                if let Some(rest) = completion(editor) {
+                if let Some(rest) = completion(editor, Frontend::LINES) {
                     editor.edit(Edit::Last);
                     editor.insert(&rest);
                 }

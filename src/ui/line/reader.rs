@@ -11,28 +11,29 @@ use zeroize::Zeroizing;
 use super::desk::{Desk, Entered, Shared};
 use crate::interface::event::Event;
 use crate::interface::refusal::Refusal;
-use crate::interface::{PromptKind, Request};
-use crate::printable::Printable;
+use crate::interface::{Frontend, PromptKind, Request};
 use crate::protocol::delivery::TEXT;
-use crate::ui::commands::{Typed, request};
+use crate::ui::commands::Command;
 use crate::ui::input::{Line, read_line};
 use crate::ui::keyboard::next_event;
 use crate::ui::prompt::Prompt;
-use crate::ui::words::compared;
+use crate::ui::typed::{Typed, request};
+use crate::ui::words::{self, Lang, compared};
 
 /// How long a stop may take to come.
 const STOP: Duration = Duration::from_millis(200);
 
 /// Reads what the user types.
 pub struct Reader {
+    lang: Lang,
     prompt: Arc<Prompt>,
     act: mpsc::Sender<Request>,
 }
 
 impl Reader {
     /// A reader that tells what was done through `act`.
-    pub fn new(prompt: Arc<Prompt>, act: mpsc::Sender<Request>) -> Self {
-        Self { prompt, act }
+    pub fn new(lang: Lang, prompt: Arc<Prompt>, act: mpsc::Sender<Request>) -> Self {
+        Self { lang, prompt, act }
     }
 
     /// Keys of a person at a terminal.
@@ -86,7 +87,7 @@ impl Reader {
 
     /// The terminal is gone, or its user ended the input: as if they had left.
     fn hung_up(&self, desk: &Shared) {
-        let request = if desk.lock().asks() { Request::End } else { Request::Interrupt };
+        let request = if desk.lock().asks() { Request::End } else { Request::Leave };
         let _ = self.act.blocking_send(request);
     }
 
@@ -95,7 +96,7 @@ impl Reader {
             Entered::Answer { question, what, typed } => Some(answer(question, what, typed)),
             Entered::Line => self.chat_line(desk),
             Entered::TooLong => Some(Request::Unsendable(Event::Refused(Refusal::TooLong { limit: TEXT }))),
-            Entered::Interrupt => Some(Request::Interrupt),
+            Entered::Interrupt => Some(Request::Leave),
             Entered::End => Some(Request::End),
             Entered::Suspend => None,
         }
@@ -104,7 +105,7 @@ impl Reader {
     /// What is to be done about the draft. One that is not taken stays where it is.
     fn chat_line(&self, desk: &mut Desk) -> Option<Request> {
         let line = desk.draft().draft();
-        match Typed::read(line.text(), line.is_first_word_typed()) {
+        match Typed::read(line.text(), line.is_first_word_typed(), Frontend::LINES) {
             Typed::Text(text) => {
                 let (taken, answer) = oneshot::channel();
                 let text = Zeroizing::new(text.to_owned());
@@ -117,13 +118,17 @@ impl Reader {
                 }
                 None
             }
-            Typed::Command(command, argument) => {
+            Typed::Command(row, argument) => {
                 let _ = desk.accept();
-                Some(request(command, argument, self.prompt.offer()))
+                let request = request(row.command, argument, self.prompt.offer());
+                if row.command == Command::Help {
+                    let _ = desk.tell(&words::help(self.lang));
+                }
+                request
             }
-            Typed::Unknown(name) => {
+            Typed::Refused(why) => {
                 desk.remember();
-                Some(Request::UnknownCommand(Printable::line(name)))
+                Some(Request::Refused(Event::Refused(why)))
             }
         }
     }

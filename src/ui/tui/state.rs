@@ -10,21 +10,20 @@ use zeroize::Zeroizing;
 
 use super::lock::Lock;
 use super::scrollback::{Kind, RowId, Scrollback, Shape, names};
-use crate::interface::Command;
 use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
-use crate::interface::refusal::Refusal;
-use crate::interface::{Output, PromptKind, Request};
+use crate::interface::{Frontend, Output, PromptKind, Request};
 use crate::printable::Printable;
 use crate::protocol::delivery::{Incoming, TEXT};
 use crate::protocol::pairing::Half;
 use crate::protocol::random::OsRandom;
-use crate::ui::commands::{Typed, after_slash, request};
+use crate::ui::commands::{Command, Row};
 use crate::ui::complete::{candidates, completion};
 use crate::ui::editor::{Draft, Edit, Editor};
 use crate::ui::keys::{Key, key, write};
 use crate::ui::recall::Recall;
+use crate::ui::typed::{Typed, after_slash, request};
 use crate::ui::words::{self, Lang, ScreenWords, compared};
 
 /// Fewest columns that are drawn on.
@@ -101,8 +100,8 @@ pub struct Pairing {
     pub can_skip: bool,
     /// What the last answer came to, and whether it was wrong.
     pub note: Option<(Printable, bool)>,
-    /// Our user has checked the code.
-    pub done: bool,
+    /// What the user was told once they had checked the code.
+    pub done: Option<Printable>,
 }
 
 /// What lies above the chat.
@@ -494,8 +493,8 @@ impl State {
     }
 
     /// Commands that begin as what is typed, while that may become one.
-    pub fn candidates(&self) -> Vec<Command> {
-        if self.ask == PromptKind::Chat { candidates(&self.editor) } else { Vec::new() }
+    pub fn candidates(&self) -> Vec<&'static Row> {
+        if self.ask == PromptKind::Chat { candidates(&self.editor, Frontend::SCREEN) } else { Vec::new() }
     }
 
     /// Whether the screen is large enough to be used.
@@ -601,7 +600,9 @@ impl State {
         });
         let text = Printable::text(&text);
         match &mut self.pairing {
-            Some(pairing) if matches!(event, Event::Confirmed) => (pairing.done, pairing.note) = (true, None),
+            Some(pairing) if matches!(event, Event::Confirmed { .. }) => {
+                (pairing.done, pairing.note) = (Some(text.clone()), None);
+            }
             Some(pairing) => pairing.note = Some((text.clone(), alarm)),
             None => {}
         }
@@ -623,11 +624,11 @@ impl State {
         }
         match about {
             Some(Event::Code { own, can_skip }) => {
-                self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: false });
+                self.pairing = Some(Pairing { own, partner: None, can_skip, note: None, done: None });
             }
             Some(Event::Compare { own, partner, emoji, can_skip }) => {
                 let partner = Some((partner, emoji));
-                self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: false });
+                self.pairing = Some(Pairing { own, partner, can_skip, note: None, done: None });
             }
             Some(event) if what == PromptKind::Chat => {
                 self.pairing = None;
@@ -819,7 +820,7 @@ impl State {
             }
             Key::Interrupt | Key::End => {
                 self.leaving = true;
-                self.effects.push_back(Effect::Act(Request::Interrupt));
+                self.effects.push_back(Effect::Act(Request::Leave));
             }
             _ => drop(write(&mut self.entry, key)),
         }
@@ -836,7 +837,7 @@ impl State {
             Key::Interrupt if !self.editor.is_empty() => self.editor.empty(),
             Key::Interrupt | Key::End if self.editor.is_empty() => {
                 if self.is_second(key, self.words().leave) {
-                    self.leave(Request::Interrupt);
+                    self.leave(Request::Leave);
                 }
             }
             Key::Up if !self.editor.move_row(false, columns) => self.recall.move_to(true, &mut self.editor),
@@ -873,7 +874,7 @@ impl State {
 
     fn panic(&mut self) {
         self.wipe();
-        self.leave(Request::Command(Command::Panic));
+        self.leave(Request::Panic);
     }
 
     fn send(&mut self) {
@@ -883,7 +884,7 @@ impl State {
         let written = self.editor.draft();
         self.follow();
         self.new_from = None;
-        match Typed::read(written.text(), written.is_first_word_typed()) {
+        match Typed::read(written.text(), written.is_first_word_typed(), Frontend::SCREEN) {
             Typed::Text(text) => {
                 self.editor.take();
                 let id = self.scrollback.push(
@@ -894,13 +895,13 @@ impl State {
                 self.effects.push_back(Effect::Say(Zeroizing::new(text.to_owned())));
                 self.saying = Some((id, written));
             }
-            Typed::Command(command, argument) => {
+            Typed::Command(row, argument) => {
                 self.editor.take();
-                self.command(command, argument);
+                self.command(row.command, argument);
                 self.recall.remember(written);
             }
-            Typed::Unknown(name) => {
-                self.event(&Event::Refused(Refusal::UnknownCommand { command: Printable::line(name) }));
+            Typed::Refused(why) => {
+                self.event(&Event::Refused(why));
                 self.recall.remember(written);
             }
         }
@@ -917,13 +918,13 @@ impl State {
                 self.overlay = Overlay::Passphrase { first: None, differ: false, then_lock: true };
             }
             Command::Panic => self.panic(),
-            Command::Quit => self.leave(Request::Command(command)),
-            _ => self.effects.push_back(Effect::Act(request(command, argument, self.offer))),
+            Command::Quit => self.leave(Request::Leave),
+            _ => self.effects.extend(request(command, argument, self.offer).map(Effect::Act)),
         }
     }
 
     fn complete(&mut self) {
-        if let Some(rest) = completion(&self.editor) {
+        if let Some(rest) = completion(&self.editor, Frontend::SCREEN) {
             self.editor.edit(Edit::Last);
             self.write(&rest);
         }

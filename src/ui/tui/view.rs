@@ -10,10 +10,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
-use crate::interface::{Command, PromptKind};
+use crate::interface::{Frontend, PromptKind};
 use crate::printable::{Printable, cells};
 use crate::protocol::pairing::DIGITS;
-use crate::ui::keys;
+use crate::ui::commands::commands_of;
+use crate::ui::keys::{self, command_help};
 use crate::ui::words;
 
 /// Columns of the keys in the help, where what they do stands beside them.
@@ -265,10 +266,10 @@ impl Canvas<'_> {
     fn candidates(&mut self, state: &State, bar: u16) {
         let candidates = if matches!(state.overlay(), Overlay::None) { state.candidates() } else { Vec::new() };
         let room = usize::from(bar.saturating_sub(1));
-        for (y, command) in (0..bar).rev().zip(candidates.iter().take(room).rev()) {
+        for (y, row) in (0..bar).rev().zip(candidates.iter().take(room).rev()) {
             self.fill(y, Style::new());
-            let x = self.text(PROMPT, y, &format!("/{:<8}", command.name()), Self::bold());
-            self.text(x, y, words::command(*command, state.lang()), Self::dim());
+            let x = self.text(PROMPT, y, &format!("/{:<8}", row.name), Self::bold());
+            self.text(x, y, &command_help(row.command, state.lang()), Self::dim());
         }
     }
 
@@ -398,11 +399,11 @@ impl Canvas<'_> {
         let Overlay::Help(top) = *state.overlay() else { return };
         let words = state.words();
         let keys = keys::rows(words).into_iter();
-        let keys = keys.map(|(names, topic)| (names.join(words.comma), words::topic(topic, state.lang())));
-        let signs = words.signs.iter().map(|(sign, what)| ((*sign).to_owned(), *what));
-        let commands =
-            Command::ALL.iter().map(|command| (format!("/{}", command.name()), words::command(*command, state.lang())));
-        let blank = std::iter::once((String::new(), ""));
+        let keys = keys.map(|(names, topic)| (names.join(words.comma), words::topic(topic, state.lang()).to_owned()));
+        let signs = words.signs.iter().map(|(sign, what)| ((*sign).to_owned(), (*what).to_owned()));
+        let commands = commands_of(Frontend::SCREEN);
+        let commands = commands.map(|row| (format!("/{}", row.name), command_help(row.command, state.lang())));
+        let blank = std::iter::once((String::new(), String::new()));
         let lines: Vec<_> = commands.chain(blank).chain(keys).chain(signs).collect();
         let rows: Vec<_> = lines.iter().flat_map(|(left, right)| self.help_rows(left, right)).collect();
         let room = usize::from(self.rows() - 1);
@@ -428,13 +429,17 @@ impl Canvas<'_> {
             let lefts = left.rows(columns - 1).map(|row| (row.to_owned(), row.len()));
             return lefts.chain(right.rows(columns - 3).map(|row| (format!("  {row}"), 0))).collect();
         }
-        let broken = Printable::text(left);
-        let mut rights = std::iter::once(right).chain(std::iter::repeat(""));
-        let row = |left: &str| {
-            let (left, right) = (left.trim_end(), rights.next().unwrap_or_default());
-            (format!("{left}{}{right}", pad(left, HELP_COLUMN)), left.len())
-        };
-        broken.rows(HELP_COLUMN - 2).map(row).collect()
+        let (left, right) = (Printable::text(left), Printable::text(right));
+        let mut lefts = left.rows(HELP_COLUMN - 2).map(str::trim_end);
+        let mut rights = right.rows(columns - HELP_COLUMN - 1);
+        std::iter::from_fn(|| match (lefts.next(), rights.next()) {
+            (None, None) => None,
+            (left, right) => {
+                let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
+                Some((format!("{left}{}{right}", pad(left, HELP_COLUMN)), left.len()))
+            }
+        })
+        .collect()
     }
 
     fn alarm(&mut self, state: &State) {
@@ -535,8 +540,8 @@ impl Canvas<'_> {
             self.text(x, y, &pairing.own.to_string(), Self::bold());
             y += 1 + blank;
         }
-        if pairing.done {
-            y = self.block(x, y, words.right, Self::bold());
+        if let Some(done) = &pairing.done {
+            y = self.block(x, y, done.as_str(), Self::bold());
         } else {
             if detail.texts {
                 let title = if pairing.partner.is_some() { words.agree } else { words.type_in };
@@ -551,7 +556,7 @@ impl Canvas<'_> {
             let style = style.add_modifier(Modifier::BOLD);
             y = self.block(x, y + blank, note.as_str(), style);
         }
-        if detail.next && pairing.can_skip && !pairing.done {
+        if detail.next && pairing.can_skip && pairing.done.is_none() {
             y = self.block(x, y + blank, words.next, Self::dim());
         }
         y

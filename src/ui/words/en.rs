@@ -8,18 +8,19 @@ use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
-use crate::interface::{Command, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
+use crate::ui::commands::Command;
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -30,6 +31,7 @@ pub const WORDS: Words = Words {
     compare: "same or different: ",
     address: "address or invite from your partner: ",
     error: "tete: ",
+    signs: &[("//...", "a message that starts with a slash"), ("Ctrl-D", "leave, as Ctrl-C does")],
 };
 
 /// What stands on the full screen beside texts and status.
@@ -54,7 +56,6 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     close_again: "Press it again to quit and lose what you wrote.",
     read_out: "Read this to your partner by phone, or wherever you know their voice:",
     type_in: "Type what your partner reads to you, then Enter:",
-    right: "Correct. Waiting for your partner.",
     next: "Not your partner? Type /next.",
     compare: "Compare with your partner's screen, by phone or side by side:",
     yours: "yours ",
@@ -78,6 +79,7 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     enter: "Enter",
     arrows: ["Up", "Down", "Left", "Right"],
     comma: ", ",
+    parentheses: [" (", ")"],
     signs: &[
         ("wheel", "scroll"),
         ("Shift-mouse", "select text (done by the terminal)"),
@@ -119,18 +121,18 @@ pub fn topic(topic: Topic) -> &'static str {
 pub fn command(command: Command) -> &'static str {
     match command {
         Command::Help => "keys and commands",
-        Command::Who => "your partner, since when, encryption",
+        Command::Who => "your partner, since when, encryption, connection",
         Command::Doctor => "diagnose the connection, suggest fixes",
         Command::Code => "show both codes again",
-        Command::Find => "search the messages (Ctrl-R)",
-        Command::Clear => "clear this screen (Ctrl-X c)",
+        Command::Find => "search the messages",
+        Command::Clear => "clear this screen",
         Command::Lock => "lock this screen with a passphrase",
         Command::Send => "send files and folders: /send PATH...",
-        Command::Get => "accept the offered files (F2)",
-        Command::Decline => "refuse the offered files (F3)",
+        Command::Get => "accept the offered files",
+        Command::Decline => "refuse the offered files",
         Command::Cancel => "cancel the current transfer",
         Command::Rekey => "change keys now",
-        Command::Panic => "wipe everything, leave now (Ctrl-X p)",
+        Command::Panic => "wipe everything, leave now",
         Command::Quit => "leave",
     }
 }
@@ -234,7 +236,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::NotAsked) => "That does not answer the current question and was ignored.".into(),
         Event::Refused(Refusal::NotConfirmed) => "Please check the code first.".into(),
         Event::NeitherWord => "Please type the whole word, same or different.".into(),
-        Event::Confirmed => "Correct. Waiting for your partner.".into(),
+        Event::Confirmed { partner_confirmed } => if *partner_confirmed { "Correct. Your partner has confirmed it, too." } else { "Correct. Waiting for your partner." }.into(),
         Event::RoomOpen { invited: false } => {
             "The room is open. Type a message and press Enter; /help shows the rest.".into()
         }
@@ -251,7 +253,6 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Refused(Refusal::Full { waiting }) => format!("Not sent: {} not delivered yet. Try again soon.", are(*waiting)),
         Event::Refused(Refusal::NotUtf8) => "input line not sent: not UTF-8".into(),
         Event::Refused(Refusal::UnknownCommand { command: name }) => format!("Unknown command {name} (/help lists all). To send it as a message, start with //."),
-        Event::Help => "  /code     show both codes again\n  /who      your partner, since when, encryption, connection\n  /doctor   diagnose the connection, suggest fixes\n  /send     send files and folders: /send PATH...\n  /get      accept the offered files\n  /decline  refuse the offered files\n  /cancel   cancel the current transfer\n  /rekey    change keys now\n  /panic    wipe everything and leave immediately\n  /quit     leave (Ctrl-D, Ctrl-C)\n  //...     a message that starts with a slash".into(),
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "your code {own}, partner's {partner}\n\
              Read yours to your partner on the phone and have them read theirs; then type `/code same` or `/code different`."
@@ -267,7 +268,7 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Quiet { seconds } => format!("No answer for {seconds} s; the connection may be lost."),
         Event::ConnectionLost { why, redialing } => format!(
             "Connection lost ({}). {} Keep typing: it will be sent when you are back.",
-            line_fault(*why),
+            connection_fault(*why),
             if *redialing { "Reconnecting." } else { "Waiting for your partner to reconnect." }
         ),
         Event::RedialFailed { attempt: number, why: failure } => {
@@ -371,9 +372,8 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::TransferEnded { name, sending: true, by, .. } => {
             format!("{name} was not sent completely: {}.", ended_by(*by))
         }
-        FileEvent::TransferEnded { name, by, kept, .. } => {
-            let kept = if *kept { " The part that arrived is kept as a .part file." } else { "" };
-            format!("{name} did not arrive completely: {}.{kept}", ended_by(*by))
+        FileEvent::TransferEnded { name, by, .. } => {
+            format!("{name} did not arrive completely: {}.", ended_by(*by))
         }
         FileEvent::Progress { name, sending, progress } => {
             format!("{} {name}  {}, {}", arrow(*sending), bar(progress), rest(progress))
@@ -710,7 +710,7 @@ fn pairing_advice(why: PairingFault) -> &'static str {
     }
 }
 
-fn line_fault(why: ConnectionFault) -> String {
+fn connection_fault(why: ConnectionFault) -> String {
     match why {
         ConnectionFault::Cut => "it was closed".into(),
         ConnectionFault::Silent { after } => format!("no answer for {} s", after.as_secs()),
@@ -719,7 +719,7 @@ fn line_fault(why: ConnectionFault) -> String {
     }
 }
 
-/// How the line is at that time, in a few words.
+/// The state of the connection at `now`, in a few words.
 pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
     match connection {
         ConnectionState::Connected => "connected".into(),

@@ -13,11 +13,12 @@ mod zh;
 
 use std::time::Duration;
 
-use crate::interface::Command;
+use crate::interface::Frontend;
 use crate::interface::event::{ConnectionState, Event, Who};
 use crate::interface::fault::Fault;
 use crate::interface::files::{FileEvent, FileFault, Progress};
 use crate::interface::finding::Finding;
+use crate::ui::commands::{Command, commands_of};
 pub use large::large_rows;
 pub use pipe::line;
 pub use screen::{ScreenWords, Topic, Words};
@@ -120,6 +121,15 @@ pub fn command(command: Command, lang: Lang) -> &'static str {
     }
 }
 
+/// The help of lines: their commands, a row each.
+pub fn help(lang: Lang) -> String {
+    let words = words(lang);
+    let commands = commands_of(Frontend::LINES).map(|row| (format!("/{}", row.name), command(row.command, lang)));
+    let signs = words.signs.iter().map(|(sign, what)| ((*sign).to_owned(), *what));
+    let rows: Vec<_> = commands.chain(signs).map(|(left, right)| format!("  {left:<9} {right}")).collect();
+    rows.join("\n")
+}
+
 /// What the keys of a row of the help do.
 pub fn topic(topic: Topic, lang: Lang) -> &'static str {
     match lang {
@@ -158,5 +168,22 @@ pub fn compared(word: &str) -> Option<bool> {
         "same" | "一样" | "一樣" => Some(true),
         "different" | "不一样" | "不一樣" => Some(false),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::commands::COMMANDS;
+
+    #[test]
+    fn the_help_of_lines_lists_what_lines_can_do_and_nothing_else() {
+        for lang in [Lang::En, Lang::Zh] {
+            let help = help(lang);
+            for row in &COMMANDS {
+                let listed = help.lines().any(|line| line.starts_with(&format!("  /{} ", row.name)));
+                assert_eq!(listed, row.is_in(Frontend::LINES), "{}", row.name);
+            }
+        }
     }
 }

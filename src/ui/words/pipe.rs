@@ -45,7 +45,7 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Refused(Refusal::NotAsked)
         | Event::Refused(Refusal::NotConfirmed)
         | Event::NeitherWord
-        | Event::Confirmed
+        | Event::Confirmed { .. }
         | Event::PairingFailed { .. }
         | Event::Refused(Refusal::TooLong { .. })
         | Event::Refused(Refusal::Full { .. })
@@ -62,7 +62,6 @@ pub fn line(event: &Event) -> Option<String> {
         }
         // Answers to commands, and a pipe gives none.
         Event::Refused(Refusal::UnknownCommand { .. })
-        | Event::Help
         | Event::Codes { .. }
         | Event::Who(_)
         | Event::Finding(_)

@@ -16,6 +16,8 @@ pub struct Words {
     pub address: &'static str,
     /// Before an error.
     pub error: &'static str,
+    /// What else may be typed, below the commands, and what it does.
+    pub signs: &'static [(&'static str, &'static str)],
 }
 
 /// What stands on the full screen beside messages and status.
@@ -60,8 +62,6 @@ pub struct ScreenWords {
     pub read_out: &'static str,
     /// Above the partner's code.
     pub type_in: &'static str,
-    /// The partner's code was right.
-    pub right: &'static str,
     /// How to refuse a caller.
     pub next: &'static str,
     /// Above two codes to compare.
@@ -108,6 +108,8 @@ pub struct ScreenWords {
     pub arrows: [&'static str; 4],
     /// Between the names of keys.
     pub comma: &'static str,
+    /// Before and after the keys that do the same.
+    pub parentheses: [&'static str; 2],
     /// The mouse and signs on the screen, and what they mean.
     pub signs: &'static [(&'static str, &'static str)],
 }
