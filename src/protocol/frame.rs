@@ -466,11 +466,12 @@ mod tests {
             (0x21, 48),
             (0x24, 40),
             (0x25, 16),
+            (0x26, 9),
             (0x27, 5),
         ];
         for (kind, right) in fixed {
             for length in 0..=64 {
-                let ok = Frame::decode(&raw(kind, &vec![7; length])).is_ok();
+                let ok = Frame::decode(&raw(kind, &vec![1; length])).is_ok();
                 assert_eq!(ok, length == right, "type {kind:#x}, length {length}");
             }
         }
@@ -567,7 +568,8 @@ mod tests {
                 Frame::FileEnd { batch: id, index: age_ms, hash: &nonce },
                 Frame::FileSeen { batch: id, index: age_ms, offset: bytes },
                 Frame::FileDone { batch: id, index: age_ms, ok },
-                Frame::FileCancel { batch: id, whose: Whose::Mine }, Frame::FileCancel { batch: id, whose: Whose::Yours },
+                Frame::FileCancel { batch: id, whose: Whose::Mine },
+                Frame::FileCancel { batch: id, whose: Whose::Yours },
                 Frame::FileCancel { batch: id, whose: Whose::Either },
             ];
             for frame in frames {

@@ -14,6 +14,9 @@ use tete::protocol::session::{Role, Stage};
 use crate::forge::{Forger, PREFACE_SECRET, encapsulate, random};
 use crate::sessions::{Side, initiator, pairing, responder, secret, static_key};
 
+/// Makes record 1 with this payload.
+type Record1 = fn(&mut Forger, &[u8]) -> Vec<u8>;
+
 const TAG: usize = 16;
 
 /// How the two find each other.
@@ -114,7 +117,7 @@ impl RawPeer {
     /// An initiator whose record 3 comes in one read with these frames, and the responder that took them.
     pub fn in_one_read(by: By, frames: &[Vec<u8>], now: Duration) -> (Self, Side) {
         let (private, psk) = (random(), random());
-        let (mode, noise, record_1): (_, _, fn(&mut Forger, &[u8]) -> Vec<u8>) = match by {
+        let (mode, noise, record_1): (_, _, Record1) = match by {
             By::Code => (pairing(), Forger::initiator(&private, &random()), Forger::record_1),
             By::Invite => {
                 let shared = SharedSecret { psk: secret(&psk), local: Arc::new(static_key()) };
