@@ -212,13 +212,7 @@ impl Redial {
         if self.attempts.len() >= AT_ONCE {
             return;
         }
-        // Alternate: a host whose address has changed is found by its name, one whose name fails by its old addresses.
-        let named = |way: &Way| matches!(way, Way::Name(_));
-        let by_name = self.state.number.is_multiple_of(2) && self.search.ways.iter().any(named);
-        let both = self.search.ways.iter().any(|way| matches!(way, Way::Direct(_)));
-        let mut search = self.search.clone();
-        search.ways.retain(|way| !both || matches!(way, Way::Relay(_)) || named(way) == by_name);
-        self.attempts.spawn(attempt(search, self.turns.clone()));
+        self.attempts.spawn(attempt(self.search.clone(), self.turns.clone()));
     }
 
     fn failed(&mut self, missed: AttemptError) -> RedialEvent {
@@ -387,6 +381,9 @@ async fn prove(mut connection: Connection, proving: &Semaphore) -> Result<Box<Co
 mod tests {
     use super::*;
     use crate::address::{Address, Proxy};
+    use crate::protocol::keys::StaticKey;
+    use crate::protocol::random::Randomness as _;
+    use crate::transport::relay::Token;
 
     #[test]
     fn a_host_is_gone_once_nothing_else_was_met_for_two_minutes() {
@@ -410,5 +407,45 @@ mod tests {
         assert!(!AttemptError::new(&relay, &open, ConnectError::Stranger).gone, "a relay may join us with anybody");
         let proxied = Egress { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Egress::default() };
         assert!(!AttemptError::new(&way, &proxied, ConnectError::Refused).gone, "this may be the proxy's word");
+    }
+
+    #[test]
+    fn every_kind_of_way_is_tried_in_the_first_attempt() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap();
+            let address = |host: &str| Address { host: host.into(), port: closed.port() };
+            let ways = vec![
+                Way::Direct(closed),
+                Way::Direct(([0, 0, 0, 0, 0, 0, 0, 1], closed.port()).into()),
+                Way::Name(address("localhost")),
+                Way::Relay(address("127.0.0.1")),
+            ];
+            let (tell, mut told) = mpsc::channel(16);
+            let local = StaticKey::new(OsRandom.secret().unwrap()).unwrap();
+            let egress = Egress { token: Some(Token::new(&OsRandom.secret().unwrap(), [1; 8])), ..Egress::default() };
+            let mut redial = Redial::new(
+                DialPlan {
+                    ways: ways.clone(),
+                    egress: Arc::new(egress),
+                    mode: Mode::Pair(Arc::new(local)),
+                    settings: Settings::default(),
+                    tell: Some(tell),
+                    met: Failures::default(),
+                },
+                0,
+            )
+            .once();
+            while !redial.is_over() {
+                redial.next().await;
+            }
+            let mut tried = Vec::new();
+            while let Ok(progress) = told.try_recv() {
+                if let Progress::Trying(way) = progress {
+                    tried.push(way);
+                }
+            }
+            assert!(ways.iter().all(|way| tried.contains(way)), "{tried:?}");
+        });
     }
 }
