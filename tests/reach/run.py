@@ -310,6 +310,7 @@ def a_proxy_looks_up_the_names() -> str:
         host.tell(command="half", question=codes[0]["question"], half=codes[1]["own"])
         guest.tell(command="half", question=codes[1]["question"], half=codes[0]["own"])
         guest.until("room_open")
+        host.until("room_open")
         back = talk_through(host, guest, [(wan("down"), wan("up"))], 30)
         leave(host, guest)
         proxy.kill()
