@@ -182,6 +182,7 @@ def taking_files(folder: str) -> tuple[Tete, Tete]:
     host.tell(command="half", question=codes[0]["question"], half=codes[1]["own"])
     joiner.tell(command="half", question=codes[1]["question"], half=codes[0]["own"])
     joiner.event("room_open")
+    host.event("room_open")
     return host, joiner
 
 
