@@ -41,6 +41,8 @@ const FILE_SEEN: u8 = 0x25;
 const FILE_DONE: u8 = 0x26;
 const FILE_CANCEL: u8 = 0x27;
 const EXTENSIONS: u8 = 0x80;
+/// The highest reason of a FILE_CANCEL: it is about the receiver's batch.
+const YOURS: u8 = 2;
 
 /// A session and its hand-made peer, after the handshake.
 pub struct Peer {
@@ -294,7 +296,8 @@ impl Peer {
             (_, BYE, _) => Fate::Ends,
             (Stage::Open, RK_ASK, 0) if self.role == Role::Initiator => Fate::Passes,
             (Stage::Open, RECEIPT, 4) if number + 1 >= self.told.receipts && number < self.heard.texts => Fate::Passes,
-            (Stage::Open, FILE_CANCEL, 5) if number < self.files.offers as usize => Fate::Passes,
+            (Stage::Open, FILE_CANCEL, 5) if content[4] > YOURS => Fate::Ends,
+            (Stage::Open, FILE_CANCEL, 5) if content[4] < YOURS && number < self.files.offers as usize => Fate::Passes,
             (Stage::Open, FILE_OFFER..=FILE_CANCEL, _) => Fate::Depends,
             (Stage::Open, TEXT, 10..) if number == self.told.texts => Fate::Depends,
             (Stage::Open, TEXT, 9) if number == self.told.texts && content[8] == 0 => Fate::Depends,
