@@ -21,7 +21,7 @@ use crate::clock;
 use crate::interface::fault::Fault;
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::printable::Printable;
-use crate::protocol::error::{Error, Rejection};
+use crate::protocol::error::{Error, Rejection, Wait};
 use crate::protocol::handshake::Mode;
 use crate::protocol::keys::{Secret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
@@ -334,7 +334,6 @@ async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
 
 async fn meet(way: &Way, egress: &Egress, mode: Mode) -> ProbeResult {
     let begun = clock::now();
-    let invited = matches!(mode, Mode::Secret(_));
     let (stream, from) = match way.connect(egress).await {
         Ok(taken) => taken,
         Err(error) => return ProbeResult::Failed(error),
@@ -351,14 +350,12 @@ async fn meet(way: &Way, egress: &Egress, mode: Mode) -> ProbeResult {
         }
         Ok(())
     });
-    match answered.await {
-        Ok(Ok(())) => ProbeResult::Tete(clock::now().saturating_sub(begun)),
-        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => ProbeResult::Failed(ConnectError::Silent),
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => ProbeResult::Busy,
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => ProbeResult::Version { min, max },
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Other(reason))))) => ProbeResult::Refusal(reason),
-        Ok(Err(Ended::Error(_))) => ProbeResult::Failed(ConnectError::NotTete),
-        Ok(Err(Ended::Cut)) if invited => ProbeResult::Failed(ConnectError::Stranger),
-        Ok(Err(Ended::Cut)) => ProbeResult::Failed(ConnectError::Closed),
+    let answered = answered.await;
+    match answered.unwrap_or(Err(Ended::Error(Error::Timeout(Wait::Handshake)))) {
+        Ok(()) => ProbeResult::Tete(clock::now().saturating_sub(begun)),
+        Err(Ended::Error(Error::Rejected(Rejection::Busy))) => ProbeResult::Busy,
+        Err(Ended::Error(Error::Rejected(Rejection::Version { min, max }))) => ProbeResult::Version { min, max },
+        Err(Ended::Error(Error::Rejected(Rejection::Other(reason)))) => ProbeResult::Refusal(reason),
+        Err(ended) => ProbeResult::Failed(line.handshake_error(&ended)),
     }
 }

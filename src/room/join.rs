@@ -371,7 +371,7 @@ impl Room {
         });
     }
 
-    /// The joiner's handshake: what goes wrong here means that no tete answered.
+    /// Runs the joiner's handshake up to record 3.
     async fn shake_hands(&mut self, connection: &mut Connection, name: impl Fn() -> Printable) -> Result<(), Fault> {
         while connection.session.stage() == Stage::Handshake {
             let moved = self.attend(connection.move_bytes(true)).await?;
@@ -379,10 +379,9 @@ impl Room {
                 Ended::Error(Error::Rejected(Rejection::Busy)) => Fault::Busy,
                 Ended::Error(Error::Rejected(Rejection::Version { min, max })) => Fault::Version { min, max },
                 Ended::Error(Error::Rejected(Rejection::Other(reason))) => Fault::Refused(reason),
-                Ended::Error(Error::Timeout(_)) => Fault::NoAnswer(name()),
                 Ended::Error(Error::Reflection) => Fault::Pairing(PairingFault::Reflection),
                 Ended::Error(error @ Error::Primitive) => system(error),
-                Ended::Error(_) | Ended::Cut => Fault::NotTete(name()),
+                ended => Fault::Handshake { address: name(), why: connection.handshake_error(&ended) },
             })?;
         }
         Ok(())

@@ -446,7 +446,7 @@ mod tests {
         let status = written(&Status {
             partner: "127.0.0.1:1".parse::<SocketAddr>().unwrap().into(),
             trust: Trust::No,
-            connection: ConnectionState::Redialing { number: 2, next: time, failure: Some(ConnectError::Stranger) },
+            connection: ConnectionState::Redialing { number: 2, next: time, failure: Some(ConnectError::NotAuthentic) },
             round_trip: Some(Duration::from_millis(1_500)),
             epoch: None,
             files: [None; 2],
@@ -454,7 +454,7 @@ mod tests {
         assert_eq!((&status["event"], &status["trust"]), (&json!("status"), &json!("none")));
         assert_eq!((&status["round_trip_seconds"], &status["sending"]), (&json!(1.5), &Value::Null));
         let connection = &status["connection"];
-        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("stranger")));
+        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("not_authentic")));
         let next = connection["next_attempt"].as_str().unwrap();
         assert!(next.len() == 20 && next.ends_with('Z') && next.parse::<jiff::Timestamp>().is_ok(), "{next}");
         assert_eq!(written(&ConnectionState::Awaiting(time))["since"].as_str().unwrap().len(), 20);

@@ -53,8 +53,10 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::NoRoute,
         ConnectError::Closed,
         ConnectError::Silent,
+        ConnectError::Unfinished,
         ConnectError::NotTete,
-        ConnectError::Stranger,
+        ConnectError::Rejected,
+        ConnectError::NotAuthentic,
         ConnectError::NoRelay,
         ConnectError::NotARelay,
         ConnectError::RelayClosed,
@@ -333,8 +335,6 @@ fn faults() -> Vec<Fault> {
         Fault::Proxy(ProxyError::Address(AddressError::Host)),
         Fault::Busy,
         Fault::NobodyCame,
-        Fault::NotTete(why()),
-        Fault::NoAnswer(why()),
         Fault::Version { min: 2, max: 3 },
         Fault::Refused(9),
         Fault::Files { unfinished: 2 },
@@ -366,6 +366,7 @@ fn faults() -> Vec<Fault> {
         all.push(Fault::CodesDiffer(CodesDiffer { by_partner, partner: place(), sent: 1, received: 2 }));
     }
     all.extend(pairing_faults().into_iter().map(Fault::Pairing));
+    all.extend(connect_errors().into_iter().map(|why| Fault::Handshake { address: foreign(), why }));
     all
 }
 

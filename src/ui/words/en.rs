@@ -554,13 +554,9 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "If your partner expects you, let them know by phone, then try again.",
         ),
         Fault::NobodyCame => two("ended before anybody joined", "Nothing was saved."),
-        Fault::NotTete(address) => two(
-            &format!("what answers at {address} is not tete, or it expects an invite"),
-            "Check the address and the port with your partner.",
-        ),
-        Fault::NoAnswer(address) => two(
-            &format!("{address} accepted the connection but does not answer"),
-            "Check the address and the port; another program may be listening there.",
+        Fault::Handshake { address, why } => two(
+            &format!("no encrypted connection to {address}: {}", connect_error(*why)),
+            "Check the address and the port with your partner. If they started tete with --invite, you need the invite.",
         ),
         Fault::Version { min, max } => two(
             &format!("they speak versions {min} to {max} of the protocol, this is version {VERSION}"),
@@ -737,10 +733,7 @@ pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
 
 /// Why the host was not found again.
 fn redial_failure(why: ConnectError) -> String {
-    let gone = match why {
-        ConnectError::Refused | ConnectError::Stranger => ". If your partner quit, this room is gone (/quit)",
-        _ => "",
-    };
+    let gone = if why.suggests_end() { ". If your partner quit, this room is gone (/quit)" } else { "" };
     connect_error(why) + gone
 }
 
@@ -751,12 +744,12 @@ pub fn connect_error(why: ConnectError) -> String {
         ConnectError::Refused => "the machine is there, but tete is not running on that port".into(),
         ConnectError::Timeout => "nothing answers".into(),
         ConnectError::NoRoute => "no route to it, or a firewall rejects it".into(),
-        ConnectError::Closed => "somebody listens, and closes without a word".into(),
+        ConnectError::Closed => "something accepts the connection and closes it without a word".into(),
         ConnectError::Silent => "something accepts the connection but does not answer".into(),
+        ConnectError::Unfinished => "an answer began, but the handshake did not finish".into(),
         ConnectError::NotTete => "what answers is not tete".into(),
-        ConnectError::Stranger => {
-            "something answers, but does not know the invite or the room, or it has expired".into()
-        }
+        ConnectError::Rejected => "tete answers, and refuses".into(),
+        ConnectError::NotAuthentic => "something answers, but does not prove that it is your partner".into(),
         ConnectError::NoRelay => "the relay cannot be reached".into(),
         ConnectError::NotARelay => "what answers is not a relay".into(),
         ConnectError::RelayClosed => "the relay closed the connection".into(),
@@ -1011,9 +1004,13 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
              yourself, or take an invite with a relay"
         }
         ConnectError::NoRoute => "are you online? For an IPv6 address you need IPv6",
-        ConnectError::Closed => "it needs an invite, or is not tete: ask your partner for an invite",
-        ConnectError::Stranger => "ask your partner for a new invite",
+        ConnectError::Closed => {
+            "it may need an invite, or another one than yours, or not be tete: ask your partner for a new invite"
+        }
+        ConnectError::NotAuthentic => "check the address and the port, or ask your partner for a new invite",
         ConnectError::Silent | ConnectError::NotTete => "check the address and the port",
+        ConnectError::Unfinished => "the network may have cut it: try again",
+        ConnectError::Rejected => "ask your partner whether they are waiting for you",
         ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => {
             "use another relay, or run your own"
         }

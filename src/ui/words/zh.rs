@@ -514,10 +514,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::Proxy(ProxyError::Address(_)) => two("代理的地址格式有误", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
         Fault::Busy => two("对方正在和别人通话", "如果对方在等你，请打电话告诉对方，然后再试。"),
         Fault::NobodyCame => two("没等到人就结束了", "没有保存任何内容。"),
-        Fault::NotTete(address) => two(&format!("{address} 那里不是 tete，或者需要邀请"), "请和对方核对地址和端口。"),
-        Fault::NoAnswer(address) => {
-            two(&format!("{address} 接受了连接但没有应答"), "请核对地址和端口，那里可能是别的程序。")
-        }
+        Fault::Handshake { address, why } => two(
+            &format!("和 {address} 没能建立加密连接：{}", connect_error(*why)),
+            "请和对方核对地址和端口。如果对方启动时用了 --invite，你需要那个邀请。",
+        ),
         Fault::Version { min, max } => {
             two(&format!("对方使用协议版本 {min} 到 {max}，本机是版本 {VERSION}"), "两边需要同一版本的 tete。")
         }
@@ -669,10 +669,7 @@ pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
 
 /// Why the host was not found again.
 fn redial_failure(why: ConnectError) -> String {
-    let gone = match why {
-        ConnectError::Refused | ConnectError::Stranger => "。如果对方已退出，房间就不存在了，请 /quit",
-        _ => "",
-    };
+    let gone = if why.suggests_end() { "。如果对方已退出，房间就不存在了，请 /quit" } else { "" };
     connect_error(why) + gone
 }
 
@@ -683,10 +680,12 @@ pub fn connect_error(why: ConnectError) -> String {
         ConnectError::Refused => "该端口上没有运行 tete".into(),
         ConnectError::Timeout => "没有回应".into(),
         ConnectError::NoRoute => "没有路由能到，或被防火墙拒绝".into(),
-        ConnectError::Closed => "有程序接了又不说话就关了".into(),
-        ConnectError::Silent => "有程序接了连接却不说话".into(),
+        ConnectError::Closed => "有程序接受了连接，但没有应答就关闭了".into(),
+        ConnectError::Silent => "有程序接受了连接，但没有应答".into(),
+        ConnectError::Unfinished => "应答到一半，握手没有完成".into(),
         ConnectError::NotTete => "应答的不是 tete".into(),
-        ConnectError::Stranger => "有程序在等，但不认识这个邀请或房间，或已经作废".into(),
+        ConnectError::Rejected => "tete 应答了，但拒绝".into(),
+        ConnectError::NotAuthentic => "有程序应答，但不能证明自己是对方".into(),
         ConnectError::NoRelay => "连不上中转".into(),
         ConnectError::NotARelay => "应答的不是中转".into(),
         ConnectError::RelayClosed => "中转断开了连接".into(),
@@ -915,9 +914,11 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
             "被防火墙或路由器吞掉了，或者那里没有机器。地址对吗？请对方转发端口，或你来等，或用带中转的邀请"
         }
         ConnectError::NoRoute => "连上网了吗？IPv6 地址要有 IPv6 才行",
-        ConnectError::Closed => "需要邀请，或者不是 tete：请对方给一个邀请",
-        ConnectError::Stranger => "请对方再做一个邀请",
+        ConnectError::Closed => "可能需要邀请，或者需要另一个邀请，也可能不是 tete：请对方做一个新的邀请",
+        ConnectError::NotAuthentic => "核对地址和端口，或请对方做一个新的邀请",
         ConnectError::Silent | ConnectError::NotTete => "核对地址和端口",
+        ConnectError::Unfinished => "可能是网络断开了：再试一次",
+        ConnectError::Rejected => "问问对方是不是在等你",
         ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => "换一个中转，或自己开一个",
         ConnectError::AloneAtRelay => "对方的 tete 还开着吗？",
         ConnectError::NeedsInvite => "请对方给一个邀请",
