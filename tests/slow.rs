@@ -109,11 +109,7 @@ fn a_server_that_never_answers_is_given_up_after_15_s() {
     let end = takes(15, || guest(port).finish());
     assert_eq!(end.code, 4, "{}", end.err);
     let fact = "something accepts the connection but does not answer";
-    assert!(
-        end.err.contains(&format!("\ntete: no encrypted connection to 127.0.0.1:{port}: {fact}\n")),
-        "{}",
-        end.err
-    );
+    assert!(end.err.contains(&format!("\ntete: no encrypted connection to 127.0.0.1:{port}: {fact}\n")), "{}", end.err);
 }
 
 fn a_server_that_sends_one_byte_a_second_is_given_up_after_15_s() {
