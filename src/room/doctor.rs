@@ -15,7 +15,7 @@ use super::join::{JoinTarget, open_invite};
 use super::lobby::over;
 use super::side::Side;
 use super::signals::Signals;
-use super::{Room, system};
+use super::{Room, route, system};
 use crate::address::{Address, PeerAddr, Scope, is_carrier_grade};
 use crate::clock;
 use crate::interface::fault::Fault;
@@ -167,7 +167,7 @@ impl Room {
                 } else {
                     joiner.met.of(way).map_or(ProbeResult::NotTried, ProbeResult::Failed)
                 };
-                Finding::Way { name: Printable::line(&way.to_string()), met }
+                Finding::Way { name: route(&way), met }
             })),
             Side::Host(host) => {
                 if !tor_only {
@@ -178,7 +178,7 @@ impl Room {
                     known.push(firewall(port));
                 }
                 known.extend(host.ways.iter().map(|(way, shut)| Finding::Way {
-                    name: Printable::line(&way.to_string()),
+                    name: route(&way),
                     met: match shut {
                         Some(why) => ProbeResult::Failed(*why),
                         None if way.is_to(place) => ProbeResult::Partner,
@@ -311,7 +311,7 @@ async fn relay(name: Address, egress: Arc<Egress>) -> Vec<Finding> {
 
 /// Connects to where the host may be, up to its first answer: the host is not disturbed, and no invite is used up.
 async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
-    let name = Printable::line(&way.to_string());
+    let name = route(&way);
     let ways = match &way {
         Way::Name(address) if egress.is_open() => match dial::lookup(address).await {
             Ok(found) => found.into_iter().map(Way::Direct).collect(),
@@ -324,7 +324,7 @@ async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
         let (egress, mode) = (egress.clone(), mode.clone());
         probing.spawn(async move {
             let met = meet(&way, &egress, mode).await;
-            (place, Finding::Way { name: Printable::line(&way.to_string()), met })
+            (place, Finding::Way { name: route(&way), met })
         });
     }
     let mut found = probing.join_all().await;

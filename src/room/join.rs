@@ -13,7 +13,7 @@ use super::lobby::over;
 use super::redial::{DialPlan, Failures, Progress, Redial, RedialEvent};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
-use super::{Options, Room, STEPS, WAYS, side_of_relay, system, tor};
+use super::{Options, Room, STEPS, WAYS, route, side_of_relay, system, tor};
 use crate::address::{Address, PeerAddr};
 use crate::clock;
 use crate::interface::UserChannels;
@@ -218,13 +218,12 @@ impl Room {
         let egress = Arc::new(egress);
         let apart = egress.proxy.is_some() || egress.tor.only || matches!(way, Way::Onion(..));
         let (stream, from, ways) = if apart {
-            let name = Printable::line(&way.to_string());
-            self.user.tell(Event::Trying { address: name.clone() });
+            self.user.tell(Event::Trying { address: route(&way) });
             let connected =
                 self.attend_to(way.connect(&egress), &mut steps, |room, step| room.user.tell(tor(step))).await?;
             let (stream, from) = connected.map_err(|why| {
-                self.user.tell(Event::TryFailed { address: name.clone(), why });
-                Fault::Unreachable(name)
+                self.user.tell(Event::TryFailed { address: route(&way), why });
+                Fault::Unreachable(name())
             })?;
             (stream, from, vec![way])
         } else {
@@ -328,7 +327,7 @@ impl Room {
             Progress::Trying(way) => (way, None),
             Progress::Failed(way, failure) => (way, Some(failure)),
         };
-        let name = Printable::line(&way.to_string());
+        let name = route(&way);
         let before = met.iter_mut().find(|(known, _)| *known == way);
         match (before, failure) {
             (None, _) => {
@@ -366,8 +365,8 @@ impl Room {
 
     fn tell_progress(&mut self, progress: dial::Progress) {
         self.user.tell(match progress {
-            dial::Progress::Trying(to) => Event::Trying { address: Printable::line(&to.to_string()) },
-            dial::Progress::Failed(to, why) => Event::TryFailed { address: Printable::line(&to.to_string()), why },
+            dial::Progress::Trying(to) => Event::Trying { address: route(&Way::Direct(to)) },
+            dial::Progress::Failed(to, why) => Event::TryFailed { address: route(&Way::Direct(to)), why },
         });
     }
 

@@ -19,6 +19,7 @@ use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::finding::{Finding, Verdict};
 use crate::interface::refusal::Refusal;
+use crate::interface::route::Route;
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
@@ -128,7 +129,7 @@ enum Own<'a> {
     /// A command was refused before anybody else saw it.
     Refused { why: &'static str, command: &'static str },
     /// What the doctor has found.
-    Finding { what: &'static str, name: Option<&'a Printable>, verdict: Verdict, why: String, next: Option<String> },
+    Finding { what: &'static str, name: Option<Route>, verdict: Verdict, why: String, next: Option<String> },
     /// The last line.
     End {
         exit: u8,
@@ -412,8 +413,8 @@ mod tests {
                 json!({"event": "mapping_failed", "why": "useless", "address": "10.0.0.1", "question": 7}),
             ),
             (
-                Event::TryFailed { address: name(), why: TorError::Cookie(SystemError::NotFound).into() },
-                json!({"event": "try_failed", "address": "a", "why": {"tor": {"cookie": "not_found"}}, "question": 7}),
+                Event::TryFailed { address: Route::Relay(name()), why: TorError::Cookie(SystemError::NotFound).into() },
+                json!({"event": "try_failed", "address": "relay a", "why": {"tor": {"cookie": "not_found"}}, "question": 7}),
             ),
             (
                 Event::Refused(Refusal::TooLong { limit: 9 }),

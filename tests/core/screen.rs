@@ -14,6 +14,7 @@ use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
 use tete::interface::refusal::Refusal;
+use tete::interface::route::Route;
 use tete::interface::{Frontend, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
@@ -206,7 +207,7 @@ const ALT: KeyModifiers = KeyModifiers::ALT;
 fn an_invite_leaves_the_screen_when_it_was_used() {
     let mut sitting = Sitting::new((100, 40), Lang::En);
     let line = Arc::new(Zeroizing::new(format!("tete1{}", "x".repeat(60))));
-    let ways = vec![Printable::line("192.0.2.7:51423")];
+    let ways = vec![Route::Address(Printable::line("192.0.2.7:51423"))];
     sitting.state.show(Output::Event(Event::Invite { invite: line, routes: ways, how: Invitation::Join }));
     assert!(sitting.shows("tete1xxx") && sitting.shows("█"));
     sitting.opens();

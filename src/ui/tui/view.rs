@@ -296,7 +296,7 @@ impl Canvas<'_> {
         }
         if let Some(status) = state.status() {
             parts.push((7, words.trust(status.trust).to_owned()));
-            parts.push((2, status.partner.to_string()));
+            parts.push((2, words::peer(&status.partner, state.lang())));
             let well = status.connection.is_well();
             let line = if well {
                 words.connected.to_owned()

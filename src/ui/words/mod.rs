@@ -13,6 +13,7 @@ mod zh;
 
 use std::time::Duration;
 
+use crate::address::PeerAddr;
 use crate::interface::Frontend;
 use crate::interface::event::{ConnectionState, Event, Who};
 use crate::interface::fault::Fault;
@@ -54,6 +55,14 @@ pub fn who(who: &Who, lang: Lang, clock: impl Fn(Duration) -> String) -> String 
     match lang {
         Lang::En => en::who(who, clock),
         Lang::Zh => zh::who(who, clock),
+    }
+}
+
+/// The other end of a connection: a part of a sentence.
+pub fn peer(peer: &PeerAddr, lang: Lang) -> String {
+    match lang {
+        Lang::En => en::peer(peer),
+        Lang::Zh => zh::peer(peer),
     }
 }
 

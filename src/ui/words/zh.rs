@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
+use crate::interface::route::Route;
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
@@ -164,7 +165,7 @@ pub fn event(event: &Event, columns: usize) -> String {
             format!("请对方运行下面任意一条命令：\n{}\n{advice}\n正在等对方，按 Ctrl-C 取消。", rows.join("\n"))
         }
         Event::Invite { invite: line, routes: ways, how } => {
-            let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).collect();
             let command = match how {
                 Invitation::Join => "tete join",
                 Invitation::Receive => "tete receive --invite-file -",
@@ -195,15 +196,17 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Tor { percent: None } => "正在发布洋葱服务，需要几秒钟".into(),
         Event::TorFailed { why } => format!("无法连接 Tor：{}。邀请不含 Tor 连接方式。", tor_error(*why)),
         Event::RouteDown { route: way, why } => {
-            format!("对方暂时不能从 {way} 进来：{}。会接着试。", connect_error(*why))
+            format!("对方暂时不能从{} 进来：{}。会接着试。", inside(&route(way)), connect_error(*why))
         }
-        Event::RouteUp { route: way } => format!("{way} 现在可用"),
+        Event::RouteUp { route: way } => format!("{} 现在可用", route(way)),
         Event::LookingUp { host } => format!("正在查找 {host}"),
-        Event::Trying { address } => format!("正在连接 {address}"),
-        Event::TryFailed { address, why } => format!("连不上 {address}：{}", connect_error(*why)),
-        Event::Connected { address } => format!("已连上 {address}，正在建立加密连接"),
-        Event::Caller { address } => format!("有人连进来了（{address}）"),
-        Event::BusySent { address: from, times } => format!("{from} 也想进来，已告知房间占用中（共 {times} 次）"),
+        Event::Trying { address } => format!("正在连接{}", inside(&route(address))),
+        Event::TryFailed { address, why } => format!("连不上{}：{}", inside(&route(address)), connect_error(*why)),
+        Event::Connected { address } => format!("已连上{}，正在建立加密连接", inside(&peer(address))),
+        Event::Caller { address } => format!("有人连进来了（{}）", peer(address)),
+        Event::BusySent { address: from, times } => {
+            format!("{} 也想进来，已告知房间占用中（共 {times} 次）", peer(from))
+        }
         Event::Code { own, can_skip } => format!(
             "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n{}\n\n然后输入对方念给你的数字。{}",
             large(own, columns),
@@ -234,7 +237,8 @@ pub fn event(event: &Event, columns: usize) -> String {
             "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into()
         }
         Event::PairingFailed { address: from, why, pause } => {
-            format!("{}（{from}）。{}{} 秒后重新等待。", pairing(*why), pairing_advice(*why), pause.as_secs())
+            let (fact, advice) = (pairing(*why), pairing_advice(*why));
+            format!("{fact}（{}）。{advice}{} 秒后重新等待。", peer(from), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ 已送达".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} 条已送达"),
@@ -266,14 +270,17 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::RedialFailed { attempt: number, why: failure } => {
             format!("第 {number} 次重连失败：{}。继续尝试。", redial_failure(*failure))
         }
-        Event::BetterRoute { address: place } => format!("已切换到更好的连接：{place}"),
+        Event::BetterRoute { address: place } => format!("已切换到更好的连接：{}", peer(place)),
         Event::Reconnected { after, waiting: 0 } => format!("断线 {} 秒后已恢复。", after.as_secs()),
         Event::Reconnected { after, waiting } => {
             format!("断线 {} 秒后已恢复，正在发送 {waiting} 条消息。", after.as_secs())
         }
         Event::Waiting { waiting } => format!("◌ {waiting} 条等待连接恢复"),
         Event::Intruder { address: from, times } => {
-            format!("{from} 有人想进入房间，已被拒绝（共 {times} 次）。如果是对方重开了程序，请 /quit 后重新等待。")
+            format!(
+                "{} 有人想进入房间，已被拒绝（共 {times} 次）。如果是对方重开了程序，请 /quit 后重新等待。",
+                peer(from)
+            )
         }
         Event::Rekey => "正在更换密钥。".into(),
         Event::Refused(Refusal::NotConnected) => "断线期间无法使用。".into(),
@@ -287,8 +294,8 @@ pub fn event(event: &Event, columns: usize) -> String {
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "对方在 {}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
-        who.partner,
+        "对方在{}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
+        inside(&peer(&who.partner)),
         SCREEN.trust(who.trust),
         ago(who.opened),
         connection_state(&who.connection, who.now),
@@ -579,10 +586,11 @@ pub fn fault(fault: &Fault) -> (String, String) {
             let who =
                 if said.by_partner { "对方发现两边的配对码不一致" } else { "两边的配对码不一致" };
             let CodesDiffer { partner, sent, received, .. } = said;
+            let partner = inside(&peer(partner));
             (
                 format!("警报：{who}。有人夹在中间，或者那根本不是对方"),
                 format!(
-                    "请当作这个房间里说过的话都已被别人知道：你发出 {sent} 条（发往 {partner}），收到 {received} 条。\
+                    "请当作这个房间里说过的话都已被别人知道：你发出 {sent} 条（发往{partner}），收到 {received} 条。\
                      请打电话告诉对方，可以的话换个网络再配对。"
                 ),
             )
@@ -671,6 +679,29 @@ pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
 fn redial_failure(why: ConnectError) -> String {
     let gone = if why.suggests_end() { "。如果对方已退出，房间就不存在了，请 /quit" } else { "" };
     connect_error(why) + gone
+}
+
+/// Where a way leads: a part of a sentence.
+fn route(route: &Route) -> String {
+    match route {
+        Route::Address(at) => at.to_string(),
+        Route::Relay(at) => format!("中转 {at}"),
+    }
+}
+
+/// The other end of a connection: a part of a sentence.
+pub fn peer(peer: &PeerAddr) -> String {
+    match peer.via {
+        Via::Direct => peer.at.to_string(),
+        Via::Proxy => format!("代理 {}", peer.at),
+        Via::Relay => format!("中转 {}", peer.at),
+        Via::Tor => "Tor".into(),
+    }
+}
+
+/// A part of a sentence behind Chinese words: a blank stands before it if it is Latin.
+fn inside(part: &str) -> String {
+    if !part.starts_with(|c: char| c.is_ascii()) { part.to_owned() } else { format!(" {part}") }
 }
 
 /// Why a way leads nowhere: a part of a sentence.
@@ -797,7 +828,7 @@ fn label(finding: &Finding) -> String {
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "中转".into(),
         Finding::Relay { name, .. } => format!("中转 {name}"),
-        Finding::Way { name, .. } => format!("连接 {name}"),
+        Finding::Way { name, .. } => format!("连接{}", inside(&route(name))),
     }
 }
 
@@ -806,9 +837,9 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     let no = |why: &str| (why.to_owned(), None);
     let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
     match finding {
-        Finding::Connection { place, broken: false } => no(&format!("已连到 {place}")),
+        Finding::Connection { place, broken: false } => no(&format!("已连到{}", inside(&peer(place)))),
         Finding::Connection { place, broken: true } => {
-            and(&format!("到 {place} 的连接断开了"), "请稍等，会自动重连；/who 查看进展")
+            and(&format!("到{} 的连接断开了", inside(&peer(place))), "请稍等，会自动重连；/who 查看进展")
         }
         Finding::Listens(addresses) => no(&list(addresses)),
         Finding::PortInUse(port) => and(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete；请用 --port 换一个"),
