@@ -167,7 +167,7 @@ impl Room {
                 } else {
                     joiner.met.of(way).map_or(ProbeResult::NotTried, ProbeResult::Failed)
                 };
-                Finding::Way { name: route(&way), met }
+                Finding::Way { name: route(way), met }
             })),
             Side::Host(host) => {
                 if !tor_only {
@@ -178,7 +178,7 @@ impl Room {
                     known.push(firewall(port));
                 }
                 known.extend(host.ways.iter().map(|(way, shut)| Finding::Way {
-                    name: route(&way),
+                    name: route(way),
                     met: match shut {
                         Some(why) => ProbeResult::Failed(*why),
                         None if way.is_to(place) => ProbeResult::Partner,
