@@ -320,9 +320,7 @@ const HALF: &str = "partner's code: ";
 /// An interactive host in its pairing with a script.
 fn interactive_host() -> (Terminal, u16, Process) {
     let host = Terminal::start(terminal::tete(&["--port", "0", "--bind", "127.0.0.1"]));
-    host.shows("Ctrl-C cancels.");
-    let words = host.words();
-    let port = words.split("listening: 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let port = host.port();
     let mut script = guest(port);
     script.until("code: ");
     host.half();

@@ -163,7 +163,7 @@ fn who(trust: Trust, line: ConnectionState) -> Who {
         local,
         remote,
         opened: TIME,
-        epoch: None,
+        epoch: Some((2, TIME)),
         waiting: 2,
         now: TIME,
     }
@@ -237,6 +237,9 @@ fn events() -> Vec<Event> {
         }
         let invite = Arc::new(Zeroizing::new(FOREIGN.to_owned()));
         all.push(Event::Invite { invite, routes: routes().to_vec(), how });
+    }
+    for epoch in [None, Some((0, TIME)), Some((1, TIME))] {
+        all.push(Event::Who(Who { epoch, ..who(Trust::Code, ConnectionState::Connected) }));
     }
     for trust in [Trust::No, Trust::Invite, Trust::Code, Trust::Voice] {
         all.push(Event::Codes { question: None, own: half(), partner: half(), trust });
@@ -439,7 +442,7 @@ fn findings() -> Vec<Finding> {
 /// Everything that a language says, sentence by sentence.
 fn sentences(lang: Lang) -> Vec<String> {
     // Too narrow for the QR code and the large digits.
-    let mut all: Vec<_> = events().iter().map(|event| words::event(event, lang, 20)).collect();
+    let mut all: Vec<_> = events().iter().filter_map(|event| words::event(event, lang, 20)).collect();
     for keys in [true, false] {
         all.extend(file_events().iter().map(|event| words::file(event, lang, keys)));
     }
@@ -558,7 +561,7 @@ fn the_english_says_message_code_and_connection() {
 fn who_confirms_second_is_not_told_to_wait() {
     for (lang, waiting) in [(Lang::En, "Waiting"), (Lang::Zh, "等")] {
         for partner_confirmed in [true, false] {
-            let told = words::event(&Event::Confirmed { partner_confirmed }, lang, 80);
+            let told = words::event(&Event::Confirmed { partner_confirmed }, lang, 80).unwrap();
             assert_eq!(told.contains(waiting), !partner_confirmed, "{told}");
         }
     }
@@ -572,6 +575,18 @@ fn only_lists_and_commands_break_a_line() {
             assert!(!fact.contains('\n') && !advice.contains('\n'), "{fact:?} {advice:?}");
         }
         let reach = Event::Addresses { addresses: vec![(Scope::Global, ip())], port: 7, how: Invitation::Join };
-        assert_eq!(words::event(&reach, lang, 20).lines().count(), 4, "what to run, the command, advice, what goes on");
+        assert_eq!(
+            words::event(&reach, lang, 20).unwrap().lines().count(),
+            4,
+            "what to run, the command, advice, what goes on"
+        );
     }
+}
+
+#[test]
+fn a_person_is_told_what_to_give_away_and_not_which_sockets_listen() {
+    for lang in [Lang::En, Lang::Zh] {
+        assert_eq!(words::event(&Event::Listening { address: socket() }, lang, 80), None);
+    }
+    assert_eq!(words::line(&Event::Listening { address: socket() }).unwrap(), format!("listening: {}", socket()));
 }

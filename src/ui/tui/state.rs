@@ -593,11 +593,12 @@ impl State {
         if let Event::File(FileEvent::Offered { offer, .. }) = event {
             self.offer = Some(*offer);
         }
-        let text = Zeroizing::new(match event {
-            Event::File(event) => words::file(event, self.lang, true),
-            Event::Who(who) => words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string()),
+        let text = match event {
+            Event::File(event) => Some(words::file(event, self.lang, true)),
+            Event::Who(who) => Some(words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string())),
             other => words::event(other, self.lang, usize::from(self.size.0)),
-        });
+        };
+        let Some(text) = text.map(Zeroizing::new) else { return };
         let text = Printable::text(&text);
         match &mut self.pairing {
             Some(pairing) if matches!(event, Event::Confirmed { .. }) => {
@@ -639,7 +640,8 @@ impl State {
             }
             Some(event) => {
                 let wrong = matches!(event, Event::WrongCode { .. });
-                let text = Printable::text(&words::event(&event, self.lang, usize::from(self.size.0)));
+                let text = words::event(&event, self.lang, usize::from(self.size.0)).unwrap_or_default();
+                let text = Printable::text(&text);
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
                     None => {

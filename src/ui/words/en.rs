@@ -138,10 +138,11 @@ pub fn command(command: Command) -> &'static str {
     }
 }
 
-/// What happened, for a terminal of so many columns.
-pub fn event(event: &Event, columns: usize) -> String {
-    match event {
-        Event::Listening { address } => format!("listening: {address}"),
+/// What happened, for a terminal of so many columns. `None` where there is nothing to tell a person.
+pub fn event(event: &Event, columns: usize) -> Option<String> {
+    Some(match event {
+        // The addresses to give away, or the invite, say where this side waits.
+        Event::Listening { .. } => return None,
         Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
@@ -294,20 +295,24 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::TimeIsUp => "This room's time is up.".into(),
         Event::Refused(Refusal::NeedsScreen) => "This needs the full screen: start without --plain.".into(),
         Event::Refused(Refusal::WhatToSend) => "Say what to send: /send FILE, or /send \"A FOLDER\".".into(),
-    }
+    })
 }
 
 /// With whom, how. `clock` tells the time of so long ago.
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "partner at {}, {}, since {}\n  connection    {}\n  {} + ML-KEM-768\n  key epoch     {}\n  your key      {}\n  partner's key {}\n  messages not delivered: {}",
+        "partner at {}, {}, since {}\n  connection    {}\n  {} + ML-KEM-768\n  keys          {}\n  your key      {}\n  partner's key {}\n  messages not delivered: {}",
         peer(&who.partner),
         SCREEN.trust(who.trust),
         ago(who.opened),
         connection_state(&who.connection, who.now),
         who.suite,
-        who.epoch.as_ref().map_or("none".into(), |(number, began)| format!("{number}, since {}", ago(*began))),
+        who.epoch.as_ref().map_or("none".into(), |(number, began)| match number {
+            0 => format!("new with this connection, since {}", ago(*began)),
+            1 => format!("changed once, since {}", ago(*began)),
+            _ => format!("changed {number} times, since {}", ago(*began)),
+        }),
         who.local,
         who.remote,
         who.waiting

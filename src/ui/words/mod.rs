@@ -42,8 +42,8 @@ impl Lang {
     }
 }
 
-/// What happened, for a person at a terminal of so many columns.
-pub fn event(event: &Event, lang: Lang, columns: usize) -> String {
+/// What happened, for a person at a terminal of so many columns. `None` where there is nothing to tell them.
+pub fn event(event: &Event, lang: Lang, columns: usize) -> Option<String> {
     match lang {
         Lang::En => en::event(event, columns),
         Lang::Zh => zh::event(event, columns),

@@ -138,10 +138,11 @@ pub fn command(command: Command) -> &'static str {
     }
 }
 
-/// What happened, for a terminal of so many columns.
-pub fn event(event: &Event, columns: usize) -> String {
-    match event {
-        Event::Listening { address } => format!("正在监听：{address}"),
+/// What happened, for a terminal of so many columns. `None` where there is nothing to tell a person.
+pub fn event(event: &Event, columns: usize) -> Option<String> {
+    Some(match event {
+        // The addresses to give away, or the invite, say where this side waits.
+        Event::Listening { .. } => return None,
         Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
@@ -287,20 +288,23 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::TimeIsUp => "这个房间的时间到了。".into(),
         Event::Refused(Refusal::NeedsScreen) => "需要全屏界面：启动时不加 --plain。".into(),
         Event::Refused(Refusal::WhatToSend) => "请指定要发送的内容：/send 文件，或 /send \"文件夹\"。".into(),
-    }
+    })
 }
 
 /// With whom, how. `clock` tells the time of so long ago.
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "对方在{}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
+        "对方在{}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥       {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
         inside(&peer(&who.partner)),
         SCREEN.trust(who.trust),
         ago(who.opened),
         connection_state(&who.connection, who.now),
         who.suite,
-        who.epoch.as_ref().map_or("无".into(), |(number, began)| format!("{number}，从 {} 起", ago(*began))),
+        who.epoch.as_ref().map_or("无".into(), |(number, began)| match number {
+            0 => format!("连接时生成，从 {} 起", ago(*began)),
+            _ => format!("更换过 {number} 次，从 {} 起", ago(*began)),
+        }),
         who.local,
         who.remote,
         who.waiting
