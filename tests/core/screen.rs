@@ -717,6 +717,40 @@ fn the_lock_command_asks_for_a_passphrase_first() {
 }
 
 #[test]
+fn a_search_an_answer_and_a_passphrase_each_have_a_field_of_their_own() {
+    let fields = |sitting: &Sitting| (sitting.state.sought().to_owned(), sitting.state.entry().text().to_owned());
+    let are = |sought: &str, entry: &str| (sought.to_owned(), entry.to_owned());
+    let mut sitting = locked();
+    sitting.types("口令");
+    sitting.paste(" 1\nmore");
+    assert_eq!(fields(&sitting), are("", "口令 1"));
+    sitting.press(KeyCode::Enter);
+    sitting.control('r');
+    sitting.types("a sec");
+    sitting.paste("ret\nmore");
+    assert_eq!(fields(&sitting), are("a secret", ""));
+    assert!(sitting.shows("find: a secret"));
+    // The screen locks itself over the search.
+    sitting.passes(Duration::from_secs(600));
+    assert_eq!(fields(&sitting), are("", ""));
+    sitting.types("口令 1");
+    sitting.press(KeyCode::Enter);
+    sitting.control('r');
+    assert_eq!(fields(&sitting), are("", ""));
+    sitting.press(KeyCode::Esc);
+
+    let mut sitting = Sitting::new((80, 24), Lang::En);
+    sitting.state.show(asks(code()));
+    sitting.types("1234");
+    sitting.press(KeyCode::F(1));
+    sitting.paste("5678");
+    assert_eq!(fields(&sitting), are("", "1234"), "a paste goes nowhere that is not seen");
+    sitting.state.show(asks(code()));
+    sitting.press(KeyCode::Esc);
+    assert_eq!(fields(&sitting), are("", ""), "what was written to the code before is no answer to this one");
+}
+
+#[test]
 fn a_passphrase_being_set_is_not_disturbed_by_who_comes() {
     let options = Options { lock: Some(Duration::from_secs(600)), ..Options::default() };
     let mut sitting = Sitting::with((80, 24), Lang::En, options);
