@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::input::{Line, read_line};
+use super::thread;
 use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
@@ -31,14 +32,14 @@ use crate::ui::words::{self, Lang};
 const COMMAND: usize = 6 * TEXT + 1024;
 
 /// Starts both threads.
-pub fn start() -> UserChannels {
+pub fn start() -> io::Result<UserChannels> {
     let (act, requests) = mpsc::channel(1);
     let (tell, acks) = mpsc::channel(64);
     let (output, show) = mpsc::channel(64);
     let reader = Reader { act, said: 0 };
-    std::thread::spawn(move || reader.run());
-    std::thread::spawn(move || Writer { delivered: 0 }.run(show, &tell));
-    UserChannels { requests, acks, output, frontend: Frontend::JSON }
+    thread::start(move || reader.run())?;
+    thread::start(move || Writer { delivered: 0 }.run(show, &tell))?;
+    Ok(UserChannels { requests, acks, output, frontend: Frontend::JSON })
 }
 
 /// Limit for writing the last line to a program that does not read.
@@ -201,12 +202,15 @@ impl Writer {
 /// Writes the last line, unless the room has.
 pub fn print_end(result: &Result<(), Fault>) {
     let (told, written) = std::sync::mpsc::channel();
-    let result = result.clone();
-    std::thread::spawn(move || {
-        // Where standard output is gone the exit code has to do.
-        let _ = told.send(end(&result));
+    let writing = thread::start({
+        let result = result.clone();
+        move || drop(told.send(end(&result)))
     });
-    let _ = written.recv_timeout(LAST_LINE);
+    // Where standard output is gone the exit code has to do.
+    let _ = match writing {
+        Ok(()) => written.recv_timeout(LAST_LINE).unwrap_or(Ok(())),
+        Err(_) => end(result),
+    };
 }
 
 fn end(result: &Result<(), Fault>) -> io::Result<()> {
