@@ -20,7 +20,6 @@ use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::finding::{Finding, Verdict};
 use crate::interface::refusal::Refusal;
-use crate::interface::route::Route;
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
@@ -130,7 +129,13 @@ enum Own<'a> {
     /// A command was refused before anybody else saw it.
     Refused { why: &'static str, command: &'static str },
     /// What the doctor has found.
-    Finding { what: &'static str, name: Option<Route>, verdict: Verdict, why: String, next: Option<String> },
+    Finding {
+        #[serde(flatten)]
+        finding: &'a Finding,
+        verdict: Verdict,
+        why: String,
+        next: Option<String>,
+    },
     /// The last line.
     End {
         exit: u8,
@@ -228,8 +233,7 @@ fn end(result: &Result<(), Fault>) -> io::Result<()> {
 /// Writes what the doctor has found, in the words of programs.
 pub fn print_finding(finding: &Finding, _: Lang) -> io::Result<()> {
     let (why, next) = words::finding_words(finding, Lang::En);
-    let (what, name, verdict) = (finding.name(), finding.of(), finding.verdict());
-    write(&Own::Finding { what, name, verdict, why, next })
+    write(&Own::Finding { finding, verdict: finding.verdict(), why, next })
 }
 
 /// A text of a command, wiped with it.
@@ -369,7 +373,9 @@ mod tests {
     use crate::clock;
     use crate::interface::event::{ConnectionFault, ConnectionState, Status, Trust};
     use crate::interface::files::FileFault;
+    use crate::interface::finding::ProbeResult;
     use crate::interface::refusal::FileRefusal;
+    use crate::interface::route::Route;
     use crate::system::SystemError;
     use crate::transport::error::{ConnectError, MappingError, TorError};
     use crate::ui::commands::COMMANDS;
@@ -442,6 +448,36 @@ mod tests {
             ),
         ] {
             assert_eq!(told(&event), expected);
+        }
+    }
+
+    #[test]
+    fn a_finding_has_the_name_of_its_check_and_of_what_was_checked() {
+        let told = |finding: Finding| {
+            written(&Own::Finding { finding: &finding, verdict: finding.verdict(), why: "w".into(), next: None })
+        };
+        let name = || Printable::line("a:1");
+        for (finding, what, called, verdict) in [
+            (Finding::Listens(Vec::new()), "listening", None, "works"),
+            (Finding::PortInUse(7), "listening", None, "does_not_work"),
+            (Finding::Firewall { name: Some("ufw"), port: 7 }, "firewall", None, "unknown"),
+            (Finding::Ipv6 { own: None, reached: None }, "ipv6", None, "does_not_work"),
+            (Finding::Mapping(None), "mapping", None, "unknown"),
+            (Finding::Proxy { address: name(), result: Ok(()) }, "proxy", Some("a:1"), "unknown"),
+            (Finding::NoRelay, "relay", None, "unknown"),
+            (Finding::Relay { name: name(), result: Ok(Duration::ZERO) }, "relay", Some("a:1"), "works"),
+            (
+                Finding::Way { name: Route::Relay(name()), met: ProbeResult::Busy },
+                "way",
+                Some("relay a:1"),
+                "does_not_work",
+            ),
+        ] {
+            let mut expected = json!({"event": "finding", "what": what, "verdict": verdict, "why": "w", "next": null});
+            if let Some(called) = called {
+                expected["name"] = json!(called);
+            }
+            assert_eq!(told(finding), expected);
         }
     }
 
