@@ -119,6 +119,8 @@ pub enum Event {
     Code,
     /// The room is open, as VERIFIED went both ways. Comes before any text of the room.
     Opened,
+    /// The partner comes back by other [keys](Session::resume_keys) from here on.
+    ResumeKeys,
     /// The partner is back by another connection, and the room is open again.
     Resumed,
     /// A text arrived. Make it printable, show it, then call [`Session::shown`].
@@ -154,7 +156,7 @@ pub struct Session {
     phase: Phase,
     /// A record of the handshake that goes out before any other.
     pending: Option<Record>,
-    /// Events that were not taken yet: at most two for each record that was received or sent.
+    /// Events that were not taken yet: at most three for each record that was received or sent.
     events: VecDeque<Event>,
     /// The reason of the BYE with which this side is leaving. It says nothing else any more.
     leaving: Option<Farewell>,
@@ -437,24 +439,33 @@ impl Session {
         }
     }
 
-    /// The key for a handshake that resumes the room, once this session has one.
+    /// The newest key for a handshake that resumes the room, once this session has one. An initiator uses no other.
     pub fn resume_key(&self) -> Option<Arc<ResumeKey>> {
-        match &self.phase {
-            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room.resume.clone()),
-            _ => None,
+        self.room().map(|room| room.resume.newest().clone())
+    }
+
+    /// All keys by which the partner may come back to the room: two while a responder does not know whether the
+    /// partner has the newest, else one.
+    pub fn resume_keys(&self) -> Vec<Arc<ResumeKey>> {
+        self.room().map_or_else(Vec::new, |room| room.resume.all().cloned().collect())
+    }
+
+    /// Whether this session is [returning](Stage::Returning) to the room that `before` has.
+    pub fn returns_to(&self, before: &Self) -> bool {
+        match (&self.phase, before.room()) {
+            (Phase::Returning(verifying), Some(room)) => {
+                room.resume.all().any(|key| Arc::ptr_eq(key, &verifying.link.resume))
+            }
+            _ => false,
         }
     }
 
     /// Moves the room from the session `before` to this one, by which the partner has come back.
     ///
-    /// Does nothing and returns `false` unless this session is [returning](Stage::Returning) to the room that `before`
-    /// has. Otherwise `before` is closed.
+    /// Does nothing and returns `false` unless this session [returns to](Self::returns_to) that room. Otherwise `before`
+    /// is closed.
     pub fn take_over(&mut self, before: &mut Self, now: Duration) -> bool {
-        let same = match (&self.phase, before.resume_key()) {
-            (Phase::Returning(verifying), Some(resume)) => Arc::ptr_eq(&verifying.link.resume, &resume),
-            _ => false,
-        };
-        if !same {
+        if !self.returns_to(before) {
             return false;
         }
         let (Phase::Returning(verifying), Some(mut room)) =
@@ -731,6 +742,9 @@ impl Session {
             }
             phase => phase,
         };
+        if self.room_mut().is_some_and(|room| room.resume.take_change()) {
+            self.events.push_back(Event::ResumeKeys);
+        }
         if matches!(self.phase, Phase::Open { .. }) && self.next_tick.is_none() {
             self.decoder.allow_large();
             self.next_tick = Some(now);
@@ -913,6 +927,9 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
                 Ok(frame) => frame,
                 Err(error) => return Err(Failure { error, room: Some(room) }),
             };
+            if verifying.received {
+                room.resume.settle(&verifying.link.resume);
+            }
             match frame {
                 None => Step::to(Phase::Resuming { verifying, room, greeted }),
                 Some(Unopened::Left(why)) => left(why),

@@ -162,6 +162,11 @@ impl Joiner {
         self.redial = self.redial.take().filter(|redial| redial.is_proving() || redial.is_once() && !redial.is_over());
     }
 
+    /// Drops all attempts under way: their key is not the room's any more.
+    pub fn stop_attempts(&mut self) {
+        self.redial = None;
+    }
+
     /// Whether a broken connection needs another search than the one under way.
     pub fn needs_search(&self) -> bool {
         self.redial.as_ref().is_none_or(|redial| redial.is_once() && !redial.is_proving())

@@ -83,7 +83,7 @@ enum Greeting {
 
 /// The way back into an open room.
 struct Door {
-    resume: Arc<ResumeKey>,
+    keys: Vec<Arc<ResumeKey>>,
     replays: Replays,
 }
 
@@ -159,11 +159,18 @@ impl Lobby {
     }
 
     /// The room is open: only its partner may come, and come back. An invite is good for nothing more.
-    pub fn close(&mut self, resume: Arc<ResumeKey>) {
+    pub fn close(&mut self, keys: Vec<Arc<ResumeKey>>) {
         self.spare = None;
         self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
         self.admission.send_replace(Admission::Closed);
-        self.door = Some(Door { resume, replays: Replays::default() });
+        self.door = Some(Door { keys, replays: Replays::default() });
+    }
+
+    /// The partner of the open room comes back by these keys.
+    pub fn change_keys(&mut self, keys: Vec<Arc<ResumeKey>>) {
+        if let Some(door) = &mut self.door {
+            door.keys = keys;
+        }
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
@@ -239,14 +246,14 @@ impl Lobby {
         if door.replays.knows(&caller.record) {
             return self.intruder(caller.from);
         }
-        let mode = Mode::Resume(door.resume.clone());
-        let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
-        let mut connection = Box::new(Connection::new(caller.stream, caller.from, session));
-        if connection.receive(caller.record.as_slice()).is_err() {
-            return self.intruder(caller.from);
-        }
+        let settings = over(self.settings, caller.from);
+        let session = door.keys.iter().find_map(|key| {
+            let mut session = Session::respond(Mode::Resume(key.clone()), Box::new(OsRandom), settings, clock::now());
+            session.receive(&mut caller.record.as_slice(), clock::now()).ok().map(|()| session)
+        });
+        let Some(session) = session else { return self.intruder(caller.from) };
         door.replays.accepted(&caller.record);
-        self.admit(caller.from, returning(connection));
+        self.admit(caller.from, returning(Box::new(Connection::new(caller.stream, caller.from, session))));
         DoorEvent::Nothing
     }
 

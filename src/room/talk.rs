@@ -228,6 +228,7 @@ impl<'a> Talk<'a> {
             session::Event::Code => self.show_code_to_check(),
             session::Event::Opened => self.opened(),
             session::Event::Resumed => self.resumed(),
+            session::Event::ResumeKeys => self.change_keys(),
             session::Event::Text(text) => {
                 if let Some(open) = self.open() {
                     open.received += 1;
@@ -253,8 +254,8 @@ impl<'a> Talk<'a> {
     fn opened(&mut self) {
         let session = &self.connection.session;
         let invited = session.is_invited();
-        if let (Side::Host(host), Some(resume)) = (&mut *self.side, session.resume_key()) {
-            host.lobby.close(resume);
+        if let Side::Host(host) = &mut *self.side {
+            host.lobby.close(session.resume_keys());
         }
         let now = clock::now();
         self.state = State::Open(Open {
@@ -273,6 +274,15 @@ impl<'a> Talk<'a> {
             Task::Talk | Task::Receive => {}
             Task::Send(paths) => paths.iter().for_each(|path| files.send(path.clone())),
             Task::SendInput(name) => files.send_input(name.clone()),
+        }
+    }
+
+    /// The partner comes back by other keys from here on.
+    fn change_keys(&mut self) {
+        let session = &self.connection.session;
+        match &mut *self.side {
+            Side::Host(host) => host.lobby.change_keys(session.resume_keys()),
+            Side::Joiner(joiner) => joiner.stop_attempts(),
         }
     }
 

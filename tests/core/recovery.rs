@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use crate::sessions::{Pair, initiator, responder};
+use crate::sessions::{self, Pair};
 use crate::wire::{BURST, WIRES, Wire};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng as _;
 use tete::protocol::error::{Error, Wait};
-use tete::protocol::handshake::Mode;
 use tete::protocol::record::SMALL;
 use tete::protocol::session::{Event, Session, Stage};
 use zeroize::Zeroizing;
@@ -196,7 +195,7 @@ impl World {
                         side.heard.push(text.text.to_string());
                     }
                     Event::Delivered(count) => side.receipts += count,
-                    Event::Opened | Event::Resumed => {}
+                    Event::Opened | Event::Resumed | Event::ResumeKeys => {}
                     _ => panic!("nobody left"),
                 }
             }
@@ -255,8 +254,7 @@ impl World {
         if self.candidate.is_some() || self.sides[0].session.stage() != Stage::Away {
             return;
         }
-        let [i, r] = [0, 1].map(|at| Mode::Resume(self.sides[at].session.resume_key().unwrap()));
-        let sessions = [initiator(i, self.now), responder(r, self.now)];
+        let sessions = sessions::returning(&self.sides[0].session, &self.sides[1].session, self.now);
         self.candidate = Some(Candidate { sessions, wires: Default::default(), taken: [false; 2] });
     }
 

@@ -2,6 +2,7 @@
 //!
 //! docs/PROTOCOL.md, sections 1 and 8.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::forge::{self, Forger, kem_key, random};
@@ -9,7 +10,7 @@ use crate::raw::{RawPeer, frame, text};
 use crate::sessions::{self, Pair, Side, initiator, responder};
 use tete::protocol::error::{Error, Wait};
 use tete::protocol::frame::Farewell;
-use tete::protocol::handshake::Mode;
+use tete::protocol::handshake::{Mode, ResumeKey};
 use tete::protocol::record::{Record, SMALL};
 use tete::protocol::replays::Replays;
 use tete::protocol::session::{Role, SILENCE, Session, Settings, Stage};
@@ -41,8 +42,8 @@ fn back(role: Role) -> (RawPeer, Side) {
 
 /// Both sides come back by a new connection.
 fn reconnect(pair: &mut Pair) {
-    let [i, r] = [&pair.i, &pair.r].map(|side| Mode::Resume(side.session.resume_key().unwrap()));
-    let mut next = Pair::of(initiator(i, pair.now), responder(r, pair.now), pair.now);
+    let [i, r] = sessions::returning(&pair.i.session, &pair.r.session, pair.now);
+    let mut next = Pair::of(i, r, pair.now);
     next.run();
     assert_eq!(next.stages(), (Stage::Returning, Stage::Returning));
     let now = pair.now;
@@ -356,4 +357,97 @@ fn a_goodbye_that_comes_before_the_room_has_moved_ends_the_room() {
             assert_eq!(back.left, Some(Farewell::Done));
         }
     }
+}
+
+/// How many keys each side takes the partner by, first the initiator.
+fn keys(pair: &Pair) -> [usize; 2] {
+    [&pair.i, &pair.r].map(|side| side.session.resume_keys().len())
+}
+
+/// An epoch change of an open room, up to as many of its three frames as arrive.
+fn changing(frames: usize) -> Pair {
+    let mut pair = Pair::open();
+    let now = pair.now;
+    assert!(pair.i.session.change_epoch());
+    for number in 0..3 {
+        let from = [Role::Initiator, Role::Responder][number % 2];
+        pair.side(from).drain(now);
+        let records = std::mem::take(&mut pair.side(from).sent);
+        assert_eq!(records.len(), 1);
+        if number >= frames {
+            break;
+        }
+        let to = ROLES[1 - number % 2];
+        pair.side(to).take(&records[0], now);
+    }
+    pair
+}
+
+#[test]
+fn wherever_an_epoch_change_breaks_off_the_partner_comes_back() {
+    // Of RK1, RK2 and RK3 so many arrive. The last to be sent may be lost.
+    for (arrive, kept) in [(0, [1, 1]), (1, [1, 2]), (2, [1, 2]), (3, [1, 1])] {
+        let mut pair = changing(arrive);
+        assert_eq!(keys(&pair), kept, "{arrive} arrive");
+        let now = pair.now;
+        pair.i.session.lost(now);
+        pair.r.session.lost(now);
+        assert_eq!(keys(&pair), kept, "{arrive} arrive");
+        for _ in 0..2 {
+            reconnect(&mut pair);
+            assert_eq!(keys(&pair), [1, 1], "only one key lives once VERIFIED came by it");
+            pair.say(Role::Initiator, "here again");
+            pair.run();
+            pair.i.session.lost(now);
+            pair.r.session.lost(now);
+        }
+        assert_eq!(pair.r.texts.len(), 2);
+    }
+}
+
+#[test]
+fn a_stolen_key_opens_the_room_no_more_after_an_epoch_change() {
+    let mut pair = Pair::open();
+    let stolen = [&pair.i, &pair.r].map(|side| side.session.resume_key().unwrap());
+    let comes_in = |pair: &Pair, key: &Arc<ResumeKey>| {
+        let mut thief = initiator(Mode::Resume(key.clone()), NOW);
+        let record = thief.transmit(NOW).unwrap().unwrap();
+        pair.r
+            .session
+            .resume_keys()
+            .into_iter()
+            .any(|own| responder(Mode::Resume(own), NOW).receive(&mut record.as_slice(), NOW).is_ok())
+    };
+    assert!(comes_in(&pair, &stolen[0]));
+    pair.i.session.change_epoch();
+    pair.run();
+    assert!(!comes_in(&pair, &stolen[0]) && !comes_in(&pair, &stolen[1]));
+    // A connection that resumes the room starts at epoch 0 of its own keys, and makes no key before its first change.
+    for _ in 0..3 {
+        let before = pair.i.session.resume_key().unwrap();
+        pair.i.session.lost(pair.now);
+        pair.r.session.lost(pair.now);
+        reconnect(&mut pair);
+        assert!(comes_in(&pair, &before));
+        pair.r.session.change_epoch();
+        pair.run();
+        assert!(!comes_in(&pair, &before));
+    }
+}
+
+#[test]
+fn a_change_of_the_keys_is_told_and_an_attempt_with_the_older_one_leads_nowhere() {
+    let mut pair = Pair::open();
+    let now = pair.now;
+    let [i, r] = sessions::returning(&pair.i.session, &pair.r.session, now);
+    let mut attempt = Pair::of(i, r, now);
+    attempt.run();
+    pair.i.session.change_epoch();
+    pair.run();
+    assert_eq!((pair.i.renewed, pair.r.renewed), (1, 2), "the host has the older one for a while");
+    for role in ROLES {
+        assert_eq!(attempt.side(role).session.stage(), Stage::Returning);
+        assert!(!attempt.side(role).session.take_over(&mut pair.side(role).session, now));
+    }
+    assert_eq!(pair.stages(), (Stage::Open, Stage::Open));
 }

@@ -168,6 +168,7 @@ impl Person {
                 Event::Code => self.told.push(Told::Code),
                 Event::Opened => self.told.push(Told::Opened),
                 Event::Resumed => self.told.push(Told::Resumed),
+                Event::ResumeKeys => {}
                 Event::Text(text) => {
                     self.session.shown(text.id);
                     self.told.push(Told::Text(text.text.to_string()));

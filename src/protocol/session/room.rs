@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::Event;
 use crate::protocol::channel::Channel;
 use crate::protocol::delivery::{Inbox, Outbox};
-use crate::protocol::epoch::{Begun, Chain};
+use crate::protocol::epoch::{Begun, Chain, Next};
 use crate::protocol::error::Error;
 use crate::protocol::frame::{Frame, LARGE_PART, RK1, RK2, SMALL_PART, Token, Whose};
 use crate::protocol::handshake::ResumeKey;
-use crate::protocol::keys::TrafficKeys;
+use crate::protocol::keys::{Secret, TrafficKeys};
 use crate::protocol::pairing::PairingCode;
 use crate::protocol::random::Randomness;
 use crate::protocol::record::{LARGE_BODY, Record, SMALL_BODY};
@@ -37,8 +37,8 @@ const PING: Duration = Duration::from_secs(2);
 
 /// The state that outlives a connection: texts, files, and the key that proves the partner.
 pub struct Room {
-    /// The key for a handshake that resumes the room.
-    pub resume: Arc<ResumeKey>,
+    /// The keys for a handshake that resumes the room.
+    pub resume: ResumeKeys,
     /// The texts of this side.
     pub outbox: Outbox,
     /// The texts of the partner.
@@ -55,7 +55,7 @@ impl Room {
     /// An empty room.
     pub fn new(resume: Arc<ResumeKey>) -> Self {
         Self {
-            resume,
+            resume: ResumeKeys { newest: resume, older: None, changed: false },
             outbox: Outbox::default(),
             inbox: Inbox::default(),
             sending: Sending::default(),
@@ -132,8 +132,8 @@ impl Room {
             Frame::Rk1(message) => {
                 link.change = match (link.role, &link.change) {
                     (Role::Responder, Change::None | Change::Asked(_)) => {
-                        let (answer, chain, keys) = link.chain.answer(&self.resume, message, random)?;
-                        Change::Answer(answer, Next { chain, keys }, now + EPOCH_CHANGE)
+                        let (answer, next) = link.chain.answer(&self.resume.newest, message, random)?;
+                        Change::Answer(answer, next, now + EPOCH_CHANGE)
                     }
                     _ => return Err(Error::OutOfOrder),
                 };
@@ -141,15 +141,20 @@ impl Room {
             }
             Frame::Rk2(message) => {
                 let Change::Begun(begun, _) = std::mem::take(&mut link.change) else { return Err(Error::OutOfOrder) };
-                let (chain, keys) = begun.finish(message)?;
+                let Next { chain, keys, resume_psk } = begun.finish(message)?;
                 link.channel.switch_receiving(&keys);
-                link.change = Change::Finish(Next { chain, keys });
+                self.resume.add(resume_psk);
+                self.resume.forget_older();
+                link.change = Change::Finish(chain, keys);
                 None
             }
             Frame::Rk3 => {
-                let Change::Answered(next, _) = std::mem::take(&mut link.change) else { return Err(Error::OutOfOrder) };
-                link.channel.switch_receiving(&next.keys);
-                link.begin_epoch(next.chain, now);
+                let Change::Answered(chain, keys, _) = std::mem::take(&mut link.change) else {
+                    return Err(Error::OutOfOrder);
+                };
+                link.channel.switch_receiving(&keys);
+                self.resume.forget_older();
+                link.begin_epoch(chain, now);
                 None
             }
             Frame::Bye { reason } => Some(Event::Left(reason)),
@@ -187,7 +192,7 @@ impl Room {
         if let Some(frame) = frame {
             return link.seal(&frame).map(Some);
         }
-        if let Some(record) = link.next_change(&self.resume, random, now)? {
+        if let Some(record) = link.next_change(&mut self.resume, random, now)? {
             return Ok(Some(record));
         }
         if let Some(token) = link.next_ping(now) {
@@ -216,6 +221,52 @@ impl Room {
             Some(frame) => link.seal_data(&frame, out).map(|()| true),
             None => Ok(false),
         }
+    }
+}
+
+/// The keys for a handshake that resumes a room. Each epoch change makes a new one (docs/PROTOCOL.md, section 9).
+pub struct ResumeKeys {
+    newest: Arc<ResumeKey>,
+    /// The key of before, while the partner may not have the newest.
+    older: Option<Arc<ResumeKey>>,
+    changed: bool,
+}
+
+impl ResumeKeys {
+    /// The newest key.
+    pub fn newest(&self) -> &Arc<ResumeKey> {
+        &self.newest
+    }
+
+    /// All keys by which the partner may come back, at most two.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ResumeKey>> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// Adds the key of the next epoch.
+    fn add(&mut self, psk: Secret) {
+        let newest = Arc::new(self.newest.renewed(psk));
+        self.older = Some(std::mem::replace(&mut self.newest, newest));
+        self.changed = true;
+    }
+
+    /// Drops the key of the epoch before.
+    fn forget_older(&mut self) {
+        self.changed |= self.older.take().is_some();
+    }
+
+    /// Keeps only `key`, by which the partner has come back.
+    pub fn settle(&mut self, key: &Arc<ResumeKey>) {
+        if !Arc::ptr_eq(&self.newest, key) {
+            self.newest = key.clone();
+            self.changed = true;
+        }
+        self.forget_older();
+    }
+
+    /// Whether the keys changed since the last call.
+    pub fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 }
 
@@ -284,14 +335,9 @@ enum Change {
     /// The responder owes RK2.
     Answer(Box<[u8; RK2]>, Next, Duration),
     /// The responder has sent RK2 and sends under the new key.
-    Answered(Next, Duration),
+    Answered(Chain, TrafficKeys, Duration),
     /// The initiator owes RK3 and receives under the new key.
-    Finish(Next),
-}
-
-struct Next {
-    chain: Chain,
-    keys: TrafficKeys,
+    Finish(Chain, TrafficKeys),
 }
 
 impl Link {
@@ -400,8 +446,8 @@ impl Link {
     fn change_at(&self) -> Option<Duration> {
         match &self.change {
             Change::None => Some(self.since + if self.texts { EPOCH_WITH_TEXTS } else { EPOCH }),
-            Change::Asked(by) | Change::Begun(_, by) | Change::Answered(_, by) => Some(*by),
-            Change::Answer(..) | Change::Finish(_) => None,
+            Change::Asked(by) | Change::Begun(_, by) | Change::Answered(_, _, by) => Some(*by),
+            Change::Answer(..) | Change::Finish(..) => None,
         }
     }
 
@@ -413,7 +459,7 @@ impl Link {
     /// Seals the frame of an epoch change that is due.
     fn next_change(
         &mut self,
-        keys: &ResumeKey,
+        resume: &mut ResumeKeys,
         random: &mut dyn Randomness,
         now: Duration,
     ) -> Result<Option<Record>, Error> {
@@ -425,21 +471,24 @@ impl Link {
                     self.change = Change::Asked(by);
                     self.seal(&Frame::RkAsk)?
                 } else {
-                    let (begun, message): (_, Box<[u8; RK1]>) = self.chain.begin(keys, random)?;
+                    let (begun, message): (_, Box<[u8; RK1]>) = self.chain.begin(&resume.newest, random)?;
                     self.change = Change::Begun(Box::new(begun), by);
                     self.seal(&Frame::Rk1(&message))?
                 }
             }
             Change::Answer(message, next, by) => {
                 let record = self.seal(&Frame::Rk2(&message))?;
-                self.channel.switch_sending(&next.keys);
-                self.change = Change::Answered(next, by);
+                let Next { chain, keys, resume_psk } = next;
+                self.channel.switch_sending(&keys);
+                // The partner takes the new key when it reads RK2, if it does.
+                resume.add(resume_psk);
+                self.change = Change::Answered(chain, keys, by);
                 record
             }
-            Change::Finish(next) => {
+            Change::Finish(chain, keys) => {
                 let record = self.seal(&Frame::Rk3)?;
-                self.channel.switch_sending(&next.keys);
-                self.begin_epoch(next.chain, now);
+                self.channel.switch_sending(&keys);
+                self.begin_epoch(chain, now);
                 record
             }
             change => {
