@@ -85,7 +85,7 @@ impl Connection {
         taken
     }
 
-    /// Closes the connection. An open room waits for another.
+    /// Closes the connection. A room in which the partner may be waits for another.
     pub fn cut(&mut self) {
         self.stream = None;
         self.outgoing.clear();
@@ -138,16 +138,18 @@ impl Connection {
         self.session.tick(now).map_err(Ended::Error)
     }
 
-    /// Writes out everything that a session has to say before it is closed.
+    /// Writes out everything that a session has to say, up to its last word.
     pub async fn flush(&mut self) -> Result<(), Ended> {
         loop {
             self.seal()?;
-            if self.is_flushed() && self.session.stage() == Stage::Closed {
-                return Ok(());
-            }
             if self.is_flushed() {
-                // With cover traffic it says nothing before the next tick.
-                self.timer.until(self.session.deadline().unwrap_or_default()).await;
+                let due = match self.session.stage() {
+                    Stage::Closed | Stage::Leaving => return Ok(()),
+                    Stage::Away => None,
+                    // With cover traffic it says nothing before the next tick.
+                    _ => self.session.deadline(),
+                };
+                self.timer.until(due.ok_or(Ended::Cut)?).await;
                 self.tick = true;
                 continue;
             }
@@ -157,7 +159,7 @@ impl Connection {
         }
     }
 
-    /// Says that nothing more comes, and waits until the other end has closed too.
+    /// Says that nothing more comes, and reads until the other end has closed too: its receipts may still be under way.
     ///
     /// A socket closed with bytes unread resets the connection, and the other
     /// end could lose the BYE that it has not read yet.
@@ -168,13 +170,10 @@ impl Connection {
         if whole && socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
-        while stream.readable().await.is_ok() {
-            match stream.try_read(&mut self.incoming) {
-                Ok(0) => return,
-                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
-                _ => {}
-            }
-        }
+        while let Some(stream) = &self.stream
+            && stream.readable().await.is_ok()
+            && self.read().is_ok()
+        {}
     }
 
     /// Hands the session bytes that were read before this line existed.

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::connection::{Connection, Ended};
 use super::lobby::over;
+use super::pace::Pace;
 use super::redial::{DialPlan, Failures, Progress, Redial, RedialEvent};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
@@ -32,8 +33,6 @@ use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
 use crate::transport::way::{Egress, Way};
 
-/// A connection that lasts so long was a good one.
-const STEADY: Duration = Duration::from_secs(2);
 /// How often a better way than a relay or Tor is looked for.
 const BETTER: Duration = Duration::from_secs(30);
 /// How long an invite's ways are tried again, where one of them may lead somewhere later.
@@ -64,7 +63,7 @@ pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, egre
     let (result, side) = match found {
         Ok((mut connection, joiner)) => {
             let mut side = Side::Joiner(Box::new(joiner));
-            let outcome = Talk::new(&mut room, &mut side, &mut connection).run().await;
+            let outcome = Talk::new(&mut room, &mut side, &mut connection, false).run().await;
             (room.end(outcome), Some(side))
         }
         Err(fault) => (Err(fault), None),
@@ -86,8 +85,8 @@ pub struct Joiner {
     pub met: Failures,
     /// The search, while there is one.
     pub redial: Option<Redial>,
-    /// Attempts that the last return took, and when that was.
-    returned: Option<(u32, Duration)>,
+    /// When this side came back.
+    pace: Pace,
     /// When to look for a better way next.
     pub better_at: Duration,
     /// Looks for the host on the local network.
@@ -96,8 +95,8 @@ pub struct Joiner {
 
 impl Joiner {
     fn new(ways: Vec<Way>, egress: Arc<Egress>) -> Self {
-        let (redial, returned, better_at, browser) = (None, None, Duration::ZERO, None);
-        Self { ways, egress, met: Failures::default(), redial, returned, better_at, browser }
+        let (redial, pace, better_at, browser) = (None, Pace::default(), Duration::ZERO, None);
+        Self { ways, egress, met: Failures::default(), redial, pace, better_at, browser }
     }
 
     /// Waits for what happens on the way back to the host. Safe to cancel.
@@ -135,11 +134,10 @@ impl Joiner {
         }
     }
 
-    /// Begins at once, unless the last return did not last: then where the attempts before it had stopped.
+    /// Begins a search, the later the more often this side came back lately.
     pub fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings) {
-        let tries = self.returned.filter(|(_, at)| clock::now() < *at + STEADY).map_or(0, |(tries, _)| tries);
         let search = self.plan(self.ways.clone(), resume, settings);
-        self.redial = Some(Redial::new(search, tries));
+        self.redial = Some(Redial::new(search, self.pace.lately(clock::now())));
     }
 
     /// Looks once whether the host can be reached without somebody in between.
@@ -193,7 +191,8 @@ impl Joiner {
 
     /// The partner was found.
     pub fn arrived(&mut self) {
-        self.returned = self.redial.take().map(|redial| (redial.state().number, clock::now()));
+        self.redial = None;
+        self.pace.returned(clock::now());
     }
 }
 

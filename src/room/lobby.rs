@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Ended};
+use super::pace::Pace;
 use crate::address::{PeerAddr, Via};
 use crate::clock;
 use crate::protocol::error::Error;
@@ -58,7 +59,7 @@ pub enum DoorEvent {
         /// How many.
         times: u32,
     },
-    /// The partner of the open room is back.
+    /// The partner who may be in a room is back.
     Returned(Box<Connection>),
     /// Somebody who is not the partner tried to resume the open room, so many times in all.
     Intruder {
@@ -81,7 +82,7 @@ enum Greeting {
     Gone,
 }
 
-/// The way back into an open room.
+/// The way back into a room.
 struct Door {
     keys: Vec<Arc<ResumeKey>>,
     replays: Replays,
@@ -115,6 +116,7 @@ pub struct Lobby {
     settings: Settings,
     admission: watch::Sender<Admission>,
     door: Option<Door>,
+    pace: Arc<Mutex<Pace>>,
     waiter: Arc<Semaphore>,
     tasks: JoinSet<Greeting>,
     entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
@@ -134,6 +136,7 @@ impl Lobby {
             settings,
             admission: watch::channel(Admission::Open).0,
             door: None,
+            pace: Arc::default(),
             waiter: Arc::new(Semaphore::new(1)),
             tasks: JoinSet::new(),
             entries: VecDeque::new(),
@@ -159,18 +162,17 @@ impl Lobby {
     }
 
     /// The room is open: only its partner may come, and come back. An invite is good for nothing more.
-    pub fn close(&mut self, keys: Vec<Arc<ResumeKey>>) {
+    pub fn close(&mut self) {
         self.spare = None;
         self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
         self.admission.send_replace(Admission::Closed);
-        self.door = Some(Door { keys, replays: Replays::default() });
     }
 
-    /// The partner of the open room comes back by these keys.
-    pub fn change_keys(&mut self, keys: Vec<Arc<ResumeKey>>) {
-        if let Some(door) = &mut self.door {
-            door.keys = keys;
-        }
+    /// The partner comes back by these keys, and by no others.
+    pub fn let_back_by(&mut self, keys: Vec<Arc<ResumeKey>>) {
+        let same = |door: &Door| door.keys.iter().any(|known| keys.iter().any(|key| Arc::ptr_eq(known, key)));
+        let replays = self.door.take_if(|door| same(door)).map(|door| door.replays).unwrap_or_default();
+        self.door = (!keys.is_empty()).then_some(Door { keys, replays });
     }
 
     /// Waits for the next thing to happen. Safe to cancel.
@@ -253,7 +255,8 @@ impl Lobby {
         });
         let Some(session) = session else { return self.intruder(caller.from) };
         door.replays.accepted(&caller.record);
-        self.admit(caller.from, returning(Box::new(Connection::new(caller.stream, caller.from, session))));
+        let connection = Box::new(Connection::new(caller.stream, caller.from, session));
+        self.admit(caller.from, returning(connection, self.pace.clone()));
         DoorEvent::Nothing
     }
 
@@ -339,19 +342,33 @@ async fn invited(
     Greeting::Guest(connection)
 }
 
-/// The rest of the handshake with whoever has the room's secret, up to our nonce.
-async fn returning(mut connection: Box<Connection>) -> Greeting {
+/// The rest of the handshake with whoever has the room's secret, up to our nonce, which waits for its turn.
+async fn returning(mut connection: Box<Connection>, pace: Arc<Mutex<Pace>>) -> Greeting {
     let from = connection.from;
+    let mut admitted = false;
     loop {
+        let mut turn = None;
         match connection.session.stage() {
             Stage::Returning => return Greeting::Returned(connection),
-            Stage::Established => connection.session.admit(),
+            Stage::Established if !admitted => {
+                match pace.lock().unwrap_or_else(PoisonError::into_inner).try_return(clock::now()) {
+                    Ok(()) => admitted = true,
+                    Err(at) => turn = Some(at),
+                }
+            }
             _ => {}
         }
-        match connection.move_bytes(true).await {
-            Ok(()) => {}
-            Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
-            Err(_) => return Greeting::Gone,
+        if admitted {
+            connection.session.admit();
+        }
+        let wait = turn.map(|at| at.saturating_sub(clock::now()));
+        tokio::select! {
+            moved = connection.move_bytes(true) => match moved {
+                Ok(()) => {}
+                Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
+                Err(_) => return Greeting::Gone,
+            },
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
 }

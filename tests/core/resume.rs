@@ -13,7 +13,7 @@ use tete::protocol::frame::Farewell;
 use tete::protocol::handshake::{Mode, ResumeKey};
 use tete::protocol::record::{Record, SMALL};
 use tete::protocol::replays::Replays;
-use tete::protocol::session::{Role, SILENCE, Session, Settings, Stage};
+use tete::protocol::session::{RETURN_UNVERIFIED, Role, SILENCE, Session, Settings, Stage};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -320,7 +320,8 @@ fn every_byte_of_the_three_records_counts_here_too() {
 #[test]
 fn a_text_without_a_receipt_is_asked_after_and_the_silence_noticed() {
     let (mut peer, mut side) = RawPeer::opened(Role::Initiator, NOW);
-    let ping = |number: u64| frame(0x06, &number.to_be_bytes());
+    // That of the opening is number 0.
+    let ping = |number: u64| frame(0x06, &(number + 1).to_be_bytes());
     let second = Duration::from_secs(1);
     assert!(peer.said(&mut side, NOW + second).is_empty(), "nothing waits");
     side.session.say("x".to_owned().into(), NOW + second).unwrap();
@@ -332,10 +333,10 @@ fn a_text_without_a_receipt_is_asked_after_and_the_silence_noticed() {
     side.take(&[peer.seal(&frame(0x00, &[])), peer.seal(&frame(0x07, &[9; 8]))].concat(), NOW + 5 * second);
     assert_eq!(side.session.in_doubt_since(), NOW + 2 * second);
     assert!(peer.said(&mut side, NOW + 5 * second).is_empty());
-    side.take(&peer.seal(&frame(0x07, &0u64.to_be_bytes())), NOW + 5 * second);
+    side.take(&peer.seal(&frame(0x07, &1u64.to_be_bytes())), NOW + 5 * second);
     assert_eq!(side.session.in_doubt_since(), NOW + 5 * second);
     assert_eq!(peer.said(&mut side, NOW + 5 * second), [ping(1)], "the partner's screen stands still");
-    side.take(&peer.seal(&frame(0x07, &1u64.to_be_bytes())), NOW + 6 * second);
+    side.take(&peer.seal(&frame(0x07, &2u64.to_be_bytes())), NOW + 6 * second);
     side.take(&peer.seal(&frame(0x04, &0u32.to_be_bytes())), NOW + 6 * second);
     assert!(peer.said(&mut side, NOW + 8 * second).is_empty(), "shown");
 }
@@ -450,4 +451,141 @@ fn a_change_of_the_keys_is_told_and_an_attempt_with_the_older_one_leads_nowhere(
         assert!(!attempt.side(role).session.take_over(&mut pair.side(role).session, now));
     }
     assert_eq!(pair.stages(), (Stage::Open, Stage::Open));
+}
+
+/// A side of a pairing whose connection is lost; `confirmed` with its VERIFIED out.
+fn broken_pairing(role: Role, confirmed: bool) -> (RawPeer, Side) {
+    let (peer, mut side) = if confirmed { RawPeer::confirmed(role, NOW) } else { RawPeer::confirming(role, NOW) };
+    side.session.lost(NOW);
+    (peer, side)
+}
+
+#[test]
+fn a_side_that_has_confirmed_comes_back_without_another_code_and_one_that_has_not_does_not() {
+    for role in ROLES {
+        let (_, side) = broken_pairing(role, false);
+        assert_eq!((side.session.stage(), side.session.resume_keys().len()), (Stage::Closed, 0));
+        let (peer, mut side) = broken_pairing(role, true);
+        assert_eq!((side.session.stage(), side.opened), (Stage::Away, false));
+        let mut peer = peer.come_back(&mut side, role, NOW);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x02, &[])], "VERIFIED goes again, by itself");
+        side.take(&peer.seal(&frame(0x02, &[])), NOW);
+        assert_eq!(peer.said(&mut side, NOW), [resume(0)]);
+        assert!(!side.opened);
+        side.take(&peer.seal(&resume(0)), NOW);
+        assert_eq!((side.opened, side.error, side.session.stage()), (true, None, Stage::Open));
+    }
+}
+
+#[test]
+fn only_a_joiner_that_never_received_verified_gives_up_after_a_minute() {
+    let ends = |mut side: Side| {
+        let minute = NOW + RETURN_UNVERIFIED;
+        let before = side.session.tick(minute - Duration::from_millis(1));
+        (before, side.session.tick(minute))
+    };
+    let late = Err(Error::Timeout(Wait::Return));
+    assert_eq!(ends(broken_pairing(Role::Initiator, true).1), (Ok(()), late));
+    assert_eq!(ends(broken_pairing(Role::Responder, true).1), (Ok(()), Ok(())));
+    for role in ROLES {
+        // The partner has answered a PING, perhaps: it may be in the room for good.
+        let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+        side.take(&peer.seal(&frame(0x02, &[])), NOW);
+        side.session.lost(NOW);
+        assert_eq!(ends(side), (Ok(()), Ok(())), "{role:?}");
+    }
+}
+
+#[test]
+fn a_side_that_has_confirmed_notices_silence() {
+    for role in ROLES {
+        for (make, left) in [
+            (RawPeer::confirming as fn(Role, Duration) -> (RawPeer, Side), Ok(())),
+            (RawPeer::confirmed, Err(Error::Timeout(Wait::Silence))),
+        ] {
+            let (_, mut side) = make(role, NOW);
+            assert_eq!(side.session.tick(NOW + SILENCE - Duration::from_millis(1)), Ok(()));
+            assert_eq!(side.session.tick(NOW + SILENCE), left);
+        }
+    }
+}
+
+#[test]
+fn receipts_that_are_owed_go_out_after_the_partners_goodbye_and_nothing_else_does() {
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::opened(role, NOW);
+        let said = [text(0, 0, b"one"), text(1, 0, b"two"), frame(0x05, &[0])];
+        let read: Vec<u8> = said.iter().flat_map(|plaintext| peer.seal(plaintext)).collect();
+        let mut rest = read.as_slice();
+        while !rest.is_empty() {
+            side.session.receive(&mut rest, NOW).unwrap();
+        }
+        assert_eq!(side.session.stage(), Stage::Left);
+        assert!(side.session.say("too late".to_owned().into(), NOW).is_err());
+        assert!(peer.said(&mut side, NOW + 2 * SILENCE).is_empty(), "no heartbeat either");
+        side.session.shown(0);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x04, &0u32.to_be_bytes())]);
+        assert!(side.session.owes_receipts());
+        side.session.shown(1);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x04, &1u32.to_be_bytes())]);
+        assert_eq!(side.session.stage(), Stage::Closed);
+    }
+}
+
+#[test]
+fn a_leaver_hears_what_was_delivered_and_says_nothing_more() {
+    for role in ROLES {
+        let mut pair = Pair::open();
+        let now = pair.now;
+        pair.say(role, "one");
+        pair.side(role).session.leave(Farewell::Done);
+        pair.side(role).drain(now);
+        assert_eq!(pair.side(role).session.stage(), Stage::Leaving);
+        assert_eq!(pair.side(role).session.waiting(), 1);
+        pair.run();
+        assert_eq!((pair.side(role).shown, pair.side(role).session.waiting()), (1, 0));
+        let before = pair.side(role).session.transmit(now + 2 * SILENCE).unwrap();
+        assert!(before.is_none() && pair.side(role).error.is_none());
+    }
+    // Whatever else is under way means nothing, and BYE ends it.
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::opened(role, NOW);
+        side.session.leave(Farewell::Done);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x05, &[0])]);
+        for (kind, content) in [(0x00, vec![]), (0x02, vec![]), (0x03, vec![0; 9]), (0x06, vec![7; 8]), (0x10, vec![])]
+        {
+            side.take(&peer.seal(&frame(kind, &content)), NOW);
+            assert_eq!((side.error, side.session.stage()), (None, Stage::Leaving), "{role:?}, type {kind:#x}");
+        }
+        assert!(side.texts.is_empty() && peer.said(&mut side, NOW).is_empty());
+        side.take(&peer.seal(&frame(0x05, &[0])), NOW);
+        assert_eq!((side.error, side.left, side.session.stage()), (None, None, Stage::Closed));
+    }
+}
+
+#[test]
+fn a_leaver_whose_goodbye_was_not_sent_comes_back_to_say_it() {
+    for role in ROLES {
+        let mut pair = Pair::open();
+        let now = pair.now;
+        pair.say(role, "the last");
+        pair.side(role).session.leave(Farewell::Done);
+        pair.side(role).drain(now);
+        // None of it leaves.
+        pair.side(role).sent.clear();
+        pair.i.session.lost(now);
+        pair.r.session.lost(now);
+        let [i, r] = sessions::returning(&pair.i.session, &pair.r.session, now);
+        let mut next = Pair::of(i, r, now);
+        next.run();
+        assert!(next.i.session.take_over(&mut pair.i.session, now));
+        assert!(next.r.session.take_over(&mut pair.r.session, now));
+        for side in [&mut next.i, &mut next.r] {
+            side.opened = true;
+        }
+        next.run();
+        let other = if role == Role::Initiator { Role::Responder } else { Role::Initiator };
+        assert_eq!(next.side(other).texts, ["the last"]);
+        assert_eq!((next.side(other).left, next.side(role).shown), (Some(Farewell::Done), 1));
+    }
 }

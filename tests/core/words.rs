@@ -175,6 +175,9 @@ fn events() -> Vec<Event> {
         Event::Connected { address: place() },
         Event::Caller { address: place() },
         Event::BusySent { address: place(), times: 2 },
+        Event::StillAway { seconds: 60, redialing: true },
+        Event::StillAway { seconds: 60, redialing: false },
+        Event::Displaced { address: place() },
         Event::Code { own: half(), can_skip: true },
         Event::Compare { own: half(), partner: half(), emoji: [0; 7], can_skip: true },
         Event::NotACode,
@@ -220,7 +223,9 @@ fn events() -> Vec<Event> {
         all.push(Event::Invite { invite, routes: vec![foreign()], how });
     }
     for trust in [Trust::No, Trust::Invite, Trust::Code, Trust::Voice] {
-        all.push(Event::Codes { question: None, own: half(), partner: half(), trust });
+        for checked in [true, false] {
+            all.push(Event::Codes { question: None, own: half(), partner: half(), trust, checked });
+        }
         all.push(Event::Who(who(trust, ConnectionState::Connected)));
     }
     for why in [
@@ -230,6 +235,7 @@ fn events() -> Vec<Event> {
         ConnectionFault::Damaged { times: 2 },
     ] {
         all.extend([true, false].map(|redialing| Event::ConnectionLost { why, redialing }));
+        all.extend([true, false].map(|redialing| Event::PairingInterrupted { why, redialing }));
     }
     for failure in connect_errors() {
         all.push(Event::TryFailed { address: foreign(), why: failure });

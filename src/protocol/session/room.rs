@@ -49,6 +49,10 @@ pub struct Room {
     pub receiving: Receiving,
     /// Number of connections that were lost.
     pub losses: u64,
+    /// VERIFIED has come: the room is open for this side.
+    pub entered: bool,
+    /// A frame has come that only an open room sends: the room is open for the partner, too.
+    pub proved: bool,
 }
 
 impl Room {
@@ -61,7 +65,14 @@ impl Room {
             sending: Sending::default(),
             receiving: Receiving::default(),
             losses: 0,
+            entered: false,
+            proved: false,
         }
+    }
+
+    /// Notes that the partner is in the open room. `true` the first time.
+    pub fn prove(&mut self) -> bool {
+        !std::mem::replace(&mut self.proved, true)
     }
 
     /// The first frame after VERIFIED on a connection that was resumed.
@@ -77,33 +88,29 @@ impl Room {
         self.receiving.lost();
     }
 
-    /// Opens and handles one frame that came by `link`.
+    /// Opens and handles one frame that came by `link`. `true` if only an open room sends such a frame.
     pub fn take(
         &mut self,
         link: &mut Link,
         body: &[u8],
         random: &mut dyn Randomness,
         now: Duration,
-    ) -> Result<Option<Event>, Error> {
+    ) -> Result<(Option<Event>, bool), Error> {
         link.received.count(body.len());
         let frame = link.channel.open(body)?;
         if let Frame::FileData { batch, index, offset, part } = frame {
-            return Ok(self.receiving.data(batch, index, offset, part)?.map(Event::Received));
+            return Ok((self.receiving.data(batch, index, offset, part)?.map(Event::Received), true));
         }
+        let mut proof = !matches!(frame, Frame::Pad | Frame::Ping(_) | Frame::Pong(_));
         link.texts |= matches!(frame, Frame::Text { .. });
         let event = match frame {
             Frame::Pad | Frame::Extension(_) => None,
             Frame::Text { id, age_ms, more, part } => self.inbox.part(id, age_ms, more, part)?.map(Event::Text),
-            Frame::Receipt { id } => match self.outbox.receipt(id)? {
-                0 => None,
-                count => {
-                    link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
-                    Some(Event::Delivered(count))
-                }
-            },
+            Frame::Receipt { id } => self.receipt(link, id, now)?,
             Frame::Pong(token) => {
                 if let Some((_, sent)) = link.ping.take_if(|(expected, _)| *expected == token) {
-                    link.round_trip = Some(now.saturating_sub(sent));
+                    link.round_trip = (!link.paced).then(|| now.saturating_sub(sent));
+                    proof = true;
                 }
                 None
             }
@@ -140,21 +147,12 @@ impl Room {
                 None
             }
             Frame::Rk2(message) => {
-                let Change::Begun(begun, _) = std::mem::take(&mut link.change) else { return Err(Error::OutOfOrder) };
-                let Next { chain, keys, resume_psk } = begun.finish(message)?;
-                link.channel.switch_receiving(&keys);
-                self.resume.add(resume_psk);
-                self.resume.forget_older();
-                link.change = Change::Finish(chain, keys);
+                let next = link.change.answered(message)?;
+                self.enter_epoch(link, next);
                 None
             }
             Frame::Rk3 => {
-                let Change::Answered(chain, keys, _) = std::mem::take(&mut link.change) else {
-                    return Err(Error::OutOfOrder);
-                };
-                link.channel.switch_receiving(&keys);
-                self.resume.forget_older();
-                link.begin_epoch(chain, now);
+                self.finish_epoch(link, now)?;
                 None
             }
             Frame::Bye { reason } => Some(Event::Left(reason)),
@@ -162,7 +160,61 @@ impl Room {
         };
         // The frame may be the last for a while, so its plaintext is wiped at once.
         link.channel.forget();
+        Ok((event, proof))
+    }
+
+    /// Opens and handles one frame that came by `link` after this side's BYE: receipts and the other side's keys count,
+    /// BYE is [`Event::Left`], and everything else means nothing any more.
+    pub fn take_last(&mut self, link: &mut Link, body: &[u8], now: Duration) -> Result<Option<Event>, Error> {
+        let event = match link.channel.open(body)? {
+            Frame::Receipt { id } => self.receipt(link, id, now)?,
+            Frame::Rk2(message) => {
+                let next = link.change.answered(message)?;
+                self.enter_epoch(link, next);
+                None
+            }
+            Frame::Rk3 => {
+                self.finish_epoch(link, now)?;
+                None
+            }
+            Frame::Bye { reason } => Some(Event::Left(reason)),
+            _ => None,
+        };
+        link.channel.forget();
         Ok(event)
+    }
+
+    fn receipt(&mut self, link: &mut Link, id: u32, now: Duration) -> Result<Option<Event>, Error> {
+        let count = self.outbox.receipt(id)?;
+        if count > 0 {
+            link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
+        }
+        Ok((count > 0).then_some(Event::Delivered(count)))
+    }
+
+    /// The initiator has read RK2: it receives, and comes back, by the keys of the next epoch.
+    fn enter_epoch(&mut self, link: &mut Link, next: Next) {
+        let Next { chain, keys, resume_psk } = next;
+        link.channel.switch_receiving(&keys);
+        self.resume.add(resume_psk);
+        self.resume.forget_older();
+        link.change = Change::Finish(chain, keys);
+    }
+
+    /// The responder has read RK3: the partner has all keys of the next epoch.
+    fn finish_epoch(&mut self, link: &mut Link, now: Duration) -> Result<(), Error> {
+        let Change::Answered(chain, keys, _) = std::mem::take(&mut link.change) else {
+            return Err(Error::OutOfOrder);
+        };
+        link.channel.switch_receiving(&keys);
+        self.resume.forget_older();
+        link.begin_epoch(chain, now);
+        Ok(())
+    }
+
+    /// Seals the receipt that is due, if one is.
+    pub fn next_receipt(&mut self, link: &mut Link) -> Result<Option<Record>, Error> {
+        self.inbox.next_receipt().map(|frame| link.seal(&frame)).transpose()
     }
 
     /// Handles FILE_CANCEL. Where it does not say whose batch is meant, it ends both of that number.
@@ -195,6 +247,8 @@ impl Room {
         if let Some(record) = link.next_change(&mut self.resume, random, now)? {
             return Ok(Some(record));
         }
+        // What the partner answers to a text proves as much as a PONG.
+        link.asking &= !self.proved && !self.outbox.has_part();
         if let Some(token) = link.next_ping(now) {
             return link.seal(&Frame::Ping(token)).map(Some);
         }
@@ -296,9 +350,11 @@ pub struct Link {
     pings: u64,
     /// Cover traffic is on: each record waits for its tick, and there are no PINGs.
     paced: bool,
-    last_ping: Duration,
+    last_ping: Option<Duration>,
     /// A PING is wanted now, to learn the round-trip time.
     measuring: bool,
+    /// A PING is wanted now, to learn whether the partner is in the open room.
+    asking: bool,
     round_trip: Option<Duration>,
 }
 
@@ -340,6 +396,16 @@ enum Change {
     Finish(Chain, TrafficKeys),
 }
 
+impl Change {
+    /// The next epoch, by the RK2 that answers this side's RK1.
+    fn answered(&mut self, message: &[u8; RK2]) -> Result<Next, Error> {
+        match std::mem::take(self) {
+            Self::Begun(begun, _) => begun.finish(message),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
+}
+
 impl Link {
     /// A link in epoch 0.
     pub fn new(
@@ -368,8 +434,9 @@ impl Link {
             ping: None,
             pings: 0,
             paced,
-            last_ping: now,
+            last_ping: None,
             measuring: false,
+            asking: false,
             round_trip: None,
         }
     }
@@ -403,6 +470,11 @@ impl Link {
         self.wanted = true;
     }
 
+    /// Asks the partner whether it is in the open room, which has just opened for this side.
+    pub fn ask(&mut self) {
+        self.asking = true;
+    }
+
     /// Asks for a PING as soon as possible, to learn the round-trip time.
     pub fn measure(&mut self) {
         self.measuring = true;
@@ -424,12 +496,15 @@ impl Link {
     }
 
     fn ping_at(&self) -> Option<Duration> {
-        if self.paced || self.ping.is_some() {
+        if self.ping.is_some() {
             return None;
         }
-        let since =
-            if self.measuring { Some(self.last_ping) } else { self.unreceipted.map(|since| since + UNRECEIPTED) };
-        Some(since?.max(self.last_ping + PING))
+        let since = match self.unreceipted {
+            _ if self.measuring || self.asking => Duration::ZERO,
+            Some(since) if !self.paced => since + UNRECEIPTED,
+            _ => return None,
+        };
+        Some(self.last_ping.map_or(since, |last| since.max(last + PING)))
     }
 
     fn next_ping(&mut self, now: Duration) -> Option<Token> {
@@ -437,8 +512,8 @@ impl Link {
         let token = self.pings.to_be_bytes();
         self.pings += 1;
         self.ping = Some((token, now));
-        self.last_ping = now;
-        self.measuring = false;
+        self.last_ping = Some(now);
+        (self.measuring, self.asking) = (false, false);
         Some(token)
     }
 
