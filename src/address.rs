@@ -193,7 +193,8 @@ impl Proxy {
     }
 }
 
-/// The other end of a connection, as far as this machine can tell.
+/// The other end of a connection, as far as this machine can tell. No text for people: the sentence says in its
+/// language what stands between.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PeerAddr {
     /// The address that the socket is connected to.
@@ -221,20 +222,14 @@ impl From<SocketAddr> for PeerAddr {
     }
 }
 
-impl fmt::Display for PeerAddr {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.via {
-            Via::Direct => write!(out, "{}", self.at),
-            Via::Proxy => write!(out, "proxy {}", self.at),
-            Via::Relay => write!(out, "relay {}", self.at),
-            Via::Tor => write!(out, "Tor"),
-        }
-    }
-}
-
 impl Serialize for PeerAddr {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        match self.via {
+            Via::Direct => to.collect_str(&self.at),
+            Via::Proxy => to.collect_str(&format_args!("proxy {}", self.at)),
+            Via::Relay => to.collect_str(&format_args!("relay {}", self.at)),
+            Via::Tor => to.serialize_str("Tor"),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Printable {
 
     /// The text in rows that fit even where the terminal draws characters of ambiguous width in two cells.
     pub fn widest_rows(&self, columns: usize) -> impl Iterator<Item = &str> {
-        self.0.split('\n').flat_map(move |line| wrap(line, columns.max(WIDEST), widest))
+        self.0.split('\n').flat_map(move |line| widest_rows(line, columns))
     }
 
     /// What a terminal gets before and after each row, so that right-to-left letters do not reorder what stands
@@ -317,6 +317,11 @@ fn is_right_to_left(c: char) -> bool {
             | '\u{10800}'..='\u{10fff}'
             | '\u{1e800}'..='\u{1efff}'
     )
+}
+
+/// A part of one line of a [`Printable`] in rows, as [`Printable::widest_rows`] makes them.
+pub fn widest_rows(part: &str, columns: usize) -> Vec<&str> {
+    wrap(part, columns.max(WIDEST), widest)
 }
 
 /// Breaks one line into rows in one pass.

@@ -24,7 +24,9 @@ use crate::interface::event::Event;
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault};
 use crate::interface::files::EndedBy;
 use crate::interface::finding::Finding;
+use crate::interface::route::Route;
 use crate::interface::{PromptKind, RELAYS, UserChannels};
+use crate::printable::Printable;
 use crate::protocol::error::Error;
 use crate::protocol::keys::StaticKey;
 use crate::protocol::random::{OsRandom, Randomness as _};
@@ -32,6 +34,7 @@ use crate::protocol::session::Settings;
 use crate::system::SystemError;
 use crate::transport::error::TorError;
 use crate::transport::tor::Step;
+use crate::transport::way::Way;
 use files::{FileOptions, Files};
 pub use host::{HostOptions, host};
 pub use join::{JoinTarget, join};
@@ -226,6 +229,12 @@ impl Task {
     fn is_to_send(&self) -> bool {
         matches!(self, Self::Send(_) | Self::SendInput(_))
     }
+}
+
+/// A way as the user is told of it.
+fn route(way: &Way) -> Route {
+    let at = Printable::line(&way.address());
+    if let Way::Relay(_) = way { Route::Relay(at) } else { Route::Address(at) }
 }
 
 fn tor(step: Step) -> Event {

@@ -11,6 +11,7 @@ use super::fault::PairingFault;
 use super::files::{FileEvent, Progress};
 use super::finding::Finding;
 use super::refusal::Refusal;
+use super::route::Route;
 use super::serialize;
 use crate::address::{PeerAddr, Scope};
 use crate::printable::Printable;
@@ -37,9 +38,9 @@ pub enum Event {
     /// A name is being looked up.
     LookingUp { host: Printable },
     /// An attempt to connect begins.
-    Trying { address: Printable },
+    Trying { address: Route },
     /// An attempt to connect failed.
-    TryFailed { address: Printable, why: ConnectError },
+    TryFailed { address: Route, why: ConnectError },
     /// The router is asked to pass a port on.
     Mapping,
     /// The router forwards a port to this machine.
@@ -55,14 +56,14 @@ pub enum Event {
     /// The invite goes without a way through Tor.
     TorFailed { why: TorError },
     /// The partner cannot come by this way for now.
-    RouteDown { route: Printable, why: ConnectError },
+    RouteDown { route: Route, why: ConnectError },
     /// The partner can come by this way again.
-    RouteUp { route: Printable },
+    RouteUp { route: Route },
     /// What to give the partner, and where it leads.
     Invite {
         #[serde(serialize_with = "serialize::secret")]
         invite: Arc<Zeroizing<String>>,
-        routes: Vec<Printable>,
+        routes: Vec<Route>,
         #[serde(skip)]
         how: Invitation,
     },

@@ -9,7 +9,7 @@ use crate::address::{AddressError, PeerAddr, ProxyError};
 use crate::printable::Printable;
 use crate::protocol::invite::InviteError;
 use crate::system::SystemError;
-use crate::transport::error::TorError;
+use crate::transport::error::{ConnectError, TorError};
 
 /// Records per second that a quiet line can be asked to send. At the lowest rate a record still comes in time as a sign
 /// of life.
@@ -165,10 +165,8 @@ pub enum Fault {
     Busy,
     /// Ended by the user before anybody came.
     NobodyCame,
-    /// What answers is not tete.
-    NotTete(Printable),
-    /// Nothing answers on an open connection.
-    NoAnswer(Printable),
+    /// The handshake failed on an open connection.
+    Handshake { address: Printable, why: ConnectError },
     /// Another version of tete.
     Version { min: u8, max: u8 },
     /// Refused for a reason this version does not know.
@@ -237,7 +235,7 @@ impl Fault {
             Self::NoScreenToLock | Self::TorConfig { .. } | Self::TorControl(_) => 2,
             Self::Lookup(_) | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
             Self::Tor(_) => 3,
-            Self::NotTete(_) | Self::NoAnswer(_) | Self::Version { .. } | Self::Refused(_) => 4,
+            Self::Handshake { .. } | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) | Self::CodesDiffer(_) => 5,
             Self::Files { .. } | Self::NothingCame | Self::Unread { .. } => 6,
             Self::CutOff { .. } | Self::HostGone { .. } | Self::Damaged { .. } | Self::Undelivered { .. } => 6,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::route::Route;
 use crate::address::{PeerAddr, Scope};
 use crate::printable::Printable;
 use crate::system::SystemError;
@@ -55,7 +56,7 @@ pub enum Finding {
     /// A relay, and how long it took until it joined two of ours.
     Relay { name: Printable, result: Result<Duration, ConnectError> },
     /// A way to the partner.
-    Way { name: Printable, met: ProbeResult },
+    Way { name: Route, met: ProbeResult },
 }
 
 /// What stands between this machine and IPv4 outside.
@@ -145,9 +146,10 @@ impl Finding {
     }
 
     /// What distinguishes this check from others of the same name, where there may be several.
-    pub fn of(&self) -> Option<&Printable> {
+    pub fn of(&self) -> Option<Route> {
         match self {
-            Self::Proxy { address: name, .. } | Self::Relay { name, .. } | Self::Way { name, .. } => Some(name),
+            Self::Proxy { address: name, .. } | Self::Relay { name, .. } => Some(Route::Address(name.clone())),
+            Self::Way { name, .. } => Some(name.clone()),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ pub mod fault;
 pub mod files;
 pub mod finding;
 pub mod refusal;
+pub mod route;
 mod serialize;
 
 use std::io;

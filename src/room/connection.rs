@@ -11,6 +11,8 @@ use crate::address::{PeerAddr, Via};
 use crate::clock::{self, Timer};
 use crate::protocol::error::Error;
 use crate::protocol::session::{Session, Stage};
+use crate::system::SystemError;
+use crate::transport::error::ConnectError;
 
 /// Bytes read at once.
 const READ: usize = 128 * 1024;
@@ -41,6 +43,8 @@ pub struct Connection {
     pub from: PeerAddr,
     stream: Option<TcpStream>,
     timer: Timer,
+    /// Whether a byte came from the other end.
+    heard: bool,
     incoming: Box<[u8]>,
     outgoing: Vec<u8>,
     pace: Pace,
@@ -62,6 +66,7 @@ impl Connection {
             from,
             stream: Some(stream),
             timer: Timer::new(),
+            heard: false,
             incoming: vec![0; READ].into_boxed_slice(),
             outgoing: Vec::with_capacity(OUT),
             pace: Pace { unsent: UNSENT, since: clock::now(), sent: 0 },
@@ -83,6 +88,21 @@ impl Connection {
             *self = by;
         }
         taken
+    }
+
+    /// The reason why the host did not prove itself on this connection, by what came before it ended.
+    pub fn handshake_error(&self, ended: &Ended) -> ConnectError {
+        match ended {
+            Ended::Cut | Ended::Error(Error::Timeout(_)) if self.heard => ConnectError::Unfinished,
+            Ended::Cut => ConnectError::Closed,
+            Ended::Error(Error::Timeout(_)) => ConnectError::Silent,
+            Ended::Error(Error::Rejected(_)) => ConnectError::Rejected,
+            Ended::Error(Error::Handshake | Error::OtherPartner | Error::Reflection | Error::Forged) => {
+                ConnectError::NotAuthentic
+            }
+            Ended::Error(Error::Primitive) => ConnectError::System(SystemError::Cryptography),
+            Ended::Error(_) => ConnectError::NotTete,
+        }
     }
 
     /// Closes the connection. A room in which the partner may be waits for another.
@@ -257,7 +277,8 @@ impl Connection {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return Err(Ended::Cut),
         };
-        let Self { session, incoming, .. } = self;
+        let Self { session, incoming, heard, .. } = self;
+        *heard = true;
         take(session, incoming.get(..count).unwrap_or_default(), clock::now())
     }
 }

@@ -15,13 +15,13 @@ use super::join::{JoinTarget, open_invite};
 use super::lobby::over;
 use super::side::Side;
 use super::signals::Signals;
-use super::{Room, system};
+use super::{Room, route, system};
 use crate::address::{Address, PeerAddr, Scope, is_carrier_grade};
 use crate::clock;
 use crate::interface::fault::Fault;
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::printable::Printable;
-use crate::protocol::error::{Error, Rejection};
+use crate::protocol::error::{Error, Rejection, Wait};
 use crate::protocol::handshake::Mode;
 use crate::protocol::keys::{Secret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
@@ -167,7 +167,7 @@ impl Room {
                 } else {
                     joiner.met.of(way).map_or(ProbeResult::NotTried, ProbeResult::Failed)
                 };
-                Finding::Way { name: Printable::line(&way.to_string()), met }
+                Finding::Way { name: route(way), met }
             })),
             Side::Host(host) => {
                 if !tor_only {
@@ -178,7 +178,7 @@ impl Room {
                     known.push(firewall(port));
                 }
                 known.extend(host.ways.iter().map(|(way, shut)| Finding::Way {
-                    name: Printable::line(&way.to_string()),
+                    name: route(way),
                     met: match shut {
                         Some(why) => ProbeResult::Failed(*why),
                         None if way.is_to(place) => ProbeResult::Partner,
@@ -311,7 +311,7 @@ async fn relay(name: Address, egress: Arc<Egress>) -> Vec<Finding> {
 
 /// Connects to where the host may be, up to its first answer: the host is not disturbed, and no invite is used up.
 async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
-    let name = Printable::line(&way.to_string());
+    let name = route(&way);
     let ways = match &way {
         Way::Name(address) if egress.is_open() => match dial::lookup(address).await {
             Ok(found) => found.into_iter().map(Way::Direct).collect(),
@@ -324,7 +324,7 @@ async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
         let (egress, mode) = (egress.clone(), mode.clone());
         probing.spawn(async move {
             let met = meet(&way, &egress, mode).await;
-            (place, Finding::Way { name: Printable::line(&way.to_string()), met })
+            (place, Finding::Way { name: route(&way), met })
         });
     }
     let mut found = probing.join_all().await;
@@ -334,7 +334,6 @@ async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
 
 async fn meet(way: &Way, egress: &Egress, mode: Mode) -> ProbeResult {
     let begun = clock::now();
-    let invited = matches!(mode, Mode::Secret(_));
     let (stream, from) = match way.connect(egress).await {
         Ok(taken) => taken,
         Err(error) => return ProbeResult::Failed(error),
@@ -351,14 +350,12 @@ async fn meet(way: &Way, egress: &Egress, mode: Mode) -> ProbeResult {
         }
         Ok(())
     });
-    match answered.await {
-        Ok(Ok(())) => ProbeResult::Tete(clock::now().saturating_sub(begun)),
-        Err(_) | Ok(Err(Ended::Error(Error::Timeout(_)))) => ProbeResult::Failed(ConnectError::Silent),
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Busy)))) => ProbeResult::Busy,
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Version { min, max })))) => ProbeResult::Version { min, max },
-        Ok(Err(Ended::Error(Error::Rejected(Rejection::Other(reason))))) => ProbeResult::Refusal(reason),
-        Ok(Err(Ended::Error(_))) => ProbeResult::Failed(ConnectError::NotTete),
-        Ok(Err(Ended::Cut)) if invited => ProbeResult::Failed(ConnectError::Stranger),
-        Ok(Err(Ended::Cut)) => ProbeResult::Failed(ConnectError::Closed),
+    let answered = answered.await;
+    match answered.unwrap_or(Err(Ended::Error(Error::Timeout(Wait::Handshake)))) {
+        Ok(()) => ProbeResult::Tete(clock::now().saturating_sub(begun)),
+        Err(Ended::Error(Error::Rejected(Rejection::Busy))) => ProbeResult::Busy,
+        Err(Ended::Error(Error::Rejected(Rejection::Version { min, max }))) => ProbeResult::Version { min, max },
+        Err(Ended::Error(Error::Rejected(Rejection::Other(reason)))) => ProbeResult::Refusal(reason),
+        Err(ended) => ProbeResult::Failed(line.handshake_error(&ended)),
     }
 }

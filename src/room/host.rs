@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::lobby::{DoorEvent, Lobby};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
-use super::{OWN, Options, Outcome, Room, STEPS, Task, side_of_relay, system};
+use super::{OWN, Options, Outcome, Room, STEPS, Task, route, side_of_relay, system};
 use crate::address::{Address, Scope, Via};
 use crate::clock;
 use crate::interface::UserChannels;
@@ -178,7 +178,7 @@ impl Host {
     /// A way by which nobody can come, or by which somebody can again, unless that was told before.
     fn way_changed(&mut self, way: Way, why: Option<ConnectError>) -> Option<Event> {
         let before = self.ways.iter().position(|(known, _)| *known == way).map(|place| self.ways.swap_remove(place));
-        let name = Printable::line(&way.to_string());
+        let name = route(&way);
         self.ways.push((way, why));
         match (before, why) {
             (None | Some((_, None)), Some(why)) => Some(Event::RouteDown { route: name, why }),
@@ -420,7 +420,7 @@ impl Room {
         }
         host.egress = Some(egress);
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
-        let names = ways.iter().map(|way| Printable::line(&way.to_string())).collect();
+        let names = ways.iter().map(route).collect();
         let line = Invite { secret, hints: ways.iter().map(Way::hint).collect() }.line();
         self.user.tell(Event::Invite { invite: Arc::new(line), routes: names, how });
         Ok(mode)

@@ -14,7 +14,7 @@ use super::pace::Pace;
 use super::redial::{DialPlan, Failures, Progress, Redial, RedialEvent};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
-use super::{Options, Room, STEPS, WAYS, side_of_relay, system, tor};
+use super::{Options, Room, STEPS, WAYS, route, side_of_relay, system, tor};
 use crate::address::{Address, PeerAddr};
 use crate::clock;
 use crate::interface::UserChannels;
@@ -222,13 +222,12 @@ impl Room {
         let egress = Arc::new(egress);
         let apart = egress.proxy.is_some() || egress.tor.only || matches!(way, Way::Onion(..));
         let (stream, from, ways) = if apart {
-            let name = Printable::line(&way.to_string());
-            self.user.tell(Event::Trying { address: name.clone() });
+            self.user.tell(Event::Trying { address: route(&way) });
             let connected =
                 self.attend_to(way.connect(&egress), &mut steps, |room, step| room.user.tell(tor(step))).await?;
             let (stream, from) = connected.map_err(|why| {
-                self.user.tell(Event::TryFailed { address: name.clone(), why });
-                Fault::Unreachable(name)
+                self.user.tell(Event::TryFailed { address: route(&way), why });
+                Fault::Unreachable(name())
             })?;
             (stream, from, vec![way])
         } else {
@@ -332,7 +331,7 @@ impl Room {
             Progress::Trying(way) => (way, None),
             Progress::Failed(way, failure) => (way, Some(failure)),
         };
-        let name = Printable::line(&way.to_string());
+        let name = route(&way);
         let before = met.iter_mut().find(|(known, _)| *known == way);
         match (before, failure) {
             (None, _) => {
@@ -370,12 +369,12 @@ impl Room {
 
     fn tell_progress(&mut self, progress: dial::Progress) {
         self.user.tell(match progress {
-            dial::Progress::Trying(to) => Event::Trying { address: Printable::line(&to.to_string()) },
-            dial::Progress::Failed(to, why) => Event::TryFailed { address: Printable::line(&to.to_string()), why },
+            dial::Progress::Trying(to) => Event::Trying { address: route(&Way::Direct(to)) },
+            dial::Progress::Failed(to, why) => Event::TryFailed { address: route(&Way::Direct(to)), why },
         });
     }
 
-    /// The joiner's handshake: what goes wrong here means that no tete answered.
+    /// Runs the joiner's handshake up to record 3.
     async fn shake_hands(&mut self, connection: &mut Connection, name: impl Fn() -> Printable) -> Result<(), Fault> {
         while connection.session.stage() == Stage::Handshake {
             let moved = self.attend(connection.move_bytes(true)).await?;
@@ -383,10 +382,9 @@ impl Room {
                 Ended::Error(Error::Rejected(Rejection::Busy)) => Fault::Busy,
                 Ended::Error(Error::Rejected(Rejection::Version { min, max })) => Fault::Version { min, max },
                 Ended::Error(Error::Rejected(Rejection::Other(reason))) => Fault::Refused(reason),
-                Ended::Error(Error::Timeout(_)) => Fault::NoAnswer(name()),
                 Ended::Error(Error::Reflection) => Fault::Pairing(PairingFault::Reflection),
                 Ended::Error(error @ Error::Primitive) => system(error),
-                Ended::Error(_) | Ended::Cut => Fault::NotTete(name()),
+                ended => Fault::Handshake { address: name(), why: connection.handshake_error(&ended) },
             })?;
         }
         Ok(())

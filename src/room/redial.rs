@@ -14,7 +14,7 @@ use super::connection::{Connection, Ended};
 use super::lobby::over;
 use super::pace::pause;
 use crate::clock;
-use crate::protocol::error::Error;
+use crate::protocol::error::{Error, Wait};
 use crate::protocol::handshake::Mode;
 use crate::protocol::random::OsRandom;
 use crate::protocol::session::{Session, Settings, Stage};
@@ -233,14 +233,14 @@ impl AttemptError {
     /// The failure on one way. Answers of a proxy, a relay or tor do not come from the partner's machine.
     fn new(way: &Way, egress: &Egress, failure: ConnectError) -> Self {
         let said = way.is_direct() && egress.is_open();
-        Self { failure, gone: said && matches!(failure, ConnectError::Refused | ConnectError::Stranger) }
+        Self { failure, gone: said && failure.suggests_end() }
     }
 
     /// Combines two failures; keeps the one that says less about the host's program.
     fn and(self, before: Option<Self>) -> Self {
-        let weight = |failure| match failure {
+        let weight = |failure: ConnectError| match failure {
             ConnectError::Refused => 0,
-            ConnectError::Stranger => 1,
+            other if other.suggests_end() => 1,
             _ => 2,
         };
         let Some(before) = before else { return self };
@@ -340,32 +340,29 @@ async fn connect(way: &Way, search: &DialPlan, turns: &Permits) -> Result<Box<Co
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
     let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock::now());
-    let connection =
-        Connection::new(stream, from, session.map_err(|_| ConnectError::System(SystemError::Cryptography))?);
-    match timeout(settings.handshake(), prove(connection, &turns.proving)).await {
-        Ok(proved) => Ok(proved?),
-        Err(_) => Err(Some(ConnectError::Silent)),
+    let session = session.map_err(|_| ConnectError::System(SystemError::Cryptography))?;
+    let mut connection = Box::new(Connection::new(stream, from, session));
+    let proved = timeout(settings.handshake(), prove(&mut connection, &turns.proving)).await;
+    match proved.unwrap_or(Err(Ended::Error(Error::Timeout(Wait::Handshake)))) {
+        Ok(()) => Ok(connection),
+        Err(ended) => Err(Some(connection.handshake_error(&ended))),
     }
 }
 
 /// Runs the handshake. Record 3 is sent only while no other attempt is that far.
-async fn prove(mut connection: Connection, proving: &Semaphore) -> Result<Box<Connection>, ConnectError> {
-    let failure = |ended| match ended {
-        Ended::Error(Error::Timeout(_)) => ConnectError::Silent,
-        _ => ConnectError::Stranger,
-    };
+async fn prove(connection: &mut Connection, proving: &Semaphore) -> Result<(), Ended> {
     while connection.session.stage() == Stage::Handshake {
-        connection.move_bytes(true).await.map_err(failure)?;
+        connection.move_bytes(true).await?;
     }
-    let turn = proving.acquire().await.map_err(|_| ConnectError::Timeout)?;
+    let turn = proving.acquire().await.map_err(|_| Ended::Cut)?;
     // Re-check the deadline: the host would move to this connection just before it expires.
-    connection.session.tick(clock::now()).map_err(|_| ConnectError::Silent)?;
+    connection.session.tick(clock::now()).map_err(Ended::Error)?;
     while connection.session.stage() == Stage::Established {
-        connection.move_bytes(true).await.map_err(failure)?;
+        connection.move_bytes(true).await?;
     }
     // The host has moved to this connection and must not see another.
     turn.forget();
-    Ok(Box::new(connection))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -386,16 +383,19 @@ mod tests {
             is_gone(&mut since, AttemptError::new(&way, &open, failure).gone, Duration::from_secs(seconds))
         };
         assert!(!meets(ConnectError::Refused, 1_000));
-        assert!(!meets(ConnectError::Stranger, 1_119));
-        assert!(!meets(ConnectError::Timeout, 1_120), "a network that is down says nothing about the program");
-        assert!(!meets(ConnectError::Refused, 1_121));
+        assert!(!meets(ConnectError::Closed, 1_119));
+        for failure in [ConnectError::Timeout, ConnectError::Unfinished, ConnectError::Silent] {
+            assert!(!meets(failure, 1_120), "a network that is down says nothing about the program");
+            assert!(!meets(ConnectError::Refused, 1_121));
+        }
+        assert!(!meets(ConnectError::NotTete, 1_200));
         assert!(!meets(ConnectError::Refused, 1_240));
         assert!(meets(ConnectError::Refused, 1_241));
         let refused = AttemptError::new(&way, &open, ConnectError::Refused);
         assert!(refused.and(Some(refused)).gone);
         let alone = AttemptError::new(&relay, &open, ConnectError::AloneAtRelay);
         assert!(!refused.and(Some(alone)).gone && !alone.and(Some(refused)).gone);
-        assert!(!AttemptError::new(&relay, &open, ConnectError::Stranger).gone, "a relay may join us with anybody");
+        assert!(!AttemptError::new(&relay, &open, ConnectError::Closed).gone, "a relay may join us with anybody");
         let proxied = Egress { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Egress::default() };
         assert!(!AttemptError::new(&way, &proxied, ConnectError::Refused).gone, "this may be the proxy's word");
     }

@@ -23,18 +23,24 @@ pub enum ConnectError {
     /// No route leads there, or a firewall says so.
     #[error("no route")]
     NoRoute,
-    /// The other end took the connection and closed it without a word.
-    #[error("closed without a word")]
+    /// The other end took the connection and closed it without a byte.
+    #[error("closed without a byte")]
     Closed,
-    /// The other end took the connection and said nothing.
+    /// The other end took the connection and sent nothing in time.
     #[error("no answer to the handshake")]
     Silent,
-    /// The other end does not speak this protocol.
+    /// The other end began to answer, and the connection or the time ended before the handshake did.
+    #[error("unfinished handshake")]
+    Unfinished,
+    /// The other end does not keep to this protocol.
     #[error("not tete")]
     NotTete,
-    /// The other end does not know the invite or the room.
-    #[error("not the partner")]
-    Stranger,
+    /// The other end refused in words of this protocol, which anybody on the path can forge.
+    #[error("refused in place of an answer")]
+    Rejected,
+    /// The other end answered as this protocol says, and the answer does not verify.
+    #[error("an answer that does not verify")]
+    NotAuthentic,
     /// The relay cannot be reached.
     #[error("no relay")]
     NoRelay,
@@ -170,6 +176,14 @@ pub enum LanError {
     /// The operating system refused something else.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+impl ConnectError {
+    /// Whether a machine fails a connection like this once the partner's program on it has ended: nothing listens on
+    /// its port, or something else does.
+    pub fn suggests_end(self) -> bool {
+        matches!(self, Self::Refused | Self::Closed | Self::NotTete | Self::Rejected | Self::NotAuthentic)
+    }
 }
 
 impl From<SystemError> for ConnectError {

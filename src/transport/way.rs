@@ -1,6 +1,5 @@
 //! Ways to the host, and connecting by one of them.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,6 +140,15 @@ impl Way {
         }
     }
 
+    /// The address that is connected to: the host's, the relay's or the onion service's.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Direct(at) => at.to_string(),
+            Self::Name(address) | Self::Relay(address) => address.to_string(),
+            Self::Onion(key, port) => format!("{}.onion:{port}", onion_id(key)),
+        }
+    }
+
     /// Whether the way leads to the partner's machine itself, possibly through a proxy, and not to a meeting point.
     pub fn is_direct(&self) -> bool {
         matches!(self, Self::Direct(_) | Self::Name(_))
@@ -233,17 +241,6 @@ impl Way {
                 }
                 connected
             }
-        }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Direct(at) => write!(out, "{at}"),
-            Self::Name(address) => write!(out, "{address}"),
-            Self::Relay(address) => write!(out, "relay {address}"),
-            Self::Onion(key, port) => write!(out, "{}.onion:{port}", onion_id(key)),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::finding::{Finding, Verdict};
 use crate::interface::refusal::Refusal;
+use crate::interface::route::Route;
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
@@ -128,7 +129,7 @@ enum Own<'a> {
     /// A command was refused before anybody else saw it.
     Refused { why: &'static str, command: &'static str },
     /// What the doctor has found.
-    Finding { what: &'static str, name: Option<&'a Printable>, verdict: Verdict, why: String, next: Option<String> },
+    Finding { what: &'static str, name: Option<Route>, verdict: Verdict, why: String, next: Option<String> },
     /// The last line.
     End {
         exit: u8,
@@ -412,8 +413,8 @@ mod tests {
                 json!({"event": "mapping_failed", "why": "useless", "address": "10.0.0.1", "question": 7}),
             ),
             (
-                Event::TryFailed { address: name(), why: TorError::Cookie(SystemError::NotFound).into() },
-                json!({"event": "try_failed", "address": "a", "why": {"tor": {"cookie": "not_found"}}, "question": 7}),
+                Event::TryFailed { address: Route::Relay(name()), why: TorError::Cookie(SystemError::NotFound).into() },
+                json!({"event": "try_failed", "address": "relay a", "why": {"tor": {"cookie": "not_found"}}, "question": 7}),
             ),
             (
                 Event::Refused(Refusal::TooLong { limit: 9 }),
@@ -446,7 +447,7 @@ mod tests {
         let status = written(&Status {
             partner: "127.0.0.1:1".parse::<SocketAddr>().unwrap().into(),
             trust: Trust::No,
-            connection: ConnectionState::Redialing { number: 2, next: time, failure: Some(ConnectError::Stranger) },
+            connection: ConnectionState::Redialing { number: 2, next: time, failure: Some(ConnectError::NotAuthentic) },
             round_trip: Some(Duration::from_millis(1_500)),
             epoch: None,
             files: [None; 2],
@@ -454,7 +455,7 @@ mod tests {
         assert_eq!((&status["event"], &status["trust"]), (&json!("status"), &json!("none")));
         assert_eq!((&status["round_trip_seconds"], &status["sending"]), (&json!(1.5), &Value::Null));
         let connection = &status["connection"];
-        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("stranger")));
+        assert_eq!((&connection["state"], &connection["last_failure"]), (&json!("redialing"), &json!("not_authentic")));
         let next = connection["next_attempt"].as_str().unwrap();
         assert!(next.len() == 20 && next.ends_with('Z') && next.parse::<jiff::Timestamp>().is_ok(), "{next}");
         assert_eq!(written(&ConnectionState::Awaiting(time))["since"].as_str().unwrap().len(), 20);

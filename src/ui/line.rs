@@ -9,7 +9,8 @@ mod reader;
 mod terminal;
 mod writer;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal, Write as _};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use crossterm::event::{Event, KeyEventKind};
@@ -23,6 +24,7 @@ use super::input::{Line, read_line};
 use super::keyboard::next_event;
 use super::keys::{Key, key, write};
 use super::prompt::Prompt;
+use super::rows;
 use crate::interface::fault::Fault;
 use crate::interface::finding::Finding;
 use crate::interface::{Frontend, UserChannels};
@@ -118,11 +120,24 @@ pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
 
 /// Prints what the doctor has found.
 pub fn print_finding(finding: &Finding, lang: Lang) -> io::Result<()> {
-    writeln!(io::stdout(), "{}", words::finding(finding, lang))
+    let text = words::finding(finding, lang);
+    match columns_if_terminal(io::stdout()) {
+        Some(columns) => write!(io::stdout(), "{}", *rows::sentence(&text, columns)),
+        None => writeln!(io::stdout(), "{text}"),
+    }
+}
+
+/// Columns of a stream. `None` where it is no terminal, and nothing is broken into rows.
+fn columns_if_terminal(stream: impl IsTerminal + AsFd) -> Option<usize> {
+    stream.is_terminal().then(|| rows::columns_of(stream))
 }
 
 /// Prints why the program ends, and what to do about it.
 pub fn print_fault(fault: &Fault, lang: Lang) {
     let (fact, advice) = words::fault(fault, lang);
-    let _ = writeln!(io::stderr(), "{}{fact}\n{advice}", words::words(lang).error);
+    let text = format!("{}{fact}\n{advice}", words::words(lang).error);
+    let _ = match columns_if_terminal(io::stderr()) {
+        Some(columns) => write!(io::stderr(), "{}", *rows::sentence(&text, columns)),
+        None => writeln!(io::stderr(), "{text}"),
+    };
 }

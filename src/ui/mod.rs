@@ -12,6 +12,7 @@ pub mod line;
 pub mod paths;
 mod prompt;
 pub mod recall;
+mod rows;
 pub mod time;
 pub mod transfer;
 pub mod tui;

@@ -4,11 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use super::input::{Line, read_line};
 use super::prompt::Prompt;
+use super::rows::{self, columns_of};
 use crate::interface::event::Event;
 use crate::interface::files::Progress;
 use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
@@ -17,8 +19,6 @@ use crate::ui::words::{self, Lang, compared};
 
 /// Bytes of the longest answer.
 const ANSWER: usize = 256;
-/// Columns where nobody says how many there are.
-const COLUMNS: usize = 80;
 
 /// Starts both threads. Fails without a terminal where somebody must check the code.
 pub fn start(lang: Lang, code: bool) -> io::Result<UserChannels> {
@@ -93,8 +93,13 @@ impl Writer {
                 Output::Status(status) => self.draw(status.files),
                 Output::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
                 Output::Text(text) => {
-                    let said = Printable::line(&text.text);
-                    self.line(&format!("{} {said}", words::words(self.lang).partner));
+                    let head = format!("{} ", words::words(self.lang).partner);
+                    if self.bar {
+                        let said = Printable::text(&text.text);
+                        self.print(&rows::said(&head, &said, self.columns(), false));
+                    } else {
+                        self.print(&Zeroizing::new(format!("{head}{}\n", Printable::line(&text.text))));
+                    }
                     if tell.blocking_send(Ack::Text(text.id)).is_err() {
                         return;
                     }
@@ -129,19 +134,22 @@ impl Writer {
         if let Event::RoomOpen { .. } | Event::PartnerLeft = status {
             return;
         }
-        let text = words::event(status, self.lang, self.columns());
-        // The code is for the person, wherever standard error leads.
-        if let Event::Code { .. } | Event::Compare { .. } = status
-            && !self.bar
-        {
-            let _ = writeln!(self.terminal, "{text}");
+        let Some(text) = words::event(status, self.lang, self.columns()).map(Zeroizing::new) else { return };
+        let rows = rows::event(status, &text, self.columns());
+        if self.bar {
+            return self.print(&rows);
         }
-        self.line(Printable::text(&text).as_str());
+        // The code is for the person, wherever standard error leads.
+        if let Event::Code { .. } | Event::Compare { .. } = status {
+            let _ = self.terminal.write_all(rows.as_bytes());
+        }
+        self.print(&Zeroizing::new(format!("{}\n", Printable::text(&text))));
     }
 
-    fn line(&mut self, text: &str) {
+    /// Prints whole rows on standard error.
+    fn print(&mut self, rows: &str) {
         self.draw([None; 2]);
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = io::stderr().write_all(rows.as_bytes());
     }
 
     /// The bar of what moves, in place of the one before.
@@ -161,7 +169,8 @@ impl Writer {
         let _ = write!(out, "{clear}{text}").and_then(|()| out.flush());
     }
 
+    /// Columns of standard error, or of the terminal where the person is if that leads elsewhere.
     fn columns(&self) -> usize {
-        tcgetwinsize(&self.terminal).map_or(COLUMNS, |size| usize::from(size.ws_col).max(20))
+        if self.bar { columns_of(io::stderr()) } else { columns_of(&self.terminal) }
     }
 }

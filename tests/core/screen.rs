@@ -14,6 +14,7 @@ use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation
 use tete::interface::fault::{Fault, PairingFault};
 use tete::interface::files::{FileEvent, Progress};
 use tete::interface::refusal::Refusal;
+use tete::interface::route::Route;
 use tete::interface::{Frontend, Output, PromptKind, Request};
 use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
@@ -206,7 +207,7 @@ const ALT: KeyModifiers = KeyModifiers::ALT;
 fn an_invite_leaves_the_screen_when_it_was_used() {
     let mut sitting = Sitting::new((100, 40), Lang::En);
     let line = Arc::new(Zeroizing::new(format!("tete1{}", "x".repeat(60))));
-    let ways = vec![Printable::line("192.0.2.7:51423")];
+    let ways = vec![Route::Address(Printable::line("192.0.2.7:51423"))];
     sitting.state.show(Output::Event(Event::Invite { invite: line, routes: ways, how: Invitation::Join }));
     assert!(sitting.shows("tete1xxx") && sitting.shows("█"));
     sitting.opens();
@@ -713,6 +714,40 @@ fn the_lock_command_asks_for_a_passphrase_first() {
     sitting.types("abc");
     sitting.press(KeyCode::Enter);
     assert!(sitting.shows("The room is open"));
+}
+
+#[test]
+fn a_search_an_answer_and_a_passphrase_each_have_a_field_of_their_own() {
+    let fields = |sitting: &Sitting| (sitting.state.sought().to_owned(), sitting.state.entry().text().to_owned());
+    let are = |sought: &str, entry: &str| (sought.to_owned(), entry.to_owned());
+    let mut sitting = locked();
+    sitting.types("口令");
+    sitting.paste(" 1\nmore");
+    assert_eq!(fields(&sitting), are("", "口令 1"));
+    sitting.press(KeyCode::Enter);
+    sitting.control('r');
+    sitting.types("a sec");
+    sitting.paste("ret\nmore");
+    assert_eq!(fields(&sitting), are("a secret", ""));
+    assert!(sitting.shows("find: a secret"));
+    // The screen locks itself over the search.
+    sitting.passes(Duration::from_secs(600));
+    assert_eq!(fields(&sitting), are("", ""));
+    sitting.types("口令 1");
+    sitting.press(KeyCode::Enter);
+    sitting.control('r');
+    assert_eq!(fields(&sitting), are("", ""));
+    sitting.press(KeyCode::Esc);
+
+    let mut sitting = Sitting::new((80, 24), Lang::En);
+    sitting.state.show(asks(code()));
+    sitting.types("1234");
+    sitting.press(KeyCode::F(1));
+    sitting.paste("5678");
+    assert_eq!(fields(&sitting), are("", "1234"), "a paste goes nowhere that is not seen");
+    sitting.state.show(asks(code()));
+    sitting.press(KeyCode::Esc);
+    assert_eq!(fields(&sitting), are("", ""), "what was written to the code before is no answer to this one");
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn an_address_that_is_not_ours_cannot_be_listened_on() {
 fn a_web_server_is_not_tete() {
     let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let port = answers(answer.to_vec());
-    fails(join(port), 4, &format!("what answers at 127.0.0.1:{port} is not tete"));
+    fails(join(port), 4, &format!("no encrypted connection to 127.0.0.1:{port}: what answers is not tete"));
 }
 
 #[test]
@@ -305,20 +305,20 @@ fn a_server_that_speaks_first_is_not_tete() {
 }
 
 #[test]
-fn a_server_that_closes_is_not_tete() {
-    fails(join(server(drop)), 4, "is not tete");
-    fails(join(answers(Vec::new())), 4, "is not tete");
-    fails(join(answers(vec![0x04, 0xfe, 0x00])), 4, "is not tete");
+fn of_a_server_that_closes_no_more_is_told_than_that_it_did() {
+    fails(join(server(drop)), 4, "closes it without a word");
+    fails(join(answers(Vec::new())), 4, "closes it without a word");
+    fails(join(answers(vec![0x04, 0xfe, 0x00])), 4, "an answer began, but the handshake did not finish");
 }
 
 #[test]
-fn a_server_that_sends_a_record_of_noise_is_not_tete() {
+fn a_server_that_sends_a_record_of_noise_proves_nothing() {
     let record = [vec![0x04, 0xfe], vec![0x5a; 1278]].concat();
-    fails(join(answers(record)), 4, "is not tete");
+    fails(join(answers(record)), 4, "does not prove that it is your partner");
     // A refusal has nothing but zeros behind its first eight bytes.
     let mut almost = refusal(2, 1, 1);
     almost[1279] = 1;
-    fails(join(answers(almost)), 4, "is not tete");
+    fails(join(answers(almost)), 4, "does not prove that it is your partner");
 }
 
 #[test]

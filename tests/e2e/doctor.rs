@@ -37,9 +37,10 @@ fn the_doctor_tells_what_each_way_to_a_partner_has_met() {
     until(&mut inviting, "invite");
     for (port, fact) in [
         (closed, "tete is not running on that port"),
-        (guarded, "closes without a word"),
+        (guarded, "closes it without a word"),
         (says(b"SSH-2.0-OpenSSH_9.2\r\n"), "what answers is not tete"),
-        (says(b""), "closes without a word"),
+        (says(b""), "closes it without a word"),
+        (says(b"\x04"), "the handshake did not finish"),
         (answers(Rejection::Version { min: 2, max: 3 }), "speaks versions 2 to 3"),
         (answers(Rejection::Busy), "is talking to somebody else"),
         (answers(Rejection::Other(9)), "refuses, reason 9"),
@@ -78,7 +79,7 @@ fn a_host_is_not_disturbed_by_the_doctor_and_no_invite_is_used() {
     let mut joiner = Process::start(tete(["--json", "--invite-file", file]));
     until(&mut joiner, "room_open");
     let (findings, code) = doctor(&["--invite-file", file]);
-    assert!(of(&findings, "way").1.contains("does not know the invite or the room") && code == 3, "{findings:?}");
+    assert!(of(&findings, "way").1.contains("closes it without a word") && code == 3, "{findings:?}");
     tell(&joiner, json!({"command": "quit"}));
     assert_eq!([joiner.exit(), host.exit()], [0, 0]);
 }

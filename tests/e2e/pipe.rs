@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::process;
 use crate::process::*;
@@ -461,25 +461,7 @@ fn two_bursts_of_a_thousand_texts_arrive_whole_and_in_order() {
 
 #[test]
 fn more_texts_than_may_wait_are_taken_as_the_partner_reads_them() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
-    command.stdout(writer);
-    let (mut host, port) = listening(command);
-    let mut guest = guest(port);
-    pair(&mut host, &mut guest);
-    let texts: Vec<_> = (0..3_000).map(|number| format!("{number} {}", "x".repeat(100))).collect();
-    guest.send((texts.join("\n") + "\n").into_bytes());
-    guest.end_input();
-    // Its output is full, nobody reads it, and it still writes.
-    host.say("still here");
-    assert_eq!(guest.text(), "still here");
-    assert_eq!(guest.exit_within(std::time::Duration::from_millis(200)), None);
-    let mut read = Stream::read(reader);
-    for text in &texts {
-        assert_eq!(read.line(), text.as_bytes());
-    }
-    let ends = [guest.finish(), host.finish()];
-    assert_eq!(ends.each_ref().map(|end| end.code), [0, 0], "{}\n{}", ends[0].err, ends[1].err);
+    a_host_that_does_not_read(3_000, Duration::from_millis(200));
 }
 
 fn listing(directory: &Path) -> BTreeMap<String, SystemTime> {

@@ -10,18 +10,9 @@ pub const HALF: &str = "partner's code: ";
 const COMPARE: &str = "same or different: ";
 pub const CHAT: &str = "you › ";
 
-fn port_of(host: &Terminal) -> u16 {
-    host.until("a port", |display| {
-        let rows = display.rows();
-        let (_, rest) = rows.iter().find_map(|row| row.split_once("127.0.0.1:"))?;
-        // The row is whole once the next one has begun.
-        display.words().contains("Ctrl").then(|| rest.trim().parse().unwrap())
-    })
-}
-
 pub fn host_with(args: &[&str]) -> (Terminal, u16) {
     let host = Terminal::start(tete(&[&["--port", "0", "--bind", "127.0.0.1"], args].concat()));
-    let port = port_of(&host);
+    let port = host.port();
     (host, port)
 }
 
@@ -455,7 +446,7 @@ fn the_interface_is_chinese_in_a_chinese_locale() {
     };
     let host = chinese(&["--port", "0", "--bind", "127.0.0.1"]);
     host.shows("请对方运行下面任意一条命令：");
-    let port = port_of(&host);
+    let port = host.port();
     let guest = chinese(&["127.0.0.1", &port.to_string()]);
     let (half, you) = ("对方的配对码：", "你 › ");
     let halves = [host.half(), guest.half()];

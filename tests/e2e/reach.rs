@@ -11,6 +11,8 @@ use crate::relay::Relay;
 use crate::scratch::Scratch;
 use crate::script::{tell, until};
 use serde_json::json;
+use tete::protocol::error::Rejection;
+use tete::protocol::handshake::reject;
 use tete::protocol::invite::{Hint, Invite};
 use tete::protocol::keys::{InviteSecret, Secret};
 use tete::protocol::record::SMALL;
@@ -66,6 +68,36 @@ fn an_invite_opens_one_room_without_a_code() {
     assert!(end.err.contains("no route in this invite reached your partner"), "{}", end.err);
     guest.say("still here");
     assert_eq!(host.text(), "still here");
+    part(guest, host);
+}
+
+/// Leaves a constant for threads that outlive the test.
+fn constant(bytes: Vec<u8>) -> &'static [u8] {
+    Box::leak(bytes.into_boxed_slice())
+}
+
+#[test]
+fn a_way_that_leads_to_something_else_is_told_as_far_as_its_answer_goes() {
+    let noise = [vec![0x04, 0xfe], vec![0x5a; 1278]].concat();
+    let refusal = reject(Rejection::Other(9)).unwrap().to_vec();
+    let (mut host, line) = inviting(&[]);
+    for (answer, name) in [
+        (Vec::new(), "closed"),
+        (noise[..1].to_vec(), "unfinished"),
+        (noise[..1279].to_vec(), "unfinished"),
+        (noise, "not_authentic"),
+        (refusal, "rejected"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "not_tete"),
+    ] {
+        let mut invite = Invite::read(&line).unwrap_or_else(|_| panic!("{line}"));
+        invite.hints = vec![Hint::Ipv4([127, 0, 0, 1], says(constant(answer)))];
+        let (mut guest, _folder) = guest_by(invite.line().as_str(), &["--json"]);
+        assert_eq!(until(&mut guest, "try_failed")["why"], name);
+        assert_eq!(guest.exit(), 3);
+    }
+    // Whoever has it was let in nowhere.
+    let (guest, _folder) = guest_by(&line, &[]);
+    host.until("room open");
     part(guest, host);
 }
 
@@ -360,7 +392,7 @@ fn a_proxy_that_refuses_or_lies_ends_in_clear_words() {
     for (end, code, fact) in [
         (through(socks.port, "other.invalid"), 3, "no route to it, or a firewall rejects it"),
         (through(socks.port, "partner.invalid"), 3, "tete is not running on that port"),
-        (through(says(b"\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0"), "x.invalid"), 4, "is not tete"),
+        (through(says(b"\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0"), "x.invalid"), 4, "closes it without a word"),
         (through(says(b"\x05\xff"), "x.invalid"), 3, "the proxy wants another user name or password"),
         (through(says(b"HTTP/1.1 400\r\n\r\n"), "x.invalid"), 3, "what answers is not a SOCKS5 proxy"),
         (through(says(b""), "x.invalid"), 3, "the proxy failed, and does not say why"),

@@ -108,10 +108,10 @@ fn a_person_sees_the_cut_types_on_and_sees_the_line_return() {
 }
 
 #[test]
-fn either_side_can_have_fresh_keys_and_sees_the_epoch() {
+fn either_side_can_have_fresh_keys_and_sees_since_when() {
     let (mut host, mut person, _relay) = wired_person();
     person.answer(CHAT, "/who");
-    person.shows("epoch 0, since");
+    person.shows("keys new with this connection, since");
     person.answer(CHAT, "/rekey");
     person.shows("Changing keys.");
     for number in 0.. {
@@ -119,7 +119,7 @@ fn either_side_can_have_fresh_keys_and_sees_the_epoch() {
         person.shows(&format!("round trip {number}"));
         person.answer(CHAT, "/who");
         person.shows_times("messages not delivered", number + 2);
-        if person.words().contains("epoch 1, since") {
+        if person.words().contains("keys changed once, since") {
             break;
         }
         assert!(number < 20, "{}", person.words());

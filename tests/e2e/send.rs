@@ -27,15 +27,6 @@ fn shell(script: &str, folder: &Scratch) -> Terminal {
     Terminal::start(command)
 }
 
-fn port_of(host: &Terminal) -> u16 {
-    host.until("a port", |display| {
-        let words = display.words();
-        let (_, rest) = words.split_once("listening: 127.0.0.1:")?;
-        let end = rest.find(|c: char| !c.is_ascii_digit())?;
-        rest[..end].parse().ok()
-    })
-}
-
 fn pair(host: &Terminal, guest: &Terminal) {
     let halves = [host.half(), guest.half()];
     host.answer(HALF, &halves[1]);
@@ -51,7 +42,7 @@ fn a_file_and_a_folder_are_sent_and_both_exit_with_zero() {
     fs::create_dir(from.path().join("b")).unwrap();
     fs::write(from.path().join("b/c"), vec![7; 3_000_000]).unwrap();
     let mut host = shell(&format!("tete send a b {LISTEN}; echo exit $?"), &from);
-    let port = port_of(&host);
+    let port = host.port();
     host.shows(&format!("tete receive 127.0.0.1 {port}"));
     let mut guest = shell(&format!("tete receive 127.0.0.1 {port} --save-to .; echo exit $?"), &to);
     pair(&host, &guest);
@@ -71,7 +62,7 @@ fn a_stream_goes_from_a_pipe_into_a_pipe() {
     let content: Vec<u8> = (0..5_000_000_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     fs::write(from.path().join("source"), &content).unwrap();
     let host = shell(&format!("tete receive --stdout {LISTEN} >target; echo exit $?"), &to);
-    let port = port_of(&host);
+    let port = host.port();
     host.shows(&format!("tete send FILE --to 127.0.0.1:{port}"));
     let guest = shell(&format!("cat source | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
     pair(&host, &guest);
@@ -88,7 +79,7 @@ fn what_has_come_of_a_stream_is_there_while_its_producer_pauses() {
     let [from, to] = [Scratch::new(), Scratch::new()];
     mknodat(CWD, from.path().join("more"), FileType::Fifo, 0o600.into(), 0).unwrap();
     let host = shell(&format!("tete receive --stdout {LISTEN}; echo exit $?"), &to);
-    let port = port_of(&host);
+    let port = host.port();
     let guest = shell(&format!("(echo the first; cat more) | tete send --to 127.0.0.1:{port}; echo exit $?"), &from);
     pair(&host, &guest);
     host.shows("the first");
@@ -106,7 +97,7 @@ fn a_stream_leaves_alone_what_came_of_one_before() {
     fs::write(&part, "another").unwrap();
     fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
     let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
-    let guest = shell(&format!("echo content | tete send --to 127.0.0.1:{}; echo exit $?", port_of(&host)), &from);
+    let guest = shell(&format!("echo content | tete send --to 127.0.0.1:{}; echo exit $?", host.port()), &from);
     pair(&host, &guest);
     for side in [&host, &guest] {
         side.shows("exit 0");
@@ -120,7 +111,7 @@ fn a_stream_leaves_alone_what_came_of_one_before() {
 fn exits(what: &str, from: &Scratch, expected: [&str; 2]) -> Vec<String> {
     let to = Scratch::new();
     let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
-    let guest = shell(&format!("tete send {what} --to 127.0.0.1:{}; echo exit $?", port_of(&host)), from);
+    let guest = shell(&format!("tete send {what} --to 127.0.0.1:{}; echo exit $?", host.port()), from);
     pair(&host, &guest);
     for (side, exit) in [guest, host].iter().zip(expected) {
         side.shows(&format!("exit {exit}"));
@@ -239,6 +230,33 @@ fn a_terminal_is_not_sent_unless_it_is_asked_for() {
     let side = shell("tete send; echo exit $?", &folder);
     side.shows("there is nothing to send");
     side.shows("exit 2");
+    // What is wider than the terminal is broken by tete, and goes on behind two blanks.
+    let rows = side.rows();
+    let advice = rows.iter().position(|row| row.starts_with("Name files and folders")).unwrap();
+    assert!(rows[advice + 1].starts_with("  ") && rows[advice + 2] == "exit 2", "{rows:?}");
+}
+
+#[test]
+fn what_a_partner_says_to_a_side_that_only_receives_stays_behind_its_gutter() {
+    let to = Scratch::new();
+    let host = shell(&format!("tete receive --save-to . {LISTEN}; echo exit $?"), &to);
+    let mut script = process::guest(host.port());
+    let half = script.until("code: ");
+    script.say(&host.half());
+    host.answer(HALF, &half);
+    script.until("room open");
+    script.say(&format!("begin{}✓ all (9.9 GB) saved{}end", "\u{a0}".repeat(75), "\u{a0}".repeat(60)));
+    let rows = host.until("the text", |display| {
+        let rows = display.rows();
+        let from = rows.iter().position(|row| row.contains("begin"))?;
+        let rows = rows[from..].to_vec();
+        let end = rows.iter().position(|row| row.ends_with("end"))?;
+        Some(rows[..=end].to_vec())
+    });
+    assert!(rows.len() > 2 && rows[0].starts_with("partner │ begin"), "{rows:?}");
+    assert!(rows[1..].iter().all(|row| row.starts_with("        │")), "{rows:?}");
+    script.end_input();
+    host.shows("exit 6");
 }
 
 #[test]
@@ -268,7 +286,7 @@ fn what_can_no_longer_be_stored_is_declined_where_nobody_is_asked() {
     fs::write(from.path().join("a"), "x").unwrap();
     fs::create_dir(to.path().join("folder")).unwrap();
     let host = shell(&format!("tete receive --save-to folder {LISTEN}; echo exit $?"), &to);
-    let port = port_of(&host);
+    let port = host.port();
     fs::remove_dir(to.path().join("folder")).unwrap();
     let guest = shell(&format!("tete send a --to 127.0.0.1:{port}; echo exit $?"), &from);
     pair(&host, &guest);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::process::{TETE, now};
 use crate::relay::Relay;
+use crate::terminal::port_in;
 
 /// How long anything may take that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,10 +87,7 @@ fn an_evening_in_tmux() {
     tmux.window("guest");
     tmux.types("host", &format!("{TETE} --port 0 --bind 127.0.0.1"));
     tmux.press("host", &["Enter"]);
-    let port = tmux.until("host", "a port", |screen| {
-        let (_, rest) = screen.split_once("listening: 127.0.0.1:")?;
-        screen.contains("Waiting for your partner").then(|| rest.lines().next().unwrap().trim().parse().unwrap())
-    });
+    let port = tmux.until("host", "a port", |screen| port_in(&screen.split_whitespace().collect::<Vec<_>>().join(" ")));
     let relay = Relay::new(port);
     tmux.types("guest", &format!("{TETE} 127.0.0.1 {}", relay.port));
     tmux.press("guest", &["Enter"]);

@@ -372,6 +372,30 @@ pub fn fragile_room() -> (Process, Process) {
     (host, guest)
 }
 
+/// Nobody reads what a host writes, for so long, while its partner sends so many texts and ends its input: the host still
+/// speaks, the partner waits, and every text is there for whoever reads at last.
+#[track_caller]
+pub fn a_host_that_does_not_read(texts: usize, limit: Duration) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
+    command.stdout(writer);
+    let (mut host, port) = listening(command);
+    let mut guest = guest(port);
+    pair(&mut host, &mut guest);
+    let texts: Vec<_> = (0..texts).map(|number| format!("{number} {}", "x".repeat(200))).collect();
+    guest.send((texts.join("\n") + "\n").into_bytes());
+    guest.end_input();
+    assert_eq!(guest.exit_within(limit), None);
+    host.say("still here");
+    assert_eq!(guest.text(), "still here");
+    let mut read = Stream::read(reader);
+    for text in &texts {
+        assert_eq!(read.line(), text.as_bytes());
+    }
+    let ends = [guest.finish(), host.finish()];
+    assert_eq!(ends.each_ref().map(|end| end.code), [0, 0], "{}\n{}", ends[0].err, ends[1].err);
+}
+
 /// Memory that a process has filled by itself, as `/proc/PID/status` calls it: not the program's own pages, which come
 /// as its parts are used.
 pub const OWN: &str = "RssAnon:";

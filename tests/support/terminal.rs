@@ -146,6 +146,14 @@ pub fn half_in(row: &str) -> Option<String> {
     half.split_once(' ').is_some_and(|(a, b)| digits(a) && digits(b)).then(|| half.to_owned())
 }
 
+/// The port in the command that a host on 127.0.0.1 gives its partner.
+pub fn port_in(words: &str) -> Option<u16> {
+    words.split("127.0.0.1").find_map(|rest| {
+        let (port, from) = rest.trim_start_matches([' ', ':']).split_once(' ')?;
+        port.parse().ok().filter(|_| ["from this machine", "本机"].iter().any(|place| from.starts_with(place)))
+    })
+}
+
 /// A terminal and the program in it.
 pub struct Terminal {
     display: Watched<Display>,
@@ -283,6 +291,12 @@ impl Terminal {
     #[track_caller]
     pub fn half(&self) -> String {
         self.until("a half", |display| display.rows().iter().rev().find_map(|row| half_in(row)))
+    }
+
+    /// The port at which this side waits.
+    #[track_caller]
+    pub fn port(&self) -> u16 {
+        self.until("a port", |display| port_in(&display.words()))
     }
 
     /// Sends a signal.

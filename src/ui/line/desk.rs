@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 use super::field::Field;
 use super::terminal::{Terminal, WIPE};
 use crate::interface::{Frontend, PromptKind};
-use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::ui::complete::completion;
 use crate::ui::editor::{Edit, Editor};
 use crate::ui::keys::{Key, key, write};
 use crate::ui::recall::Recall;
+use crate::ui::rows;
 use crate::ui::words::Words;
 
 /// Bytes of an answer.
@@ -102,11 +102,9 @@ impl Desk {
         self.terminal.print(rows)
     }
 
-    /// Prints a text above the prompt, broken into rows.
+    /// Prints a text of the program above the prompt.
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
-        let text = Printable::text(text);
-        let rows: Vec<_> = text.widest_rows(self.terminal.columns().saturating_sub(1)).collect();
-        self.terminal.print(&format!("{}\n", rows.join("\n")))
+        self.terminal.print(&rows::sentence(text, self.terminal.columns()))
     }
 
     /// Puts a question, below the rows that it is about. What was typed before cannot be an answer to it.

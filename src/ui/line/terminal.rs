@@ -4,15 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 
-use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::field::Row;
 use crate::printable::append;
 use crate::ui::guard::is_dumb;
+use crate::ui::rows::columns_of;
 
-/// Columns where nobody says how many there are.
-const COLUMNS: usize = 80;
 /// Bytes that are seldom exceeded by what is written at once.
 const WRITTEN: usize = 64 * 1024;
 /// Has a paste marked as one.
@@ -208,9 +207,4 @@ impl Terminal {
 /// Columns of the terminal that the texts go to.
 pub fn columns() -> usize {
     if io::stdout().is_terminal() { columns_of(io::stdout()) } else { columns_of(io::stderr()) }
-}
-
-fn columns_of(terminal: impl std::os::fd::AsFd) -> usize {
-    let columns = tcgetwinsize(terminal).map_or(0, |size| usize::from(size.ws_col));
-    if columns == 0 { COLUMNS } else { columns.min(1_000) }
 }

@@ -8,22 +8,20 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tokio::sync::mpsc;
-use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use super::desk::Shared;
 use super::terminal::{WIPE, columns};
 use crate::interface::event::Event;
 use crate::interface::{Ack, Output, PromptKind};
-use crate::printable::{Printable, append};
+use crate::printable::Printable;
 use crate::protocol::delivery::Incoming;
 use crate::ui::guard::is_dumb;
 use crate::ui::prompt::Prompt;
+use crate::ui::rows;
 use crate::ui::time::local_time;
 use crate::ui::words::{self, Lang};
 
-/// Below this many columns time and speaker get a row of their own.
-const NARROW: usize = 40;
 /// Ages below this are not worth a word.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -123,23 +121,7 @@ impl Writer {
         let printable = Printable::text(&text.text);
         let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
         let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::words(self.lang).partner);
-        let columns = columns();
-        let mut out = Zeroizing::new(String::new());
-        let indent = if columns < NARROW {
-            out.push_str(&head);
-            out.push('\n');
-            0
-        } else {
-            head.width()
-        };
-        let (open, close) = printable.isolates();
-        for (place, row) in printable.widest_rows(columns.saturating_sub(indent + 4)).enumerate() {
-            let gutter = if place == 0 && indent > 0 { head.clone() } else { " ".repeat(indent) };
-            let gutter = if self.color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
-            for part in [gutter.as_str(), open, row, close, "\n"] {
-                append(&mut out, part);
-            }
-        }
+        let out = rows::said(&head, &printable, columns(), self.color);
         match &self.desk {
             Some(desk) => desk.lock().print(&out),
             None => {
@@ -151,29 +133,19 @@ impl Writer {
 
     /// The rows of an event, if it is for this reader.
     fn rows(&self, event: &Event) -> Option<Zeroizing<String>> {
-        let text = if self.interactive { words::event(event, self.lang, columns()) } else { words::line(event)? };
-        let mut text = Zeroizing::new(text);
-        if self.interactive {
-            let pictures = matches!(event, Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. });
-            let printable = Printable::text(&text);
-            let rows: Vec<_> = if pictures {
-                printable.rows(columns()).collect()
-            } else {
-                printable.widest_rows(columns().saturating_sub(1)).collect()
-            };
-            text = Zeroizing::new(rows.join("\n"));
+        if !self.interactive {
+            return Some(Zeroizing::new(format!("{}\n", words::line(event)?)));
         }
-        if self.interactive && self.color && self.events_to_terminal {
-            text = match event {
-                Event::Code { .. } | Event::Compare { .. } | Event::Addresses { .. } => text,
-                Event::WrongCode { .. } | Event::PairingFailed { .. } => {
-                    Zeroizing::new(format!("\x07\x1b[1;31m{}\x1b[0m", *text))
-                }
-                _ => Zeroizing::new(format!("\x1b[2m{}\x1b[0m", *text)),
-            };
-        }
-        text.push('\n');
-        Some(text)
+        let columns = columns();
+        let text = Zeroizing::new(words::event(event, self.lang, columns)?);
+        let rows = rows::event(event, &text, columns);
+        let style = match event {
+            _ if !self.color || !self.events_to_terminal => return Some(rows),
+            Event::Code { .. } | Event::Compare { .. } | Event::Addresses { .. } => return Some(rows),
+            Event::WrongCode { .. } | Event::PairingFailed { .. } => "\x07\x1b[1;31m",
+            _ => "\x1b[2m",
+        };
+        Some(Zeroizing::new(format!("{style}{}\x1b[0m\n", rows.trim_end_matches('\n'))))
     }
 
     fn print_event(&self, event: &Event) {

@@ -36,7 +36,7 @@ const INPUT_ROWS: usize = 8;
 pub const PROMPT: u16 = 2;
 /// A paste of more lines is asked about.
 const PASTE_LINES: usize = 20;
-/// Bytes of an answer, a search, a passphrase.
+/// Bytes of an answer, of a search, of a passphrase.
 const ENTRY: usize = 512;
 /// How long a word to the user stands in the bar.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -114,6 +114,8 @@ pub enum Overlay {
     Paste(Zeroizing<String>, usize),
     /// A search.
     Find {
+        /// What is looked for.
+        words: Editor,
         /// The entry that was found, and where in it.
         hit: Option<(u64, usize)>,
         /// Nothing, or nothing more, was found.
@@ -398,8 +400,12 @@ impl State {
 
     /// The kind of screen that is shown.
     pub fn scene(&self) -> Scene {
+        if self.fits() { self.scene_at_any_size() } else { Scene::TooSmall }
+    }
+
+    /// The kind of screen that a larger terminal would show, which is the one that keys and pastes go to.
+    fn scene_at_any_size(&self) -> Scene {
         match (&self.overlay, &self.pairing) {
-            _ if !self.fits() => Scene::TooSmall,
             _ if self.lock.is_locked() => Scene::Locked,
             _ if self.alarm.is_some() => Scene::Alarm,
             (Overlay::Help(_), _) => Scene::Help,
@@ -457,7 +463,7 @@ impl State {
         self.input_top
     }
 
-    /// The answer, search or passphrase being written.
+    /// The answer or the passphrase being written.
     pub fn entry(&self) -> &Editor {
         &self.entry
     }
@@ -489,7 +495,7 @@ impl State {
 
     /// What a search looks for, or nothing.
     pub fn sought(&self) -> &str {
-        if let Overlay::Find { .. } = self.overlay { self.entry.text() } else { "" }
+        if let Overlay::Find { words, .. } = &self.overlay { words.text() } else { "" }
     }
 
     /// Commands that begin as what is typed, while that may become one.
@@ -593,11 +599,12 @@ impl State {
         if let Event::File(FileEvent::Offered { offer, .. }) = event {
             self.offer = Some(*offer);
         }
-        let text = Zeroizing::new(match event {
-            Event::File(event) => words::file(event, self.lang, true),
-            Event::Who(who) => words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string()),
+        let text = match event {
+            Event::File(event) => Some(words::file(event, self.lang, true)),
+            Event::Who(who) => Some(words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string())),
             other => words::event(other, self.lang, usize::from(self.size.0)),
-        });
+        };
+        let Some(text) = text.map(Zeroizing::new) else { return };
         let text = Printable::text(&text);
         match &mut self.pairing {
             Some(pairing) if matches!(event, Event::Confirmed { .. }) => {
@@ -618,8 +625,8 @@ impl State {
 
     fn ask(&mut self, question: u64, what: PromptKind, about: Option<Event>) {
         (self.question, self.ask) = (question, what);
-        // What is written for something else goes on.
-        if matches!(self.overlay, Overlay::None) && !self.lock.is_locked() {
+        // What was written before cannot be an answer. A passphrase is none and goes on.
+        if !self.lock.is_locked() && !matches!(self.overlay, Overlay::Passphrase { .. }) {
             self.entry.take();
         }
         match about {
@@ -639,7 +646,8 @@ impl State {
             }
             Some(event) => {
                 let wrong = matches!(event, Event::WrongCode { .. });
-                let text = Printable::text(&words::event(&event, self.lang, usize::from(self.size.0)));
+                let text = words::event(&event, self.lang, usize::from(self.size.0)).unwrap_or_default();
+                let text = Printable::text(&text);
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
                     None => {
@@ -933,9 +941,17 @@ impl State {
     fn paste(&mut self, text: Zeroizing<String>) {
         self.notice = None;
         self.armed = None;
-        let typing = matches!(self.overlay, Overlay::None) && !self.lock.is_locked() && !self.over;
-        match self.ask {
-            PromptKind::Chat if typing => {
+        let first = text.lines().next().unwrap_or_default();
+        match (self.scene_at_any_size(), self.ask) {
+            (Scene::Locked | Scene::Passphrase, _) => drop(self.entry.paste(first)),
+            (Scene::Find, _) => {
+                if let Overlay::Find { words, .. } = &mut self.overlay {
+                    words.paste(first);
+                }
+                self.find_from(None, true);
+            }
+            (Scene::Pairing | Scene::Chat, PromptKind::Half | PromptKind::Compare) => drop(self.entry.paste(first)),
+            (Scene::Pairing | Scene::Chat, PromptKind::Chat) => {
                 let lines = text.replace("\r\n", "\n").split(['\r', '\n']).count();
                 if lines > PASTE_LINES {
                     self.overlay = Overlay::Paste(text, lines);
@@ -943,12 +959,8 @@ impl State {
                     self.note(&self.words().full);
                 }
             }
-            PromptKind::Nothing if typing => {}
-            _ => {
-                let line = text.lines().next().unwrap_or_default();
-                self.entry.paste(line);
-                self.find_from(None, true);
-            }
+            (Scene::Pairing | Scene::Chat, PromptKind::Nothing) => {}
+            (Scene::TooSmall | Scene::Alarm | Scene::Help | Scene::Paste | Scene::Over, _) => {}
         }
     }
 
@@ -964,17 +976,17 @@ impl State {
         }
     }
 
-    fn find(&mut self, words: &str) {
-        self.entry.take();
-        self.entry.insert(words);
-        self.overlay = Overlay::Find { hit: None, nothing: false };
+    fn find(&mut self, sought: &str) {
+        let mut words = Editor::new(ENTRY);
+        words.insert(sought);
+        self.overlay = Overlay::Find { words, hit: None, nothing: false };
         self.find_from(None, true);
     }
 
     fn find_from(&mut self, from: Option<u64>, older: bool) {
-        let Overlay::Find { hit, nothing } = &mut self.overlay else { return };
-        let found = self.scrollback.find(self.entry.text(), from, older);
-        *nothing = found.is_none() && !self.entry.is_empty();
+        let Overlay::Find { words, hit, nothing } = &mut self.overlay else { return };
+        let found = self.scrollback.find(words.text(), from, older);
+        *nothing = found.is_none() && !words.is_empty();
         // Where nothing more is found the last hit stays.
         *hit = found.or(hit.filter(|_| from.is_some()));
         if let Some((id, byte)) = *hit {
@@ -988,22 +1000,19 @@ impl State {
         match key {
             Key::Enter | Key::Up | Key::Search => self.find_from(from, true),
             Key::Down | Key::Newer => self.find_from(from, false),
-            Key::Escape => self.close_find(),
+            Key::Escape => self.overlay = Overlay::None,
             Key::Interrupt | Key::EndSearch => {
-                self.close_find();
+                self.overlay = Overlay::None;
                 self.follow();
             }
             _ if self.key_scrolls(key) => {}
             _ => {
-                write(&mut self.entry, key);
+                if let Overlay::Find { words, .. } = &mut self.overlay {
+                    write(words, key);
+                }
                 self.find_from(None, true);
             }
         }
-    }
-
-    fn close_find(&mut self) {
-        self.overlay = Overlay::None;
-        self.entry.take();
     }
 
     fn key_passphrase(&mut self, key: Key) {

@@ -14,6 +14,7 @@ use crate::interface::{Frontend, PromptKind};
 use crate::printable::{Printable, cells};
 use crate::protocol::pairing::DIGITS;
 use crate::ui::commands::commands_of;
+use crate::ui::editor::Editor;
 use crate::ui::keys::{self, command_help};
 use crate::ui::words;
 
@@ -296,7 +297,7 @@ impl Canvas<'_> {
         }
         if let Some(status) = state.status() {
             parts.push((7, words.trust(status.trust).to_owned()));
-            parts.push((2, status.partner.to_string()));
+            parts.push((2, words::peer(&status.partner, state.lang())));
             let well = status.connection.is_well();
             let line = if well {
                 words.connected.to_owned()
@@ -339,9 +340,9 @@ impl Canvas<'_> {
         let words = state.words();
         let prompt = self.colored(Color::Green).add_modifier(Modifier::BOLD);
         match state.overlay() {
-            Overlay::Find { .. } => {
+            Overlay::Find { words: sought, .. } => {
                 let x = self.text(0, y, words.find, prompt);
-                return self.entry(x, y, state, false);
+                return self.entry(x, y, sought, false);
             }
             Overlay::Paste(_, lines) => {
                 self.text(0, y, &format!("{} {lines} {}", words.paste, words.lines), Self::bold());
@@ -371,9 +372,9 @@ impl Canvas<'_> {
     }
 
     /// One line that is being written, or as many dots, with its end in sight.
-    fn entry(&mut self, x: u16, y: u16, state: &State, secret: bool) {
-        let before = state.entry().text().get(..state.entry().cursor()).unwrap_or_default();
-        let after = state.entry().text().get(state.entry().cursor()..).unwrap_or_default();
+    fn entry(&mut self, x: u16, y: u16, written: &Editor, secret: bool) {
+        let before = written.text().get(..written.cursor()).unwrap_or_default();
+        let after = written.text().get(written.cursor()..).unwrap_or_default();
         if secret {
             let dots = |text: &str| "•".repeat(text.graphemes(true).count());
             let at = self.text(x, y, &dots(before), Style::new());
@@ -477,7 +478,7 @@ impl Canvas<'_> {
     fn secret(&mut self, state: &State, question: &str) {
         let y = self.block(1, 0, question, Self::bold()).min(self.rows() - 1);
         let x = self.text(1, y, state.words().passphrase, Style::new());
-        self.entry(x, y, state, true);
+        self.entry(x, y, state.entry(), true);
     }
 
     fn pairing(&mut self, state: &State) {
@@ -573,7 +574,7 @@ impl Canvas<'_> {
         if pairing.partner.is_some() || !is_half || !at_end {
             let prompt = if pairing.partner.is_some() { state.words().same } else { "› " };
             let after = self.text(x, y, prompt, self.colored(Color::Green));
-            self.entry(after, y, state, false);
+            self.entry(after, y, state.entry(), false);
             return y + 1;
         }
         let digit = |place: usize| digits.get(place).copied();

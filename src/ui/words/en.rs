@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
+use crate::interface::route::Route;
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
@@ -137,10 +138,11 @@ pub fn command(command: Command) -> &'static str {
     }
 }
 
-/// What happened, for a terminal of so many columns.
-pub fn event(event: &Event, columns: usize) -> String {
-    match event {
-        Event::Listening { address } => format!("listening: {address}"),
+/// What happened, for a terminal of so many columns. `None` where there is nothing to tell a person.
+pub fn event(event: &Event, columns: usize) -> Option<String> {
+    Some(match event {
+        // The addresses to give away, or the invite, say where this side waits.
+        Event::Listening { .. } => return None,
         Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
@@ -168,7 +170,7 @@ pub fn event(event: &Event, columns: usize) -> String {
             )
         }
         Event::Invite { invite: line, routes: ways, how } => {
-            let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).collect();
             let command = match how {
                 Invitation::Join => "tete join",
                 Invitation::Receive => "tete receive --invite-file -",
@@ -199,16 +201,18 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Tor { percent: None } => "publishing the onion service, a few seconds".into(),
         Event::TorFailed { why } => format!("cannot connect to Tor: {}. The invite has no route through Tor.", tor_error(*why)),
         Event::RouteDown { route: way, why } => {
-            format!("your partner cannot reach you through {way} for now: {}. Still trying.", connect_error(*why))
+            format!("your partner cannot reach you through {} for now: {}. Still trying.", route(way), connect_error(*why))
         }
-        Event::RouteUp { route: way } => format!("{way} works now"),
+        Event::RouteUp { route: way } => format!("{} works now", route(way)),
         Event::LookingUp { host } => format!("looking up {host}"),
-        Event::Trying { address } => format!("trying {address}"),
-        Event::TryFailed { address, why } => format!("could not connect to {address}: {}", connect_error(*why)),
-        Event::Connected { address } => format!("connected to {address}, setting up encryption"),
-        Event::Caller { address } => format!("someone connected from {address}"),
+        Event::Trying { address } => format!("trying {}", route(address)),
+        Event::TryFailed { address, why } => {
+            format!("could not connect to {}: {}", route(address), connect_error(*why))
+        }
+        Event::Connected { address } => format!("connected to {}, setting up encryption", peer(address)),
+        Event::Caller { address } => format!("someone connected from {}", peer(address)),
         Event::BusySent { address: from, times } => {
-            format!("someone else at {from} tried to join and got a busy reply ({times} so far)")
+            format!("someone else at {} tried to join and got a busy reply ({times} so far)", peer(from))
         }
         Event::Code { own, can_skip } => format!(
             "Read this to your partner by phone, or wherever you know their voice:\n\n{}\n\n\
@@ -244,7 +248,8 @@ pub fn event(event: &Event, columns: usize) -> String {
             "The room is open, but nobody has checked who is in it: compare with /code. Type a message and press Enter.".into()
         }
         Event::PairingFailed { address: from, why, pause } => {
-            format!("{} ({from}). {} Waiting again in {} s.", pairing(*why), pairing_advice(*why), pause.as_secs())
+            let (fact, advice) = (pairing(*why), pairing_advice(*why));
+            format!("{fact} ({}). {advice} Waiting again in {} s.", peer(from), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ delivered".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} messages delivered"),
@@ -290,40 +295,45 @@ pub fn event(event: &Event, columns: usize) -> String {
             "Your partner has not come back for {seconds} s. If they have started over, they can call again, with a new code."
         ),
         Event::Displaced { address } => {
-            format!("Your partner is back, without another code. The caller at {address} was sent away.")
+            format!("Your partner is back, without another code. The caller at {} was sent away.", peer(address))
         }
         Event::RedialFailed { attempt: number, why: failure } => {
             format!("Reconnecting, attempt {number}: {}. Still trying.", redial_failure(*failure))
         }
-        Event::BetterRoute { address: place } => format!("switched to a better route, {place}"),
+        Event::BetterRoute { address: place } => format!("switched to a better route, {}", peer(place)),
         Event::Reconnected { after, waiting: 0 } => format!("Reconnected after {} s.", after.as_secs()),
         Event::Reconnected { after, waiting } => {
             format!("Reconnected after {} s; sending {}.", after.as_secs(), messages(*waiting))
         }
         Event::Waiting { waiting } => format!("◌ {} waiting for the connection", are(*waiting)),
         Event::Intruder { address: from, times } => format!(
-            "Someone at {from} tried to join and was turned away ({times} so far). \
-             If that was your partner restarting: /quit and wait for them again."
+            "Someone at {} tried to join and was turned away ({times} so far). \
+             If that was your partner restarting: /quit and wait for them again.",
+            peer(from)
         ),
         Event::Rekey => "Changing keys.".into(),
         Event::Refused(Refusal::NotConnected) => "Not possible while offline.".into(),
         Event::TimeIsUp => "This room's time is up.".into(),
         Event::Refused(Refusal::NeedsScreen) => "This needs the full screen: start without --plain.".into(),
         Event::Refused(Refusal::WhatToSend) => "Say what to send: /send FILE, or /send \"A FOLDER\".".into(),
-    }
+    })
 }
 
 /// With whom, how. `clock` tells the time of so long ago.
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "partner at {}, {}, since {}\n  connection    {}\n  {} + ML-KEM-768\n  key epoch     {}\n  your key      {}\n  partner's key {}\n  messages not delivered: {}",
-        who.partner,
+        "partner at {}, {}, since {}\n  connection    {}\n  {} + ML-KEM-768\n  keys          {}\n  your key      {}\n  partner's key {}\n  messages not delivered: {}",
+        peer(&who.partner),
         SCREEN.trust(who.trust),
         ago(who.opened),
         connection_state(&who.connection, who.now),
         who.suite,
-        who.epoch.as_ref().map_or("none".into(), |(number, began)| format!("{number}, since {}", ago(*began))),
+        who.epoch.as_ref().map_or("none".into(), |(number, began)| match number {
+            0 => format!("new with this connection, since {}", ago(*began)),
+            1 => format!("changed once, since {}", ago(*began)),
+            _ => format!("changed {number} times, since {}", ago(*began)),
+        }),
         who.local,
         who.remote,
         who.waiting
@@ -575,13 +585,9 @@ pub fn fault(fault: &Fault) -> (String, String) {
             "If your partner expects you, let them know by phone, then try again.",
         ),
         Fault::NobodyCame => two("ended before anybody joined", "Nothing was saved."),
-        Fault::NotTete(address) => two(
-            &format!("what answers at {address} is not tete, or it expects an invite"),
-            "Check the address and the port with your partner.",
-        ),
-        Fault::NoAnswer(address) => two(
-            &format!("{address} accepted the connection but does not answer"),
-            "Check the address and the port; another program may be listening there.",
+        Fault::Handshake { address, why } => two(
+            &format!("no encrypted connection to {address}: {}", connect_error(*why)),
+            "Check the address and the port with your partner. If they started tete with --invite, you need the invite.",
         ),
         Fault::Version { min, max } => two(
             &format!("they speak versions {min} to {max} of the protocol, this is version {VERSION}"),
@@ -658,6 +664,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::CodesDiffer(said) => {
             let who = if said.by_partner { "your partner saw that the codes differ" } else { "the codes differ" };
             let CodesDiffer { partner, sent, received, .. } = said;
+            let partner = peer(partner);
             (
                 format!("ALARM: {who}. Somebody is in the middle, or this is not your partner"),
                 format!(
@@ -758,11 +765,26 @@ pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
 
 /// Why the host was not found again.
 fn redial_failure(why: ConnectError) -> String {
-    let gone = match why {
-        ConnectError::Refused | ConnectError::Stranger => ". If your partner quit, this room is gone (/quit)",
-        _ => "",
-    };
+    let gone = if why.suggests_end() { ". If your partner quit, this room is gone (/quit)" } else { "" };
     connect_error(why) + gone
+}
+
+/// Where a way leads: a part of a sentence.
+fn route(route: &Route) -> String {
+    match route {
+        Route::Address(at) => at.to_string(),
+        Route::Relay(at) => format!("relay {at}"),
+    }
+}
+
+/// The other end of a connection: a part of a sentence.
+pub fn peer(peer: &PeerAddr) -> String {
+    match peer.via {
+        Via::Direct => peer.at.to_string(),
+        Via::Proxy => format!("proxy {}", peer.at),
+        Via::Relay => format!("relay {}", peer.at),
+        Via::Tor => "Tor".into(),
+    }
 }
 
 /// Why a way leads nowhere: a part of a sentence.
@@ -772,12 +794,12 @@ pub fn connect_error(why: ConnectError) -> String {
         ConnectError::Refused => "the machine is there, but tete is not running on that port".into(),
         ConnectError::Timeout => "nothing answers".into(),
         ConnectError::NoRoute => "no route to it, or a firewall rejects it".into(),
-        ConnectError::Closed => "somebody listens, and closes without a word".into(),
+        ConnectError::Closed => "something accepts the connection and closes it without a word".into(),
         ConnectError::Silent => "something accepts the connection but does not answer".into(),
+        ConnectError::Unfinished => "an answer began, but the handshake did not finish".into(),
         ConnectError::NotTete => "what answers is not tete".into(),
-        ConnectError::Stranger => {
-            "something answers, but does not know the invite or the room, or it has expired".into()
-        }
+        ConnectError::Rejected => "tete answers, and refuses".into(),
+        ConnectError::NotAuthentic => "something answers, but does not prove that it is your partner".into(),
         ConnectError::NoRelay => "the relay cannot be reached".into(),
         ConnectError::NotARelay => "what answers is not a relay".into(),
         ConnectError::RelayClosed => "the relay closed the connection".into(),
@@ -889,7 +911,7 @@ fn label(finding: &Finding) -> String {
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "relay".into(),
         Finding::Relay { name, .. } => format!("relay {name}"),
-        Finding::Way { name, .. } => format!("route to {name}"),
+        Finding::Way { name, .. } => format!("route to {}", route(name)),
     }
 }
 
@@ -898,9 +920,9 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     let no = |why: &str| (why.to_owned(), None);
     let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
     match finding {
-        Finding::Connection { place, broken: false } => no(&format!("connected to {place}")),
+        Finding::Connection { place, broken: false } => no(&format!("connected to {}", peer(place))),
         Finding::Connection { place, broken: true } => and(
-            &format!("the connection to {place} is lost"),
+            &format!("the connection to {} is lost", peer(place)),
             "wait: it reconnects by itself; /who shows how far that is",
         ),
         Finding::Listens(addresses) => no(&list(addresses)),
@@ -1032,9 +1054,13 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
              yourself, or take an invite with a relay"
         }
         ConnectError::NoRoute => "are you online? For an IPv6 address you need IPv6",
-        ConnectError::Closed => "it needs an invite, or is not tete: ask your partner for an invite",
-        ConnectError::Stranger => "ask your partner for a new invite",
+        ConnectError::Closed => {
+            "it may need an invite, or another one than yours, or not be tete: ask your partner for a new invite"
+        }
+        ConnectError::NotAuthentic => "check the address and the port, or ask your partner for a new invite",
         ConnectError::Silent | ConnectError::NotTete => "check the address and the port",
+        ConnectError::Unfinished => "the network may have cut it: try again",
+        ConnectError::Rejected => "ask your partner whether they are waiting for you",
         ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => {
             "use another relay, or run your own"
         }

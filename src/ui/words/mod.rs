@@ -13,6 +13,7 @@ mod zh;
 
 use std::time::Duration;
 
+use crate::address::PeerAddr;
 use crate::interface::Frontend;
 use crate::interface::event::{ConnectionState, Event, Who};
 use crate::interface::fault::Fault;
@@ -41,8 +42,8 @@ impl Lang {
     }
 }
 
-/// What happened, for a person at a terminal of so many columns.
-pub fn event(event: &Event, lang: Lang, columns: usize) -> String {
+/// What happened, for a person at a terminal of so many columns. `None` where there is nothing to tell them.
+pub fn event(event: &Event, lang: Lang, columns: usize) -> Option<String> {
     match lang {
         Lang::En => en::event(event, columns),
         Lang::Zh => zh::event(event, columns),
@@ -54,6 +55,14 @@ pub fn who(who: &Who, lang: Lang, clock: impl Fn(Duration) -> String) -> String 
     match lang {
         Lang::En => en::who(who, clock),
         Lang::Zh => zh::who(who, clock),
+    }
+}
+
+/// The other end of a connection: a part of a sentence.
+pub fn peer(peer: &PeerAddr, lang: Lang) -> String {
+    match lang {
+        Lang::En => en::peer(peer),
+        Lang::Zh => zh::peer(peer),
     }
 }
 

@@ -57,9 +57,9 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Displaced { .. }
         | Event::BetterRoute { .. }
         | Event::Intruder { .. }
-        | Event::TimeIsUp => en::event(event, COLUMNS),
+        | Event::TimeIsUp => return en::event(event, COLUMNS),
         Event::File(FileEvent::Queued { .. } | FileEvent::Progress { .. }) => return None,
-        Event::File(_) => en::event(event, COLUMNS),
+        Event::File(_) => return en::event(event, COLUMNS),
         Event::Addresses { .. } | Event::Delivered { .. } | Event::RedialFailed { .. } | Event::Waiting { .. } => {
             return None;
         }

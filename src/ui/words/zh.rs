@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::large::{large, picture, pictures};
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{AddressError, PORT, ProxyError, Scope};
+use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
+use crate::interface::route::Route;
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
@@ -137,10 +138,11 @@ pub fn command(command: Command) -> &'static str {
     }
 }
 
-/// What happened, for a terminal of so many columns.
-pub fn event(event: &Event, columns: usize) -> String {
-    match event {
-        Event::Listening { address } => format!("正在监听：{address}"),
+/// What happened, for a terminal of so many columns. `None` where there is nothing to tell a person.
+pub fn event(event: &Event, columns: usize) -> Option<String> {
+    Some(match event {
+        // The addresses to give away, or the invite, say where this side waits.
+        Event::Listening { .. } => return None,
         Event::Addresses { addresses, port, how } => {
             let row = |(scope, address): &(Scope, IpAddr)| {
                 let place = match scope {
@@ -164,7 +166,7 @@ pub fn event(event: &Event, columns: usize) -> String {
             format!("请对方运行下面任意一条命令：\n{}\n{advice}\n正在等对方，按 Ctrl-C 取消。", rows.join("\n"))
         }
         Event::Invite { invite: line, routes: ways, how } => {
-            let ways: Vec<_> = ways.iter().map(|way| format!("  {way}")).collect();
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).collect();
             let command = match how {
                 Invitation::Join => "tete join",
                 Invitation::Receive => "tete receive --invite-file -",
@@ -195,15 +197,17 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::Tor { percent: None } => "正在发布洋葱服务，需要几秒钟".into(),
         Event::TorFailed { why } => format!("无法连接 Tor：{}。邀请不含 Tor 连接方式。", tor_error(*why)),
         Event::RouteDown { route: way, why } => {
-            format!("对方暂时不能从 {way} 进来：{}。会接着试。", connect_error(*why))
+            format!("对方暂时不能从{} 进来：{}。会接着试。", inside(&route(way)), connect_error(*why))
         }
-        Event::RouteUp { route: way } => format!("{way} 现在可用"),
+        Event::RouteUp { route: way } => format!("{} 现在可用", route(way)),
         Event::LookingUp { host } => format!("正在查找 {host}"),
-        Event::Trying { address } => format!("正在连接 {address}"),
-        Event::TryFailed { address, why } => format!("连不上 {address}：{}", connect_error(*why)),
-        Event::Connected { address } => format!("已连上 {address}，正在建立加密连接"),
-        Event::Caller { address } => format!("有人连进来了（{address}）"),
-        Event::BusySent { address: from, times } => format!("{from} 也想进来，已告知房间占用中（共 {times} 次）"),
+        Event::Trying { address } => format!("正在连接{}", inside(&route(address))),
+        Event::TryFailed { address, why } => format!("连不上{}：{}", inside(&route(address)), connect_error(*why)),
+        Event::Connected { address } => format!("已连上{}，正在建立加密连接", inside(&peer(address))),
+        Event::Caller { address } => format!("有人连进来了（{}）", peer(address)),
+        Event::BusySent { address: from, times } => {
+            format!("{} 也想进来，已告知房间占用中（共 {times} 次）", peer(from))
+        }
         Event::Code { own, can_skip } => format!(
             "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n{}\n\n然后输入对方念给你的数字。{}",
             large(own, columns),
@@ -234,7 +238,8 @@ pub fn event(event: &Event, columns: usize) -> String {
             "房间已打开，但还没有核对过里面是谁：请用 /code。输入文字，按回车发送。".into()
         }
         Event::PairingFailed { address: from, why, pause } => {
-            format!("{}（{from}）。{}{} 秒后重新等待。", pairing(*why), pairing_advice(*why), pause.as_secs())
+            let (fact, advice) = (pairing(*why), pairing_advice(*why));
+            format!("{fact}（{}）。{advice}{} 秒后重新等待。", peer(from), pause.as_secs())
         }
         Event::Delivered { messages: 1, waiting: 0 } => "✓ 已送达".into(),
         Event::Delivered { messages, waiting: 0 } => format!("✓ {messages} 条已送达"),
@@ -280,38 +285,44 @@ pub fn event(event: &Event, columns: usize) -> String {
         Event::StillAway { seconds, redialing: false } => {
             format!("对方已 {seconds} 秒没有回来。如果对方已重新启动，可以再连进来，用新的配对码。")
         }
-        Event::Displaced { address } => format!("对方回来了，不必再核对配对码。已请走 {address} 的来访者。"),
+        Event::Displaced { address } => format!("对方回来了，不必再核对配对码。已请走 {} 的来访者。", peer(address)),
         Event::RedialFailed { attempt: number, why: failure } => {
             format!("第 {number} 次重连失败：{}。继续尝试。", redial_failure(*failure))
         }
-        Event::BetterRoute { address: place } => format!("已切换到更好的连接：{place}"),
+        Event::BetterRoute { address: place } => format!("已切换到更好的连接：{}", peer(place)),
         Event::Reconnected { after, waiting: 0 } => format!("断线 {} 秒后已恢复。", after.as_secs()),
         Event::Reconnected { after, waiting } => {
             format!("断线 {} 秒后已恢复，正在发送 {waiting} 条消息。", after.as_secs())
         }
         Event::Waiting { waiting } => format!("◌ {waiting} 条等待连接恢复"),
         Event::Intruder { address: from, times } => {
-            format!("{from} 有人想进入房间，已被拒绝（共 {times} 次）。如果是对方重开了程序，请 /quit 后重新等待。")
+            format!(
+                "{} 有人想进入房间，已被拒绝（共 {times} 次）。如果是对方重开了程序，请 /quit 后重新等待。",
+                peer(from)
+            )
         }
         Event::Rekey => "正在更换密钥。".into(),
         Event::Refused(Refusal::NotConnected) => "断线期间无法使用。".into(),
         Event::TimeIsUp => "这个房间的时间到了。".into(),
         Event::Refused(Refusal::NeedsScreen) => "需要全屏界面：启动时不加 --plain。".into(),
         Event::Refused(Refusal::WhatToSend) => "请指定要发送的内容：/send 文件，或 /send \"文件夹\"。".into(),
-    }
+    })
 }
 
 /// With whom, how. `clock` tells the time of so long ago.
 pub fn who(who: &Who, clock: impl Fn(Duration) -> String) -> String {
     let ago = |then| clock(who.now.saturating_sub(then));
     format!(
-        "对方在 {}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥轮次   {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
-        who.partner,
+        "对方在{}，{}，从 {} 起\n  连接       {}\n  {} + ML-KEM-768\n  密钥       {}\n  你的密钥   {}\n  对方的密钥 {}\n  未送达：{} 条",
+        inside(&peer(&who.partner)),
         SCREEN.trust(who.trust),
         ago(who.opened),
         connection_state(&who.connection, who.now),
         who.suite,
-        who.epoch.as_ref().map_or("无".into(), |(number, began)| format!("{number}，从 {} 起", ago(*began))),
+        who.epoch.as_ref().map_or("无".into(), |(number, began)| match number {
+            0 => format!("连接时生成，从 {} 起", ago(*began)),
+            _ => format!("更换过 {number} 次，从 {} 起", ago(*began)),
+        }),
         who.local,
         who.remote,
         who.waiting
@@ -532,10 +543,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::Proxy(ProxyError::Address(_)) => two("代理的地址格式有误", "请写 socks5://主机:端口，IPv6 地址加 [ ]。"),
         Fault::Busy => two("对方正在和别人通话", "如果对方在等你，请打电话告诉对方，然后再试。"),
         Fault::NobodyCame => two("没等到人就结束了", "没有保存任何内容。"),
-        Fault::NotTete(address) => two(&format!("{address} 那里不是 tete，或者需要邀请"), "请和对方核对地址和端口。"),
-        Fault::NoAnswer(address) => {
-            two(&format!("{address} 接受了连接但没有应答"), "请核对地址和端口，那里可能是别的程序。")
-        }
+        Fault::Handshake { address, why } => two(
+            &format!("和 {address} 没能建立加密连接：{}", connect_error(*why)),
+            "请和对方核对地址和端口。如果对方启动时用了 --invite，你需要那个邀请。",
+        ),
         Fault::Version { min, max } => {
             two(&format!("对方使用协议版本 {min} 到 {max}，本机是版本 {VERSION}"), "两边需要同一版本的 tete。")
         }
@@ -597,10 +608,11 @@ pub fn fault(fault: &Fault) -> (String, String) {
             let who =
                 if said.by_partner { "对方发现两边的配对码不一致" } else { "两边的配对码不一致" };
             let CodesDiffer { partner, sent, received, .. } = said;
+            let partner = inside(&peer(partner));
             (
                 format!("警报：{who}。有人夹在中间，或者那根本不是对方"),
                 format!(
-                    "请当作这个房间里说过的话都已被别人知道：你发出 {sent} 条（发往 {partner}），收到 {received} 条。\
+                    "请当作这个房间里说过的话都已被别人知道：你发出 {sent} 条（发往{partner}），收到 {received} 条。\
                      请打电话告诉对方，可以的话换个网络再配对。"
                 ),
             )
@@ -687,11 +699,31 @@ pub fn connection_state(connection: &ConnectionState, now: Duration) -> String {
 
 /// Why the host was not found again.
 fn redial_failure(why: ConnectError) -> String {
-    let gone = match why {
-        ConnectError::Refused | ConnectError::Stranger => "。如果对方已退出，房间就不存在了，请 /quit",
-        _ => "",
-    };
+    let gone = if why.suggests_end() { "。如果对方已退出，房间就不存在了，请 /quit" } else { "" };
     connect_error(why) + gone
+}
+
+/// Where a way leads: a part of a sentence.
+fn route(route: &Route) -> String {
+    match route {
+        Route::Address(at) => at.to_string(),
+        Route::Relay(at) => format!("中转 {at}"),
+    }
+}
+
+/// The other end of a connection: a part of a sentence.
+pub fn peer(peer: &PeerAddr) -> String {
+    match peer.via {
+        Via::Direct => peer.at.to_string(),
+        Via::Proxy => format!("代理 {}", peer.at),
+        Via::Relay => format!("中转 {}", peer.at),
+        Via::Tor => "Tor".into(),
+    }
+}
+
+/// A part of a sentence behind Chinese words: a blank stands before it if it is Latin.
+fn inside(part: &str) -> String {
+    if !part.starts_with(|c: char| c.is_ascii()) { part.to_owned() } else { format!(" {part}") }
 }
 
 /// Why a way leads nowhere: a part of a sentence.
@@ -701,10 +733,12 @@ pub fn connect_error(why: ConnectError) -> String {
         ConnectError::Refused => "该端口上没有运行 tete".into(),
         ConnectError::Timeout => "没有回应".into(),
         ConnectError::NoRoute => "没有路由能到，或被防火墙拒绝".into(),
-        ConnectError::Closed => "有程序接了又不说话就关了".into(),
-        ConnectError::Silent => "有程序接了连接却不说话".into(),
+        ConnectError::Closed => "有程序接受了连接，但没有应答就关闭了".into(),
+        ConnectError::Silent => "有程序接受了连接，但没有应答".into(),
+        ConnectError::Unfinished => "应答到一半，握手没有完成".into(),
         ConnectError::NotTete => "应答的不是 tete".into(),
-        ConnectError::Stranger => "有程序在等，但不认识这个邀请或房间，或已经作废".into(),
+        ConnectError::Rejected => "tete 应答了，但拒绝".into(),
+        ConnectError::NotAuthentic => "有程序应答，但不能证明自己是对方".into(),
         ConnectError::NoRelay => "连不上中转".into(),
         ConnectError::NotARelay => "应答的不是中转".into(),
         ConnectError::RelayClosed => "中转断开了连接".into(),
@@ -816,7 +850,7 @@ fn label(finding: &Finding) -> String {
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "中转".into(),
         Finding::Relay { name, .. } => format!("中转 {name}"),
-        Finding::Way { name, .. } => format!("连接 {name}"),
+        Finding::Way { name, .. } => format!("连接{}", inside(&route(name))),
     }
 }
 
@@ -825,9 +859,9 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
     let no = |why: &str| (why.to_owned(), None);
     let and = |why: &str, next: &str| (why.to_owned(), Some(next.to_owned()));
     match finding {
-        Finding::Connection { place, broken: false } => no(&format!("已连到 {place}")),
+        Finding::Connection { place, broken: false } => no(&format!("已连到{}", inside(&peer(place)))),
         Finding::Connection { place, broken: true } => {
-            and(&format!("到 {place} 的连接断开了"), "请稍等，会自动重连；/who 查看进展")
+            and(&format!("到{} 的连接断开了", inside(&peer(place))), "请稍等，会自动重连；/who 查看进展")
         }
         Finding::Listens(addresses) => no(&list(addresses)),
         Finding::PortInUse(port) => and(&format!("端口 {port} 已被占用"), "可能已经开着一个 tete；请用 --port 换一个"),
@@ -933,9 +967,11 @@ fn connect_advice(why: ConnectError) -> Option<&'static str> {
             "被防火墙或路由器吞掉了，或者那里没有机器。地址对吗？请对方转发端口，或你来等，或用带中转的邀请"
         }
         ConnectError::NoRoute => "连上网了吗？IPv6 地址要有 IPv6 才行",
-        ConnectError::Closed => "需要邀请，或者不是 tete：请对方给一个邀请",
-        ConnectError::Stranger => "请对方再做一个邀请",
+        ConnectError::Closed => "可能需要邀请，或者需要另一个邀请，也可能不是 tete：请对方做一个新的邀请",
+        ConnectError::NotAuthentic => "核对地址和端口，或请对方做一个新的邀请",
         ConnectError::Silent | ConnectError::NotTete => "核对地址和端口",
+        ConnectError::Unfinished => "可能是网络断开了：再试一次",
+        ConnectError::Rejected => "问问对方是不是在等你",
         ConnectError::NoRelay | ConnectError::NotARelay | ConnectError::RelayClosed => "换一个中转，或自己开一个",
         ConnectError::AloneAtRelay => "对方的 tete 还开着吗？",
         ConnectError::NeedsInvite => "请对方给一个邀请",

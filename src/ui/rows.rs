@@ -1,0 +1,122 @@
+//! Texts in rows that fit a terminal: those of the program, and those of the partner behind their gutter.
+
+use std::os::fd::AsFd;
+
+use rustix::termios::tcgetwinsize;
+use unicode_width::UnicodeWidthStr as _;
+use zeroize::Zeroizing;
+
+use crate::interface::event::Event;
+use crate::printable::{Printable, append, widest_rows};
+
+/// Columns where nobody says how many there are.
+const COLUMNS: usize = 80;
+/// Most columns that are used.
+const WIDEST: usize = 1_000;
+/// Blanks by which a row that continues a line is indented further than the line.
+const INDENT: usize = 2;
+/// Columns below which time and speaker get a row of their own.
+const NARROW: usize = 40;
+
+/// Columns of a terminal.
+pub fn columns_of(terminal: impl AsFd) -> usize {
+    let columns = tcgetwinsize(terminal).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { COLUMNS } else { columns.min(WIDEST) }
+}
+
+/// A text of the program, each row with its line feed.
+///
+/// A row that continues a line is indented: wherever a foreign name in the text is broken, its rest does not begin a
+/// row as a text of the program does.
+pub fn sentence(text: &str, columns: usize) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::new());
+    let room = columns.saturating_sub(1);
+    for line in Printable::text(text).as_str().split('\n') {
+        let content = line.trim_start_matches(' ');
+        let indent = (line.len() - content.len()).min(room / 2);
+        let mut rows = widest_rows(content, room - indent);
+        if rows.len() > 1 {
+            rows = widest_rows(content, room.saturating_sub(indent + INDENT));
+        }
+        for (place, row) in rows.into_iter().enumerate() {
+            let before = " ".repeat(if place == 0 { indent } else { indent + INDENT });
+            for part in [before.as_str(), row, "\n"] {
+                append(&mut out, part);
+            }
+        }
+    }
+    out
+}
+
+/// The text of an event, each row with its line feed. Large digits, pictures and an invite are not indented.
+pub fn event(event: &Event, text: &str, columns: usize) -> Zeroizing<String> {
+    let (Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. }) = event else {
+        return sentence(text, columns);
+    };
+    let mut out = Zeroizing::new(String::new());
+    for row in Printable::text(text).rows(columns) {
+        append(&mut out, row);
+        append(&mut out, "\n");
+    }
+    out
+}
+
+/// A text of the partner behind a gutter, each row with its line feed. `head` stands before the first row.
+pub fn said(head: &str, text: &Printable, columns: usize, color: bool) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::new());
+    let indent = if columns < NARROW {
+        append(&mut out, head);
+        append(&mut out, "\n");
+        0
+    } else {
+        head.width()
+    };
+    let (open, close) = text.isolates();
+    for (place, row) in text.widest_rows(columns.saturating_sub(indent + 4)).enumerate() {
+        let gutter = if place == 0 && indent > 0 { head.to_owned() } else { " ".repeat(indent) };
+        let gutter = if color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
+        for part in [gutter.as_str(), open, row, close, "\n"] {
+            append(&mut out, part);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation as _;
+
+    use super::*;
+    use crate::printable::widest;
+
+    #[test]
+    fn a_row_that_continues_a_line_is_indented_by_two_more_than_the_line() {
+        let told = sentence("one two three\n\n  → four five six\nshort", 12);
+        assert_eq!(*told, "one two\n  three\n\n  → four\n    five\n    six\nshort\n");
+        let fits = sentence("just nine\nnot quite so", 10);
+        assert_eq!(*fits, "just nine\nnot\n  quite\n  so\n");
+    }
+
+    #[test]
+    fn blanks_that_do_not_break_bring_no_name_to_the_beginning_of_a_row() {
+        let name = format!("{}Your partner left.", "\u{a0}".repeat(60));
+        let told = sentence(&format!("Receiving {name} into /tmp"), 40);
+        assert!(told.lines().count() > 2, "{told:?}");
+        assert!(told.lines().skip(1).all(|row| row.starts_with("  ")), "{told:?}");
+        let text = said("12:00 partner ", &Printable::text(&name), 40, false);
+        assert!(text.lines().skip(1).all(|row| row.starts_with("              │ ")), "{text:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_wider_than_the_terminal_and_nothing_is_lost(text in "(\\PC| |\n){0,200}", columns in 12usize..100) {
+            let told = sentence(&text, columns);
+            for row in told.lines() {
+                prop_assert!(row.graphemes(true).map(widest).sum::<usize>() < columns, "{row:?}");
+            }
+            let letters = |text: &str| text.split_whitespace().collect::<String>();
+            prop_assert_eq!(letters(&told), letters(Printable::text(&text).as_str()));
+        }
+    }
+}
