@@ -29,12 +29,6 @@ impl Folder {
         Ok(Self(openat(CWD, path, flags, Mode::empty())?.into()))
     }
 
-    /// Opens a folder in which everything can be done, and that cannot be synced.
-    #[cfg(test)]
-    pub fn unsyncable(path: &Path) -> io::Result<Self> {
-        Ok(Self(openat(CWD, path, OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into()))
-    }
-
     /// Opens a folder by a path, and fails if any part of the path is a link.
     pub fn open_without_links(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
@@ -165,8 +159,7 @@ impl Folder {
     /// Writes the content, size and mode of a file to the disk. Fails, too, if an earlier attempt of the system did.
     ///
     /// Not syncfs(2) for many files at once: it waits for the writes of every other program, fails for theirs, and
-    /// before Linux 5.8 does not fail for any. After [`start_sync`](Self::start_sync) for all of them, one fsync(2) for
-    /// each takes no longer. There is no error left that close(2) could report.
+    /// before Linux 5.8 does not fail for any. After it succeeded there is no error left that close(2) could report.
     pub fn sync_file(file: &File) -> io::Result<()> {
         Ok(fsync(file)?)
     }
@@ -205,5 +198,18 @@ fn identity(file: impl AsFd) -> io::Result<Identity> {
 impl From<Stat> for Identity {
     fn from(stat: Stat) -> Self {
         Self(stat.st_dev, stat.st_ino)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Folder {
+        /// Opens a folder in which everything can be done, and that cannot be synced.
+        pub fn unsyncable(path: &Path) -> io::Result<Self> {
+            let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+            Ok(Self(openat(CWD, path, flags, Mode::empty())?.into()))
+        }
     }
 }
