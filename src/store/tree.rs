@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Seek as _, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::protocol::transfer::ENTRIES;
 
 /// Number of names in use that are passed over before an entry is refused.
 const TRIES: u32 = 10_000;
+/// Size of a block that is left out of a file if it has only zeroes: that of the usual file systems.
+const BLOCK: usize = 4 << 10;
+const ZEROES: &[u8] = &[0; BLOCK];
 
 /// Why an entry was not stored. Each holds the entry's path as the partner calls it, not printable.
 #[derive(thiserror::Error, Debug)]
@@ -169,10 +173,14 @@ impl Storage {
         }
     }
 
-    /// Writes bytes of an entry, and returns how many were written.
-    pub(super) fn write(&mut self, sink: &mut Sink, bytes: &[u8]) -> io::Result<usize> {
-        match (self, sink) {
-            (_, Sink::Part { file, .. }) => file.write(bytes),
+    /// Writes the next bytes of an entry, and returns how many were written, or are zeroes and need not be.
+    pub(super) fn write(&mut self, current: &Current, bytes: &[u8]) -> io::Result<usize> {
+        match (self, &current.sink) {
+            (_, Sink::Part { file, .. }) => {
+                let (zeroes, content) = next_run(current.at, bytes);
+                // What was never written of a file reads as zeroes.
+                if zeroes > 0 { Ok(zeroes) } else { file.write_at(content, current.at) }
+            }
             (Self::Out(out), Sink::Out) => out.write(bytes),
             (Self::Folder(_), Sink::Out) => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -247,7 +255,6 @@ impl Storage {
         match &mut current.sink {
             Sink::Part { file, .. } => {
                 file.set_len(0)?;
-                file.rewind()?;
                 current.begin_anew();
                 Ok(())
             }
@@ -461,6 +468,21 @@ impl Names {
     }
 }
 
+/// Finds what bytes at an offset in a file begin with: the number of zeroes, if they fill every block that they touch, or
+/// else everything up to the next block that has only zeroes.
+fn next_run(offset: u64, bytes: &[u8]) -> (usize, &[u8]) {
+    let first = BLOCK - (offset % BLOCK as u64) as usize;
+    let (head, rest) = bytes.split_at(first.min(bytes.len()));
+    let mut blocks = std::iter::once(head).chain(rest.chunks(BLOCK));
+    let is_zero = |block: &&[u8]| ZEROES.starts_with(block);
+    let zeroes = blocks.clone().take_while(is_zero).map(<[u8]>::len).sum();
+    if zeroes > 0 {
+        return (zeroes, &[]);
+    }
+    let length: usize = blocks.by_ref().take_while(|block| !is_zero(block)).map(<[u8]>::len).sum();
+    (0, bytes.get(..length).unwrap_or_default())
+}
+
 /// The umask, read once for all threads, as reading it means setting it.
 fn mask() -> u32 {
     static MASK: OnceLock<u32> = OnceLock::new();
@@ -502,6 +524,30 @@ mod tests {
         assert_eq!(refused, Err(Some(Errno::MLINK.raw_os_error())));
         tree.place(&folders[..1]).unwrap();
         std::fs::remove_dir_all(scratch).unwrap();
+    }
+
+    #[test]
+    fn every_block_of_zeroes_is_a_run_of_its_own_and_nothing_else_is() {
+        let mut content = vec![0; 10 * BLOCK + 100];
+        for place in [3 * BLOCK + 7, 4 * BLOCK, 7 * BLOCK - 1, 10 * BLOCK + 3] {
+            content[place] = 1;
+        }
+        for piece in [1, 100, BLOCK - 1, BLOCK, 3 * BLOCK + 5, content.len()] {
+            let (mut written, mut blocks) = (vec![0; content.len()], HashSet::new());
+            for (number, mut bytes) in content.chunks(piece).enumerate() {
+                let mut at = number * piece;
+                while !bytes.is_empty() {
+                    let (zeroes, run) = next_run(at as u64, bytes);
+                    assert!((zeroes > 0) != (!run.is_empty()));
+                    written[at..at + run.len()].copy_from_slice(run);
+                    blocks.extend((at..at + run.len()).map(|place| place / BLOCK));
+                    at += zeroes + run.len();
+                    bytes = &bytes[zeroes + run.len()..];
+                }
+            }
+            assert_eq!(written, content);
+            assert_eq!(blocks, HashSet::from([3, 4, 6, 10]), "pieces of {piece}");
+        }
     }
 
     #[test]

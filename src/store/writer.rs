@@ -247,7 +247,7 @@ impl Storing {
     fn write(&mut self, mut bytes: &[u8]) -> Option<()> {
         let mut told = false;
         while let Some(current) = self.current.as_mut().filter(|_| !bytes.is_empty()) {
-            match self.target.write(&mut current.sink, bytes) {
+            match self.target.write(current, bytes) {
                 Ok(0) => return self.refuse(|path| StoreError::Disk(path, io::ErrorKind::WriteZero.into())),
                 Ok(count) => {
                     let (written, rest) = bytes.split_at_checked(count)?;

@@ -194,6 +194,41 @@ fn without_the_right_hash_there_is_no_file() {
     }
 }
 
+#[test]
+fn zeroes_take_no_space_and_the_hash_is_that_of_all() {
+    for hole in [1 << 30, (1 << 20) + 77] {
+        let mut storing = Storing::new("x", 1);
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        let (mut hasher, mut offset) = (blake3::Hasher::new(), 0);
+        let zeroes = std::iter::repeat_n(16_347, hole / 16_347).map(|length| vec![0; length]);
+        for bytes in [vec![1; 5]].into_iter().chain(zeroes).chain([vec![2; 5_000], vec![0; 9_000]]) {
+            hasher.update(&bytes);
+            // As the window of the protocol does.
+            while storing.writer.waiting() > 1 << 20 {
+                assert!(matches!(storing.reports.blocking_recv(), Some(Report::Seen(..))));
+            }
+            while storing.reports.try_recv().is_ok() {}
+            let length = bytes.len() as u64;
+            storing.writer.give(Job::Data { offset, bytes: Content(bytes) });
+            offset += length;
+        }
+        storing.writer.give(Job::End { hash: *hasher.finalize().as_bytes(), size: offset });
+        let outcome = loop {
+            if let Report::Done(_, outcome) = storing.reports.blocking_recv().unwrap() {
+                break outcome;
+            }
+        };
+        assert_eq!(outcome.unwrap().size, offset);
+        let path = storing.scratch.path().join("x");
+        let (there, mut stored) = (fs::metadata(&path).unwrap(), fs::File::open(&path).unwrap());
+        assert_eq!(there.len(), offset);
+        assert!(there.blocks() * 512 <= 16 << 10, "{} blocks", there.blocks());
+        let mut again = blake3::Hasher::new();
+        io::copy(&mut stored, &mut again).unwrap();
+        assert_eq!(again.finalize(), hasher.finalize());
+    }
+}
+
 /// A private file of the user's own that has the name of a partial file.
 fn plant(scratch: &Scratch, content: &[u8]) -> PathBuf {
     let part = scratch.path().join("x.part");
