@@ -514,7 +514,7 @@ fn both(front: Front) -> (Program, Peer, u16) {
 
 #[test]
 fn a_leaver_whose_goodbye_got_stuck_comes_back_to_say_it() {
-    let (mut host, mut peer, port) = both(Front::Json);
+    let (mut host, peer, port) = both(Front::Json);
     peer.takes_little();
     // More than the two kernels take.
     let texts = 400;
