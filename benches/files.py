@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""One file through tete, scp, ncat --ssl, socat with TLS, and plaintext nc, side by side.
+"""One file through tete, scp, ncat --ssl, socat with TLS, and plaintext nc, side by side; or a folder of small files.
 
     benches/files.py                     1 GiB, seven rounds, on loopback in a network namespace of its own
+    benches/files.py --small 20000       so many files of 150 bytes, on the disk, through tete, scp -r, rsync, tar | ssh
     benches/files.py --rate 100mbit --size 64M
     benches/files.py --size 10G --rounds 1 --tools tete --work /tmp
 
-Needs root, iproute2, openssh-server, ncat, socat, netcat-openbsd, openssl, GNU time, and the release build. Source and
-destination are on a memory file system by default. Rounds are interleaved; the first of two more than asked for warms up and
+Needs root, iproute2, openssh-server, ncat, socat, netcat-openbsd, rsync, openssl, GNU time, and the release build. Source
+and destination are on a memory file system by default, small files on the disk; what arrived of them stays until the
+end, as ext4 is slow to give inodes anew that were just freed. Of these tools only tete syncs what it stores. Rounds are interleaved; the first of two more than asked for warms up and
 compares contents. Seconds run from the start of the sender to the end of both; quote the ratios.
 """
 
@@ -85,20 +87,28 @@ def shell(receiver: str, sender: str):
     return run
 
 
-def scp(source: str, target: str, keys: str):
-    options = f"-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i {keys}/user -P {PORT}"
-    server = End(["/usr/sbin/sshd", "-D", "-e", "-f", f"{keys}/sshd"], stderr=subprocess.DEVNULL)
-    listening()
-    start = time.monotonic()
-    client = End(["scp", *options.split(), source, f"127.0.0.1:{target}"], stderr=subprocess.DEVNULL)
-    client.wait()
-    seconds = time.monotonic() - start
-    with open(f"/proc/{server.process.pid}/task/{server.process.pid}/children") as children:
-        os.kill(int(children.read()), signal.SIGTERM)
-    server.wait()
-    while subprocess.run(["pgrep", "-f", f"{keys}/sshd"], capture_output=True).returncode == 0:
-        time.sleep(0.01)
-    return seconds, [server, client]
+def by_ssh(command: str):
+    """The tool is a command that reaches an sshd."""
+
+    def run(source: str, target: str, keys: str):
+        options = "-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        options += f" -i {keys}/user -o Port={PORT}"
+        above, name = os.path.split(source)
+        words = {"options": options, "source": source, "target": target, "above": above, "name": name}
+        server = End(["/usr/sbin/sshd", "-D", "-e", "-f", f"{keys}/sshd"], stderr=subprocess.DEVNULL)
+        listening()
+        start = time.monotonic()
+        client = End(["bash", "-c", command.format(**words)], stderr=subprocess.DEVNULL)
+        client.wait()
+        seconds = time.monotonic() - start
+        with open(f"/proc/{server.process.pid}/task/{server.process.pid}/children") as children:
+            os.kill(int(children.read()), signal.SIGTERM)
+        server.wait()
+        while subprocess.run(["pgrep", "-f", f"{keys}/sshd"], capture_output=True).returncode == 0:
+            time.sleep(0.01)
+        return seconds, [server, client]
+
+    return run
 
 
 def tete(source: str, target: str, keys: str):
@@ -138,7 +148,7 @@ def tete(source: str, target: str, keys: str):
 
 TOOLS = {
     "tete": tete,
-    "scp": scp,
+    "scp": by_ssh("scp {options} {source} 127.0.0.1:{target}"),
     "ncat --ssl": shell(
         "ncat --ssl --ssl-cert {keys}/cert --ssl-key {keys}/key --send-only -l 127.0.0.1 {port} < {source}",
         "ncat --ssl --recv-only 127.0.0.1 {port} > {target}",
@@ -148,6 +158,15 @@ TOOLS = {
         "socat -u -b 65536 OPEN:{source} OPENSSL:127.0.0.1:{port},verify=0",
     ),
     "nc": shell("nc.openbsd -l 127.0.0.1 {port} > {target}", "nc.openbsd -N 127.0.0.1 {port} < {source}"),
+}
+
+SMALL = {
+    "tete": tete,
+    "scp -r": by_ssh("scp {options} -r {source} 127.0.0.1:{target}"),
+    "rsync": by_ssh("rsync -r -e 'ssh {options}' {source}/ 127.0.0.1:{target}"),
+    "tar | ssh": by_ssh(
+        "tar -C {above} -cf - {name} | ssh {options} 127.0.0.1 'mkdir {target} && tar -C {target} --strip 1 -xf -'"
+    ),
 }
 
 
@@ -165,40 +184,64 @@ def make_keys(keys: str) -> None:
     os.makedirs("/run/sshd", exist_ok=True)
 
 
+def is_same(source: str, target: str, thorough: bool) -> bool:
+    if not os.path.isdir(source):
+        return os.path.getsize(target) == os.path.getsize(source) and (
+            not thorough or filecmp.cmp(source, target, shallow=False)
+        )
+    names = os.listdir(source)
+    if not thorough:
+        return len(os.listdir(target)) == len(names)
+    _, different, failed = filecmp.cmpfiles(source, target, names, shallow=False)
+    return not different and not failed and len(os.listdir(target)) == len(names)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="1G")
+    parser.add_argument("--small", type=int, default=0, help="a folder with so many files of 150 bytes instead")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rate", help="shapes loopback, as tc writes it: 100mbit")
-    parser.add_argument("--tools", default=",".join(TOOLS))
-    parser.add_argument("--work", default="/dev/shm", help="where source and destination are: twice the size")
+    parser.add_argument("--tools", help="names with commas between them")
+    parser.add_argument("--work", help="where source and destination are: twice the size")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.here:
         in_namespace(options.rate)
     unit = {"K": 10, "M": 20, "G": 30}[options.size[-1]]
-    size = int(options.size[:-1]) << unit
-    work = tempfile.mkdtemp(dir=options.work)
+    small, tools = options.small, SMALL if options.small else TOOLS
+    size = 150 * small if small else int(options.size[:-1]) << unit
+    work = tempfile.mkdtemp(dir=options.work or ("/var/tmp" if small else "/dev/shm"))
     try:
         keys, into = f"{work}/keys", f"{work}/into"
         os.mkdir(keys)
         os.mkdir(into)
         make_keys(keys)
-        source, target = f"{work}/file", f"{into}/file"
-        subprocess.run(f"openssl enc -aes-256-ctr -nosalt -pass pass:x -in /dev/zero 2>/dev/null | head -c {size} > {source}", shell=True)
-        figures: dict[str, list] = {name: [] for name in options.tools.split(",")}
+        source = f"{work}/file"
+        if small:
+            os.mkdir(source)
+            for number in range(small):
+                with open(f"{source}/{number}", "wb") as file:
+                    file.write(os.urandom(150))
+        else:
+            subprocess.run(f"openssl enc -aes-256-ctr -nosalt -pass pass:x -in /dev/zero 2>/dev/null | head -c {size} > {source}", shell=True)
+        figures: dict[str, list] = {name: [] for name in (options.tools.split(",") if options.tools else tools)}
         for turn in range(options.rounds + 1):
             for name, rounds in figures.items():
-                seconds, ends = TOOLS[name](source, target, keys)
-                same = os.path.getsize(target) == size and (turn > 0 or filecmp.cmp(source, target, shallow=False))
+                # A folder of its own for each, as what is in it can stay.
+                target = tempfile.mkdtemp(dir=into) + "/file"
+                seconds, ends = tools[name](source, target, keys)
+                same = is_same(source, target, thorough=turn == 0)
                 codes = [end.process.returncode for end in ends]
                 if not same or any(code not in (0, -15, 143, 255) for code in codes):
                     print(f"{name}: not whole, exits {codes}", flush=True)
                 if turn > 0:
                     rounds.append((seconds, ends[1].cpu, ends[0].cpu, max(end.peak for end in ends)))
-                os.unlink(target)
+                if not small:
+                    os.unlink(target)
         middle = lambda values: statistics.median(values)
-        print(f"{options.size}, {options.rounds} rounds, {options.rate or 'loopback'}; medians")
+        what = f"{small} files of 150 bytes" if small else options.size
+        print(f"{what}, {options.rounds} rounds, {options.rate or 'loopback'}; medians")
         print(f"{'':12}{'s':>8}{'MB/s':>8}{'CPU s':>8}{'peak MiB':>10}   as fast as tete in the same round, CPU")
         for name, rounds in figures.items():
             ratios = [own[0] / other[0] for own, other in zip(figures.get("tete", rounds), rounds)]

@@ -6,6 +6,7 @@ pub mod files;
 mod host;
 mod join;
 mod lobby;
+mod pace;
 mod redial;
 mod side;
 mod signals;
@@ -109,6 +110,10 @@ enum Outcome {
     CodesDiffer(CodesDiffer),
     /// Before it was open.
     Failed(PairingFault),
+    /// The connection was lost where the partner may be in the room, and come back.
+    Unproved,
+    /// Before it was open, as the partner of a room is back.
+    Displaced,
     /// The user wanted everything to vanish.
     Panic,
     /// In an open room, and the host's program has ended.
@@ -198,6 +203,7 @@ impl Room {
             }
             Outcome::CodesDiffer(said) => Err(Fault::CodesDiffer(said)),
             Outcome::Failed(why) => Err(Fault::Pairing(why)),
+            Outcome::Unproved | Outcome::Displaced => Err(Fault::Pairing(PairingFault::Cut)),
             Outcome::Local(fault) => Err(fault),
         }
     }

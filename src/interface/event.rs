@@ -120,6 +120,8 @@ pub enum Event {
         #[serde(serialize_with = "serialize::text")]
         partner: Half,
         trust: Trust,
+        /// This side's user has checked the code of this connection. Each return to the room makes another.
+        checked: bool,
     },
     /// The two have compared the code of a room that was entered by an invite.
     Verified,
@@ -142,6 +144,17 @@ pub enum Event {
         why: ConnectionFault,
         redialing: bool,
     },
+    /// The connection was lost after this side had confirmed, and nothing proves that the partner is in the room. It may
+    /// come back without another code; the host takes other callers meanwhile. `redialing`: this side is the joiner.
+    PairingInterrupted {
+        #[serde(flatten)]
+        why: ConnectionFault,
+        redialing: bool,
+    },
+    /// Nobody has come back to such a room for `seconds`.
+    StillAway { seconds: u64, redialing: bool },
+    /// The partner of such a room is back. The caller at `address`, whose code was not confirmed, was sent away.
+    Displaced { address: PeerAddr },
     /// Finding the host again fails, for another reason than before.
     RedialFailed { attempt: u32, why: ConnectError },
     /// There is a connection again; `after` is the time without one.

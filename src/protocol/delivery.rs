@@ -90,6 +90,11 @@ impl Outbox {
         Some(Frame::Text { id, age_ms, more, part })
     }
 
+    /// Whether a part of a text waits to be sent.
+    pub fn has_part(&self) -> bool {
+        self.sending.0 < self.waiting.len()
+    }
+
     /// Applies the partner's RECEIPT for every text up to and including `id`, and returns how many texts it
     /// newly covers.
     ///
@@ -227,6 +232,11 @@ impl Inbox {
     /// Whether a receipt is due.
     pub fn owes_receipt(&self) -> bool {
         self.acknowledged < self.shown
+    }
+
+    /// Whether every text that came was receipted.
+    pub fn is_settled(&self) -> bool {
+        self.acknowledged == self.next_id
     }
 
     /// Takes the receipt that is due, which counts as sent from then on.

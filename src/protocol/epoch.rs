@@ -30,6 +30,16 @@ pub struct Chain {
     hash: HandshakeHash,
 }
 
+/// What an epoch change makes: the secrets of the next epoch.
+pub struct Next {
+    /// The state that the change after it starts from.
+    pub chain: Chain,
+    /// The first keys of the epoch.
+    pub keys: TrafficKeys,
+    /// The pre-shared key with which the partner comes back to the room.
+    pub resume_psk: Secret,
+}
+
 /// An epoch change between RK1 and RK2, on the initiator's side.
 pub struct Begun {
     noise: HandshakeState,
@@ -58,8 +68,7 @@ impl Chain {
         Ok((Begun { noise, kem, number }, message))
     }
 
-    /// Answers RK1 as the responder (`<- e, ee, se`): returns the content of RK2, and the chain and keys of the
-    /// next epoch.
+    /// Answers RK1 as the responder (`<- e, ee, se`): returns the content of RK2, and the next epoch.
     ///
     /// # Errors
     ///
@@ -69,15 +78,14 @@ impl Chain {
         keys: &ResumeKey,
         message: &[u8; RK1],
         random: &mut dyn Randomness,
-    ) -> Result<(Box<[u8; RK2]>, Self, TrafficKeys), Error> {
+    ) -> Result<(Box<[u8; RK2]>, Next), Error> {
         let number = self.number.checked_add(1).ok_or(Error::Exhausted)?;
         let mut noise = self.noise(number, keys, random.secret()?, |builder| builder.build_responder())?;
         let public: [u8; ENCAPSULATION_KEY] = read(&mut noise, message)?;
         forget_psk(&mut noise)?;
         let (ciphertext, shared) = random.encapsulate(&public)?;
         let answer = write(&mut noise, &ciphertext)?;
-        let (chain, keys) = next(noise, number, &shared)?;
-        Ok((answer, chain, keys))
+        Ok((answer, next(noise, number, &shared)?))
     }
 
     fn noise(
@@ -101,28 +109,29 @@ impl Chain {
 }
 
 impl Begun {
-    /// Reads RK2 and returns the chain and keys of the next epoch.
+    /// Reads RK2 and returns the next epoch.
     ///
     /// # Errors
     ///
     /// [`Error::Handshake`] if the message does not verify.
-    pub fn finish(mut self, message: &[u8; RK2]) -> Result<(Chain, TrafficKeys), Error> {
+    pub fn finish(mut self, message: &[u8; RK2]) -> Result<Next, Error> {
         let ciphertext: [u8; CIPHERTEXT] = read(&mut self.noise, message)?;
         let shared = self.kem.decapsulate(&ciphertext)?;
         next(self.noise, self.number, &shared)
     }
 }
 
-fn next(mut noise: HandshakeState, number: u32, shared: &KemSecret) -> Result<(Chain, TrafficKeys), Error> {
+fn next(mut noise: HandshakeState, number: u32, shared: &KemSecret) -> Result<Next, Error> {
     if !noise.is_handshake_finished() {
         return Err(Error::Handshake);
     }
     let hash = HandshakeHash(noise.get_handshake_hash().try_into().map_err(|_| Error::Primitive)?);
     let epoch = Epoch::new(number, &hash, &split(&mut noise), shared);
-    let (chain, keys) = (Chain { number, secret: epoch.chain()?, hash }, epoch.keys()?);
+    let chain = Chain { number, secret: epoch.chain()?, hash };
+    let next = Next { chain, keys: epoch.keys()?, resume_psk: epoch.resume_psk()? };
     drop((noise, epoch));
     scrub_stack();
-    Ok((chain, keys))
+    Ok(next)
 }
 
 fn write<const N: usize>(noise: &mut HandshakeState, payload: &[u8]) -> Result<Box<[u8; N]>, Error> {

@@ -86,6 +86,8 @@ pub enum Wait {
     Opening,
     /// The two people's check of the code.
     Confirmation,
+    /// The first frame that only an open room sends.
+    Proof,
     /// Any record from the partner in an open room.
     Silence,
     /// The end of an epoch change.

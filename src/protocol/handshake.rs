@@ -89,6 +89,11 @@ impl ResumeKey {
     pub(super) fn local(&self) -> &StaticKey {
         &self.local
     }
+
+    /// The keys with another pre-shared key of the same room.
+    pub fn renewed(&self, psk: Secret) -> Self {
+        Self { psk, local: self.local.clone(), remote: self.remote }
+    }
 }
 
 /// The static public keys of both sides.

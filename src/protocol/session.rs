@@ -40,6 +40,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(4);
 pub const SILENCE: Duration = Duration::from_secs(10);
 /// Time limit of a resumed connection from the handshake to RESUME.
 const RESUMING: Duration = HANDSHAKE;
+/// Time limit for the return of an initiator that has never received VERIFIED.
+pub const RETURN_UNVERIFIED: Duration = Duration::from_secs(60);
 
 /// The stage that a session has reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,8 +60,12 @@ pub enum Stage {
     Resuming,
     /// The room is open: VERIFIED went both ways.
     Open,
-    /// The room is open and its connection is lost. Texts wait.
+    /// This side's VERIFIED is out or the room is open, and the connection is lost. Texts wait.
     Away,
+    /// This side has left an open room: BYE is out, and only receipts are taken.
+    Leaving,
+    /// The partner has left an open room, and receipts for its texts are still to be sent.
+    Left,
     /// The session is over and keeps no key.
     Closed,
 }
@@ -117,8 +123,13 @@ impl Default for Settings {
 pub enum Event {
     /// Both sides know the code of this connection, and both users have to check it.
     Code,
-    /// The room is open, as VERIFIED went both ways. Comes before any text of the room.
+    /// This side's VERIFIED is out: the partner may be in the open room from here on, and may come back to it.
+    Verified,
+    /// The room is open for both sides: VERIFIED went both ways, and a frame came that only an open room sends. Comes
+    /// before any text of the room.
     Opened,
+    /// The partner comes back by other [keys](Session::resume_keys) from here on.
+    ResumeKeys,
     /// The partner is back by another connection, and the room is open again.
     Resumed,
     /// A text arrived. Make it printable, show it, then call [`Session::shown`].
@@ -142,7 +153,7 @@ pub enum Event {
 
 /// One side of one connection, and its room while the room is with this connection.
 ///
-/// A lost connection leaves the session [away](Stage::Away). A new session in mode 0x02, made with its
+/// A lost connection leaves the session [away](Stage::Away) once this side's VERIFIED is out. A new session in mode 0x02, made with its
 /// [`resume_key`](Self::resume_key), then [takes over](Self::take_over) the room.
 ///
 /// Every `now` is the time since an origin of the caller's choice, on a clock that runs while the machine sleeps.
@@ -154,7 +165,7 @@ pub struct Session {
     phase: Phase,
     /// A record of the handshake that goes out before any other.
     pending: Option<Record>,
-    /// Events that were not taken yet: at most two for each record that was received or sent.
+    /// Events that were not taken yet: at most three for each record that was received or sent.
     events: VecDeque<Event>,
     /// The reason of the BYE with which this side is leaving. It says nothing else any more.
     leaving: Option<Farewell>,
@@ -179,6 +190,8 @@ enum Phase {
     Resuming { verifying: Box<Verifying>, room: Box<Room>, greeted: bool },
     Open { link: Box<Link>, room: Box<Room>, greeted: bool },
     Away(Box<Room>),
+    Leaving { link: Box<Link>, room: Box<Room> },
+    Left { link: Box<Link>, room: Box<Room> },
     Closed,
 }
 
@@ -186,6 +199,13 @@ struct Confirming {
     verifying: Box<Verifying>,
     entries: Entries,
     confirmed: bool,
+}
+
+impl Confirming {
+    /// The room in which the partner may be, once this side's VERIFIED is out.
+    fn room(&self) -> Option<Box<Room>> {
+        self.verifying.sent.then(|| Box::new(Room::new(self.verifying.link.resume.clone())))
+    }
 }
 
 /// Both sides show the same code, and VERIFIED goes both ways.
@@ -252,6 +272,8 @@ impl Session {
             Phase::Resuming { .. } => Stage::Resuming,
             Phase::Open { .. } => Stage::Open,
             Phase::Away(_) => Stage::Away,
+            Phase::Leaving { .. } => Stage::Leaving,
+            Phase::Left { .. } => Stage::Left,
             Phase::Closed => Stage::Closed,
         }
     }
@@ -266,7 +288,7 @@ impl Session {
     /// [the connection failed and not the partner](Error::is_of_the_line). Call [`transmit`](Self::transmit) once
     /// more: some errors are answered.
     pub fn receive(&mut self, input: &mut &[u8], now: Duration) -> Result<(), Error> {
-        if matches!(self.phase, Phase::Away(_) | Phase::Closed) {
+        if matches!(self.phase, Phase::Away(_) | Phase::Left { .. } | Phase::Closed) {
             *input = &[];
             return Ok(());
         }
@@ -284,9 +306,12 @@ impl Session {
             Err(error) => Err(Failure { error, room: self.take_room() }),
         };
         match step {
-            Ok(Step { phase, record, event }) => {
+            Ok(Step { phase, record, event, proof }) => {
                 self.phase = phase;
                 self.pending = record.or(self.pending.take());
+                if proof && self.room_mut().is_some_and(Room::prove) {
+                    self.events.push_back(Event::Opened);
+                }
                 self.events.extend(event);
                 self.settle(now);
                 Ok(())
@@ -373,12 +398,17 @@ impl Session {
 
     /// The files that this side sends, once the room is open.
     pub fn sending(&mut self) -> Option<&mut Sending> {
-        if self.leaving.is_some() { None } else { self.room_mut().map(|room| &mut room.sending) }
+        if self.is_ending() { None } else { self.room_mut().map(|room| &mut room.sending) }
     }
 
     /// The files that the partner sends, once the room is open.
     pub fn receiving(&mut self) -> Option<&mut Receiving> {
-        if self.leaving.is_some() { None } else { self.room_mut().map(|room| &mut room.receiving) }
+        if self.is_ending() { None } else { self.room_mut().map(|room| &mut room.receiving) }
+    }
+
+    /// Whether one of the two is leaving, so that nothing new is said.
+    fn is_ending(&self) -> bool {
+        self.leaving.is_some() || matches!(self.phase, Phase::Left { .. })
     }
 
     /// The time at which to call [`tick`](Self::tick) and [`transmit`](Self::transmit) at the latest.
@@ -386,6 +416,7 @@ impl Session {
         let heartbeat = self.beats().then(|| self.last_sent + HEARTBEAT);
         let (epoch, cover) = match &self.phase {
             Phase::Open { link, .. } => (link.deadline(), self.settings.cover.and(self.next_tick)),
+            Phase::Left { room, .. } if room.inbox.owes_receipt() => (None, self.settings.cover.and(self.next_tick)),
             _ => (None, None),
         };
         // With cover traffic nothing goes out between two ticks, whatever is due.
@@ -429,7 +460,8 @@ impl Session {
         }
     }
 
-    /// Handles the loss of the connection: an open room waits for the partner's return, anything else is over.
+    /// Handles the loss of the connection: a room in which the partner may be waits for its return, anything else is
+    /// over. A room that this side is leaving waits, too, so that BYE can be said.
     pub fn lost(&mut self, now: Duration) {
         match self.take_room() {
             Some(room) => self.away(room, now),
@@ -437,24 +469,39 @@ impl Session {
         }
     }
 
-    /// The key for a handshake that resumes the room, once this session has one.
+    /// The newest key for a handshake that resumes the room, once this session has one. An initiator uses no other.
     pub fn resume_key(&self) -> Option<Arc<ResumeKey>> {
         match &self.phase {
-            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room.resume.clone()),
-            _ => None,
+            Phase::Confirming(Confirming { verifying, .. }) if verifying.sent => Some(verifying.link.resume.clone()),
+            _ => self.room().map(|room| room.resume.newest().clone()),
+        }
+    }
+
+    /// All keys by which the partner may come back to the room: two while a responder does not know whether the
+    /// partner has the newest, else one.
+    pub fn resume_keys(&self) -> Vec<Arc<ResumeKey>> {
+        match self.room() {
+            Some(room) => room.resume.all().cloned().collect(),
+            None => self.resume_key().into_iter().collect(),
+        }
+    }
+
+    /// Whether this session is [returning](Stage::Returning) to the room that `before` has.
+    pub fn returns_to(&self, before: &Self) -> bool {
+        match &self.phase {
+            Phase::Returning(verifying) => {
+                before.resume_keys().iter().any(|key| Arc::ptr_eq(key, &verifying.link.resume))
+            }
+            _ => false,
         }
     }
 
     /// Moves the room from the session `before` to this one, by which the partner has come back.
     ///
-    /// Does nothing and returns `false` unless this session is [returning](Stage::Returning) to the room that `before`
-    /// has. Otherwise `before` is closed.
+    /// Does nothing and returns `false` unless this session [returns to](Self::returns_to) that room. Otherwise `before`
+    /// is closed.
     pub fn take_over(&mut self, before: &mut Self, now: Duration) -> bool {
-        let same = match (&self.phase, before.resume_key()) {
-            (Phase::Returning(verifying), Some(resume)) => Arc::ptr_eq(&verifying.link.resume, &resume),
-            _ => false,
-        };
-        if !same {
+        if !self.returns_to(before) {
             return false;
         }
         let (Phase::Returning(verifying), Some(mut room)) =
@@ -510,7 +557,9 @@ impl Session {
 
     /// Sends a PING soon, to learn the [round-trip time](Self::round_trip). Never with cover traffic.
     pub fn measure(&mut self) {
-        if let Phase::Open { link, .. } = &mut self.phase {
+        if self.settings.cover.is_none()
+            && let Phase::Open { link, .. } = &mut self.phase
+        {
             link.measure();
         }
     }
@@ -603,6 +652,11 @@ impl Session {
         }
     }
 
+    /// Whether receipts for the partner's texts are still to be sent before the connection may be closed.
+    pub fn owes_receipts(&self) -> bool {
+        matches!(self.phase, Phase::Left { .. })
+    }
+
     /// Whether the partner's side has said that its user has checked the code.
     pub fn is_partner_confirmed(&self) -> bool {
         match &self.phase {
@@ -617,16 +671,16 @@ impl Session {
     ///
     /// [`SayError`] if the text is too long, too many wait, or no room is open. The session continues unchanged.
     pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
-        let leaving = self.leaving.is_some();
+        let ending = self.is_ending();
         match self.room_mut() {
-            Some(room) if !leaving => room.outbox.push(text, now),
+            Some(room) if !ending => room.outbox.push(text, now),
             _ => Err(SayError::NotOpen),
         }
     }
 
     /// Whether a text of any allowed length would be accepted now.
     pub fn can_say(&self) -> bool {
-        self.leaving.is_none() && self.room().is_some_and(|room| room.outbox.has_room())
+        !self.is_ending() && self.room().is_some_and(|room| room.outbox.has_room())
     }
 
     /// Reports that every text up to and including `id` was shown to this side's user. The partner gets a receipt.
@@ -636,13 +690,19 @@ impl Session {
         }
     }
 
+    /// Ends the session at once, whatever it still had to do.
+    pub fn end(&mut self) {
+        self.close();
+    }
+
     /// Number of this side's texts that were not delivered to the partner yet, or had not been when the room ended.
     pub fn waiting(&self) -> usize {
         self.room().map_or(self.undelivered, |room| room.outbox.waiting())
     }
 
-    /// Leaves: once everything else is sent, [`transmit`](Self::transmit) sends BYE with the reason and closes the
-    /// session.
+    /// Leaves: once everything else is sent, [`transmit`](Self::transmit) sends BYE with the reason. The session is
+    /// closed then, or [leaving](Stage::Leaving) an open room until the partner has closed the connection or
+    /// [`end`](Self::end) is called.
     ///
     /// The first reason counts: a failed check of the code stays one whatever the user does next.
     pub fn leave(&mut self, why: Farewell) {
@@ -650,6 +710,7 @@ impl Session {
             Phase::Confirming(_) | Phase::Resuming { .. } | Phase::Open { .. } | Phase::Away(_) => {
                 self.leaving.get_or_insert(why);
             }
+            Phase::Leaving { .. } | Phase::Left { .. } => {}
             _ => self.close(),
         }
     }
@@ -663,22 +724,34 @@ impl Session {
 
     fn room(&self) -> Option<&Room> {
         match &self.phase {
-            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
+            Phase::Open { room, .. }
+            | Phase::Resuming { room, .. }
+            | Phase::Away(room)
+            | Phase::Leaving { room, .. }
+            | Phase::Left { room, .. } => Some(room),
             _ => None,
         }
     }
 
     fn room_mut(&mut self) -> Option<&mut Room> {
         match &mut self.phase {
-            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
+            Phase::Open { room, .. }
+            | Phase::Resuming { room, .. }
+            | Phase::Away(room)
+            | Phase::Leaving { room, .. }
+            | Phase::Left { room, .. } => Some(room),
             _ => None,
         }
     }
 
-    /// Takes the room, if there is one, and so leaves the session closed.
+    /// Takes the room that outlives the connection, if there is one, and so leaves the session closed.
     fn take_room(&mut self) -> Option<Box<Room>> {
         match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Open { room, .. } | Phase::Resuming { room, .. } | Phase::Away(room) => Some(room),
+            Phase::Open { room, .. }
+            | Phase::Resuming { room, .. }
+            | Phase::Away(room)
+            | Phase::Leaving { room, .. } => Some(room),
+            Phase::Confirming(confirming) if confirming.verifying.sent => confirming.room(),
             phase => {
                 self.phase = phase;
                 None
@@ -688,7 +761,10 @@ impl Session {
 
     /// Whether silence of the partner ends the connection.
     fn hears(&self) -> bool {
-        matches!(self.phase, Phase::Resuming { .. } | Phase::Open { .. })
+        match &self.phase {
+            Phase::Confirming(confirming) => confirming.verifying.sent,
+            phase => matches!(phase, Phase::Resuming { .. } | Phase::Open { .. }),
+        }
     }
 
     /// Whether heartbeats are sent. Not before the responder's nonce, which must be its first frame.
@@ -709,8 +785,14 @@ impl Session {
     fn away(&mut self, mut room: Box<Room>, now: Duration) {
         self.close();
         room.lost();
+        // The partner cannot be in the room for longer without this side's VERIFIED: that came before its own.
+        let limit = if self.role == Role::Initiator && !room.entered {
+            self.settings.stretch(RETURN_UNVERIFIED)
+        } else {
+            self.settings.linger
+        };
         self.phase = Phase::Away(room);
-        self.deadline = Some((now + self.settings.linger, Wait::Return));
+        self.deadline = Some((now + limit, Wait::Return));
     }
 
     fn close(&mut self) {
@@ -725,12 +807,20 @@ impl Session {
     fn settle(&mut self, now: Duration) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Confirming(Confirming { verifying, .. }) if verifying.sent && verifying.received => {
-                let room = Box::new(Room::new(verifying.link.resume.clone()));
-                self.events.push_back(Event::Opened);
-                Phase::Open { link: Box::new(verifying.link), room, greeted: true }
+                let mut room = Box::new(Room::new(verifying.link.resume.clone()));
+                room.entered = true;
+                let mut link = Box::new(verifying.link);
+                link.ask();
+                Phase::Open { link, room, greeted: true }
             }
             phase => phase,
         };
+        if matches!(&self.phase, Phase::Left { room, .. } if room.inbox.is_settled()) {
+            self.close();
+        }
+        if self.room_mut().is_some_and(|room| room.resume.take_change()) {
+            self.events.push_back(Event::ResumeKeys);
+        }
         if matches!(self.phase, Phase::Open { .. }) && self.next_tick.is_none() {
             self.decoder.allow_large();
             self.next_tick = Some(now);
@@ -745,7 +835,8 @@ impl Session {
             // Nobody is waited for.
             Phase::Confirming(_) if self.invited => Some(limit(Wait::Opening)),
             Phase::Confirming(_) => Some(limit(Wait::Confirmation)),
-            Phase::Open { .. } | Phase::Closed => None,
+            Phase::Open { ref room, .. } if !room.proved => Some(limit(Wait::Proof)),
+            Phase::Open { .. } | Phase::Leaving { .. } | Phase::Left { .. } | Phase::Closed => None,
             _ => self.deadline,
         };
     }
@@ -759,7 +850,11 @@ impl Session {
             return Ok(None);
         }
         let due = match &mut self.phase {
-            Phase::Confirming(confirming) if confirming.confirmed => confirming.verifying.verify()?,
+            Phase::Confirming(confirming) if confirming.confirmed => {
+                let record = confirming.verifying.verify()?;
+                self.events.extend(record.is_some().then_some(Event::Verified));
+                record
+            }
             // Nobody needs to check a code: only the partner has the room's secret and the key.
             Phase::Resuming { verifying, room, greeted } => match verifying.verify()? {
                 None if verifying.received => greet(&mut verifying.link, room, greeted)?,
@@ -769,6 +864,7 @@ impl Session {
                 None => room.next_record(link, self.random.as_mut(), now)?,
                 record => record,
             },
+            Phase::Left { link, room } => room.next_receipt(link)?,
             _ => None,
         };
         let frame = match (due, &self.phase) {
@@ -791,7 +887,10 @@ impl Session {
         };
         self.pass_tick(now);
         if let Frame::Bye { .. } = frame {
-            self.close();
+            match std::mem::replace(&mut self.phase, Phase::Closed) {
+                Phase::Open { link, room, .. } => self.phase = Phase::Leaving { link, room },
+                _ => self.close(),
+            }
         }
         Ok(Some(record))
     }
@@ -856,11 +955,17 @@ struct Step {
     phase: Phase,
     record: Option<Record>,
     event: Option<Event>,
+    /// Only an open room sends such a record.
+    proof: bool,
 }
 
 impl Step {
     fn to(phase: Phase) -> Result<Self, Failure> {
-        Ok(Self { phase, record: None, event: None })
+        Ok(Self { phase, record: None, event: None, proof: false })
+    }
+
+    fn answered(phase: Phase, record: Record) -> Result<Self, Failure> {
+        Ok(Self { phase, record: Some(record), event: None, proof: false })
     }
 }
 
@@ -880,12 +985,11 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
     match phase {
         Phase::AwaitRecord1(mode) => {
             let (responder, record) = Responder::accept(mode, body, random)?;
-            Ok(Step { phase: Phase::AwaitRecord3(responder), record: Some(record), event: None })
+            Step::answered(Phase::AwaitRecord3(responder), record)
         }
         Phase::AwaitRecord2(initiator) => {
             let (record, established) = initiator.finish(body, random)?;
-            let phase = Phase::Established { established, admitted: false };
-            Ok(Step { phase, record: Some(record), event: None })
+            Step::answered(Phase::Established { established, admitted: false }, record)
         }
         Phase::AwaitRecord3(responder) => {
             Step::to(Phase::Established { established: responder.finish(body)?, admitted: false })
@@ -894,10 +998,11 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
             Opening::Committed(commitment) => first_frame(established, &commitment, body, paced, now),
             Opening::Nonce(_) => early_frame(established, admitted, body, paced, now),
         },
-        Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body)? {
-            None => Step::to(Phase::Confirming(confirming)),
-            Some(Unopened::Left(why)) => left(why),
-            Some(Unopened::Resume(_)) => Err(Error::OutOfOrder.into()),
+        Phase::Confirming(mut confirming) => match unopened_frame(&mut confirming.verifying, body) {
+            Ok(None) => Step::to(Phase::Confirming(confirming)),
+            Ok(Some(Unopened::Left(why))) => left(why),
+            Ok(Some(Unopened::Resume(_))) => Err(Error::OutOfOrder.into()),
+            Err(error) => Err(Failure { error, room: confirming.room() }),
         },
         Phase::Returning(verifying) if verifying.left.is_some() => Step::to(Phase::Returning(verifying)),
         Phase::Returning(mut verifying) => match unopened_frame(&mut verifying, body)? {
@@ -913,22 +1018,36 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
                 Ok(frame) => frame,
                 Err(error) => return Err(Failure { error, room: Some(room) }),
             };
+            if verifying.received {
+                room.entered = true;
+                room.resume.settle(&verifying.link.resume);
+            }
             match frame {
                 None => Step::to(Phase::Resuming { verifying, room, greeted }),
                 Some(Unopened::Left(why)) => left(why),
                 Some(Unopened::Resume(next_id)) => {
                     room.outbox.resume(next_id)?;
                     let phase = Phase::Open { link: Box::new(verifying.link), room, greeted };
-                    Ok(Step { phase, record: None, event: Some(Event::Resumed) })
+                    Ok(Step { phase, record: None, event: Some(Event::Resumed), proof: true })
                 }
             }
         }
         Phase::Open { mut link, mut room, greeted } => match room.take(&mut link, body, random, now) {
-            Ok(Some(Event::Left(why))) => left(why),
-            Ok(event) => Ok(Step { phase: Phase::Open { link, room, greeted }, record: None, event }),
+            Ok((event, proof)) => {
+                let phase = match event {
+                    Some(Event::Left(_)) => Phase::Left { link, room },
+                    _ => Phase::Open { link, room, greeted },
+                };
+                Ok(Step { phase, record: None, event, proof })
+            }
             Err(error) => Err(Failure { error, room: Some(room) }),
         },
-        Phase::Away(_) | Phase::Closed => Err(Error::OutOfOrder.into()),
+        Phase::Leaving { mut link, mut room } => match room.take_last(&mut link, body, now) {
+            Ok(Some(Event::Left(_))) => Step::to(Phase::Closed),
+            Ok(event) => Ok(Step { phase: Phase::Leaving { link, room }, record: None, event, proof: false }),
+            Err(error) => Err(Failure { error, room: Some(room) }),
+        },
+        Phase::Away(_) | Phase::Left { .. } | Phase::Closed => Err(Error::OutOfOrder.into()),
     }
 }
 
@@ -952,7 +1071,7 @@ fn first_frame(
     }
     let code = PairingCode::new(Role::Initiator, &nonce, &hash);
     let link = Link::new(Role::Initiator, channel, code, resume, Chain::new(chain, hash), paced, now);
-    Ok(Step { phase: verifying(link, known, None), record: None, event: to_check(known) })
+    Ok(Step { phase: verifying(link, known, None), record: None, event: to_check(known), proof: false })
 }
 
 /// Reads a frame that the responder gets before it has opened its nonce: one may come in the same read as record 3.
@@ -1000,5 +1119,5 @@ fn unopened_frame(verifying: &mut Verifying, body: &[u8]) -> Result<Option<Unope
 }
 
 fn left(why: Farewell) -> Result<Step, Failure> {
-    Ok(Step { phase: Phase::Closed, record: None, event: Some(Event::Left(why)) })
+    Ok(Step { phase: Phase::Closed, record: None, event: Some(Event::Left(why)), proof: false })
 }

@@ -105,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// Closes the connection. An open room waits for the next one.
+    /// Closes the connection. A room in which the partner may be waits for the next one.
     pub fn cut(&mut self) {
         self.stream = None;
         self.outgoing.clear();
@@ -158,16 +158,18 @@ impl Connection {
         self.session.tick(now).map_err(Ended::Error)
     }
 
-    /// Writes everything that the session still has to send before it closes.
+    /// Writes everything that the session has to send, up to its last record.
     pub async fn flush(&mut self) -> Result<(), Ended> {
         loop {
             self.seal()?;
-            if self.is_flushed() && self.session.stage() == Stage::Closed {
-                return Ok(());
-            }
             if self.is_flushed() {
-                // With cover traffic nothing is sent before the next tick.
-                self.timer.until(self.session.deadline().unwrap_or_default()).await;
+                let due = match self.session.stage() {
+                    Stage::Closed | Stage::Leaving => return Ok(()),
+                    Stage::Away => None,
+                    // With cover traffic nothing is sent before the next tick.
+                    _ => self.session.deadline(),
+                };
+                self.timer.until(due.ok_or(Ended::Cut)?).await;
                 self.tick = true;
                 continue;
             }
@@ -177,7 +179,7 @@ impl Connection {
         }
     }
 
-    /// Closes the sending direction, and waits until the other end has closed, too.
+    /// Closes the sending direction, and reads until the other end has closed, too: its receipts may still be under way.
     ///
     /// A socket closed with bytes unread resets the connection, and the other
     /// end could lose the BYE that it has not read yet.
@@ -188,13 +190,10 @@ impl Connection {
         if whole && socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
-        while stream.readable().await.is_ok() {
-            match stream.try_read(&mut self.incoming) {
-                Ok(0) => return,
-                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
-                _ => {}
-            }
-        }
+        while let Some(stream) = &self.stream
+            && stream.readable().await.is_ok()
+            && self.read().is_ok()
+        {}
     }
 
     /// Hands the session bytes that were read before it existed.

@@ -15,7 +15,7 @@ use crate::interface::refusal::FileRefusal;
 use crate::printable::{Printable, plain_name};
 use crate::protocol::frame::Hash;
 use crate::protocol::session::Session;
-use crate::protocol::transfer::{Content, ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
+use crate::protocol::transfer::{ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::output::Output;
@@ -31,7 +31,7 @@ use meter::Meter;
 pub const QUEUE: usize = 64;
 /// Bytes that wait for the disk, beyond which reading from the line slows down.
 const BEHIND: usize = 2 << 20;
-/// Bytes that wait for the disk, beyond which nothing is read: a partner may count a window for each entry, and 64 are
+/// Bytes that wait for the disk, beyond which nothing is read: a partner may count a window for each entry that is
 /// accepted.
 const FAR_BEHIND: usize = 2 * WINDOW as usize;
 
@@ -102,8 +102,6 @@ struct Incoming {
     name: Printable,
     path: SafePath,
     writer: Option<(Writer, mpsc::Receiver<Report>)>,
-    /// What came and was not handed to the writer yet.
-    pieces: Vec<(u64, Content)>,
     /// What is there is asked for, and nothing accepted before it is known.
     asking: bool,
     /// What is there of an entry.
@@ -124,7 +122,6 @@ impl Incoming {
             name,
             path,
             writer: None,
-            pieces: Vec::new(),
             asking: false,
             have: None,
             failed: 0,
@@ -133,19 +130,9 @@ impl Incoming {
         }
     }
 
-    fn give(&mut self, job: Job) {
-        if !self.pieces.is_empty() {
-            self.give_pieces();
-        }
+    fn give(&self, job: Job) {
         if let Some((writer, _)) = &self.writer {
             writer.give(job);
-        }
-    }
-
-    fn give_pieces(&mut self) {
-        let pieces = std::mem::take(&mut self.pieces);
-        if let Some((writer, _)) = &self.writer {
-            writer.give(Job::Data(pieces));
         }
     }
 }
@@ -271,7 +258,7 @@ impl Files {
             Target::Folder {
                 folder,
                 name: incoming.path.clone(),
-                single: incoming.offer.entries == 1,
+                entries: incoming.offer.entries,
                 executable: self.options.executable,
                 plain: plain_name,
             }
@@ -558,10 +545,10 @@ impl Files {
         if let Received::Offered(offer) = received {
             return self.offered(offer, session);
         }
-        let Some(incoming) = &mut self.receiving else { return };
+        let Some(incoming) = &self.receiving else { return };
         let job = match received {
             Received::Begun { index, executable, path, .. } => Job::Begin { index, executable, path },
-            Received::Data { offset, bytes } => return incoming.pieces.push((offset, bytes)),
+            Received::Data { offset, bytes } => Job::Data { offset, bytes },
             Received::Ended { hash, size } => Job::End { hash, size },
             Received::Offered(_) => return,
         };
@@ -629,9 +616,6 @@ impl Files {
 
     /// Does what has become possible: after every event.
     pub fn settle(&mut self, session: &mut Session) {
-        if let Some(incoming) = self.receiving.as_mut().filter(|incoming| !incoming.pieces.is_empty()) {
-            incoming.give_pieces();
-        }
         let losses = session.losses();
         if std::mem::replace(&mut self.losses, losses) != losses {
             if let Some(out) = &mut self.sending {
@@ -744,6 +728,7 @@ mod tests {
     use crate::protocol::keys::StaticKey;
     use crate::protocol::random::{OsRandom, Randomness as _};
     use crate::protocol::session::Settings;
+    use crate::protocol::transfer::Content;
 
     #[tokio::test]
     async fn what_is_looked_at_when_everything_is_cancelled_is_not_offered() {
@@ -781,11 +766,16 @@ mod tests {
         files.receiving = Some(Incoming::new(offer, name, path));
         let incoming = files.receiving.as_mut().unwrap();
         incoming.writer = Some((writer, reports));
-        for (bytes, keeps_up, far_behind) in
-            [(BEHIND - 1, true, false), (1, false, false), (FAR_BEHIND - BEHIND, false, false), (1, false, true)]
-        {
+        // What the thread is given to do counts a little, too.
+        const LITTLE: usize = 64 << 10;
+        for (bytes, keeps_up, far_behind) in [
+            (BEHIND - LITTLE, true, false),
+            (LITTLE, false, false),
+            (FAR_BEHIND - BEHIND - LITTLE, false, false),
+            (LITTLE, false, true),
+        ] {
             let incoming = files.receiving.as_mut().unwrap();
-            incoming.give(Job::Data(vec![(0, Content(vec![0; bytes]))]));
+            incoming.give(Job::Data { offset: 0, bytes: Content(vec![0; bytes]) });
             assert_eq!((files.keeps_up(), files.is_far_behind()), (keeps_up, far_behind), "{bytes}");
         }
         files.receiving.as_mut().unwrap().asking = true;

@@ -19,11 +19,12 @@ use crate::interface::UserChannels;
 use crate::interface::event::{Event, Invitation};
 use crate::interface::fault::{Fault, PairingFault};
 use crate::printable::Printable;
+use crate::protocol::handshake::ResumeKey;
 use crate::protocol::handshake::{Mode, SharedSecret};
 use crate::protocol::invite::Invite;
 use crate::protocol::keys::{InviteSecret, StaticKey};
 use crate::protocol::random::{OsRandom, Randomness as _};
-use crate::protocol::session::Settings;
+use crate::protocol::session::{RETURN_UNVERIFIED, Settings, Stage};
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, MappingError};
 use crate::transport::lan::{Announcement, LanKey};
@@ -99,6 +100,24 @@ pub struct Host {
     pub mapped: Option<Result<SocketAddr, MappingError>>,
     /// Where the host waits beside its own addresses, and why nobody can come that way, if so.
     pub ways: Vec<(Way, Option<ConnectError>)>,
+    /// The room of which it is not proved that the partner is in it, once its connection is lost.
+    unproved: Option<Unproved>,
+}
+
+/// A room that waits for its partner, beside whom others may call.
+struct Unproved {
+    connection: Box<Connection>,
+    /// When the connection was lost.
+    since: Duration,
+    /// The user was told that nobody has come back for long.
+    told: bool,
+}
+
+impl Unproved {
+    /// Whether the partner is back by another connection.
+    fn is_back(&self) -> bool {
+        self.connection.session.stage() != Stage::Away
+    }
 }
 
 impl Host {
@@ -114,7 +133,19 @@ impl Host {
             listening: Vec::new(),
             mapped: None,
             ways: Vec::new(),
+            unproved: None,
         }
+    }
+
+    /// This side's VERIFIED is out: from here on this run's partner alone comes back, by these keys.
+    pub fn verified(&mut self, keys: Vec<Arc<ResumeKey>>) {
+        self.unproved = None;
+        self.lobby.let_back_by(keys);
+    }
+
+    /// Goes on with `connection`, if it is that of the partner of the unproved room.
+    pub fn take_back(&mut self, connection: Connection) -> bool {
+        self.unproved.as_mut().is_some_and(|unproved| unproved.connection.replace(connection))
     }
 
     fn accept(&mut self, listeners: Vec<TcpListener>, via: Via) {
@@ -135,8 +166,12 @@ impl Host {
             DoorEvent::ToldBusy { from, times } => Some(Event::BusySent { address: from, times }),
             DoorEvent::Intruder { from, times } => Some(Event::Intruder { address: from, times }),
             DoorEvent::Way(way, shut) => self.way_changed(way, shut),
+            DoorEvent::Returned(connection) => {
+                self.take_back(*connection);
+                None
+            }
             // Somebody who was quicker has the room, or it is not open.
-            DoorEvent::Guest(_) | DoorEvent::Returned(_) | DoorEvent::Nothing => None,
+            DoorEvent::Guest(_) | DoorEvent::Nothing => None,
         }
     }
 
@@ -206,17 +241,28 @@ impl Room {
         let mut failed_runs = 0;
         loop {
             let Side::Host(host) = &mut *side else { return Err(Fault::NobodyCame) };
-            let mut connection = self.next_guest(host).await?;
+            let (mut connection, back) = self.next_guest(host).await?;
             let from = connection.from;
-            self.user.tell(Event::Caller { address: from });
-            connection.session.admit();
-            match Talk::new(self, side, &mut connection).run().await {
+            if !back {
+                self.user.tell(Event::Caller { address: from });
+                connection.session.admit();
+            }
+            match Talk::new(self, side, &mut connection, back).run().await {
+                Outcome::Unproved => {
+                    if let Side::Host(host) = &mut *side {
+                        host.unproved = Some(Unproved { connection, since: clock::now(), told: false });
+                    }
+                }
+                Outcome::Displaced => self.user.tell(Event::Displaced { address: from }),
                 Outcome::Failed(why) if !self.opened && !self.gives_up(why) => {
                     drop(connection);
                     let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
                     failed_runs += 1;
                     self.user.tell(Event::PairingFailed { address: from, why, pause });
                     if let Side::Host(host) = &mut *side {
+                        if host.unproved.is_none() {
+                            host.lobby.let_back_by(Vec::new());
+                        }
                         self.pause(host, pause).await?;
                     }
                 }
@@ -225,31 +271,55 @@ impl Room {
         }
     }
 
-    /// Waits until somebody has finished the handshake.
-    async fn next_guest(&mut self, host: &mut Host) -> Result<Box<Connection>, Fault> {
+    /// Waits until somebody has finished the handshake, or the partner of an unproved room is back (`true`).
+    async fn next_guest(&mut self, host: &mut Host) -> Result<(Box<Connection>, bool), Fault> {
         host.lobby.open();
         loop {
             self.given_up()?;
+            if let Some(back) = host.unproved.take_if(|unproved| unproved.is_back()) {
+                host.lobby.take();
+                return Ok((back.connection, true));
+            }
+            let wake = self.see_to_unproved(host);
             tokio::select! {
                 event = host.lobby.next() => match event {
                     DoorEvent::Guest(connection) => {
                         host.lobby.take();
-                        return Ok(connection);
+                        return Ok((connection, false));
                     }
                     event => host.told(event).into_iter().for_each(|event| self.user.tell(event)),
                 },
+                () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => {}
                 request = self.user.early() => self.user.refuse(request?),
             }
         }
     }
 
-    /// Keeps the door shut for a while.
+    /// Tells that nobody has come back to the unproved room for long, and gives it up once its time is over. Returns the
+    /// time until the next of the two.
+    fn see_to_unproved(&mut self, host: &mut Host) -> Option<Duration> {
+        let now = clock::now();
+        let unproved = host.unproved.as_mut()?;
+        let (late, limit) = (unproved.since + RETURN_UNVERIFIED, unproved.connection.session.limit());
+        if limit.is_none_or(|limit| now >= limit) {
+            host.unproved = None;
+            host.lobby.let_back_by(Vec::new());
+            return None;
+        }
+        if now >= late && !std::mem::replace(&mut unproved.told, true) {
+            self.user.tell(Event::StillAway { seconds: RETURN_UNVERIFIED.as_secs(), redialing: false });
+        }
+        let wake = if unproved.told { limit } else { limit.map(|limit| limit.min(late)) };
+        wake.map(|at| at.saturating_sub(now))
+    }
+
+    /// Keeps the door shut for a while. The partner of an unproved room may come back all the same.
     async fn pause(&mut self, host: &mut Host, pause: Duration) -> Result<(), Fault> {
         let until = clock::now() + pause;
         loop {
             self.given_up()?;
             let left = until.saturating_sub(clock::now());
-            if left.is_zero() {
+            if left.is_zero() || host.unproved.as_ref().is_some_and(Unproved::is_back) {
                 return Ok(());
             }
             tokio::select! {

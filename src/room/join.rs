@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::connection::{Connection, Ended};
 use super::lobby::over;
+use super::pace::Pace;
 use super::redial::{DialPlan, Failures, Progress, Redial, RedialEvent};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
@@ -32,8 +33,6 @@ use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
 use crate::transport::way::{Egress, Way};
 
-/// Time after which a connection counts as stable.
-const STEADY: Duration = Duration::from_secs(2);
 /// Interval between two searches for a better way than a relay or Tor.
 const BETTER: Duration = Duration::from_secs(30);
 /// Time for which the ways of an invite are tried again, if one of them may work later.
@@ -64,7 +63,7 @@ pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, egre
     let (result, side) = match found {
         Ok((mut connection, joiner)) => {
             let mut side = Side::Joiner(Box::new(joiner));
-            let outcome = Talk::new(&mut room, &mut side, &mut connection).run().await;
+            let outcome = Talk::new(&mut room, &mut side, &mut connection, false).run().await;
             (room.end(outcome), Some(side))
         }
         Err(fault) => (Err(fault), None),
@@ -86,8 +85,8 @@ pub struct Joiner {
     pub met: Failures,
     /// The search for the host, while there is one.
     pub redial: Option<Redial>,
-    /// Number of attempts before the last return, and its time.
-    returned: Option<(u32, Duration)>,
+    /// The times of this side's returns.
+    pace: Pace,
     /// Time of the next search for a better way.
     pub better_at: Duration,
     /// The search on the local network.
@@ -96,8 +95,8 @@ pub struct Joiner {
 
 impl Joiner {
     fn new(ways: Vec<Way>, egress: Arc<Egress>) -> Self {
-        let (redial, returned, better_at, browser) = (None, None, Duration::ZERO, None);
-        Self { ways, egress, met: Failures::default(), redial, returned, better_at, browser }
+        let (redial, pace, better_at, browser) = (None, Pace::default(), Duration::ZERO, None);
+        Self { ways, egress, met: Failures::default(), redial, pace, better_at, browser }
     }
 
     /// Waits for the next event of the search for the host. Safe to cancel.
@@ -135,11 +134,10 @@ impl Joiner {
         }
     }
 
-    /// Starts a search: at once, or with the pauses that the last one had reached if the connection was not stable.
+    /// Begins a search, the later the more often this side came back lately.
     pub fn search(&mut self, resume: Arc<ResumeKey>, settings: Settings) {
-        let tries = self.returned.filter(|(_, at)| clock::now() < *at + STEADY).map_or(0, |(tries, _)| tries);
         let search = self.plan(self.ways.clone(), resume, settings);
-        self.redial = Some(Redial::new(search, tries));
+        self.redial = Some(Redial::new(search, self.pace.lately(clock::now())));
     }
 
     /// Starts a search of one attempt for a way without a relay or Tor.
@@ -160,6 +158,11 @@ impl Joiner {
     /// Stops the search, unless the host may be about to move to a connection of it.
     pub fn stop_searching(&mut self) {
         self.redial = self.redial.take().filter(|redial| redial.is_proving() || redial.is_once() && !redial.is_over());
+    }
+
+    /// Drops all attempts under way: their key is not the room's any more.
+    pub fn stop_attempts(&mut self) {
+        self.redial = None;
     }
 
     /// Whether a search has to be started after the connection was lost.
@@ -188,7 +191,8 @@ impl Joiner {
 
     /// Ends the search, as the host was found.
     pub fn arrived(&mut self) {
-        self.returned = self.redial.take().map(|redial| (redial.state().number, clock::now()));
+        self.redial = None;
+        self.pace.returned(clock::now());
     }
 }
 

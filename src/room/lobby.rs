@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Ended};
+use super::pace::Pace;
 use crate::address::{PeerAddr, Via};
 use crate::clock;
 use crate::protocol::error::Error;
@@ -59,7 +60,7 @@ pub enum DoorEvent {
         /// Number of such callers so far.
         times: u32,
     },
-    /// The partner of the open room is back.
+    /// The partner, who may be in the room, is back.
     Returned(Box<Connection>),
     /// Somebody who is not the partner tried to resume the open room.
     Intruder {
@@ -82,9 +83,9 @@ enum Greeting {
     Gone,
 }
 
-/// The keys by which the partner returns to an open room.
+/// The keys by which the partner returns to a room.
 struct Door {
-    resume: Arc<ResumeKey>,
+    keys: Vec<Arc<ResumeKey>>,
     replays: Replays,
 }
 
@@ -116,6 +117,7 @@ pub struct Lobby {
     settings: Settings,
     admission: watch::Sender<Admission>,
     door: Option<Door>,
+    pace: Arc<Mutex<Pace>>,
     waiter: Arc<Semaphore>,
     tasks: JoinSet<Greeting>,
     entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
@@ -135,6 +137,7 @@ impl Lobby {
             settings,
             admission: watch::channel(Admission::Open).0,
             door: None,
+            pace: Arc::default(),
             waiter: Arc::new(Semaphore::new(1)),
             tasks: JoinSet::new(),
             entries: VecDeque::new(),
@@ -160,11 +163,17 @@ impl Lobby {
     }
 
     /// Lets only the partner return, as the room is open. An invite expires.
-    pub fn close(&mut self, resume: Arc<ResumeKey>) {
+    pub fn close(&mut self) {
         self.spare = None;
         self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
         self.admission.send_replace(Admission::Closed);
-        self.door = Some(Door { resume, replays: Replays::default() });
+    }
+
+    /// Lets the partner return by these keys, and by no others.
+    pub fn let_back_by(&mut self, keys: Vec<Arc<ResumeKey>>) {
+        let same = |door: &Door| door.keys.iter().any(|known| keys.iter().any(|key| Arc::ptr_eq(known, key)));
+        let replays = self.door.take_if(|door| same(door)).map(|door| door.replays).unwrap_or_default();
+        self.door = (!keys.is_empty()).then_some(Door { keys, replays });
     }
 
     /// Waits for the next event. Safe to cancel.
@@ -240,14 +249,15 @@ impl Lobby {
         if door.replays.knows(&caller.record) {
             return self.intruder(caller.from);
         }
-        let mode = Mode::Resume(door.resume.clone());
-        let session = Session::respond(mode, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
-        let mut connection = Box::new(Connection::new(caller.stream, caller.from, session));
-        if connection.receive(caller.record.as_slice()).is_err() {
-            return self.intruder(caller.from);
-        }
+        let settings = over(self.settings, caller.from);
+        let session = door.keys.iter().find_map(|key| {
+            let mut session = Session::respond(Mode::Resume(key.clone()), Box::new(OsRandom), settings, clock::now());
+            session.receive(&mut caller.record.as_slice(), clock::now()).ok().map(|()| session)
+        });
+        let Some(session) = session else { return self.intruder(caller.from) };
         door.replays.accepted(&caller.record);
-        self.admit(caller.from, returning(connection));
+        let connection = Box::new(Connection::new(caller.stream, caller.from, session));
+        self.admit(caller.from, returning(connection, self.pace.clone()));
         DoorEvent::Nothing
     }
 
@@ -333,19 +343,33 @@ async fn invited(
     Greeting::Guest(connection)
 }
 
-/// Finishes the handshake with a holder of the room's secret, up to this side's nonce.
-async fn returning(mut connection: Box<Connection>) -> Greeting {
+/// Finishes the handshake with a holder of the room's secret, up to this side's nonce, which waits for its turn.
+async fn returning(mut connection: Box<Connection>, pace: Arc<Mutex<Pace>>) -> Greeting {
     let from = connection.from;
+    let mut admitted = false;
     loop {
+        let mut turn = None;
         match connection.session.stage() {
             Stage::Returning => return Greeting::Returned(connection),
-            Stage::Established => connection.session.admit(),
+            Stage::Established if !admitted => {
+                match pace.lock().unwrap_or_else(PoisonError::into_inner).try_return(clock::now()) {
+                    Ok(()) => admitted = true,
+                    Err(at) => turn = Some(at),
+                }
+            }
             _ => {}
         }
-        match connection.move_bytes(true).await {
-            Ok(()) => {}
-            Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
-            Err(_) => return Greeting::Gone,
+        if admitted {
+            connection.session.admit();
+        }
+        let wait = turn.map(|at| at.saturating_sub(clock::now()));
+        tokio::select! {
+            moved = connection.move_bytes(true) => match moved {
+                Ok(()) => {}
+                Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
+                Err(_) => return Greeting::Gone,
+            },
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, Ended};
 use super::lobby::over;
+use super::pace::pause;
 use crate::clock;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::handshake::Mode;
@@ -22,14 +23,6 @@ use crate::transport::dial::HEAD_START;
 use crate::transport::error::ConnectError;
 use crate::transport::way::{Egress, Way};
 
-/// Pauses before the attempts. The last one repeats.
-const PAUSES: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
 /// Most attempts at once. Each ends by its own time limits.
 const AT_ONCE: usize = 16;
 /// Most handshakes at once: fewer than a host allows one address, or the latest would push out the earliest.
@@ -119,6 +112,8 @@ pub struct Redial {
     search: DialPlan,
     attempts: JoinSet<Result<Box<Connection>, Option<AttemptError>>>,
     turns: Permits,
+    /// Number of returns to the room lately: the pauses grow from there.
+    returns: usize,
     next_at: Duration,
     /// Whether the search is limited to one attempt.
     once: bool,
@@ -127,8 +122,8 @@ pub struct Redial {
 }
 
 impl Redial {
-    /// Starts a search. The first attempt begins after the pause that follows `tries` attempts, at once for 0.
-    pub fn new(search: DialPlan, tries: u32) -> Self {
+    /// Starts a search. The first attempt begins after the pause that follows so many `returns` to the room lately.
+    pub fn new(search: DialPlan, returns: usize) -> Self {
         Self {
             search,
             attempts: JoinSet::new(),
@@ -138,9 +133,10 @@ impl Redial {
                 onion: Arc::new(Semaphore::new(1)),
                 proving: Arc::new(Semaphore::new(1)),
             },
-            next_at: clock::now() + pause(tries),
+            returns,
+            next_at: clock::now() + pause(returns),
             once: false,
-            state: Attempts { number: tries, failure: None },
+            state: Attempts { number: 0, failure: None },
             gone_since: None,
         }
     }
@@ -208,7 +204,7 @@ impl Redial {
 
     fn begin(&mut self) {
         self.state.number += 1;
-        self.next_at = clock::now() + pause(self.state.number);
+        self.next_at = clock::now() + pause(self.returns + self.state.number as usize);
         if self.attempts.len() >= AT_ONCE {
             return;
         }
@@ -257,11 +253,6 @@ impl AttemptError {
 fn is_gone(since: &mut Option<Duration>, gone: bool, now: Duration) -> bool {
     *since = gone.then(|| since.unwrap_or(now));
     since.is_some_and(|since| now >= since + GONE)
-}
-
-/// Pause before the attempt that follows `tries` attempts.
-fn pause(tries: u32) -> Duration {
-    PAUSES.get(tries as usize).or(PAUSES.last()).copied().unwrap_or_default()
 }
 
 /// Permits that attempts which overlap share.

@@ -16,7 +16,7 @@ pub enum Side {
 
 /// What happens at the door, or on the way back to it.
 pub enum SideEvent {
-    /// The partner of the open room has come back by this connection.
+    /// The partner who may be in a room has come back by this connection.
     Returned(Box<Connection>),
     /// Finding the host again failed, for another reason than before.
     RedialFailed {

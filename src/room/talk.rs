@@ -28,7 +28,7 @@ use crate::protocol::frame::Farewell;
 use crate::protocol::handshake::SUITE;
 use crate::protocol::keys::PublicKey;
 use crate::protocol::pairing::Verdict;
-use crate::protocol::session::{self, Stage};
+use crate::protocol::session::{self, RETURN_UNVERIFIED, Stage};
 use crate::transport::dial;
 
 /// How long leaving on request waits for the last receipts.
@@ -61,7 +61,14 @@ pub struct Talk<'a> {
     side: &'a mut Side,
     connection: &'a mut Connection,
     state: State,
+    health: Health,
+    /// This side's user has checked the code of this connection.
+    code_checked: bool,
     ending: Ending,
+    /// When a leaver who has lost the connection gives up saying BYE.
+    return_by: Option<Duration>,
+    /// The user was told that nobody has come back to an unproved room for long.
+    told_away: bool,
     /// Records that did not verify.
     damaged: u32,
     timers: Timers,
@@ -81,7 +88,6 @@ enum State {
 struct Open {
     since: Duration,
     trust: Trust,
-    health: Health,
     /// Our messages that were delivered.
     delivered: usize,
     /// The partner's messages that came.
@@ -92,13 +98,13 @@ struct Open {
     comparing: Option<u64>,
 }
 
-/// The connection of an open room, as its user has been told.
+/// The connection, as the user has been told.
 enum Health {
     /// Signs of life come.
     Well,
     /// Nothing came for longer than [`QUIET`].
     Quiet,
-    /// There is none that the room could use, since then.
+    /// There is none, since then.
     Broken {
         since: Duration,
         /// Why, while nobody was told: a better connection is about to take its place.
@@ -114,6 +120,8 @@ enum Ending {
     Finishing { by: Option<Duration> },
     /// BYE is all that is left to say. What happens to the connection after that is in order.
     Farewell(Goodbye),
+    /// The partner has left; until then at the latest the receipts for its messages are sent.
+    Left { why: Farewell, by: Duration },
 }
 
 /// Why this side says BYE.
@@ -125,6 +133,8 @@ enum Goodbye {
     Failed(PairingFault),
     /// Its user has seen different codes in an open room.
     CodesDiffer,
+    /// The partner of a room is back, while this run's code is not confirmed.
+    Displaced,
     /// Everything is to vanish.
     Panic,
 }
@@ -154,14 +164,19 @@ enum Moved {
 }
 
 impl<'a> Talk<'a> {
-    /// A run that begins with a connection whose handshake is finished.
-    pub fn new(room: &'a mut Room, side: &'a mut Side, connection: &'a mut Connection) -> Self {
+    /// A run that begins with a connection whose handshake is finished. `checked`: the partner is back, whose code this
+    /// side's user has checked before.
+    pub fn new(room: &'a mut Room, side: &'a mut Side, connection: &'a mut Connection, checked: bool) -> Self {
         Self {
             room,
             side,
             connection,
-            state: State::Pairing { checked: false },
+            state: State::Pairing { checked },
+            health: Health::Well,
+            code_checked: false,
             ending: Ending::No,
+            return_by: None,
+            told_away: false,
             damaged: 0,
             timers: Timers::default(),
             status: None,
@@ -226,8 +241,10 @@ impl<'a> Talk<'a> {
     fn hear(&mut self, event: session::Event) -> Option<Outcome> {
         match event {
             session::Event::Code => self.show_code_to_check(),
+            session::Event::Verified => self.verified(),
             session::Event::Opened => self.opened(),
             session::Event::Resumed => self.resumed(),
+            session::Event::ResumeKeys => self.change_keys(),
             session::Event::Text(text) => {
                 if let Some(open) = self.open() {
                     open.received += 1;
@@ -244,23 +261,35 @@ impl<'a> Talk<'a> {
             session::Event::Sent(sent) => self.room.files.sent(sent),
             session::Event::Received(received) => self.room.files.received(received, &mut self.connection.session),
             session::Event::Cancelled { sending, receiving } => self.room.files.cancelled(sending, receiving),
+            session::Event::Left(why) if self.connection.session.owes_receipts() => {
+                let limit = self.connection.session.settings().stretch(FAREWELL);
+                let by = clock::now() + limit + self.room.options.settings.cover.unwrap_or_default();
+                self.ending = Ending::Left { why, by };
+            }
             session::Event::Left(why) => return Some(self.partner_left(why)),
         }
         None
+    }
+
+    /// From here on the partner may be in the room, and come back to it.
+    fn verified(&mut self) {
+        if let Side::Host(host) = &mut *self.side {
+            host.verified(self.connection.session.resume_keys());
+        }
     }
 
     /// From here on only this partner can come, and all that follows happens in an open room.
     fn opened(&mut self) {
         let session = &self.connection.session;
         let invited = session.is_invited();
-        if let (Side::Host(host), Some(resume)) = (&mut *self.side, session.resume_key()) {
-            host.lobby.close(resume);
+        if let Side::Host(host) = &mut *self.side {
+            host.lobby.close();
         }
         let now = clock::now();
+        self.health = Health::Well;
         self.state = State::Open(Open {
             since: now,
             trust: if invited { Trust::Invite } else { Trust::Code },
-            health: Health::Well,
             delivered: 0,
             received: 0,
             close_at: self.room.options.close_after.map(|after| now + after),
@@ -276,10 +305,18 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The partner comes back by other keys from here on.
+    fn change_keys(&mut self) {
+        let session = &self.connection.session;
+        match &mut *self.side {
+            Side::Host(host) => host.lobby.let_back_by(session.resume_keys()),
+            Side::Joiner(joiner) => joiner.stop_attempts(),
+        }
+    }
+
     fn resumed(&mut self) {
         let waiting = self.waiting();
-        let Some(open) = self.open() else { return };
-        if let Health::Broken { since, .. } = std::mem::replace(&mut open.health, Health::Well) {
+        if let Health::Broken { since, .. } = std::mem::replace(&mut self.health, Health::Well) {
             self.tell(Event::Reconnected { after: clock::now().saturating_sub(since), waiting });
         }
     }
@@ -305,34 +342,58 @@ impl<'a> Talk<'a> {
         let session = &self.connection.session;
         let (stage, after) = (session.stage(), session.settings().stretch(QUIET));
         let quiet = stage == Stage::Open && now >= session.last_received() + after;
-        let Some(open) = self.open() else { return };
-        let told = matches!(open.health, Health::Quiet);
-        if quiet && matches!(open.health, Health::Well) {
-            open.health = Health::Quiet;
+        let told = matches!(self.health, Health::Quiet);
+        if quiet && matches!(self.health, Health::Well) {
+            self.health = Health::Quiet;
         } else if !quiet && told {
-            open.health = Health::Well;
+            self.health = Health::Well;
         }
-        let closes = open.close_at.take_if(|at| now >= *at).is_some();
         if quiet && !told {
             self.tell(Event::Quiet { seconds: after.as_secs() });
         }
         match stage {
             Stage::Open => self.probe(now),
-            Stage::Away => self.search_again(),
+            Stage::Away => {
+                self.search_again();
+                self.tell_away(now);
+            }
             _ => {}
         }
+        let closes = self.open().is_some_and(|open| open.close_at.take_if(|at| now >= *at).is_some());
         if closes {
             self.tell(Event::TimeIsUp);
             self.quit();
         }
     }
 
+    /// Tells once that nobody has come back for long to a room that is not proved.
+    fn tell_away(&mut self, now: Duration) {
+        if self.away_at().is_some_and(|at| now >= at) && !std::mem::replace(&mut self.told_away, true) {
+            self.tell(Event::StillAway { seconds: RETURN_UNVERIFIED.as_secs(), redialing: true });
+        }
+    }
+
+    /// When that is to be told.
+    fn away_at(&self) -> Option<Duration> {
+        match self.health {
+            Health::Broken { since, .. } if !self.is_open() && !self.told_away => Some(since + RETURN_UNVERIFIED),
+            _ => None,
+        }
+    }
+
     /// Whether this side is done, and what is still to be waited for before it says BYE.
     fn see_to_end(&mut self) {
         if !self.is_open() {
-            if self.room.user.leaving && matches!(self.state, State::Pairing { checked: false }) {
-                let person = self.room.user.frontend().person;
-                self.fail(if person { PairingFault::Left } else { PairingFault::NoHalf });
+            let person = self.room.user.frontend().person;
+            let away = self.connection.session.stage() == Stage::Away;
+            match self.state {
+                _ if !self.room.user.leaving => {}
+                State::Pairing { checked: false } => {
+                    self.fail(if person { PairingFault::Left } else { PairingFault::NoHalf });
+                }
+                _ if away && person => self.fail(PairingFault::Left),
+                _ if away && matches!(self.ending, Ending::No) => self.finish_by(Some(clock::now() + RETURN)),
+                _ => {}
             }
             return;
         }
@@ -343,7 +404,7 @@ impl<'a> Talk<'a> {
         let by = match self.ending {
             Ending::Finishing { by } => by,
             Ending::No if self.room.user.leaving => None,
-            Ending::No | Ending::Farewell(_) => return,
+            _ => return,
         };
         // The partner, too, wants to know that their last message was delivered.
         let done = self.waiting() == 0 && self.room.user.was_shown_all();
@@ -385,11 +446,20 @@ impl<'a> Talk<'a> {
         let Side::Joiner(joiner) = &mut *self.side else { return };
         let Some(resume) = self.connection.session.resume_key().filter(|_| joiner.is_search_over()) else { return };
         joiner.search(resume, self.room.options.settings);
-        if let Some(Open { health: Health::Broken { untold, .. }, .. }) = self.open()
+        if let Health::Broken { untold, .. } = &mut self.health
             && let Some(why) = untold.take()
         {
-            self.tell(Event::ConnectionLost { why, redialing: true });
+            self.tell_lost(why);
         }
+    }
+
+    fn tell_lost(&mut self, why: ConnectionFault) {
+        let redialing = matches!(self.side, Side::Joiner(_));
+        self.tell(if self.is_open() {
+            Event::ConnectionLost { why, redialing }
+        } else {
+            Event::PairingInterrupted { why, redialing }
+        });
     }
 
     /// Keeps a front end that always shows it up to date.
@@ -432,15 +502,13 @@ impl<'a> Talk<'a> {
     }
 
     fn connection_state(&self) -> ConnectionState {
-        match (&self.state, &*self.side) {
-            (State::Open(Open { health: Health::Quiet, .. }), _) => {
-                ConnectionState::Quiet(self.connection.session.last_received())
+        match (&self.health, &*self.side) {
+            (Health::Well, _) => ConnectionState::Connected,
+            (Health::Quiet, _) => ConnectionState::Quiet(self.connection.session.last_received()),
+            (Health::Broken { since, .. }, Side::Joiner(joiner)) => {
+                joiner.connection_state().unwrap_or(ConnectionState::Awaiting(*since))
             }
-            (State::Open(Open { health: Health::Broken { since, .. }, .. }), side) => match side {
-                Side::Joiner(joiner) => joiner.connection_state().unwrap_or(ConnectionState::Awaiting(*since)),
-                Side::Host(_) => ConnectionState::Awaiting(*since),
-            },
-            _ => ConnectionState::Connected,
+            (Health::Broken { since, .. }, Side::Host(_)) => ConnectionState::Awaiting(*since),
         }
     }
 
@@ -450,26 +518,38 @@ impl<'a> Talk<'a> {
 
     /// Leaves. Why a pairing failed stays what is said of it, whatever the user does next but panic.
     fn say_goodbye(&mut self, why: Goodbye) {
-        self.connection.session.leave(why.farewell());
-        if !matches!((&self.ending, why), (Ending::Farewell(_), Goodbye::Done | Goodbye::Failed(_))) {
-            self.ending = Ending::Farewell(why);
+        if let (Ending::Left { .. }, Goodbye::Done | Goodbye::Failed(_))
+        | (Ending::Farewell(_), Goodbye::Done | Goodbye::Failed(_)) = (&self.ending, why)
+        {
+            return;
         }
+        self.connection.session.leave(why.farewell());
+        self.ending = Ending::Farewell(why);
     }
 
     /// Leaves once every message was delivered, or at that time.
     fn finish_by(&mut self, by: Option<Duration>) {
-        if !matches!(self.ending, Ending::Farewell(_)) {
+        if matches!(self.ending, Ending::No | Ending::Finishing { .. }) {
             self.ending = Ending::Finishing { by };
         }
     }
 
     /// Where our side ends the run: sends what is left, BYE last.
     async fn farewell(&mut self) -> Option<Outcome> {
-        let late = |by: Option<Duration>| by.is_some_and(|at| clock::now() >= at);
+        let now = clock::now();
         let stage = self.connection.session.stage();
         let goodbye = match self.ending {
-            Ending::Finishing { by } if late(by) && stage != Stage::Open => {
-                return Some(Outcome::Cut { waiting: self.waiting() });
+            Ending::Finishing { by: Some(by) } if now >= by && stage != Stage::Open => {
+                let waiting = self.waiting();
+                return Some(if self.is_open() {
+                    Outcome::Cut { waiting }
+                } else {
+                    Outcome::Failed(PairingFault::Cut)
+                });
+            }
+            Ending::Left { why, by } => {
+                let done = !self.connection.session.owes_receipts() && self.connection.is_flushed();
+                return if done || now >= by { Some(self.partner_left(why)) } else { None };
             }
             Ending::Farewell(goodbye) => goodbye,
             Ending::No | Ending::Finishing { .. } => return None,
@@ -478,11 +558,25 @@ impl<'a> Talk<'a> {
             let _ = tokio::time::timeout(PANIC, self.connection.flush()).await;
             return Some(Outcome::Panic);
         }
+        // A leaver who has lost the connection comes back once, to say so.
+        let comes_back = self.is_open() && matches!(goodbye, Goodbye::Done);
+        if comes_back && matches!(stage, Stage::Away | Stage::Resuming) {
+            let limit = if self.room.user.frontend().person { FINISH } else { RETURN };
+            let by = *self.return_by.get_or_insert(now + limit);
+            return (now >= by).then(|| Outcome::Cut { waiting: self.waiting() });
+        }
         let sent = self.say_bye().await;
-        // A VERIFIED that was still to be said can have opened the room.
+        if !sent && comes_back && self.return_by.is_none() {
+            self.connection_lost(Ended::Cut);
+            return None;
+        }
         while let Some(event) = self.connection.session.event() {
-            if let session::Event::Opened = event {
-                self.opened();
+            match event {
+                // A VERIFIED that was still to be said can have opened the room.
+                session::Event::Verified | session::Event::Opened | session::Event::Delivered(_) => {
+                    let _ = self.hear(event);
+                }
+                _ => {}
             }
         }
         let waiting = self.waiting();
@@ -492,6 +586,7 @@ impl<'a> Talk<'a> {
                 Outcome::CodesDiffer(CodesDiffer { by_partner: false, sent, received, partner: self.connection.from })
             }
             (Goodbye::Failed(why), State::Pairing { .. }) => Outcome::Failed(why),
+            (Goodbye::Displaced, State::Pairing { .. }) => Outcome::Displaced,
             (_, State::Pairing { .. }) => Outcome::Failed(PairingFault::Left),
             _ if sent => Outcome::Left { waiting },
             _ => Outcome::Cut { waiting },
@@ -506,6 +601,8 @@ impl<'a> Talk<'a> {
         let sent = flushed.is_ok_and(|sent| sent.is_ok());
         if sent {
             let _ = tokio::time::timeout(limit, self.connection.close()).await;
+        } else {
+            self.connection.cut();
         }
         sent
     }
@@ -515,10 +612,8 @@ impl<'a> Talk<'a> {
         let session = &self.connection.session;
         let (stage, settings) = (session.stage(), session.settings());
         let is_open = stage == Stage::Open;
-        let quiet = match &self.state {
-            State::Open(Open { health: Health::Well, .. }) if is_open => {
-                Some(session.last_received() + settings.stretch(QUIET))
-            }
+        let quiet = match self.health {
+            Health::Well if is_open => Some(session.last_received() + settings.stretch(QUIET)),
             _ => None,
         };
         let (look, probe) = match &*self.side {
@@ -534,9 +629,15 @@ impl<'a> Talk<'a> {
         let slow = behind.then(|| if far_behind { now + STANDSTILL } else { self.timers.read });
         let frontend = self.room.user.frontend();
         let bars = progress_at(frontend, self.room.files.look_at(), self.timers.progress).filter(|_| is_open);
-        let leave_by = if let Ending::Finishing { by } = self.ending { by } else { None };
+        let leave_by = match self.ending {
+            Ending::Finishing { by } => by,
+            Ending::Left { by, .. } => Some(by),
+            Ending::No | Ending::Farewell(_) => self.return_by,
+        };
+        let away = self.away_at();
+        let listens = !matches!(self.ending, Ending::Left { .. });
         let close_at = if let State::Open(open) = &self.state { open.close_at } else { None };
-        let wake = [leave_by, close_at, quiet, look, probe, bars, slow].into_iter().flatten().min();
+        let wake = [leave_by, close_at, away, quiet, look, probe, bars, slow].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(now));
         let items = session.wants_items();
         // In a pipe the next line is read only when it can be taken.
@@ -545,7 +646,7 @@ impl<'a> Talk<'a> {
         let Room { user, files, examined, .. } = &mut *self.room;
         let listen = frontend.person || !user.leaving && ready;
         tokio::select! {
-            moved = self.connection.move_bytes(has_room && !behind) => Moved::Io(moved),
+            moved = self.connection.move_bytes(has_room && !behind && listens) => Moved::Io(moved),
             event = user.next(listen) => Moved::User(event),
             event = self.side.next() => Moved::Side(event),
             news = files.next(items) => Moved::File(news),
@@ -598,7 +699,7 @@ impl<'a> Talk<'a> {
         match event {
             SideEvent::Returned(connection) => self.move_to(*connection),
             SideEvent::RedialFailed { number, failure } => {
-                if let State::Open(Open { health: Health::Broken { .. }, .. }) = &self.state {
+                if let Health::Broken { .. } = self.health {
                     self.tell(Event::RedialFailed { attempt: number, why: failure });
                 }
             }
@@ -609,27 +710,36 @@ impl<'a> Talk<'a> {
         None
     }
 
-    /// The room goes on with the connection by which the partner has come back, if it is for this room.
+    /// The room goes on with the connection by which the partner has come back, if it is for this room. The partner of an
+    /// unproved room goes before a caller whose code is not confirmed.
     fn move_to(&mut self, connection: Connection) {
+        if !connection.session.returns_to(&self.connection.session) {
+            if let Side::Host(host) = &mut *self.side
+                && host.take_back(connection)
+            {
+                self.say_goodbye(Goodbye::Displaced);
+            }
+            return;
+        }
         let heard = self.connection.session.last_received();
         let better = self.connection.from.via != Via::Direct && connection.from.via == Via::Direct;
         if !self.connection.replace(connection) {
             return;
         }
+        self.code_checked = false;
         let from = self.connection.from;
         if let Side::Joiner(joiner) = &mut *self.side {
             joiner.arrived();
         }
-        let Some(open) = self.open() else { return };
-        let well = match &mut open.health {
+        let well = match &mut self.health {
             Health::Well | Health::Quiet => true,
             Health::Broken { untold, .. } => untold.take().is_some(),
         };
         if well && better {
-            open.health = Health::Well;
+            self.health = Health::Well;
             self.tell(Event::BetterRoute { address: from });
-        } else if !matches!(open.health, Health::Broken { .. }) {
-            open.health = Health::Broken { since: heard, untold: None };
+        } else if !matches!(self.health, Health::Broken { .. }) {
+            self.health = Health::Broken { since: heard, untold: None };
         }
     }
 
@@ -638,9 +748,14 @@ impl<'a> Talk<'a> {
         if let Ended::Cut = ended {
             self.connection.cut();
         }
+        if let Ending::Left { why, .. } = self.ending {
+            return Some(self.partner_left(why));
+        }
         if self.connection.session.stage() == Stage::Away {
             self.connection_lost(ended);
-            return None;
+            // Others may call while the host waits for a partner who may have started over.
+            let unproved = !self.is_open() && matches!(self.side, Side::Host(_));
+            return (unproved && !self.room.user.leaving).then_some(Outcome::Unproved);
         }
         let waiting = self.waiting();
         Some(match (&self.state, ended) {
@@ -648,7 +763,10 @@ impl<'a> Talk<'a> {
             (State::Open(_), Ended::Error(_)) => Outcome::Broken { waiting },
             (_, Ended::Error(Error::Commitment)) => Outcome::Failed(PairingFault::Commitment),
             (_, Ended::Error(Error::Reflection)) => Outcome::Failed(PairingFault::Reflection),
-            (_, Ended::Error(Error::Timeout(Wait::Confirmation))) => Outcome::Failed(PairingFault::Timeout),
+            (_, Ended::Error(Error::Timeout(Wait::Confirmation | Wait::Proof))) => {
+                Outcome::Failed(PairingFault::Timeout)
+            }
+            (_, Ended::Error(Error::Timeout(Wait::Return))) => Outcome::Failed(PairingFault::Cut),
             (_, Ended::Error(_)) => Outcome::Failed(PairingFault::Misbehaved),
             (_, Ended::Cut) => Outcome::Failed(PairingFault::Cut),
         })
@@ -666,9 +784,8 @@ impl<'a> Talk<'a> {
             }
             Ended::Error(_) => ConnectionFault::Late,
         };
-        let (mut redialing, mut bettered) = (false, false);
+        let mut bettered = false;
         if let Side::Joiner(joiner) = &mut *self.side {
-            redialing = true;
             // A search may be under way since nothing was heard.
             if let Some(resume) = self.connection.session.resume_key().filter(|_| joiner.needs_search()) {
                 joiner.search(resume, self.room.options.settings);
@@ -677,10 +794,12 @@ impl<'a> Talk<'a> {
             bettered = joiner.is_bettered();
         }
         let heard = self.connection.session.last_received();
-        let Some(open) = self.open().filter(|open| !matches!(open.health, Health::Broken { .. })) else { return };
-        open.health = Health::Broken { since: heard, untold: bettered.then_some(why) };
+        if let Health::Broken { .. } = self.health {
+            return;
+        }
+        self.health = Health::Broken { since: heard, untold: bettered.then_some(why) };
         if !bettered {
-            self.tell(Event::ConnectionLost { why, redialing });
+            self.tell_lost(why);
         }
     }
 
@@ -705,6 +824,7 @@ impl<'a> Talk<'a> {
     /// Our user has checked the code.
     fn confirmed(&mut self) {
         self.state = State::Pairing { checked: true };
+        self.code_checked = true;
         self.room.user.ask(PromptKind::Nothing, None);
         self.tell(Event::Confirmed { partner_confirmed: self.connection.session.is_partner_confirmed() });
     }
@@ -808,6 +928,7 @@ impl<'a> Talk<'a> {
             Some(_) if !same => self.say_goodbye(Goodbye::CodesDiffer),
             Some(open) if open.trust == Trust::Invite => {
                 open.trust = Trust::Voice;
+                self.code_checked = true;
                 self.tell(Event::Verified);
             }
             Some(_) => self.show_code(),
@@ -839,7 +960,7 @@ impl<'a> Talk<'a> {
         if let Some(open) = self.open() {
             open.comparing = question;
         }
-        self.tell(Event::Codes { question, own, partner, trust });
+        self.tell(Event::Codes { question, own, partner, trust, checked: self.code_checked });
     }
 
     fn who(&mut self) {
@@ -886,7 +1007,7 @@ impl Goodbye {
             Self::CodesDiffer | Self::Failed(PairingFault::WrongHalf | PairingFault::Different) => {
                 Farewell::CodesDiffer
             }
-            Self::Done | Self::Failed(_) | Self::Panic => Farewell::Done,
+            Self::Done | Self::Failed(_) | Self::Displaced | Self::Panic => Farewell::Done,
         }
     }
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::Dir;
 use rustix::fs::{
-    Access, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fchmod, fstat, fstatvfs, fsync,
-    linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
+    Access, Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fadvise, fchmod, fstat,
+    fstatvfs, fsync, linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -148,15 +148,27 @@ impl Folder {
         Ok(fchmod(file, Mode::from_raw_mode(mode))?)
     }
 
-    /// Syncs the content of a file to the disk.
+    /// Starts to write the content of a file to the disk.
+    ///
+    /// This is what the kernel does on the advice that the content is not needed any more. An error stays with the
+    /// file for [`sync_file`](Self::sync_file).
+    pub fn start_sync(file: &File) {
+        let _ = fadvise(file, 0, None, Advice::DontNeed);
+    }
+
+    /// Writes the content, size and mode of a file to the disk. Fails, too, if an earlier attempt of the system did.
+    ///
+    /// Not syncfs(2) for many files at once: it waits for the writes of every other program, fails for theirs, and
+    /// before Linux 5.8 does not fail for any. After it succeeded there is no error left that close(2) could report.
     pub fn sync_file(file: &File) -> io::Result<()> {
         Ok(fsync(file)?)
     }
 
     /// The [`collision_key`]s of all names in this folder.
     pub fn keys(&self) -> io::Result<HashSet<String>> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let mut keys = HashSet::new();
-        for entry in Dir::read_from(&self.0)? {
+        for entry in Dir::new(openat(&self.0, ".", flags, Mode::empty())?)? {
             keys.insert(collision_key(&entry?.file_name().to_string_lossy()));
         }
         Ok(keys)
@@ -164,7 +176,11 @@ impl Folder {
 
     /// Syncs the folder to the disk, so that a power cut does not undo what was created or renamed in it.
     pub fn sync(&self) -> io::Result<()> {
-        Ok(fsync(&self.0)?)
+        match fsync(&self.0) {
+            // A file system that knows no sync of folders, and so keeps its names in its own way.
+            Err(Errno::INVAL) => Ok(()),
+            synced => Ok(synced?),
+        }
     }
 
     /// Number of bytes that may be stored in this folder: the free space less a twentieth.
@@ -182,5 +198,18 @@ fn identity(file: impl AsFd) -> io::Result<Identity> {
 impl From<Stat> for Identity {
     fn from(stat: Stat) -> Self {
         Self(stat.st_dev, stat.st_ino)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Folder {
+        /// Opens a folder in which everything can be done, and that cannot be synced.
+        pub fn unsyncable(path: &Path) -> io::Result<Self> {
+            let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+            Ok(Self(openat(CWD, path, flags, Mode::empty())?.into()))
+        }
     }
 }

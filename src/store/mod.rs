@@ -7,6 +7,7 @@ pub mod downloads;
 pub mod folder;
 pub mod output;
 pub mod path;
+mod queue;
 pub mod reader;
 pub mod source;
 pub mod tree;

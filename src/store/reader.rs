@@ -127,7 +127,8 @@ struct Stream {
     /// Hash of everything before `start`.
     before: blake3::Hasher,
     start: u64,
-    kept: VecDeque<Vec<u8>>,
+    /// Joined where pieces are small, so that it takes little more memory than its bytes.
+    kept: VecDeque<Content>,
     ended: bool,
 }
 
@@ -269,7 +270,7 @@ impl Reading {
                         break;
                     }
                     Ok(bytes) => {
-                        stream.kept.push_back(bytes.clone());
+                        stream.keep(&bytes);
                         bytes
                     }
                     Err(error) => return self.fail(index, ReadError::Disk(error)),
@@ -305,7 +306,7 @@ impl Stream {
     fn hash_to(&self, offset: u64, prefix: &Hash) -> Option<blake3::Hasher> {
         let mut left = offset.checked_sub(self.start)?;
         let mut hasher = self.before.clone();
-        for bytes in &self.kept {
+        for Content(bytes) in &self.kept {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
             hasher.update(bytes.get(..most)?);
             left -= most as u64;
@@ -313,11 +314,19 @@ impl Stream {
         (left == 0 && hasher.finalize() == blake3::Hash::from_bytes(*prefix)).then_some(hasher)
     }
 
+    /// Keeps bytes that were read.
+    fn keep(&mut self, bytes: &[u8]) {
+        match self.kept.back_mut().filter(|last| last.0.len() + bytes.len() <= CHUNK) {
+            Some(last) => last.append(bytes),
+            None => self.kept.push_back(Content(bytes.to_vec())),
+        }
+    }
+
     /// The kept bytes from `offset` on.
     fn from(&self, offset: u64) -> VecDeque<Vec<u8>> {
         let mut skip = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let mut out = VecDeque::new();
-        for bytes in &self.kept {
+        for Content(bytes) in &self.kept {
             let rest = bytes.get(skip..).unwrap_or_default();
             skip = skip.saturating_sub(bytes.len());
             if !rest.is_empty() {
@@ -329,11 +338,33 @@ impl Stream {
 
     /// Drops what lies before `seen`, for which the partner will not ask again. The window of the protocol bounds the rest.
     fn forget(&mut self, seen: u64) {
-        while let Some(bytes) = self.kept.front().filter(|bytes| self.start + bytes.len() as u64 <= seen) {
+        while let Some(Content(bytes)) = self.kept.front().filter(|kept| self.start + kept.0.len() as u64 <= seen) {
             self.before.update(bytes);
             self.start += bytes.len() as u64;
             self.kept.pop_front();
         }
-        debug_assert!(self.kept.iter().map(Vec::len).sum::<usize>() as u64 <= WINDOW + (4 << 20));
+        debug_assert!(self.kept.iter().map(|kept| kept.0.len()).sum::<usize>() as u64 <= WINDOW + (4 << 20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_stream_takes_little_more_memory_than_its_bytes() {
+        let mut stream = Stream::default();
+        let content: Vec<u8> = (0..3 * CHUNK).map(|place| (place % 251) as u8).collect();
+        content.chunks(1).for_each(|piece| stream.keep(piece));
+        let memory: usize = stream.kept.iter().map(|kept| kept.0.capacity() + size_of::<Content>()).sum();
+        assert!(memory <= 2 * content.len(), "{memory}");
+        // Nothing is lost by it.
+        for offset in [0, 1, CHUNK, CHUNK + 5] {
+            let prefix = *blake3::hash(&content[..offset]).as_bytes();
+            assert!(stream.hash_to(offset as u64, &prefix).is_some());
+            assert_eq!(stream.from(offset as u64).into_iter().collect::<Vec<_>>().concat(), content[offset..]);
+        }
+        stream.forget(CHUNK as u64 + 5);
+        assert_eq!((stream.start, stream.kept.len()), (CHUNK as u64, 2));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Seek as _, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,10 +14,13 @@ use rustix::process::umask;
 use super::folder::{Folder, Identity};
 use super::path::{PathError, SafePath, collision_key, numbered, part_of};
 use crate::clock;
-use crate::protocol::transfer::{Content, ENTRIES};
+use crate::protocol::transfer::ENTRIES;
 
 /// Number of names in use that are passed over before an entry is refused.
 const TRIES: u32 = 10_000;
+/// Size of a block that is left out of a file if it has only zeroes: that of the usual file systems.
+const BLOCK: usize = 4 << 10;
+const ZEROES: &[u8] = &[0; BLOCK];
 
 /// Why an entry was not stored. Each holds the entry's path as the partner calls it, not printable.
 #[derive(thiserror::Error, Debug)]
@@ -49,8 +53,8 @@ pub enum Target {
         folder: Folder,
         /// The name of the offer: a path of one name, which is the file's or the top folder's.
         name: SafePath,
-        /// Whether the batch has one entry.
-        single: bool,
+        /// Number of entries of the batch.
+        entries: u32,
         /// Whether executable files stay executable.
         executable: bool,
         /// Replaces the characters of a name that must not be shown.
@@ -67,10 +71,8 @@ pub(super) struct Current {
     pub(super) sink: Sink,
     /// Hash of everything that was written.
     pub(super) hasher: blake3::Hasher,
-    /// Number of bytes that have come.
+    /// Number of bytes that were written.
     pub(super) at: u64,
-    /// The last of those bytes, which are not written yet.
-    pub(super) block: Content,
     pub(super) executable: bool,
     /// Offset and time of the last report.
     pub(super) reported: (u64, Duration),
@@ -78,8 +80,8 @@ pub(super) struct Current {
 
 /// What the bytes of one entry are written to.
 pub(super) enum Sink {
-    /// A partial file in a folder, and the name that it gets when it is complete.
-    Part { file: File, folder: Place, part: String, name: String },
+    /// A file in a folder: the name that it has, and the one that it gets when it is complete.
+    Part { file: File, folder: Place, has: String, name: String },
     /// The stream of the batch.
     Out,
 }
@@ -94,7 +96,7 @@ pub(super) enum Storage {
 pub(super) struct Tree {
     root: Folder,
     name: SafePath,
-    single: bool,
+    entries: u32,
     executable: bool,
     plain: fn(&str) -> String,
     /// Mode of a stored file that is not executable.
@@ -103,6 +105,10 @@ pub(super) struct Tree {
     folders: HashMap<Key, usize>,
     /// Folders that were created, each after the one it is in.
     made: Vec<Made>,
+    /// Folders in which something was created or named, and that were not synced since.
+    changed: HashSet<Place>,
+    /// Folders that could not be synced. The disk may have lost what was done in them, whatever a later attempt says.
+    unsafe_folders: HashMap<Place, io::Error>,
     /// An entry was not stored, so that a folder may be empty.
     untidy: bool,
     names: Names,
@@ -134,12 +140,11 @@ type Key = [u8; 16];
 impl Current {
     fn new(index: u32, foreign: String, sink: Sink, executable: bool) -> Self {
         let hasher = blake3::Hasher::new();
-        Self { index, foreign, sink, hasher, at: 0, block: Content::default(), executable, reported: (0, clock::now()) }
+        Self { index, foreign, sink, hasher, at: 0, executable, reported: (0, clock::now()) }
     }
 
     /// Sets the entry back to its start.
     fn begin_anew(&mut self) {
-        self.block.0.clear();
         self.hasher.reset();
         self.at = 0;
         self.reported = (0, clock::now());
@@ -150,15 +155,17 @@ impl Storage {
     pub(super) fn new(target: Target) -> Self {
         match target {
             Target::Out(out) => Self::Out(out),
-            Target::Folder { folder, name, single, executable, plain } => Self::Folder(Box::new(Tree {
+            Target::Folder { folder, name, entries, executable, plain } => Self::Folder(Box::new(Tree {
                 root: folder,
                 name,
-                single,
+                entries,
                 executable,
                 plain,
                 mode: 0o666 & !mask(),
                 folders: HashMap::new(),
                 made: Vec::new(),
+                changed: HashSet::new(),
+                unsafe_folders: HashMap::new(),
                 untidy: false,
                 names: Names::default(),
                 open: None,
@@ -166,10 +173,14 @@ impl Storage {
         }
     }
 
-    /// Writes bytes of an entry, and returns how many were written.
-    pub(super) fn write(&mut self, sink: &mut Sink, bytes: &[u8]) -> io::Result<usize> {
-        match (self, sink) {
-            (_, Sink::Part { file, .. }) => file.write(bytes),
+    /// Writes the next bytes of an entry, and returns how many were written, or are zeroes and need not be.
+    pub(super) fn write(&mut self, current: &Current, bytes: &[u8]) -> io::Result<usize> {
+        match (self, &current.sink) {
+            (_, Sink::Part { file, .. }) => {
+                let (zeroes, content) = next_run(current.at, bytes);
+                // What was never written of a file reads as zeroes.
+                if zeroes > 0 { Ok(zeroes) } else { file.write_at(content, current.at) }
+            }
             (Self::Out(out), Sink::Out) => out.write(bytes),
             (Self::Folder(_), Sink::Out) => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -182,22 +193,60 @@ impl Storage {
         }
     }
 
-    /// Sets the size and mode of an entry, and syncs its content to the disk.
-    pub(super) fn sync(&self, current: &Current) -> io::Result<()> {
+    /// Whether nothing more comes once so many entries have ended. A stream waits for no other.
+    pub(super) fn is_last(&self, ended: u32) -> bool {
+        match self {
+            Self::Folder(tree) => ended >= tree.entries,
+            Self::Out(_) => true,
+        }
+    }
+
+    /// Sets the size and mode of a complete entry.
+    pub(super) fn settle(&self, current: &Current) -> io::Result<()> {
         match (self, &current.sink) {
             (Self::Folder(tree), Sink::Part { file, .. }) => {
-                Folder::settle(file, current.at, tree.mode_of(current.executable))?;
-                Folder::sync_file(file)
+                Folder::settle(file, current.at, tree.mode_of(current.executable))
             }
             _ => Ok(()),
         }
     }
 
+    /// Starts to bring the content of an entry to the disk, so that the disk gets that of many at once.
+    pub(super) fn start_sync(&self, current: &Current) {
+        if let Sink::Part { file, .. } = &current.sink {
+            Folder::start_sync(file);
+        }
+    }
+
+    /// Brings the content of an entry to the disk.
+    pub(super) fn sync(&mut self, current: &Current) -> io::Result<()> {
+        match (self, &current.sink) {
+            (_, Sink::Part { file, .. }) => Folder::sync_file(file),
+            (Self::Out(out), Sink::Out) => out.flush(),
+            (Self::Folder(_), Sink::Out) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
     /// Gives an entry its final name, or one that is free, and returns its path below the root.
-    pub(super) fn finish(&mut self, current: &Current) -> io::Result<String> {
+    pub(super) fn finish(&mut self, current: &mut Current) -> io::Result<String> {
         match self {
             Self::Out(_) => Ok(String::new()),
             Self::Folder(tree) => tree.finish(current),
+        }
+    }
+
+    /// Brings the names of entries and folders to the disk.
+    pub(super) fn sync_folders(&mut self) {
+        if let Self::Folder(tree) = self {
+            tree.sync_folders();
+        }
+    }
+
+    /// Checks that the name of an entry is on the disk, and those of the folders on the way to it.
+    pub(super) fn check(&self, current: &Current) -> io::Result<()> {
+        match (self, &current.sink) {
+            (Self::Folder(tree), Sink::Part { folder, .. }) => tree.check(*folder),
+            _ => Ok(()),
         }
     }
 
@@ -206,7 +255,6 @@ impl Storage {
         match &mut current.sink {
             Sink::Part { file, .. } => {
                 file.set_len(0)?;
-                file.rewind()?;
                 current.begin_anew();
                 Ok(())
             }
@@ -225,9 +273,9 @@ impl Storage {
 
     /// Removes an entry.
     pub(super) fn remove(&mut self, current: Current) {
-        if let (Self::Folder(tree), Sink::Part { file, folder, part, .. }) = (self, current.sink) {
+        if let (Self::Folder(tree), Sink::Part { file, folder, has, .. }) = (self, current.sink) {
             tree.untidy = true;
-            let _ = tree.folder(folder).and_then(|folder| folder.remove(&part, &file));
+            let _ = tree.folder(folder).and_then(|folder| folder.remove(&has, &file));
         }
     }
 }
@@ -239,7 +287,7 @@ impl Tree {
             Err(why) => return Err(StoreError::Path(foreign, why)),
         };
         // A path of one name is right only if the batch is one file.
-        if path.first() != self.name.name() || path.folders().is_empty() && !self.single {
+        if path.first() != self.name.name() || path.folders().is_empty() && self.entries != 1 {
             return Err(StoreError::OtherName(foreign));
         }
         match self.create(&path) {
@@ -257,8 +305,8 @@ impl Tree {
             names.first_free(folder, |number| part_of(&name, number), |_| false, |part| inside.create(part))
         });
         self.names = names;
-        let (part, file) = created?;
-        Ok(Sink::Part { file, folder, part, name })
+        let (has, file) = created?;
+        Ok(Sink::Part { file, folder, has, name })
     }
 
     fn mode_of(&self, executable: bool) -> u32 {
@@ -266,19 +314,37 @@ impl Tree {
         self.mode | execute
     }
 
-    fn finish(&mut self, current: &Current) -> io::Result<String> {
-        let Sink::Part { file, folder, part, name } = &current.sink else { return Ok(String::new()) };
-        let keys = if folder.is_none() { self.root.keys()? } else { HashSet::new() };
+    fn finish(&mut self, current: &mut Current) -> io::Result<String> {
+        let Sink::Part { file, folder, has, name } = &mut current.sink else { return Ok(String::new()) };
+        let place = *folder;
+        let keys = if place.is_none() { self.root.keys()? } else { HashSet::new() };
         let mut names = std::mem::take(&mut self.names);
-        let stored = self.folder(*folder).and_then(|inside| {
+        let stored = self.folder(place).and_then(|inside| {
             let is_taken = |key: &str| keys.contains(key);
-            names.take_free(*folder, name, is_taken, |name| inside.finish(file, part, name))
+            names.take_free(place, name, is_taken, |name| inside.finish(file, has, name))
         });
         self.names = names;
-        let (stored, ()) = stored?;
-        // The file is stored even if this sync fails.
-        let _ = self.folder(*folder).and_then(Folder::sync);
-        Ok(self.path(*folder).into_iter().chain([&*stored]).collect::<Vec<_>>().join("/"))
+        (*has, ()) = stored?;
+        self.changed.insert(place);
+        Ok(self.path(place).into_iter().chain([&**has]).collect::<Vec<_>>().join("/"))
+    }
+
+    fn sync_folders(&mut self) {
+        for place in std::mem::take(&mut self.changed) {
+            if let Err(error) = self.folder(place).and_then(Folder::sync) {
+                self.unsafe_folders.insert(place, error);
+            }
+        }
+    }
+
+    fn check(&self, mut place: Place) -> io::Result<()> {
+        loop {
+            if let Some(error) = self.unsafe_folders.get(&place) {
+                return Err(error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error));
+            }
+            let Some(number) = place else { return Ok(()) };
+            place = self.made.get(number).and_then(|made| made.above);
+        }
     }
 
     /// The names on the way from the root to a folder.
@@ -311,6 +377,7 @@ impl Tree {
                     });
                     self.names = names;
                     let (name, identity) = created?;
+                    self.changed.insert(place);
                     self.folders.insert(known, self.made.len());
                     self.made.push(Made { above: place, name, identity });
                     self.made.len() - 1
@@ -401,6 +468,21 @@ impl Names {
     }
 }
 
+/// Finds what bytes at an offset in a file begin with: the number of zeroes, if they fill every block that they touch, or
+/// else everything up to the next block that has only zeroes.
+fn next_run(offset: u64, bytes: &[u8]) -> (usize, &[u8]) {
+    let first = BLOCK - (offset % BLOCK as u64) as usize;
+    let (head, rest) = bytes.split_at(first.min(bytes.len()));
+    let mut blocks = std::iter::once(head).chain(rest.chunks(BLOCK));
+    let is_zero = |block: &&[u8]| ZEROES.starts_with(block);
+    let zeroes = blocks.clone().take_while(is_zero).map(<[u8]>::len).sum();
+    if zeroes > 0 {
+        return (zeroes, &[]);
+    }
+    let length: usize = blocks.by_ref().take_while(|block| !is_zero(block)).map(<[u8]>::len).sum();
+    (0, bytes.get(..length).unwrap_or_default())
+}
+
 /// The umask, read once for all threads, as reading it means setting it.
 fn mask() -> u32 {
     static MASK: OnceLock<u32> = OnceLock::new();
@@ -433,7 +515,7 @@ mod tests {
         let plain: fn(&str) -> String = str::to_owned;
         let (folder, name) = (Folder::open(&scratch).unwrap(), SafePath::new("d", plain).unwrap());
         let identity = folder.identity().unwrap();
-        let target = Target::Folder { folder, name, single: false, executable: false, plain };
+        let target = Target::Folder { folder, name, entries: 2, executable: false, plain };
         let Storage::Folder(mut tree) = Storage::new(target) else { panic!() };
         tree.made.resize_with(ENTRIES as usize - 1, || Made { above: None, name: String::new(), identity });
         let folders = ["d", "e"].map(str::to_owned);
@@ -442,6 +524,30 @@ mod tests {
         assert_eq!(refused, Err(Some(Errno::MLINK.raw_os_error())));
         tree.place(&folders[..1]).unwrap();
         std::fs::remove_dir_all(scratch).unwrap();
+    }
+
+    #[test]
+    fn every_block_of_zeroes_is_a_run_of_its_own_and_nothing_else_is() {
+        let mut content = vec![0; 10 * BLOCK + 100];
+        for place in [3 * BLOCK + 7, 4 * BLOCK, 7 * BLOCK - 1, 10 * BLOCK + 3] {
+            content[place] = 1;
+        }
+        for piece in [1, 100, BLOCK - 1, BLOCK, 3 * BLOCK + 5, content.len()] {
+            let (mut written, mut blocks) = (vec![0; content.len()], HashSet::new());
+            for (number, mut bytes) in content.chunks(piece).enumerate() {
+                let mut at = number * piece;
+                while !bytes.is_empty() {
+                    let (zeroes, run) = next_run(at as u64, bytes);
+                    assert!((zeroes > 0) != (!run.is_empty()));
+                    written[at..at + run.len()].copy_from_slice(run);
+                    blocks.extend((at..at + run.len()).map(|place| place / BLOCK));
+                    at += zeroes + run.len();
+                    bytes = &bytes[zeroes + run.len()..];
+                }
+            }
+            assert_eq!(written, content);
+            assert_eq!(blocks, HashSet::from([3, 4, 6, 10]), "pieces of {piece}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::raw::{RawPeer, frame, padded};
 use crate::sessions::Side;
-use tete::protocol::frame::{LARGE_FRAME, SMALL_FRAME};
+use tete::protocol::frame::{Farewell, LARGE_FRAME, SMALL_FRAME};
 use tete::protocol::session::{Role, Stage};
 use tete::protocol::transfer::{Content, Item, NOTHING};
 
@@ -85,12 +85,15 @@ fn state(name: &str, role: Role) -> (RawPeer, Side) {
 fn open_state(name: &str, (mut peer, mut side): (RawPeer, Side), role: Role) -> (RawPeer, Side) {
     match name {
         "open" => {}
-        "said" | "back" | "resumed" => {
+        "said" | "back" | "resumed" | "leaving" => {
             for _ in 0..2 {
                 side.session.say("x".to_owned().into(), NOW).unwrap();
             }
             assert_eq!(peer.said(&mut side, NOW).len(), 2);
-            if name != "said" {
+            if name == "leaving" {
+                side.session.leave(Farewell::Done);
+                assert_eq!(peer.said(&mut side, NOW), [frame(0x05, &[0])]);
+            } else if name != "said" {
                 side.take(&peer.seal(&frame(0x04, &[0; 4])), NOW);
                 side.session.lost(NOW);
                 peer = peer.come_back(&mut side, role, NOW);
@@ -169,6 +172,7 @@ fn every_line_of_the_conformance_file_has_its_outcome() {
                 Some(_) if stage == Stage::Closed => "fatal",
                 Some(_) => "another end",
                 None if side.left.is_some() => "left",
+                None if over && before == Stage::Leaving => "left",
                 None if over => "another end",
                 None if outcome == "ignored" => {
                     let silent = before == Stage::Established || peer.said(&mut side, NOW).is_empty();

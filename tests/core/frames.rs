@@ -347,9 +347,10 @@ fn what_follows_verified_in_the_same_read_happens_in_an_open_room() {
         while !rest.is_empty() {
             side.session.receive(&mut rest, NOW).unwrap();
         }
-        assert_eq!(side.session.stage(), Stage::Closed);
+        assert_eq!(side.session.stage(), Stage::Left, "the receipt is owed");
         let events = std::iter::from_fn(|| side.session.event());
         let mut events = events.skip_while(|event| matches!(event, Event::Code));
+        assert!(matches!(events.next(), Some(Event::Verified)));
         assert!(matches!(events.next(), Some(Event::Opened)));
         assert!(matches!(events.next(), Some(Event::Text(text)) if text.text.as_str() == "secret"));
         assert!(matches!(events.next(), Some(Event::Left(Farewell::Done))));
@@ -358,13 +359,61 @@ fn what_follows_verified_in_the_same_read_happens_in_an_open_room() {
 }
 
 #[test]
-fn a_damaged_record_behind_verified_leaves_a_room_that_was_open() {
+fn a_damaged_record_behind_verified_leaves_a_room_that_the_partner_can_come_back_to() {
     for role in ROLES {
         let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
         let verified = peer.seal(&frame(0x02, &[]));
         side.take(&[verified, flipped(&peer.seal(&text(0, 0, b"x")), 100, 1)].concat(), NOW);
-        assert_eq!((side.opened, side.error, side.session.stage()), (true, Some(Error::Forged), Stage::Away));
-        assert!(side.session.resume_key().is_some());
+        assert_eq!((side.opened, side.error, side.session.stage()), (false, Some(Error::Forged), Stage::Away));
+        let mut peer = peer.come_back(&mut side, role, NOW);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x02, &[])]);
+        side.take(&[frame(0x02, &[]), frame(0x08, &[0; 4])].map(|frame| peer.seal(&frame)).concat(), NOW);
+        assert_eq!((side.opened, side.error, side.session.stage()), (true, None, Stage::Open));
+    }
+}
+
+#[test]
+fn only_a_frame_that_an_open_room_sends_tells_that_it_is_open() {
+    let offer = [vec![0, 0, 0, 0, 0, 0, 0, 1], vec![0; 8], b"name".to_vec()].concat();
+    for role in ROLES {
+        let asks = |role| if role == Role::Initiator { (0x10, Vec::new()) } else { (0x80, vec![1]) };
+        for (kind, content, proves) in [
+            (0x00, vec![], false),
+            (0x06, vec![7; 8], false),
+            (0x07, vec![7; 8], false),
+            (0x07, vec![0; 8], true),
+            (0x03, [0; 9].to_vec(), true),
+            (0x20, offer.clone(), true),
+            (asks(role).0, asks(role).1, true),
+            (0xff, vec![], true),
+        ] {
+            let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+            side.take(&peer.seal(&frame(0x02, &[])), NOW);
+            assert_eq!(peer.said(&mut side, NOW), [frame(0x06, &[0; 8])], "it asks at once");
+            assert_eq!((side.opened, side.session.stage()), (false, Stage::Open));
+            side.take(&peer.seal(&frame(kind, &content)), NOW);
+            assert_eq!((side.error, side.opened), (None, proves), "type {kind:#x}");
+        }
+        // A goodbye ends a room that was open for this side.
+        let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+        side.take(&[frame(0x02, &[]), frame(0x05, &[0])].map(|frame| peer.seal(&frame)).concat(), NOW);
+        assert_eq!((side.opened, side.left, side.session.stage()), (true, Some(Farewell::Done), Stage::Closed));
+    }
+}
+
+#[test]
+fn a_partner_that_never_shows_that_it_is_in_the_room_is_given_up() {
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+        side.take(&peer.seal(&frame(0x02, &[])), NOW);
+        let limit = NOW + side.session.settings().confirmation;
+        let mut now = NOW;
+        while now < limit {
+            assert_eq!((side.error, side.opened), (None, false));
+            now = limit.min(now + HEARTBEAT);
+            side.take(&peer.seal(&frame(0x00, &[])), now);
+        }
+        assert_eq!((side.error, side.session.stage()), (Some(Error::Timeout(Wait::Proof)), Stage::Closed));
     }
 }
 

@@ -1,16 +1,16 @@
-//! Nothing lost: two rooms' worth of texts over connections that break at any byte, in any order.
+//! Nothing lost: two rooms' worth of texts over connections that break at any byte, in any order, from the moment in
+//! which both sides have the code.
 //!
 //! The wire joins what is sent, splits it, loses some or holds it back. Each schedule is a seed:
 //! `TETE_SCHEDULES=100000 cargo test --release --test core recovery` runs more of them, `TETE_SEED=n` one.
 
 use std::time::Duration;
 
-use crate::sessions::{Pair, initiator, responder};
+use crate::sessions::{self, Pair, initiator, responder};
 use crate::wire::{BURST, WIRES, Wire};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng as _;
 use tete::protocol::error::{Error, Wait};
-use tete::protocol::handshake::Mode;
 use tete::protocol::record::SMALL;
 use tete::protocol::session::{Event, Session, Stage};
 use zeroize::Zeroizing;
@@ -74,6 +74,10 @@ struct Side {
     heard: Vec<String>,
     shown: usize,
     receipts: usize,
+    /// What its user reads out.
+    half: String,
+    /// The room is open, as its user reads.
+    opened: bool,
 }
 
 /// A connection on which the joiner wants to come back.
@@ -89,6 +93,26 @@ struct World {
     now: Duration,
     sides: [Side; 2],
     candidate: Option<Candidate>,
+    /// Pairings that came to nothing.
+    failed: usize,
+    /// Times that a side came back to a room which was not open for it before.
+    entered: usize,
+}
+
+/// Two whose handshake is finished, with the code on both screens.
+fn pairing(now: Duration) -> [Side; 2] {
+    let mut pair = Pair::of(initiator(sessions::pairing(), now), responder(sessions::pairing(), now), now);
+    pair.run();
+    [pair.i, pair.r].map(|side| Side {
+        half: side.session.code().unwrap().own.to_string(),
+        session: side.session,
+        out: Out::default(),
+        said: Vec::new(),
+        heard: Vec::new(),
+        shown: 0,
+        receipts: 0,
+        opened: false,
+    })
 }
 
 fn seeded(seed: u64) -> TestRng {
@@ -99,21 +123,44 @@ fn seeded(seed: u64) -> TestRng {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let pair = Pair::open();
-        let now = pair.now;
-        let sides = [pair.i, pair.r].map(|side| Side {
-            session: side.session,
-            out: Out::default(),
-            said: Vec::new(),
-            heard: Vec::new(),
-            shown: 0,
-            receipts: 0,
-        });
+        let now = Duration::from_secs(1_000);
         let wire = match WIRES[seed as usize % WIRES.len()] {
             Wire::LosesOne(_) => Wire::LosesOne(seed as usize % 7),
             wire => wire,
         };
-        Self { random: seeded(seed), wire, now, sides, candidate: None }
+        let mut world =
+            Self { random: seeded(seed), wire, now, sides: pairing(now), candidate: None, failed: 0, entered: 0 };
+        // Every other one begins in an open room.
+        while seed % 2 == 1 && !world.sides.iter().all(|side| side.opened) {
+            for at in 0..2 {
+                world.confirm(at);
+                world.transmit(at, 10);
+                world.deliver(at, usize::MAX);
+            }
+            world.now += BURST;
+        }
+        world
+    }
+
+    /// What both users read out is typed.
+    fn confirm(&mut self, at: usize) {
+        let half = self.sides[1 - at].half.clone();
+        self.sides[at].session.enter(&half);
+    }
+
+    /// Once one of the two has given its pairing up, they begin another: neither reads that its room is open.
+    fn start_over(&mut self) {
+        if self.sides.iter().all(|side| side.session.stage() != Stage::Closed) {
+            return;
+        }
+        // A host takes a new caller, and a joiner that may be in the room gives up before its user calls again.
+        if self.sides[0].session.stage() == Stage::Away {
+            return;
+        }
+        assert!(self.sides.iter().all(|side| !side.opened), "shut out of an open room");
+        self.sides = pairing(self.now);
+        self.candidate = None;
+        self.failed += 1;
     }
 
     fn below(&mut self, limit: u32) -> usize {
@@ -122,7 +169,8 @@ impl World {
 
     fn step(&mut self) {
         let at = self.below(2);
-        match self.below(40) {
+        self.start_over();
+        match self.below(42) {
             0..6 => self.say(at),
             6..12 => self.transmit(at, 3),
             12..20 => {
@@ -151,6 +199,7 @@ impl World {
                 let count = 1 + self.below(3_000);
                 self.advance(at, count);
             }
+            38..40 => self.confirm(at),
             _ => self.abandon(),
         }
     }
@@ -158,6 +207,9 @@ impl World {
     fn say(&mut self, at: usize) {
         let length = [0, 3, 1_250, 1_251, 9_000][self.below(5)];
         let side = &mut self.sides[at];
+        if !side.opened {
+            return;
+        }
         let text = format!("{at}/{}{}", side.said.len(), "x".repeat(length));
         if side.session.say(Zeroizing::new(text.clone()), self.now).is_ok() {
             side.said.push(text);
@@ -196,7 +248,11 @@ impl World {
                         side.heard.push(text.text.to_string());
                     }
                     Event::Delivered(count) => side.receipts += count,
-                    Event::Opened | Event::Resumed => {}
+                    Event::Opened => {
+                        assert!(!side.opened && side.heard.is_empty());
+                        side.opened = true;
+                    }
+                    Event::Code | Event::Verified | Event::Resumed | Event::ResumeKeys => {}
                     _ => panic!("nobody left"),
                 }
             }
@@ -233,6 +289,9 @@ impl World {
             match self.sides[at].session.tick(self.now) {
                 Ok(()) => {}
                 Err(Error::Timeout(Wait::Silence | Wait::EpochChange | Wait::Opening)) => self.break_off(at),
+                // A joiner that has never received VERIFIED.
+                Err(Error::Timeout(Wait::Return)) => assert!(at == 0 && !self.sides.iter().any(|side| side.opened)),
+                Err(Error::Timeout(Wait::Confirmation)) => self.break_off(at),
                 Err(error) => panic!("{error:?}"),
             }
         }
@@ -252,11 +311,11 @@ impl World {
     }
 
     fn redial(&mut self) {
-        if self.candidate.is_some() || self.sides[0].session.stage() != Stage::Away {
+        let known = !self.sides[1].session.resume_keys().is_empty();
+        if self.candidate.is_some() || self.sides[0].session.stage() != Stage::Away || !known {
             return;
         }
-        let [i, r] = [0, 1].map(|at| Mode::Resume(self.sides[at].session.resume_key().unwrap()));
-        let sessions = [initiator(i, self.now), responder(r, self.now)];
+        let sessions = sessions::returning(&self.sides[0].session, &self.sides[1].session, self.now);
         self.candidate = Some(Candidate { sessions, wires: Default::default(), taken: [false; 2] });
     }
 
@@ -291,6 +350,7 @@ impl World {
             if !candidate.taken[at] && candidate.sessions[at].stage() == Stage::Returning {
                 candidate.taken[at] = candidate.sessions[at].take_over(&mut self.sides[at].session, now);
                 assert!(candidate.taken[at]);
+                self.entered += usize::from(!self.sides[at].opened);
                 std::mem::swap(&mut candidate.sessions[at], &mut self.sides[at].session);
                 self.sides[at].out = Out::dead();
                 self.sides[1 - at].out.dead = true;
@@ -307,14 +367,17 @@ impl World {
 
     /// The network is well again: everything arrives.
     fn heal(&mut self) {
-        for _ in 0..60 {
+        for _ in 0..200 {
             for at in 0..2 {
+                self.start_over();
+                self.confirm(at);
                 self.transmit(at, 2_000);
                 self.deliver(at, usize::MAX);
                 self.show(at, usize::MAX);
                 self.advance(at, usize::MAX);
             }
-            if self.sides.iter().all(|side| side.session.stage() == Stage::Open && side.session.waiting() == 0) {
+            let well = |side: &Side| side.opened && side.session.stage() == Stage::Open && side.session.waiting() == 0;
+            if self.sides.iter().all(well) {
                 return;
             }
             self.redial();
@@ -325,7 +388,7 @@ impl World {
     fn check(&self) {
         for at in 0..2 {
             let (side, other) = (&self.sides[at], &self.sides[1 - at]);
-            assert_eq!(side.session.stage(), Stage::Open);
+            assert_eq!((side.session.stage(), side.opened), (Stage::Open, true));
             assert!(side.said == other.heard, "lost, doubled or reordered");
             assert_eq!((side.session.waiting(), side.receipts), (0, side.said.len()));
         }
@@ -339,7 +402,7 @@ fn whatever_breaks_every_text_arrives_once_and_in_order() {
         Some(seed) => seed..seed + 1,
         None => 0..number("TETE_SCHEDULES").unwrap_or(SCHEDULES),
     };
-    let (mut texts, mut broken) = (0, 0);
+    let (mut texts, mut broken, mut failed, mut entered) = (0, 0, 0, 0);
     for seed in seeds {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
@@ -350,8 +413,11 @@ fn whatever_breaks_every_text_arrives_once_and_in_order() {
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.check())).is_err() {
             panic!("seed {seed}: {:?}", world.sides.each_ref().map(|side| side.session.stage()));
         }
+        failed += world.failed;
+        entered += world.entered;
         texts += world.sides.iter().map(|side| side.said.len()).sum::<usize>();
     }
     println!("{texts} texts, {broken} steps without a connection");
+    println!("{failed} pairings that came to nothing, {entered} returns to a room that was not open yet");
     assert!(texts > 0);
 }

@@ -2,6 +2,7 @@
 //!
 //! docs/PROTOCOL.md, sections 1 and 8.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::forge::{self, Forger, kem_key, random};
@@ -9,10 +10,10 @@ use crate::raw::{RawPeer, frame, text};
 use crate::sessions::{self, Pair, Side, initiator, responder};
 use tete::protocol::error::{Error, Wait};
 use tete::protocol::frame::Farewell;
-use tete::protocol::handshake::Mode;
+use tete::protocol::handshake::{Mode, ResumeKey};
 use tete::protocol::record::{Record, SMALL};
 use tete::protocol::replays::Replays;
-use tete::protocol::session::{Role, SILENCE, Session, Settings, Stage};
+use tete::protocol::session::{RETURN_UNVERIFIED, Role, SILENCE, Session, Settings, Stage};
 
 const NOW: Duration = Duration::from_secs(1_000);
 const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -41,8 +42,8 @@ fn back(role: Role) -> (RawPeer, Side) {
 
 /// Both sides come back by a new connection.
 fn reconnect(pair: &mut Pair) {
-    let [i, r] = [&pair.i, &pair.r].map(|side| Mode::Resume(side.session.resume_key().unwrap()));
-    let mut next = Pair::of(initiator(i, pair.now), responder(r, pair.now), pair.now);
+    let [i, r] = sessions::returning(&pair.i.session, &pair.r.session, pair.now);
+    let mut next = Pair::of(i, r, pair.now);
     next.run();
     assert_eq!(next.stages(), (Stage::Returning, Stage::Returning));
     let now = pair.now;
@@ -319,7 +320,8 @@ fn every_byte_of_the_three_records_counts_here_too() {
 #[test]
 fn a_text_without_a_receipt_is_asked_after_and_the_silence_noticed() {
     let (mut peer, mut side) = RawPeer::opened(Role::Initiator, NOW);
-    let ping = |number: u64| frame(0x06, &number.to_be_bytes());
+    // That of the opening is number 0.
+    let ping = |number: u64| frame(0x06, &(number + 1).to_be_bytes());
     let second = Duration::from_secs(1);
     assert!(peer.said(&mut side, NOW + second).is_empty(), "nothing waits");
     side.session.say("x".to_owned().into(), NOW + second).unwrap();
@@ -331,10 +333,10 @@ fn a_text_without_a_receipt_is_asked_after_and_the_silence_noticed() {
     side.take(&[peer.seal(&frame(0x00, &[])), peer.seal(&frame(0x07, &[9; 8]))].concat(), NOW + 5 * second);
     assert_eq!(side.session.in_doubt_since(), NOW + 2 * second);
     assert!(peer.said(&mut side, NOW + 5 * second).is_empty());
-    side.take(&peer.seal(&frame(0x07, &0u64.to_be_bytes())), NOW + 5 * second);
+    side.take(&peer.seal(&frame(0x07, &1u64.to_be_bytes())), NOW + 5 * second);
     assert_eq!(side.session.in_doubt_since(), NOW + 5 * second);
     assert_eq!(peer.said(&mut side, NOW + 5 * second), [ping(1)], "the partner's screen stands still");
-    side.take(&peer.seal(&frame(0x07, &1u64.to_be_bytes())), NOW + 6 * second);
+    side.take(&peer.seal(&frame(0x07, &2u64.to_be_bytes())), NOW + 6 * second);
     side.take(&peer.seal(&frame(0x04, &0u32.to_be_bytes())), NOW + 6 * second);
     assert!(peer.said(&mut side, NOW + 8 * second).is_empty(), "shown");
 }
@@ -355,5 +357,235 @@ fn a_goodbye_that_comes_before_the_room_has_moved_ends_the_room() {
             assert_eq!((back.session.stage(), back.session.waiting()), (Stage::Closed, 1), "{role:?}");
             assert_eq!(back.left, Some(Farewell::Done));
         }
+    }
+}
+
+/// How many keys each side takes the partner by, first the initiator.
+fn keys(pair: &Pair) -> [usize; 2] {
+    [&pair.i, &pair.r].map(|side| side.session.resume_keys().len())
+}
+
+/// An epoch change of an open room, up to as many of its three frames as arrive.
+fn changing(frames: usize) -> Pair {
+    let mut pair = Pair::open();
+    let now = pair.now;
+    assert!(pair.i.session.change_epoch());
+    for number in 0..3 {
+        let from = [Role::Initiator, Role::Responder][number % 2];
+        pair.side(from).drain(now);
+        let records = std::mem::take(&mut pair.side(from).sent);
+        assert_eq!(records.len(), 1);
+        if number >= frames {
+            break;
+        }
+        let to = ROLES[1 - number % 2];
+        pair.side(to).take(&records[0], now);
+    }
+    pair
+}
+
+#[test]
+fn wherever_an_epoch_change_breaks_off_the_partner_comes_back() {
+    // Of RK1, RK2 and RK3 so many arrive. The last to be sent may be lost.
+    for (arrive, kept) in [(0, [1, 1]), (1, [1, 2]), (2, [1, 2]), (3, [1, 1])] {
+        let mut pair = changing(arrive);
+        assert_eq!(keys(&pair), kept, "{arrive} arrive");
+        let now = pair.now;
+        pair.i.session.lost(now);
+        pair.r.session.lost(now);
+        assert_eq!(keys(&pair), kept, "{arrive} arrive");
+        for _ in 0..2 {
+            reconnect(&mut pair);
+            assert_eq!(keys(&pair), [1, 1], "only one key lives once VERIFIED came by it");
+            pair.say(Role::Initiator, "here again");
+            pair.run();
+            pair.i.session.lost(now);
+            pair.r.session.lost(now);
+        }
+        assert_eq!(pair.r.texts.len(), 2);
+    }
+}
+
+#[test]
+fn a_stolen_key_opens_the_room_no_more_after_an_epoch_change() {
+    let mut pair = Pair::open();
+    let stolen = [&pair.i, &pair.r].map(|side| side.session.resume_key().unwrap());
+    let comes_in = |pair: &Pair, key: &Arc<ResumeKey>| {
+        let mut thief = initiator(Mode::Resume(key.clone()), NOW);
+        let record = thief.transmit(NOW).unwrap().unwrap();
+        pair.r
+            .session
+            .resume_keys()
+            .into_iter()
+            .any(|own| responder(Mode::Resume(own), NOW).receive(&mut record.as_slice(), NOW).is_ok())
+    };
+    assert!(comes_in(&pair, &stolen[0]));
+    pair.i.session.change_epoch();
+    pair.run();
+    assert!(!comes_in(&pair, &stolen[0]) && !comes_in(&pair, &stolen[1]));
+    // A connection that resumes the room starts at epoch 0 of its own keys, and makes no key before its first change.
+    for _ in 0..3 {
+        let before = pair.i.session.resume_key().unwrap();
+        pair.i.session.lost(pair.now);
+        pair.r.session.lost(pair.now);
+        reconnect(&mut pair);
+        assert!(comes_in(&pair, &before));
+        pair.r.session.change_epoch();
+        pair.run();
+        assert!(!comes_in(&pair, &before));
+    }
+}
+
+#[test]
+fn a_change_of_the_keys_is_told_and_an_attempt_with_the_older_one_leads_nowhere() {
+    let mut pair = Pair::open();
+    let now = pair.now;
+    let [i, r] = sessions::returning(&pair.i.session, &pair.r.session, now);
+    let mut attempt = Pair::of(i, r, now);
+    attempt.run();
+    pair.i.session.change_epoch();
+    pair.run();
+    assert_eq!((pair.i.renewed, pair.r.renewed), (1, 2), "the host has the older one for a while");
+    for role in ROLES {
+        assert_eq!(attempt.side(role).session.stage(), Stage::Returning);
+        assert!(!attempt.side(role).session.take_over(&mut pair.side(role).session, now));
+    }
+    assert_eq!(pair.stages(), (Stage::Open, Stage::Open));
+}
+
+/// A side of a pairing whose connection is lost; `confirmed` with its VERIFIED out.
+fn broken_pairing(role: Role, confirmed: bool) -> (RawPeer, Side) {
+    let (peer, mut side) = if confirmed { RawPeer::confirmed(role, NOW) } else { RawPeer::confirming(role, NOW) };
+    side.session.lost(NOW);
+    (peer, side)
+}
+
+#[test]
+fn a_side_that_has_confirmed_comes_back_without_another_code_and_one_that_has_not_does_not() {
+    for role in ROLES {
+        let (_, side) = broken_pairing(role, false);
+        assert_eq!((side.session.stage(), side.session.resume_keys().len()), (Stage::Closed, 0));
+        let (peer, mut side) = broken_pairing(role, true);
+        assert_eq!((side.session.stage(), side.opened), (Stage::Away, false));
+        let mut peer = peer.come_back(&mut side, role, NOW);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x02, &[])], "VERIFIED goes again, by itself");
+        side.take(&peer.seal(&frame(0x02, &[])), NOW);
+        assert_eq!(peer.said(&mut side, NOW), [resume(0)]);
+        assert!(!side.opened);
+        side.take(&peer.seal(&resume(0)), NOW);
+        assert_eq!((side.opened, side.error, side.session.stage()), (true, None, Stage::Open));
+    }
+}
+
+#[test]
+fn only_a_joiner_that_never_received_verified_gives_up_after_a_minute() {
+    let ends = |mut side: Side| {
+        let minute = NOW + RETURN_UNVERIFIED;
+        let before = side.session.tick(minute - Duration::from_millis(1));
+        (before, side.session.tick(minute))
+    };
+    let late = Err(Error::Timeout(Wait::Return));
+    assert_eq!(ends(broken_pairing(Role::Initiator, true).1), (Ok(()), late));
+    assert_eq!(ends(broken_pairing(Role::Responder, true).1), (Ok(()), Ok(())));
+    for role in ROLES {
+        // The partner has answered a PING, perhaps: it may be in the room for good.
+        let (mut peer, mut side) = RawPeer::confirmed(role, NOW);
+        side.take(&peer.seal(&frame(0x02, &[])), NOW);
+        side.session.lost(NOW);
+        assert_eq!(ends(side), (Ok(()), Ok(())), "{role:?}");
+    }
+}
+
+#[test]
+fn a_side_that_has_confirmed_notices_silence() {
+    for role in ROLES {
+        for (make, left) in [
+            (RawPeer::confirming as fn(Role, Duration) -> (RawPeer, Side), Ok(())),
+            (RawPeer::confirmed, Err(Error::Timeout(Wait::Silence))),
+        ] {
+            let (_, mut side) = make(role, NOW);
+            assert_eq!(side.session.tick(NOW + SILENCE - Duration::from_millis(1)), Ok(()));
+            assert_eq!(side.session.tick(NOW + SILENCE), left);
+        }
+    }
+}
+
+#[test]
+fn receipts_that_are_owed_go_out_after_the_partners_goodbye_and_nothing_else_does() {
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::opened(role, NOW);
+        let said = [text(0, 0, b"one"), text(1, 0, b"two"), frame(0x05, &[0])];
+        let read: Vec<u8> = said.iter().flat_map(|plaintext| peer.seal(plaintext)).collect();
+        let mut rest = read.as_slice();
+        while !rest.is_empty() {
+            side.session.receive(&mut rest, NOW).unwrap();
+        }
+        assert_eq!(side.session.stage(), Stage::Left);
+        assert!(side.session.say("too late".to_owned().into(), NOW).is_err());
+        assert!(peer.said(&mut side, NOW + 2 * SILENCE).is_empty(), "no heartbeat either");
+        side.session.shown(0);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x04, &0u32.to_be_bytes())]);
+        assert!(side.session.owes_receipts());
+        side.session.shown(1);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x04, &1u32.to_be_bytes())]);
+        assert_eq!(side.session.stage(), Stage::Closed);
+    }
+}
+
+#[test]
+fn a_leaver_hears_what_was_delivered_and_says_nothing_more() {
+    for role in ROLES {
+        let mut pair = Pair::open();
+        let now = pair.now;
+        pair.say(role, "one");
+        pair.side(role).session.leave(Farewell::Done);
+        pair.side(role).drain(now);
+        assert_eq!(pair.side(role).session.stage(), Stage::Leaving);
+        assert_eq!(pair.side(role).session.waiting(), 1);
+        pair.run();
+        assert_eq!((pair.side(role).shown, pair.side(role).session.waiting()), (1, 0));
+        let before = pair.side(role).session.transmit(now + 2 * SILENCE).unwrap();
+        assert!(before.is_none() && pair.side(role).error.is_none());
+    }
+    // Whatever else is under way means nothing, and BYE ends it.
+    for role in ROLES {
+        let (mut peer, mut side) = RawPeer::opened(role, NOW);
+        side.session.leave(Farewell::Done);
+        assert_eq!(peer.said(&mut side, NOW), [frame(0x05, &[0])]);
+        for (kind, content) in [(0x00, vec![]), (0x02, vec![]), (0x03, vec![0; 9]), (0x06, vec![7; 8]), (0x10, vec![])]
+        {
+            side.take(&peer.seal(&frame(kind, &content)), NOW);
+            assert_eq!((side.error, side.session.stage()), (None, Stage::Leaving), "{role:?}, type {kind:#x}");
+        }
+        assert!(side.texts.is_empty() && peer.said(&mut side, NOW).is_empty());
+        side.take(&peer.seal(&frame(0x05, &[0])), NOW);
+        assert_eq!((side.error, side.left, side.session.stage()), (None, None, Stage::Closed));
+    }
+}
+
+#[test]
+fn a_leaver_whose_goodbye_was_not_sent_comes_back_to_say_it() {
+    for role in ROLES {
+        let mut pair = Pair::open();
+        let now = pair.now;
+        pair.say(role, "the last");
+        pair.side(role).session.leave(Farewell::Done);
+        pair.side(role).drain(now);
+        // None of it leaves.
+        pair.side(role).sent.clear();
+        pair.i.session.lost(now);
+        pair.r.session.lost(now);
+        let [i, r] = sessions::returning(&pair.i.session, &pair.r.session, now);
+        let mut next = Pair::of(i, r, now);
+        next.run();
+        assert!(next.i.session.take_over(&mut pair.i.session, now));
+        assert!(next.r.session.take_over(&mut pair.r.session, now));
+        for side in [&mut next.i, &mut next.r] {
+            side.opened = true;
+        }
+        next.run();
+        let other = if role == Role::Initiator { Role::Responder } else { Role::Initiator };
+        assert_eq!(next.side(other).texts, ["the last"]);
+        assert_eq!((next.side(other).left, next.side(role).shown), (Some(Farewell::Done), 1));
     }
 }

@@ -28,14 +28,14 @@ struct Storing {
 }
 
 impl Storing {
-    fn new(name: &str, single: bool) -> Self {
-        Self::into(Scratch::new(), name, single)
+    fn new(name: &str, entries: u32) -> Self {
+        Self::into(Scratch::new(), name, entries)
     }
 
-    fn into(scratch: Scratch, name: &str, single: bool) -> Self {
+    fn into(scratch: Scratch, name: &str, entries: u32) -> Self {
         let folder = Folder::open(scratch.path()).unwrap();
         let name = SafePath::new(name, plain_name).unwrap();
-        let target = Target::Folder { folder, name, single, executable: true, plain: plain_name };
+        let target = Target::Folder { folder, name, entries, executable: true, plain: plain_name };
         let (writer, reports) = Writer::start(target);
         Self { scratch, writer, reports, next: 0 }
     }
@@ -50,7 +50,7 @@ impl Storing {
         self.next += 1;
         self.writer.give(Job::Begin { index, executable: false, path: path.to_owned() });
         if !content.is_empty() {
-            self.writer.give(Job::Data(vec![(0, Content(content.to_vec()))]));
+            self.writer.give(Job::Data { offset: 0, bytes: Content(content.to_vec()) });
         }
         self.writer.give(Job::End { hash, size });
         loop {
@@ -82,7 +82,7 @@ impl Storing {
 
 #[test]
 fn no_path_leaves_the_folder_that_was_offered() {
-    let mut storing = Storing::new("photos", false);
+    let mut storing = Storing::new("photos", 2);
     let long = format!("photos/{}", "x".repeat(251));
     let deep = format!("photos/{}x", "d/".repeat(40));
     for bad in [
@@ -125,19 +125,19 @@ fn no_path_leaves_the_folder_that_was_offered() {
 
 #[test]
 fn a_single_file_is_the_one_that_was_offered() {
-    let mut storing = Storing::new("a.txt", true);
+    let mut storing = Storing::new("a.txt", 1);
     for other in ["b.txt", "x/a.txt", "a.txt2/b"] {
         assert!(matches!(storing.store(other, b"x"), Err(StoreError::OtherName(_))), "{other}");
     }
     assert_eq!(storing.store("a.txt", b"x").unwrap(), "a.txt");
     assert_eq!(storing.files(), ["a.txt"]);
     // A folder with one file is offered the same way.
-    assert_eq!(Storing::new("d", true).store("d/e/f", b"x").unwrap(), "d/e/f");
+    assert_eq!(Storing::new("d", 1).store("d/e/f", b"x").unwrap(), "d/e/f");
 }
 
 #[test]
 fn names_that_some_file_system_takes_for_the_same_become_different() {
-    let mut storing = Storing::new("d", false);
+    let mut storing = Storing::new("d", 2);
     let names = ["A.txt", "a.txt", "café", "cafe\u{301}", "x.part", "x", "a:b", "a?b", "ß", "SS"];
     for name in names {
         storing.store(&format!("d/{name}"), name.as_bytes()).unwrap();
@@ -145,7 +145,7 @@ fn names_that_some_file_system_takes_for_the_same_become_different() {
     }
     let files = storing.files();
     assert_eq!(files.len(), 2 * names.len(), "{files:?}");
-    let mut folders = Storing::new("d", false);
+    let mut folders = Storing::new("d", 2);
     for name in ["Foo", "foo", "FOO"] {
         folders.store(&format!("d/{name}/x"), name.as_bytes()).unwrap();
         folders.store(&format!("d/{name}/y"), name.as_bytes()).unwrap();
@@ -157,7 +157,7 @@ fn names_that_some_file_system_takes_for_the_same_become_different() {
 fn what_waits_at_the_place_is_neither_opened_nor_replaced() {
     for plant in 0..5 {
         for name in ["x", "x.part"] {
-            let mut storing = Storing::new("x", true);
+            let mut storing = Storing::new("x", 1);
             let outside = Scratch::new();
             fs::write(outside.path().join("secret"), "secret").unwrap();
             let place = storing.scratch.path().join(name);
@@ -187,10 +187,44 @@ fn without_the_right_hash_there_is_no_file() {
         (b"", [7; 32], 0),
         (b"abc", BROKEN, 3),
     ] {
-        let mut storing = Storing::new("x", true);
+        let mut storing = Storing::new("x", 1);
         let refused = storing.store_as("x", content, hash, size);
         assert!(matches!(refused, Err(StoreError::Hash(_) | StoreError::Broken(_))), "{content:?}");
         assert_eq!(storing.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn zeroes_take_no_space_and_the_hash_is_that_of_all() {
+    for hole in [1 << 30, (1 << 20) + 77] {
+        let mut storing = Storing::new("x", 1);
+        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        let (mut hasher, mut offset) = (blake3::Hasher::new(), 0);
+        let zeroes = std::iter::repeat_n(16_347, hole / 16_347).map(|length| vec![0; length]);
+        for bytes in [vec![1; 5]].into_iter().chain(zeroes).chain([vec![2; 5_000], vec![0; 9_000]]) {
+            hasher.update(&bytes);
+            // As the window of the protocol does.
+            while storing.reports.try_recv().is_ok() || storing.writer.waiting() > 1 << 20 {
+                std::thread::yield_now();
+            }
+            let length = bytes.len() as u64;
+            storing.writer.give(Job::Data { offset, bytes: Content(bytes) });
+            offset += length;
+        }
+        storing.writer.give(Job::End { hash: *hasher.finalize().as_bytes(), size: offset });
+        let outcome = loop {
+            if let Report::Done(_, outcome) = storing.reports.blocking_recv().unwrap() {
+                break outcome;
+            }
+        };
+        assert_eq!(outcome.unwrap().size, offset);
+        let path = storing.scratch.path().join("x");
+        let (there, mut stored) = (fs::metadata(&path).unwrap(), fs::File::open(&path).unwrap());
+        assert_eq!(there.len(), offset);
+        assert!(there.blocks() * 512 <= 16 << 10, "{} blocks", there.blocks());
+        let mut again = blake3::Hasher::new();
+        io::copy(&mut stored, &mut again).unwrap();
+        assert_eq!(again.finalize(), hasher.finalize());
     }
 }
 
@@ -221,14 +255,14 @@ fn a_partial_file_that_was_there_is_not_read_and_not_written_to() {
             (there.ino(), there.len(), there.mode(), there.mtime_nsec(), fs::read(part).unwrap())
         };
         let there = state(&part);
-        let mut storing = Storing::into(scratch, "x", true);
+        let mut storing = Storing::into(scratch, "x", 1);
         storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
         // The partner learns nothing of it.
         storing.writer.give(Job::Lost);
         let Some(Report::Have { offset: 0, prefix: NOTHING, .. }) = storing.reports.blocking_recv() else { panic!() };
         storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
         if !data.is_empty() {
-            storing.writer.give(Job::Data(vec![(0, Content(data.to_vec()))]));
+            storing.writer.give(Job::Data { offset: 0, bytes: Content(data.to_vec()) });
         }
         storing.writer.give(Job::End { hash, size });
         let outcome = loop {
@@ -245,11 +279,11 @@ fn a_partial_file_that_was_there_is_not_read_and_not_written_to() {
 #[test]
 fn what_takes_the_place_of_a_partial_file_does_not_get_its_name() {
     for takes in ["a link", "a file over it", "a file beside it", "a folder", "nothing"] {
-        let mut storing = Storing::new("x", true);
+        let mut storing = Storing::new("x", 1);
         let outside = Scratch::new();
         let [part, away, other] = ["x.part", "away", "other"].map(|name| storing.scratch.path().join(name));
         storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
-        storing.writer.give(Job::Data(vec![(0, Content(b"theirs".to_vec()))]));
+        storing.writer.give(Job::Data { offset: 0, bytes: Content(b"theirs".to_vec()) });
         storing.writer.give(Job::Lost);
         let Some(Report::Have { index: Some(0), offset: 6, .. }) = storing.reports.blocking_recv() else { panic!() };
         let secret = outside.path().join("secret");
@@ -293,10 +327,10 @@ fn what_takes_the_place_of_a_partial_file_does_not_get_its_name() {
 
 #[test]
 fn what_takes_the_place_of_a_partial_file_is_not_removed_with_it() {
-    let mut storing = Storing::new("x", true);
+    let mut storing = Storing::new("x", 1);
     let part = storing.scratch.path().join("x.part");
     storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
-    storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+    storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
     storing.writer.give(Job::Lost);
     storing.reports.blocking_recv();
     fs::remove_file(&part).unwrap();
@@ -309,9 +343,9 @@ fn what_takes_the_place_of_a_partial_file_is_not_removed_with_it() {
 
 #[test]
 fn a_partial_file_is_readable_by_the_user_alone_until_it_is_whole() {
-    let mut storing = Storing::new("x", true);
+    let mut storing = Storing::new("x", 1);
     storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
-    storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+    storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
     storing.writer.give(Job::Lost);
     let Some(Report::Have { index: Some(0), offset: 3, .. }) = storing.reports.blocking_recv() else { panic!() };
     let part = fs::metadata(storing.scratch.path().join("x.part")).unwrap();
@@ -324,21 +358,50 @@ fn a_partial_file_is_readable_by_the_user_alone_until_it_is_whole() {
 #[test]
 fn of_a_batch_that_ends_early_nothing_unfinished_is_left() {
     for (name, path) in [("x", "x"), ("d", "d/x")] {
-        let mut storing = Storing::new(name, name == "x");
+        let mut storing = Storing::new(name, if name == "x" { 1 } else { 2 });
         storing.writer.give(Job::Begin { index: 0, executable: false, path: path.into() });
-        storing.writer.give(Job::Data(vec![(0, Content(b"abc".to_vec()))]));
+        storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
         storing.writer.give(Job::Lost);
         storing.reports.blocking_recv();
         let Storing { scratch, writer, mut reports, .. } = storing;
         drop(writer);
         assert!(reports.blocking_recv().is_none());
-        assert_eq!(Storing::into(scratch, "other", true).files(), Vec::<String>::new());
+        assert_eq!(Storing::into(scratch, "other", 1).files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn of_a_batch_that_ends_between_its_files_every_reported_one_is_there_and_no_partial_one() {
+    for count in [5, 300] {
+        let mut storing = Storing::new("d", 1_000);
+        for index in 0..count {
+            storing.writer.give(Job::Begin { index, executable: false, path: format!("d/{index}") });
+            storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
+            storing.writer.give(Job::End { hash: *blake3::hash(b"abc").as_bytes(), size: 3 });
+        }
+        storing.writer.give(Job::Lost);
+        let mut stored = Vec::new();
+        let mut hear = |reports: &mut mpsc::Receiver<Report>| {
+            let report = reports.blocking_recv();
+            if let Some(Report::Done(_, outcome)) = &report {
+                stored.push(outcome.as_ref().unwrap().name.clone());
+            }
+            report
+        };
+        // All have come, and the last of them wait to be committed with others.
+        while !matches!(hear(&mut storing.reports), Some(Report::Have { .. })) {}
+        let Storing { scratch, writer, mut reports, .. } = storing;
+        drop(writer);
+        while hear(&mut reports).is_some() {}
+        let files = Storing::into(scratch, "other", 1).files();
+        assert!(stored.iter().all(|name| files.contains(name)));
+        assert!(files.iter().all(|name| !name.ends_with(".part")), "{files:?}");
     }
 }
 
 #[test]
 fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
-    let mut storing = Storing::new("d", false);
+    let mut storing = Storing::new("d", 2);
     let outside = Scratch::new();
     storing.store("d/sub/first", b"x").unwrap();
     let (folder, link) = (storing.scratch.path().join("d/sub"), storing.scratch.path().join("link"));
@@ -393,11 +456,12 @@ fn nothing_is_written_twice_to_a_stream_that_was_full() {
         let (writer, mut reports) = Writer::start(Target::Out(Box::new(narrow)));
         let content = b"a stream of bytes";
         writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
-        writer.give(Job::Data(vec![(0, Content(content.to_vec()))]));
+        writer.give(Job::Data { offset: 0, bytes: Content(content.to_vec()) });
         writer.give(Job::End { hash: *blake3::hash(content).as_bytes(), size: content.len() as u64 });
         assert!(matches!(reports.blocking_recv(), Some(Report::Full)));
         if whole {
             assert!(matches!(reports.blocking_recv(), Some(Report::GoesOn)));
+            assert!(matches!(reports.blocking_recv(), Some(Report::Seen(0, 17))));
             assert!(matches!(reports.blocking_recv(), Some(Report::Done(0, Ok(_)))));
         }
         drop(writer);
@@ -437,7 +501,7 @@ fn what_takes_the_place_of_a_folder_is_not_sent_in_its_stead() {
 
 #[test]
 fn no_folder_is_left_in_which_nothing_was_stored() {
-    let mut storing = Storing::new("d", false);
+    let mut storing = Storing::new("d", 2);
     storing.store("d/kept/file", b"x").unwrap();
     for path in ["d/a/b/c/file", "d/a/b/file", "d/kept/empty/file", "d/e/file"] {
         storing.store_as(path, b"x", [7; 32], 1).unwrap_err();
@@ -448,4 +512,39 @@ fn no_folder_is_left_in_which_nothing_was_stored() {
     assert!(reports.blocking_recv().is_none());
     let folders = ["d", "d/kept", "d/e"].map(|name| fs::read_dir(scratch.path().join(name)).unwrap().count());
     assert_eq!(folders, [2, 1, 1]);
+}
+
+/// A stream that stands still until the other end is dropped.
+struct Still(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Write for Still {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        let _ = self.0.lock().unwrap().recv();
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Memory of this process, in bytes.
+fn memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    size.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn what_waits_for_the_disk_in_pieces_of_one_byte_needs_little_more_memory_than_its_bytes() {
+    const PIECES: u64 = 2_000_000;
+    let (end, still) = std::sync::mpsc::channel();
+    let (writer, _reports) = Writer::start(Target::Out(Box::new(Still(Mutex::new(still)))));
+    writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    let before = memory();
+    (0..PIECES).for_each(|offset| writer.give(Job::Data { offset, bytes: Content(vec![7]) }));
+    let grown = memory().saturating_sub(before);
+    // Other tests run beside this one.
+    assert!(grown < 64 << 20, "{grown}");
+    drop(end);
 }

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::sessions::{self, Pair, initiator, responder};
+use crate::sessions::{self, Pair};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng as _;
 use tete::protocol::frame::Hash;
-use tete::protocol::handshake::Mode;
 use tete::protocol::session::{Event, Session, Stage};
 use tete::protocol::transfer::{BROKEN, Content, Item, NOTHING, Received, Sent, UNKNOWN};
 
@@ -344,8 +343,7 @@ impl World {
     /// The connection breaks, with what is on it, and another takes its place.
     fn reconnect(&mut self) {
         let now = self.now;
-        let [i, r] = [0, 1].map(|at| Mode::Resume(self.sides[at].session.resume_key().unwrap()));
-        let mut fresh = [initiator(i, now), responder(r, now)];
+        let mut fresh = sessions::returning(&self.sides[0].session, &self.sides[1].session, now);
         while fresh.iter().any(|session| session.stage() != Stage::Returning) {
             for from in 0..2 {
                 fresh[from].admit();

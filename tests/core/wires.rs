@@ -168,6 +168,7 @@ impl Person {
                 Event::Code => self.told.push(Told::Code),
                 Event::Opened => self.told.push(Told::Opened),
                 Event::Resumed => self.told.push(Told::Resumed),
+                Event::Verified | Event::ResumeKeys => {}
                 Event::Text(text) => {
                     self.session.shown(text.id);
                     self.told.push(Told::Text(text.text.to_string()));
@@ -373,7 +374,12 @@ fn converse(by: By, wires: [Wired; 2], leaver: usize, leaves: Leaves) {
     let complete = leaves == Leaves::AtTheEnd;
     assert_eq!(stayed.told, expected(by, names[0], complete, true), "{case}");
     assert_eq!(stayed.session.stage(), Stage::Closed, "{case}");
-    assert_eq!(left.session.stage(), Stage::Closed, "{case}");
+    assert_eq!(left.session.stage(), Stage::Leaving, "{case}");
+    // Whoever leaves hears what was delivered up to the end, and whoever is left knows what was not.
+    let heard = left.told.iter().filter(|told| matches!(told, Told::Text(_))).count();
+    let said = if stayed.has_said { stayed.says.len() } else { 0 };
+    assert_eq!((left.delivered, left.session.waiting()), (left.says.len(), 0), "{case}");
+    assert_eq!((stayed.delivered, stayed.session.waiting()), (heard, said - heard), "{case}");
     let whole = expected(by, names[1], true, false);
     if complete {
         assert_eq!(left.told, whole, "{case}");

@@ -181,6 +181,9 @@ fn events() -> Vec<Event> {
         Event::Tor { percent: Some(14) },
         Event::Tor { percent: None },
         Event::TorFailed { why: TorError::NotInstalled },
+        Event::StillAway { seconds: 60, redialing: true },
+        Event::StillAway { seconds: 60, redialing: false },
+        Event::Displaced { address: place() },
         Event::Code { own: half(), can_skip: true },
         Event::Compare { own: half(), partner: half(), emoji: [0; 7], can_skip: true },
         Event::NotACode,
@@ -242,7 +245,9 @@ fn events() -> Vec<Event> {
         all.push(Event::Who(Who { epoch, ..who(Trust::Code, ConnectionState::Connected) }));
     }
     for trust in [Trust::No, Trust::Invite, Trust::Code, Trust::Voice] {
-        all.push(Event::Codes { question: None, own: half(), partner: half(), trust });
+        for checked in [true, false] {
+            all.push(Event::Codes { question: None, own: half(), partner: half(), trust, checked });
+        }
         all.push(Event::Who(who(trust, ConnectionState::Connected)));
     }
     for why in [
@@ -252,6 +257,7 @@ fn events() -> Vec<Event> {
         ConnectionFault::Damaged { times: 2 },
     ] {
         all.extend([true, false].map(|redialing| Event::ConnectionLost { why, redialing }));
+        all.extend([true, false].map(|redialing| Event::PairingInterrupted { why, redialing }));
     }
     for failure in connect_errors() {
         all.push(Event::TryFailed { address: Route::Address(foreign()), why: failure });

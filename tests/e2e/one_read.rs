@@ -3,6 +3,7 @@
 //! One lost segment is enough for that: it comes again together with all that was sent after it.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::peer::{Peer, holder, stranger};
 use crate::process::{Process, tete, tete_through_shell};
@@ -10,9 +11,11 @@ use crate::scratch::Scratch;
 use crate::terminal::{self, Terminal};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tete::protocol::handshake::Mode;
 use tete::protocol::invite::{Hint, Invite};
 use tete::protocol::keys::InviteSecret;
 use tete::protocol::random::{OsRandom, Randomness as _};
+use tete::protocol::session::Session;
 
 /// How the program meets its user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +27,9 @@ enum Front {
     Json,
 }
 
+/// How soon after a new code a line in a pipe does not count.
+const TOO_SOON: Duration = Duration::from_millis(1_100);
+
 const FRONTS: [Front; 4] = [Front::Pipe, Front::Lines, Front::Screen, Front::Json];
 
 impl Front {
@@ -33,6 +39,10 @@ impl Front {
             Self::Lines | Self::Screen => "The room is open",
             Self::Json => "\"room_open\"",
         }
+    }
+
+    fn interrupted(self) -> &'static str {
+        if self == Self::Json { "\"pairing_interrupted\"" } else { "before your partner answered" }
     }
 
     /// What its user enters to say a text.
@@ -118,6 +128,25 @@ impl Program {
         }
     }
 
+    /// The half that it shows, once it is not that one any more.
+    fn another_half(&mut self, before: &str) -> String {
+        match &mut self.running {
+            Running::Piped(process) => {
+                let start = if self.front == Front::Json { "\"own\":\"" } else { "code: " };
+                process.out().until("another half", |all| {
+                    let (_, own) = all.rsplit_once(start)?;
+                    own.get(..before.len()).filter(|own| *own != before).map(str::to_owned)
+                })
+            }
+            Running::Seen(terminal) => terminal.until("another half", |display| {
+                let asked = display.words().matches("partner's code").count();
+                let rows = display.rows();
+                let own = rows.iter().rev().find_map(|row| terminal::half_in(row)).filter(|own| own != before);
+                own.filter(|_| self.front == Front::Screen || asked > 1)
+            }),
+        }
+    }
+
     /// Types the partner's half, as its user.
     fn enter(&mut self, half: &str) {
         match (self.front, &self.running) {
@@ -192,7 +221,7 @@ fn check(program: &mut Program, peer: &mut Peer) {
     program.enter(&half);
     peer.hold();
     peer.enter(&own);
-    peer.opened();
+    peer.entered();
 }
 
 /// VERIFIED, these texts and BYE come in one read: that was a room, and the program says so.
@@ -200,7 +229,7 @@ fn has_a_room(mut program: Program, mut peer: Peer, texts: &[&str]) {
     texts.iter().for_each(|text| peer.say(text));
     peer.leave();
     let records = peer.held();
-    assert_eq!(records.len(), texts.len() + 2);
+    assert_eq!(records.len(), texts.len() + 3, "the PING of the opening, too");
     program.hands(&mut peer, &records);
     program.shows(program.front.left());
     let shown = program.all();
@@ -276,35 +305,38 @@ fn an_invite_opens_one_room_even_if_that_ends_in_one_read() {
         let (host, port, invite) = inviting(front);
         let mut peer = Peer::call(port, holder(&invite));
         peer.hold();
-        peer.opened();
+        peer.entered();
         has_a_room(host, peer, &["said by whoever has the invite"]);
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody still listens");
         let (joiner, mut peer, _) = invited(front);
         peer.hold();
-        peer.opened();
+        peer.entered();
         has_a_room(joiner, peer, &["said by whoever made the invite"]);
     }
 }
 
-/// VERIFIED, and a record behind it that was damaged on its way.
-fn damages(program: &Program, peer: &mut Peer) {
+/// VERIFIED, and a record behind it that was damaged on its way: nothing tells the program that the room is open for the
+/// other side, too.
+fn damages(program: &mut Program, peer: &mut Peer) {
     peer.say("damaged on its way");
     let mut records = peer.held();
-    assert_eq!(records.len(), 2);
+    assert_eq!(records.len(), 3);
     records[1][100] ^= 1;
     program.hands(peer, &records);
+    program.shows(program.front.interrupted());
+    assert!(!program.all().contains(program.front.opened()), "{}", program.all());
 }
 
 #[test]
-fn a_host_whose_room_broke_as_it_opened_lets_its_partner_back_and_nobody_else() {
+fn a_host_whose_room_broke_as_it_opened_lets_its_partner_back_without_another_code() {
     everywhere(|front| {
         let (mut host, mut peer, port) = host_and_peer(front, &[]);
-        damages(&host, &mut peer);
-        host.shows(front.opened());
-        assert!(Peer::call(port, stranger()).is_turned_away());
+        damages(&mut host, &mut peer);
         let mut peer = Peer::call_again(port, peer.cut());
         peer.delivered(1);
+        host.shows(front.opened());
         host.shows("damaged on its way");
+        assert!(Peer::call(port, stranger()).is_turned_away());
         host.say(&front.says("heard, and answered"));
         assert_eq!(peer.text(), "heard, and answered");
         peer.part();
@@ -314,28 +346,102 @@ fn a_host_whose_room_broke_as_it_opened_lets_its_partner_back_and_nobody_else() 
 }
 
 #[test]
-fn an_invite_is_used_up_by_a_room_that_broke_as_it_opened() {
-    let (mut host, port, invite) = inviting(Front::Json);
-    let mut peer = Peer::call(port, holder(&invite));
-    peer.hold();
-    peer.opened();
-    damages(&host, &mut peer);
-    host.shows(Front::Json.opened());
-    assert!(Peer::call(port, holder(&invite)).is_turned_away());
-    let mut peer = Peer::call_again(port, peer.cut());
-    peer.delivered(1);
-    peer.part();
-    assert_eq!(host.exit(), 0, "{}", host.all());
+fn an_invite_is_used_up_once_the_room_is_open_for_both() {
+    for starts_over in [false, true] {
+        let (mut host, port, invite) = inviting(Front::Json);
+        let mut peer = Peer::call(port, holder(&invite));
+        peer.hold();
+        peer.entered();
+        damages(&mut host, &mut peer);
+        let mut peer = if starts_over {
+            let mut peer = Peer::call(port, holder(&invite));
+            peer.opened();
+            peer.say("from the start");
+            peer
+        } else {
+            Peer::call_again(port, peer.cut())
+        };
+        peer.delivered(1);
+        host.shows(Front::Json.opened());
+        assert!(Peer::call(port, holder(&invite)).is_turned_away());
+        peer.part();
+        assert_eq!(host.exit(), 0, "{}", host.all());
+    }
+}
+
+/// A room whose connection is gone, and the half that the other side showed in it.
+struct Lost {
+    code: String,
+    room: Session,
+}
+
+#[test]
+fn a_partner_who_has_started_over_is_not_told_that_the_host_is_busy() {
+    everywhere(|front| {
+        let (mut host, mut peer, port) = host_and_peer(front, &[]);
+        damages(&mut host, &mut peer);
+        let lost = Lost { code: peer.others_half(), room: peer.cut() };
+        let mut again = Peer::call(port, stranger());
+        let half = again.half();
+        let own = host.another_half(&lost.code);
+        if front == Front::Pipe {
+            // Before that a line could have been meant for another code.
+            again.waits(TOO_SOON);
+        }
+        host.enter(&half);
+        again.enter(&own);
+        again.opened();
+        host.shows(front.opened());
+        // Only one of the two rooms can be open.
+        assert!(Peer::call(port, Mode::Resume(lost.room.resume_key().unwrap())).is_turned_away());
+        again.part();
+        host.shows(front.left());
+        assert_eq!(host.exit(), 0, "{}", host.all());
+    });
+}
+
+#[test]
+fn a_confirmed_partner_who_comes_back_goes_before_a_caller_who_is_not() {
+    everywhere(|front| {
+        let (mut host, mut peer, port) = host_and_peer(front, &[]);
+        damages(&mut host, &mut peer);
+        let mut other = Peer::call(port, stranger());
+        other.half();
+        host.another_half(&peer.others_half());
+        let mut peer = Peer::call_again(port, peer.cut());
+        peer.delivered(1);
+        host.shows(front.opened());
+        other.left();
+        assert_eq!(peer.part(), 0);
+        host.shows(front.left());
+        assert_eq!(host.exit(), 0, "{}", host.all());
+    });
+}
+
+#[test]
+fn whoever_leaves_hears_what_was_delivered_last() {
+    everywhere(|front| {
+        let (mut host, mut peer, _) = host_and_peer(front, &[]);
+        peer.write_held();
+        peer.opened();
+        host.shows(front.opened());
+        for number in 0..20 {
+            peer.say(&format!("number {number}"));
+        }
+        assert_eq!(peer.part(), 0, "{}", host.all());
+        host.shows(front.left());
+        assert_eq!(host.exit(), 0, "{}", host.all());
+    });
 }
 
 #[test]
 fn a_joiner_whose_room_broke_as_it_opened_goes_back_and_is_not_told_that_the_host_is_gone() {
     everywhere(|front| {
         let (mut joiner, mut peer, listener) = joiner_and_peer(front);
-        damages(&joiner, &mut peer);
-        joiner.shows(front.opened());
+        damages(&mut joiner, &mut peer);
         let mut peer = Peer::answer_again(&listener, peer.cut());
         peer.delivered(1);
+        joiner.shows(front.opened());
         joiner.shows("damaged on its way");
         joiner.say(&front.says("heard, and answered"));
         assert_eq!(peer.text(), "heard, and answered");
@@ -356,12 +462,13 @@ fn seventy_texts_in_that_read_are_all_there_and_ctrl_c_still_closes_the_screen()
     texts.iter().for_each(|text| peer.say(text));
     peer.leave();
     let records = peer.held();
-    assert_eq!(records.len(), 72);
+    assert_eq!(records.len(), 73);
     peer.write(&records.concat());
     host.shows("Your partner left");
     let Running::Seen(screen) = &mut host.running else { unreachable!() };
-    // A page at a time, so that each row is on the screen once.
+    // A page at a time, so that each row is on the screen once. The row that tells what is below is drawn last.
     let mut missing = texts.clone();
+    let below = |shown: &str| shown.lines().find(|row| row.contains("more below")).map(str::to_owned);
     for page in 0.. {
         let shown = screen.words();
         missing.retain(|text| !shown.contains(text.as_str()));
@@ -370,7 +477,7 @@ fn seventy_texts_in_that_read_are_all_there_and_ctrl_c_still_closes_the_screen()
         }
         assert!(page < 20, "not there: {missing:?}");
         screen.press("\x1b[5~");
-        screen.until("another page", |display| (display.words() != shown).then_some(()));
+        screen.until("another page", |display| (below(&display.words()) != below(&shown)).then_some(()));
     }
     assert_eq!(screen.close_by("\x03"), 0);
     screen.is_sane();
@@ -385,7 +492,7 @@ fn an_offer_in_that_read_ends_with_the_room_and_nobody_else_can_send_what_it_nam
         peer.offer("a file", 5);
         peer.leave();
         let records = peer.held();
-        assert_eq!(records.len(), 3);
+        assert_eq!(records.len(), 4);
         host.hands(&mut peer, &records);
         host.shows(front.left());
         host.exit();
@@ -394,4 +501,49 @@ fn an_offer_in_that_read_ends_with_the_room_and_nobody_else_can_send_what_it_nam
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "somebody still listens");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+}
+
+/// Both are in the room.
+fn both(front: Front) -> (Program, Peer, u16) {
+    let (mut host, mut peer, port) = host_and_peer(front, &[]);
+    peer.write_held();
+    peer.opened();
+    host.shows(front.opened());
+    (host, peer, port)
+}
+
+#[test]
+fn a_leaver_whose_goodbye_got_stuck_comes_back_to_say_it() {
+    let (mut host, peer, port) = both(Front::Json);
+    peer.takes_little();
+    // More than the two kernels take.
+    let texts = 400;
+    for _ in 0..texts {
+        host.say(&Front::Json.says(&"x".repeat(10_000)));
+    }
+    host.shows(&format!("\"event\":\"said\",\"id\":{}", texts - 1));
+    host.signal(Signal::TERM);
+    host.shows("\"connection_lost\"");
+    let mut peer = Peer::call_again(port, peer.cut());
+    for _ in 0..texts {
+        peer.text();
+    }
+    peer.left();
+    drop(peer);
+    assert_eq!(host.exit(), 0, "{}", host.all().lines().last().unwrap_or_default());
+}
+
+#[test]
+fn returns_are_paced_by_either_side() {
+    let mut pauses = [0, 250, 500, 1_000].map(Duration::from_millis).into_iter();
+    let (mut host, mut peer, port) = both(Front::Json);
+    let mut last = None;
+    for pause in pauses.by_ref() {
+        peer = Peer::call_again(port, peer.cut());
+        let back = std::time::Instant::now();
+        assert!(last.is_none_or(|last| back - last >= pause), "the host let it back too soon: {pause:?}");
+        last = Some(back);
+    }
+    peer.part();
+    assert_eq!(host.exit(), 0);
 }

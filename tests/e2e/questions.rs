@@ -119,6 +119,6 @@ fn a_line_in_a_pipe_is_no_answer_to_a_code_that_is_not_a_second_old() {
     second.waits(TOO_SOON + Duration::from_millis(500));
     assert!(now() > asked + TOO_SOON && !host.so_far().contains("room open"), "{}", host.so_far());
     host.say("same");
-    host.until("room open");
     second.opened();
+    host.until("room open");
 }

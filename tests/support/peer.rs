@@ -134,16 +134,34 @@ impl Peer {
         self.session.code().unwrap().own.to_string()
     }
 
+    /// The half that the other side shows.
+    pub fn others_half(&self) -> String {
+        self.session.code().unwrap().partner.to_string()
+    }
+
+    /// Waits until the other side has left.
+    #[track_caller]
+    pub fn left(&mut self) {
+        self.until(|event| matches!(event, Event::Left(_)).then_some(()));
+    }
+
     /// Types the half of the other side.
     #[track_caller]
     pub fn enter(&mut self, half: &str) {
         assert_eq!(self.session.enter(half), Some(tete::protocol::pairing::Verdict::Right));
     }
 
-    /// Waits until the room is open, as seen from here.
+    /// Waits until the room is open for both, as seen from here, and lets the other end see it, too.
     #[track_caller]
     pub fn opened(&mut self) {
         self.until(|event| matches!(event, Event::Opened).then_some(()));
+        self.send();
+    }
+
+    /// Waits until VERIFIED went both ways, as seen from here.
+    #[track_caller]
+    pub fn entered(&mut self) {
+        self.go_on(|peer| (peer.session.stage() == Stage::Open).then_some(())).expect("the connection ended");
     }
 
     /// Goes on for so long, whatever comes.
@@ -187,13 +205,19 @@ impl Peer {
         self.session.leave(Farewell::Done);
     }
 
-    /// Leaves, and waits until the other end has closed.
+    /// Leaves, and waits until the other end has closed. Returns how many texts were not delivered then.
     #[track_caller]
-    pub fn part(mut self) {
+    pub fn part(mut self) -> usize {
         self.leave();
         self.send();
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();
         self.go_on(|_| None::<()>);
+        self.session.waiting()
+    }
+
+    /// Takes no more than a few records before they are read.
+    pub fn takes_little(&self) {
+        socket2::SockRef::from(&self.stream).set_recv_buffer_size(4_096).unwrap();
     }
 
     /// Holds back what is to be sent from here on; of a handshake only what follows it.
@@ -205,6 +229,12 @@ impl Peer {
     pub fn held(&mut self) -> Vec<Vec<u8>> {
         self.send();
         self.held.take().expect("nothing is held")
+    }
+
+    /// Sends what was held back, and holds nothing back from here on.
+    pub fn write_held(&mut self) {
+        let held = self.held().concat();
+        self.write(&held);
     }
 
     /// Sends bytes as they are.
@@ -245,6 +275,7 @@ impl Peer {
         self.go_on(|peer| (peer.session.stage() == Stage::Returning).then_some(())).expect("not let back");
         assert!(self.session.take_over(&mut room, now()));
         self.until(|event| matches!(event, Event::Resumed).then_some(()));
+        self.send();
         self
     }
 }

@@ -66,8 +66,17 @@ impl RawPeer {
     pub fn opened(role: Role, now: Duration) -> (Self, Side) {
         let (mut peer, mut side) = Self::confirmed(role, now);
         side.take(&peer.seal(&frame(0x02, &[])), now);
-        assert_eq!((side.error, side.session.stage()), (None, Stage::Open));
+        peer.answer_ping(&mut side, now);
+        assert_eq!((side.error, side.session.stage(), side.opened), (None, Stage::Open, true));
         (peer, side)
+    }
+
+    /// Answers the PING by which the session asks whether the room is open here, too.
+    pub fn answer_ping(&mut self, side: &mut Side, now: Duration) {
+        let mut asked = self.said(side, now);
+        assert_eq!((asked.len(), asked[0][0]), (1, 0x06));
+        asked[0][0] = 0x07;
+        side.take(&self.seal(&asked[0]), now);
     }
 
     /// After the three records of the handshake; for an initiator also the nonce that it waits for.

@@ -52,16 +52,39 @@ pub struct Side {
     pub shown: usize,
     /// The room was open.
     pub opened: bool,
+    /// Changes of the keys by which the partner comes back.
+    pub renewed: usize,
     /// The partner left in order, and why.
     pub left: Option<Farewell>,
     /// Why the session ended.
     pub error: Option<Error>,
 }
 
+/// Both sides of a connection by which the joiner `i` comes back to the host `r`, up to the host's first record: it
+/// goes by which of its keys the joiner's first record is made with.
+pub fn returning(i: &Session, r: &Session, now: Duration) -> [Session; 2] {
+    let mut joiner = initiator(Mode::Resume(i.resume_key().unwrap()), now);
+    let record = joiner.transmit(now).unwrap().unwrap();
+    let host = r.resume_keys().into_iter().find_map(|key| {
+        let mut host = responder(Mode::Resume(key), now);
+        host.receive(&mut record.as_slice(), now).ok().map(|()| host)
+    });
+    [joiner, host.expect("the host does not know the partner's key")]
+}
+
 impl Side {
     /// Wraps a session.
     pub fn new(session: Session) -> Self {
-        Self { session, sent: VecDeque::new(), texts: Vec::new(), shown: 0, opened: false, left: None, error: None }
+        Self {
+            session,
+            sent: VecDeque::new(),
+            texts: Vec::new(),
+            shown: 0,
+            opened: false,
+            renewed: 0,
+            left: None,
+            error: None,
+        }
     }
 
     /// Takes the room of `before` over, as the partner is back by this connection.
@@ -104,6 +127,7 @@ impl Side {
                     self.texts.push(text.text.to_string());
                 }
                 Event::Delivered(count) => self.shown += count,
+                Event::ResumeKeys => self.renewed += 1,
                 Event::Left(why) => self.left = Some(why),
                 _ => {}
             }

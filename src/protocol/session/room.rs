@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::Event;
 use crate::protocol::channel::Channel;
 use crate::protocol::delivery::{Inbox, Outbox};
-use crate::protocol::epoch::{Begun, Chain};
+use crate::protocol::epoch::{Begun, Chain, Next};
 use crate::protocol::error::Error;
 use crate::protocol::frame::{Frame, LARGE_PART, RK1, RK2, SMALL_PART, Token, Whose};
 use crate::protocol::handshake::ResumeKey;
-use crate::protocol::keys::TrafficKeys;
+use crate::protocol::keys::{Secret, TrafficKeys};
 use crate::protocol::pairing::PairingCode;
 use crate::protocol::random::Randomness;
 use crate::protocol::record::{LARGE_BODY, Record, SMALL_BODY};
@@ -37,8 +37,8 @@ const PING: Duration = Duration::from_secs(2);
 
 /// The state that outlives a connection: texts, files, and the key that proves the partner.
 pub struct Room {
-    /// The key for a handshake that resumes the room.
-    pub resume: Arc<ResumeKey>,
+    /// The keys for a handshake that resumes the room.
+    pub resume: ResumeKeys,
     /// The texts of this side.
     pub outbox: Outbox,
     /// The texts of the partner.
@@ -49,19 +49,30 @@ pub struct Room {
     pub receiving: Receiving,
     /// Number of connections that were lost.
     pub losses: u64,
+    /// VERIFIED has come: the room is open for this side.
+    pub entered: bool,
+    /// A frame has come that only an open room sends: the room is open for the partner, too.
+    pub proved: bool,
 }
 
 impl Room {
     /// An empty room.
     pub fn new(resume: Arc<ResumeKey>) -> Self {
         Self {
-            resume,
+            resume: ResumeKeys { newest: resume, older: None, changed: false },
             outbox: Outbox::default(),
             inbox: Inbox::default(),
             sending: Sending::default(),
             receiving: Receiving::default(),
             losses: 0,
+            entered: false,
+            proved: false,
         }
+    }
+
+    /// Notes that the partner is in the open room. `true` the first time.
+    pub fn prove(&mut self) -> bool {
+        !std::mem::replace(&mut self.proved, true)
     }
 
     /// The first frame after VERIFIED on a connection that was resumed.
@@ -77,33 +88,29 @@ impl Room {
         self.receiving.lost();
     }
 
-    /// Opens and handles one frame that came by `link`.
+    /// Opens and handles one frame that came by `link`. `true` if only an open room sends such a frame.
     pub fn take(
         &mut self,
         link: &mut Link,
         body: &[u8],
         random: &mut dyn Randomness,
         now: Duration,
-    ) -> Result<Option<Event>, Error> {
+    ) -> Result<(Option<Event>, bool), Error> {
         link.received.count(body.len());
         let frame = link.channel.open(body)?;
         if let Frame::FileData { batch, index, offset, part } = frame {
-            return Ok(self.receiving.data(batch, index, offset, part)?.map(Event::Received));
+            return Ok((self.receiving.data(batch, index, offset, part)?.map(Event::Received), true));
         }
+        let mut proof = !matches!(frame, Frame::Pad | Frame::Ping(_) | Frame::Pong(_));
         link.texts |= matches!(frame, Frame::Text { .. });
         let event = match frame {
             Frame::Pad | Frame::Extension(_) => None,
             Frame::Text { id, age_ms, more, part } => self.inbox.part(id, age_ms, more, part)?.map(Event::Text),
-            Frame::Receipt { id } => match self.outbox.receipt(id)? {
-                0 => None,
-                count => {
-                    link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
-                    Some(Event::Delivered(count))
-                }
-            },
+            Frame::Receipt { id } => self.receipt(link, id, now)?,
             Frame::Pong(token) => {
                 if let Some((_, sent)) = link.ping.take_if(|(expected, _)| *expected == token) {
-                    link.round_trip = Some(now.saturating_sub(sent));
+                    link.round_trip = (!link.paced).then(|| now.saturating_sub(sent));
+                    proof = true;
                 }
                 None
             }
@@ -132,24 +139,20 @@ impl Room {
             Frame::Rk1(message) => {
                 link.change = match (link.role, &link.change) {
                     (Role::Responder, Change::None | Change::Asked(_)) => {
-                        let (answer, chain, keys) = link.chain.answer(&self.resume, message, random)?;
-                        Change::Answer(answer, Next { chain, keys }, now + EPOCH_CHANGE)
+                        let (answer, next) = link.chain.answer(&self.resume.newest, message, random)?;
+                        Change::Answer(answer, next, now + EPOCH_CHANGE)
                     }
                     _ => return Err(Error::OutOfOrder),
                 };
                 None
             }
             Frame::Rk2(message) => {
-                let Change::Begun(begun, _) = std::mem::take(&mut link.change) else { return Err(Error::OutOfOrder) };
-                let (chain, keys) = begun.finish(message)?;
-                link.channel.switch_receiving(&keys);
-                link.change = Change::Finish(Next { chain, keys });
+                let next = link.change.answered(message)?;
+                self.enter_epoch(link, next);
                 None
             }
             Frame::Rk3 => {
-                let Change::Answered(next, _) = std::mem::take(&mut link.change) else { return Err(Error::OutOfOrder) };
-                link.channel.switch_receiving(&next.keys);
-                link.begin_epoch(next.chain, now);
+                self.finish_epoch(link, now)?;
                 None
             }
             Frame::Bye { reason } => Some(Event::Left(reason)),
@@ -157,7 +160,61 @@ impl Room {
         };
         // The frame may be the last for a while, so its plaintext is wiped at once.
         link.channel.forget();
+        Ok((event, proof))
+    }
+
+    /// Opens and handles one frame that came by `link` after this side's BYE: receipts and the other side's keys count,
+    /// BYE is [`Event::Left`], and everything else means nothing any more.
+    pub fn take_last(&mut self, link: &mut Link, body: &[u8], now: Duration) -> Result<Option<Event>, Error> {
+        let event = match link.channel.open(body)? {
+            Frame::Receipt { id } => self.receipt(link, id, now)?,
+            Frame::Rk2(message) => {
+                let next = link.change.answered(message)?;
+                self.enter_epoch(link, next);
+                None
+            }
+            Frame::Rk3 => {
+                self.finish_epoch(link, now)?;
+                None
+            }
+            Frame::Bye { reason } => Some(Event::Left(reason)),
+            _ => None,
+        };
+        link.channel.forget();
         Ok(event)
+    }
+
+    fn receipt(&mut self, link: &mut Link, id: u32, now: Duration) -> Result<Option<Event>, Error> {
+        let count = self.outbox.receipt(id)?;
+        if count > 0 {
+            link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
+        }
+        Ok((count > 0).then_some(Event::Delivered(count)))
+    }
+
+    /// The initiator has read RK2: it receives, and comes back, by the keys of the next epoch.
+    fn enter_epoch(&mut self, link: &mut Link, next: Next) {
+        let Next { chain, keys, resume_psk } = next;
+        link.channel.switch_receiving(&keys);
+        self.resume.add(resume_psk);
+        self.resume.forget_older();
+        link.change = Change::Finish(chain, keys);
+    }
+
+    /// The responder has read RK3: the partner has all keys of the next epoch.
+    fn finish_epoch(&mut self, link: &mut Link, now: Duration) -> Result<(), Error> {
+        let Change::Answered(chain, keys, _) = std::mem::take(&mut link.change) else {
+            return Err(Error::OutOfOrder);
+        };
+        link.channel.switch_receiving(&keys);
+        self.resume.forget_older();
+        link.begin_epoch(chain, now);
+        Ok(())
+    }
+
+    /// Seals the receipt that is due, if one is.
+    pub fn next_receipt(&mut self, link: &mut Link) -> Result<Option<Record>, Error> {
+        self.inbox.next_receipt().map(|frame| link.seal(&frame)).transpose()
     }
 
     /// Handles FILE_CANCEL. Where it does not say whose batch is meant, it ends both of that number.
@@ -187,9 +244,11 @@ impl Room {
         if let Some(frame) = frame {
             return link.seal(&frame).map(Some);
         }
-        if let Some(record) = link.next_change(&self.resume, random, now)? {
+        if let Some(record) = link.next_change(&mut self.resume, random, now)? {
             return Ok(Some(record));
         }
+        // What the partner answers to a text proves as much as a PONG.
+        link.asking &= !self.proved && !self.outbox.has_part();
         if let Some(token) = link.next_ping(now) {
             return link.seal(&Frame::Ping(token)).map(Some);
         }
@@ -219,6 +278,52 @@ impl Room {
     }
 }
 
+/// The keys for a handshake that resumes a room. Each epoch change makes a new one (docs/PROTOCOL.md, section 9).
+pub struct ResumeKeys {
+    newest: Arc<ResumeKey>,
+    /// The key of before, while the partner may not have the newest.
+    older: Option<Arc<ResumeKey>>,
+    changed: bool,
+}
+
+impl ResumeKeys {
+    /// The newest key.
+    pub fn newest(&self) -> &Arc<ResumeKey> {
+        &self.newest
+    }
+
+    /// All keys by which the partner may come back, at most two.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ResumeKey>> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// Adds the key of the next epoch.
+    fn add(&mut self, psk: Secret) {
+        let newest = Arc::new(self.newest.renewed(psk));
+        self.older = Some(std::mem::replace(&mut self.newest, newest));
+        self.changed = true;
+    }
+
+    /// Drops the key of the epoch before.
+    fn forget_older(&mut self) {
+        self.changed |= self.older.take().is_some();
+    }
+
+    /// Keeps only `key`, by which the partner has come back.
+    pub fn settle(&mut self, key: &Arc<ResumeKey>) {
+        if !Arc::ptr_eq(&self.newest, key) {
+            self.newest = key.clone();
+            self.changed = true;
+        }
+        self.forget_older();
+    }
+
+    /// Whether the keys changed since the last call.
+    pub fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}
+
 /// One connection after its handshake: its keys and their renewal.
 pub struct Link {
     role: Role,
@@ -245,9 +350,11 @@ pub struct Link {
     pings: u64,
     /// Cover traffic is on: each record waits for its tick, and there are no PINGs.
     paced: bool,
-    last_ping: Duration,
+    last_ping: Option<Duration>,
     /// A PING is wanted now, to learn the round-trip time.
     measuring: bool,
+    /// A PING is wanted now, to learn whether the partner is in the open room.
+    asking: bool,
     round_trip: Option<Duration>,
 }
 
@@ -284,14 +391,19 @@ enum Change {
     /// The responder owes RK2.
     Answer(Box<[u8; RK2]>, Next, Duration),
     /// The responder has sent RK2 and sends under the new key.
-    Answered(Next, Duration),
+    Answered(Chain, TrafficKeys, Duration),
     /// The initiator owes RK3 and receives under the new key.
-    Finish(Next),
+    Finish(Chain, TrafficKeys),
 }
 
-struct Next {
-    chain: Chain,
-    keys: TrafficKeys,
+impl Change {
+    /// The next epoch, by the RK2 that answers this side's RK1.
+    fn answered(&mut self, message: &[u8; RK2]) -> Result<Next, Error> {
+        match std::mem::take(self) {
+            Self::Begun(begun, _) => begun.finish(message),
+            _ => Err(Error::OutOfOrder),
+        }
+    }
 }
 
 impl Link {
@@ -322,8 +434,9 @@ impl Link {
             ping: None,
             pings: 0,
             paced,
-            last_ping: now,
+            last_ping: None,
             measuring: false,
+            asking: false,
             round_trip: None,
         }
     }
@@ -357,6 +470,11 @@ impl Link {
         self.wanted = true;
     }
 
+    /// Asks the partner whether it is in the open room, which has just opened for this side.
+    pub fn ask(&mut self) {
+        self.asking = true;
+    }
+
     /// Asks for a PING as soon as possible, to learn the round-trip time.
     pub fn measure(&mut self) {
         self.measuring = true;
@@ -378,12 +496,15 @@ impl Link {
     }
 
     fn ping_at(&self) -> Option<Duration> {
-        if self.paced || self.ping.is_some() {
+        if self.ping.is_some() {
             return None;
         }
-        let since =
-            if self.measuring { Some(self.last_ping) } else { self.unreceipted.map(|since| since + UNRECEIPTED) };
-        Some(since?.max(self.last_ping + PING))
+        let since = match self.unreceipted {
+            _ if self.measuring || self.asking => Duration::ZERO,
+            Some(since) if !self.paced => since + UNRECEIPTED,
+            _ => return None,
+        };
+        Some(self.last_ping.map_or(since, |last| since.max(last + PING)))
     }
 
     fn next_ping(&mut self, now: Duration) -> Option<Token> {
@@ -391,8 +512,8 @@ impl Link {
         let token = self.pings.to_be_bytes();
         self.pings += 1;
         self.ping = Some((token, now));
-        self.last_ping = now;
-        self.measuring = false;
+        self.last_ping = Some(now);
+        (self.measuring, self.asking) = (false, false);
         Some(token)
     }
 
@@ -400,8 +521,8 @@ impl Link {
     fn change_at(&self) -> Option<Duration> {
         match &self.change {
             Change::None => Some(self.since + if self.texts { EPOCH_WITH_TEXTS } else { EPOCH }),
-            Change::Asked(by) | Change::Begun(_, by) | Change::Answered(_, by) => Some(*by),
-            Change::Answer(..) | Change::Finish(_) => None,
+            Change::Asked(by) | Change::Begun(_, by) | Change::Answered(_, _, by) => Some(*by),
+            Change::Answer(..) | Change::Finish(..) => None,
         }
     }
 
@@ -413,7 +534,7 @@ impl Link {
     /// Seals the frame of an epoch change that is due.
     fn next_change(
         &mut self,
-        keys: &ResumeKey,
+        resume: &mut ResumeKeys,
         random: &mut dyn Randomness,
         now: Duration,
     ) -> Result<Option<Record>, Error> {
@@ -425,21 +546,24 @@ impl Link {
                     self.change = Change::Asked(by);
                     self.seal(&Frame::RkAsk)?
                 } else {
-                    let (begun, message): (_, Box<[u8; RK1]>) = self.chain.begin(keys, random)?;
+                    let (begun, message): (_, Box<[u8; RK1]>) = self.chain.begin(&resume.newest, random)?;
                     self.change = Change::Begun(Box::new(begun), by);
                     self.seal(&Frame::Rk1(&message))?
                 }
             }
             Change::Answer(message, next, by) => {
                 let record = self.seal(&Frame::Rk2(&message))?;
-                self.channel.switch_sending(&next.keys);
-                self.change = Change::Answered(next, by);
+                let Next { chain, keys, resume_psk } = next;
+                self.channel.switch_sending(&keys);
+                // The partner takes the new key when it reads RK2, if it does.
+                resume.add(resume_psk);
+                self.change = Change::Answered(chain, keys, by);
                 record
             }
-            Change::Finish(next) => {
+            Change::Finish(chain, keys) => {
                 let record = self.seal(&Frame::Rk3)?;
-                self.channel.switch_sending(&next.keys);
-                self.begin_epoch(next.chain, now);
+                self.channel.switch_sending(&keys);
+                self.begin_epoch(chain, now);
                 record
             }
             change => {

@@ -17,7 +17,7 @@ pub const WINDOW: u64 = 16 << 20;
 /// Size of a stream whose length is not known.
 pub const UNKNOWN: u64 = u64::MAX;
 /// Number of entries that a receiver accepts ahead of the one that is arriving.
-pub const AHEAD: usize = 64;
+pub const AHEAD: usize = 256;
 /// The BLAKE3 hash of no bytes: the prefix of an entry of which the receiver has nothing.
 pub const NOTHING: Hash = [
     0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9, 0x49, 0x9b, 0xcb, 0x25,
@@ -48,6 +48,19 @@ impl Offer {
 /// Content of a file, wiped on drop.
 #[derive(Default)]
 pub struct Content(pub Vec<u8>);
+
+impl Content {
+    /// Adds bytes at the end. What has to move to a larger place is wiped where it was.
+    pub fn append(&mut self, bytes: &[u8]) {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(2 * self.0.capacity()));
+            larger.extend_from_slice(&self.0);
+            *self = Self(larger);
+        }
+        self.0.extend_from_slice(bytes);
+    }
+}
 
 impl Drop for Content {
     /// Wipes with `fill`: `zeroize` goes byte by byte and would take as long as the encryption.

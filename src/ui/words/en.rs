@@ -262,7 +262,11 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             "your code {own}, partner's {partner}\n\
              Read yours to your partner on the phone and have them read theirs; then type `/code same` or `/code different`."
         ),
-        Event::Codes { own, partner, .. } => format!("your code {own}, partner's {partner} (already verified)"),
+        Event::Codes { own, partner, checked: true, .. } => format!("your code {own}, partner's {partner} (already verified)"),
+        Event::Codes { own, partner, .. } => format!(
+            "your code {own}, partner's {partner} (new since you reconnected)\n\
+             If you want to be sure, compare both with your partner on the phone. If either differs: `/code different`."
+        ),
         Event::Verified => "Verified: nobody is in the middle.".into(),
         Event::Who(with) => who(with, local_time),
         Event::Finding(found) => finding(found),
@@ -276,6 +280,23 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             connection_fault(*why),
             if *redialing { "Reconnecting." } else { "Waiting for your partner to reconnect." }
         ),
+        Event::PairingInterrupted { why, redialing: true } => format!(
+            "Connection lost ({}) before your partner answered. Reconnecting; it needs no other code.",
+            connection_fault(*why)
+        ),
+        Event::PairingInterrupted { why, redialing: false } => format!(
+            "Connection lost ({}) before your partner answered. They can come back without another code; others can call meanwhile.",
+            connection_fault(*why)
+        ),
+        Event::StillAway { seconds, redialing: true } => format!(
+            "No answer from your partner for {seconds} s. Still reconnecting; if they have started over, quit and call again."
+        ),
+        Event::StillAway { seconds, redialing: false } => format!(
+            "Your partner has not come back for {seconds} s. If they have started over, they can call again, with a new code."
+        ),
+        Event::Displaced { address } => {
+            format!("Your partner is back, without another code. The caller at {} was sent away.", peer(address))
+        }
         Event::RedialFailed { attempt: number, why: failure } => {
             format!("Reconnecting, attempt {number}: {}. Still trying.", redial_failure(*failure))
         }

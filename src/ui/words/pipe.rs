@@ -52,6 +52,9 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Refused(Refusal::NotUtf8)
         | Event::Verified
         | Event::Finishing { .. }
+        | Event::PairingInterrupted { .. }
+        | Event::StillAway { .. }
+        | Event::Displaced { .. }
         | Event::BetterRoute { .. }
         | Event::Intruder { .. }
         | Event::TimeIsUp => return en::event(event, COLUMNS),

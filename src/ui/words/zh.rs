@@ -254,7 +254,11 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             "你的配对码 {own}，对方的 {partner}\n\
              请打电话互相念出自己的配对码，然后输入 `/code 一样` 或 `/code 不一样`。"
         ),
-        Event::Codes { own, partner, .. } => format!("你的配对码 {own}，对方的 {partner}（已核对）"),
+        Event::Codes { own, partner, checked: true, .. } => format!("你的配对码 {own}，对方的 {partner}（已核对）"),
+        Event::Codes { own, partner, .. } => format!(
+            "你的配对码 {own}，对方的 {partner}（重连后是新的）\n\
+             想确认的话，请和对方在电话里把两个都核对一遍。只要有一个不同，请输入 `/code 不一样`。"
+        ),
         Event::Verified => "已核对：没有人夹在中间。".into(),
         Event::Who(with) => who(with, local_time),
         Event::Finding(found) => finding(found),
@@ -268,6 +272,20 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             connection_fault(*why),
             if *redialing { "正在重连。" } else { "正在等对方重连。" }
         ),
+        Event::PairingInterrupted { why, redialing: true } => {
+            format!("对方还没应答，连接就断开了（{}）。正在重连，不必再核对配对码。", connection_fault(*why))
+        }
+        Event::PairingInterrupted { why, redialing: false } => format!(
+            "对方还没应答，连接就断开了（{}）。对方可以直接回来，不必再核对配对码；这期间别人也可以连进来。",
+            connection_fault(*why)
+        ),
+        Event::StillAway { seconds, redialing: true } => {
+            format!("对方已 {seconds} 秒没有应答，仍在重连。如果对方已重新启动，请退出后再连一次。")
+        }
+        Event::StillAway { seconds, redialing: false } => {
+            format!("对方已 {seconds} 秒没有回来。如果对方已重新启动，可以再连进来，用新的配对码。")
+        }
+        Event::Displaced { address } => format!("对方回来了，不必再核对配对码。已请走 {} 的来访者。", peer(address)),
         Event::RedialFailed { attempt: number, why: failure } => {
             format!("第 {number} 次重连失败：{}。继续尝试。", redial_failure(*failure))
         }
