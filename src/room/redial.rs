@@ -388,7 +388,10 @@ mod tests {
             assert!(!meets(failure, 1_120), "a network that is down says nothing about the program");
             assert!(!meets(ConnectError::Refused, 1_121));
         }
-        assert!(!meets(ConnectError::NotTete, 1_200));
+        for answer in [ConnectError::Closed, ConnectError::NotTete, ConnectError::Rejected, ConnectError::NotAuthentic]
+        {
+            assert!(!meets(answer, 1_200));
+        }
         assert!(!meets(ConnectError::Refused, 1_240));
         assert!(meets(ConnectError::Refused, 1_241));
         let refused = AttemptError::new(&way, &open, ConnectError::Refused);
