@@ -84,7 +84,8 @@ impl Program {
     /// A host on this machine, and its port.
     fn host(front: Front, args: &[&str]) -> (Self, u16) {
         let mut host = Self::start(front, &[&["--port", "0", "--bind", "127.0.0.1"], args].concat());
-        let digits = host.after("127.0.0.1:", |rest| {
+        let address = if matches!(front, Front::Pipe | Front::Json) { "127.0.0.1:" } else { "tete 127.0.0.1 " };
+        let digits = host.after(address, |rest| {
             let end = rest.find(|c: char| !c.is_ascii_digit())?;
             Some(rest[..end].to_owned())
         });
