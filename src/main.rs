@@ -91,8 +91,8 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
 /// Starts the front end.
 fn start(front: Front, lang: Lang, terminal: &TerminalGuard) -> Result<UserChannels, Fault> {
     match front {
-        Front::Json => Ok(json::start()),
-        Front::Transfer { code } => transfer::start(lang, code).map_err(|_| Fault::NoTerminal),
+        Front::Json => json::start().map_err(system),
+        Front::Transfer { code } => transfer::start(lang, code),
         Front::Lines => line::start(lang).map_err(system),
         Front::Screen(options) => tui::start(lang, options, terminal).map_err(system),
     }

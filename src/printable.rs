@@ -30,11 +30,11 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthChar;
 use zeroize::Zeroizing;
 
-/// Marks that one grapheme cluster may carry.
+/// Maximum number of marks in a grapheme cluster.
 const CLUSTER_MARKS: usize = 8;
-/// Scalars of a grapheme cluster with a ZWJ.
+/// Maximum number of scalars in a grapheme cluster with a ZWJ.
 const JOINED_SCALARS: usize = 16;
-/// Cells of the widest scalar.
+/// Number of cells of the widest scalar.
 const WIDEST: usize = 3;
 
 const ZWNJ: char = '\u{200c}';
@@ -50,12 +50,12 @@ const MARKER_END: char = '›';
 pub struct Printable(Zeroizing<String>);
 
 impl Printable {
-    /// A text of any number of lines.
+    /// Makes a text of any number of lines printable.
     pub fn text(foreign: &str) -> Self {
         Self::new(foreign, '\n')
     }
 
-    /// A field of one line: a name, an error, an argument, a text on its way into a pipe.
+    /// Makes a field of one line printable: a name, an error, an argument, a text on its way into a pipe.
     pub fn line(foreign: &str) -> Self {
         Self::new(foreign, '␤')
     }
@@ -89,8 +89,8 @@ impl Printable {
         self.0.split('\n').flat_map(move |line| widest_rows(line, columns))
     }
 
-    /// What a terminal gets before and after each row, so that right-to-left letters do not reorder what stands
-    /// beside them; both empty for a text without any. Never for a pipe.
+    /// The characters to write before and after each row on a terminal, so that right-to-left letters do not reorder
+    /// what stands beside them. Both are empty for a text without such letters. They are not for a pipe.
     pub fn isolates(&self) -> (&'static str, &'static str) {
         if self.0.contains(is_right_to_left) { ("\u{2066}\u{2068}", "\u{2069}\u{2069}") } else { ("", "") }
     }
@@ -120,7 +120,7 @@ impl fmt::Debug for Printable {
     }
 }
 
-/// Applies the rules for single characters and tells whether anything visible is left.
+/// Applies the rules for single characters. Returns whether anything visible is left, too.
 fn replace(foreign: &str, line_break: char) -> (Draft, bool) {
     let mut out = Draft::with_capacity(foreign.len());
     let mut visible = false;
@@ -180,7 +180,7 @@ fn replace(foreign: &str, line_break: char) -> (Draft, bool) {
     (out, visible)
 }
 
-/// Takes joiners and surplus marks out of the clusters that have too many.
+/// Removes joiners and surplus marks from clusters that have too many.
 fn bound_clusters(text: &str) -> Draft {
     let mut out = Draft::with_capacity(text.len());
     for cluster in text.graphemes(true) {
@@ -210,7 +210,7 @@ fn bound_clusters(text: &str) -> Draft {
     out
 }
 
-/// Which rule a character falls under.
+/// The rule for a character.
 enum Fate {
     Keep,
     LineBreak,
@@ -367,12 +367,12 @@ pub fn may_break(before: &str, after: &str) -> bool {
     after != " " && !closes(after) && !opens(before) && (before == " " || wide(before) || wide(after))
 }
 
-/// What no row begins with.
+/// Whether no row may begin with the cluster.
 fn closes(unit: &str) -> bool {
     unit.starts_with(|c| "，。、；：？！）》」』】〉”’…～·,.;:?!)]}%".contains(c))
 }
 
-/// What no row ends with.
+/// Whether no row may end with the cluster.
 fn opens(unit: &str) -> bool {
     unit.starts_with(['（', '《', '「', '『', '【', '〈', '“', '‘', '(', '[', '{'])
 }
@@ -395,7 +395,7 @@ struct Fold {
     cells: usize,
 }
 
-/// What a row keeps whole: a grapheme cluster, or a scalar of a cluster wider than the row.
+/// The units that a row keeps whole: grapheme clusters, or the scalars of a cluster that is wider than the row.
 fn units(line: &str, columns: usize, cells: fn(&str) -> usize) -> impl Iterator<Item = &str> {
     line.graphemes(true).flat_map(move |cluster| {
         let too_wide = cells(cluster) > columns;
@@ -403,15 +403,15 @@ fn units(line: &str, columns: usize, cells: fn(&str) -> usize) -> impl Iterator<
     })
 }
 
-/// Whether our own user may write that character. What hides, reorders or controls is left out of a paste.
+/// Whether this side's user may write the character. One that hides, reorders or controls is left out of a paste.
 pub fn is_writable(c: char) -> bool {
     matches!(fate(c), Fate::Keep | Fate::LineBreak | Fate::Tab | Fate::Joiner | Fate::Selector)
 }
 
-/// A name with `_` in place of what no terminal should be given: what comes out is printable as it is.
+/// Replaces the characters of a name that no terminal should be given by `_`. The result is printable as it is.
 pub fn plain_name(name: &str) -> String {
     let only = |fits: fn(char) -> bool| name.chars().map(|c| if fits(c) { c } else { '_' }).collect::<String>();
-    // Each does away with more, the last with all that depends on what stands beside it.
+    // Each keeps less than the one before; the last keeps nothing that depends on its neighbours.
     let plain: [fn(char) -> bool; 3] =
         [|_| true, |c| matches!(fate(c), Fate::Keep), |c| matches!(fate(c), Fate::Keep) && c.is_alphanumeric()];
     let mut tries = plain.into_iter().map(only);
@@ -419,7 +419,7 @@ pub fn plain_name(name: &str) -> String {
     printable.unwrap_or_else(|| only(|c| c.is_ascii_graphic()))
 }
 
-/// The most cells that a terminal may take for a grapheme cluster or a scalar.
+/// Maximum number of cells that a terminal may use for a grapheme cluster or a scalar.
 pub fn cells(unit: &str) -> usize {
     unit.chars()
         .map(|c| match (c, c.width().unwrap_or(0)) {
@@ -431,7 +431,7 @@ pub fn cells(unit: &str) -> usize {
         .sum()
 }
 
-/// The cells of it where ambiguous characters are wide, and regional indicators, too.
+/// Maximum number of cells for a grapheme cluster or a scalar if ambiguous characters and regional indicators are wide.
 pub fn widest(unit: &str) -> usize {
     let more = |c: char| match c {
         '\u{fe0f}' => 0,
@@ -441,7 +441,7 @@ pub fn widest(unit: &str) -> usize {
     cells(unit) + unit.chars().map(more).sum::<usize>()
 }
 
-/// Adds to a text. Where its memory is too small for that, what it had is wiped.
+/// Appends to a text. If the text has to move to larger memory, the old memory is wiped.
 pub fn append(text: &mut Zeroizing<String>, part: &str) {
     let needed = text.len().saturating_add(part.len());
     if needed > text.capacity() {
@@ -478,7 +478,7 @@ impl Draft {
     }
 
     fn format(&mut self, part: fmt::Arguments<'_>) {
-        // A draft takes whatever it is given.
+        // Writing to a draft never fails.
         let _ = self.write_fmt(part);
     }
 }

@@ -25,38 +25,80 @@ pub enum Verdict {
 }
 
 /// The result of one check.
+///
+/// Programs get the name of the check, what distinguishes it from others of that name, and the sentence beside them.
+#[derive(Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what the sentence is made of")]
 pub enum Finding {
     /// The connection of the open room.
-    Connection { place: PeerAddr, broken: bool },
+    Connection {
+        #[serde(skip)]
+        place: PeerAddr,
+        #[serde(skip)]
+        broken: bool,
+    },
     /// The port can be listened on, or is: the addresses.
-    Listens(Vec<SocketAddr>),
+    #[serde(rename = "listening")]
+    Listens(#[serde(skip)] Vec<SocketAddr>),
     /// The port is taken.
-    PortInUse(u16),
+    #[serde(rename = "listening")]
+    PortInUse(#[serde(skip)] u16),
     /// The port cannot be listened on.
-    CannotListen { port: u16, why: SystemError },
+    #[serde(rename = "listening")]
+    CannotListen {
+        #[serde(skip)]
+        port: u16,
+        #[serde(skip)]
+        why: SystemError,
+    },
     /// This machine's addresses.
-    Addresses(Vec<(Scope, IpAddr)>),
-    /// What stands between this machine and IPv4 outside.
-    Nat(Nat),
-    /// Whether IPv6 has an address and a route: the address. Whether it led somewhere, if that was tried.
-    Ipv6 { own: Option<IpAddr>, reached: Option<bool> },
+    Addresses(#[serde(skip)] Vec<(Scope, IpAddr)>),
+    /// The address translation between this machine and IPv4 outside.
+    Nat(#[serde(skip)] Nat),
+    /// This machine's IPv6 address, if there is one with a route, and whether a host was reached from it, if that was
+    /// tried.
+    Ipv6 {
+        #[serde(skip)]
+        own: Option<IpAddr>,
+        #[serde(skip)]
+        reached: Option<bool>,
+    },
     /// A program that filters what comes to this machine, if one is known to be on.
-    Firewall { name: Option<&'static str>, port: u16 },
-    /// What the router said to a port. `None`: it was not asked.
-    Mapping(Option<Result<SocketAddr, MappingError>>),
+    Firewall {
+        #[serde(skip)]
+        name: Option<&'static str>,
+        #[serde(skip)]
+        port: u16,
+    },
+    /// The router's answer to a request for a port. `None`: it was not asked.
+    Mapping(#[serde(skip)] Option<Result<SocketAddr, MappingError>>),
     /// Whether an announcement on the local network comes back. `None`: it was not tried.
-    Lan(Option<Result<(), LanError>>),
+    Lan(#[serde(skip)] Option<Result<(), LanError>>),
     /// The proxy, and whether it takes connections.
-    Proxy { address: Printable, result: Result<(), ConnectError> },
-    /// Whether tor is there, or how long it took into the network. `None`: it is there, and was not started.
-    Tor(Option<Result<Duration, TorError>>),
+    Proxy {
+        #[serde(rename = "name")]
+        address: Printable,
+        #[serde(skip)]
+        result: Result<(), ConnectError>,
+    },
+    /// The time that tor took into its network. `None`: it is installed, and was not started.
+    Tor(#[serde(skip)] Option<Result<Duration, TorError>>),
     /// No relay was named.
+    #[serde(rename = "relay")]
     NoRelay,
-    /// A relay, and how long it took until it joined two of ours.
-    Relay { name: Printable, result: Result<Duration, ConnectError> },
+    /// A relay, and the time until it joined two connections of this machine.
+    Relay {
+        name: Printable,
+        #[serde(skip)]
+        result: Result<Duration, ConnectError>,
+    },
     /// A way to the partner.
-    Way { name: Route, met: ProbeResult },
+    Way {
+        name: Route,
+        #[serde(skip)]
+        met: ProbeResult,
+    },
 }
 
 /// What stands between this machine and IPv4 outside.
@@ -124,33 +166,6 @@ impl Finding {
             Self::Way { met: ProbeResult::Tete(_) | ProbeResult::Partner | ProbeResult::Waiting, .. } => Verdict::Works,
             Self::Way { met: ProbeResult::NotTried, .. } => Verdict::Unknown,
             Self::Way { .. } => Verdict::Not,
-        }
-    }
-
-    /// The name of the check in JSON.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Connection { .. } => "connection",
-            Self::Listens(_) | Self::PortInUse(_) | Self::CannotListen { .. } => "listening",
-            Self::Addresses(_) => "addresses",
-            Self::Nat(_) => "nat",
-            Self::Ipv6 { .. } => "ipv6",
-            Self::Firewall { .. } => "firewall",
-            Self::Mapping(_) => "mapping",
-            Self::Lan(_) => "lan",
-            Self::Proxy { .. } => "proxy",
-            Self::Tor(_) => "tor",
-            Self::NoRelay | Self::Relay { .. } => "relay",
-            Self::Way { .. } => "way",
-        }
-    }
-
-    /// What distinguishes this check from others of the same name, where there may be several.
-    pub fn of(&self) -> Option<Route> {
-        match self {
-            Self::Proxy { address: name, .. } | Self::Relay { name, .. } => Some(Route::Address(name.clone())),
-            Self::Way { name, .. } => Some(name.clone()),
-            _ => None,
         }
     }
 }

@@ -14,22 +14,22 @@ use crate::protocol::session::{Session, Stage};
 use crate::system::SystemError;
 use crate::transport::error::ConnectError;
 
-/// Bytes read at once.
+/// Maximum number of bytes read at once.
 const READ: usize = 128 * 1024;
-/// Sealed bytes that may wait for the socket.
+/// Number of sealed bytes that may wait for the socket.
 const OUT: usize = 16 * 1024;
-/// Unsent bytes in the kernel beyond which the socket is not writable, at first and at least.
+/// Number of unsent bytes in the kernel beyond which the socket is not writable: the initial and smallest limit.
 const UNSENT: u32 = 4 * 1024;
-/// The same at most.
+/// Upper bound of the unsent limit.
 const MOST_UNSENT: u32 = 512 * 1024;
-/// What the kernel may keep unsent, in time at the rate that it sends: so long may a text wait behind a file.
+/// Unsent limit as a time at the current rate: a message may wait so long behind a file.
 const UNSENT_TIME: f64 = 0.000_1;
-/// How long the rate is measured over.
+/// Time over which the rate is measured.
 const MEASURE: Duration = Duration::from_millis(50);
 
-/// Why bytes stopped moving.
+/// The reason why bytes stopped moving.
 pub enum Ended {
-    /// The session refused what came, or a limit of time ran out.
+    /// The session refused what was received, or a time limit was reached.
     Error(Error),
     /// The connection broke, or nothing could be sent for too long.
     Cut,
@@ -49,7 +49,7 @@ pub struct Connection {
     outgoing: Vec<u8>,
     pace: Pace,
     written: usize,
-    /// With cover traffic: the timer of the tick has fired. What happens a moment earlier must not hurry a record.
+    /// Whether the timer of a tick has fired, with cover traffic. An event just before it must not hurry a record.
     tick: bool,
     moved_at: Duration,
 }
@@ -57,9 +57,9 @@ pub struct Connection {
 impl Connection {
     /// Takes over a fresh connection.
     pub fn new(stream: TcpStream, from: PeerAddr, session: Session) -> Self {
-        // Without it the kernel would hold back small records for the receipt of larger ones.
+        // Otherwise the kernel holds small records back until larger ones are acknowledged.
         let _ = stream.set_nodelay(true);
-        // What the kernel has not sent yet cannot be overtaken by what is more urgent.
+        // Urgent records cannot overtake bytes that the kernel has not sent yet.
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         Self {
             session,
@@ -81,7 +81,7 @@ impl Connection {
         Some(self.stream.as_ref()?.local_addr().ok()?.ip())
     }
 
-    /// Goes on with the connection that the partner has come back by. `false` if it is not for this room.
+    /// Moves the room to a connection by which the partner has returned. `false` if that is not for this room.
     pub fn replace(&mut self, mut by: Self) -> bool {
         let taken = by.session.take_over(&mut self.session, clock::now());
         if taken {
@@ -105,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// Closes the connection. A room in which the partner may be waits for another.
+    /// Closes the connection. A room in which the partner may be waits for the next one.
     pub fn cut(&mut self) {
         self.stream = None;
         self.outgoing.clear();
@@ -113,7 +113,7 @@ impl Connection {
         self.session.lost(clock::now());
     }
 
-    /// Moves what can be moved, and returns when something has or a limit of time ran out.
+    /// Moves bytes, and returns when some have moved or a time limit was reached.
     ///
     /// Safe to cancel: nothing is taken from the socket or the session that is not kept here.
     pub async fn move_bytes(&mut self, read: bool) -> Result<(), Ended> {
@@ -127,7 +127,7 @@ impl Connection {
         };
         let movable = self.stream.as_ref().zip(interest);
         let stalled = (!self.is_flushed()).then(|| self.moved_at + self.session.settings().silence());
-        // What is due cannot be sealed before the socket takes what was.
+        // Nothing can be sealed before the socket takes what was sealed already.
         let due = if self.outgoing.len() < OUT { self.session.deadline() } else { self.session.limit() };
         let wake = [due, stalled].into_iter().flatten().min();
         let ready = async {
@@ -158,7 +158,7 @@ impl Connection {
         self.session.tick(now).map_err(Ended::Error)
     }
 
-    /// Writes out everything that a session has to say, up to its last word.
+    /// Writes everything that the session has to send, up to its last record.
     pub async fn flush(&mut self) -> Result<(), Ended> {
         loop {
             self.seal()?;
@@ -166,7 +166,7 @@ impl Connection {
                 let due = match self.session.stage() {
                     Stage::Closed | Stage::Leaving => return Ok(()),
                     Stage::Away => None,
-                    // With cover traffic it says nothing before the next tick.
+                    // With cover traffic nothing is sent before the next tick.
                     _ => self.session.deadline(),
                 };
                 self.timer.until(due.ok_or(Ended::Cut)?).await;
@@ -179,13 +179,13 @@ impl Connection {
         }
     }
 
-    /// Says that nothing more comes, and reads until the other end has closed too: its receipts may still be under way.
+    /// Closes the sending direction, and reads until the other end has closed, too: its receipts may still be under way.
     ///
     /// A socket closed with bytes unread resets the connection, and the other
     /// end could lose the BYE that it has not read yet.
     pub async fn close(&mut self) {
         let Some(stream) = &self.stream else { return };
-        // What stands between might close both directions then, and ours with what it still has to pass on.
+        // A relay or proxy may close both directions on FIN and drop buffered data.
         let whole = self.from.via == Via::Direct;
         if whole && socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
@@ -196,7 +196,7 @@ impl Connection {
         {}
     }
 
-    /// Hands the session bytes that were read before this line existed.
+    /// Hands the session bytes that were read before it existed.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
         take(&mut self.session, bytes, clock::now())
     }
@@ -227,7 +227,7 @@ impl Connection {
 
     /// Whether the kernel has little left to send.
     ///
-    /// It goes on taking bytes beyond its limit as long as they fit into the packet it has begun, and says so only
+    /// The kernel takes bytes beyond its limit as long as they fit into the packet it has begun, and says so only
     /// when it is asked.
     fn is_drained(&self) -> bool {
         let Some(stream) = &self.stream else { return false };
@@ -239,7 +239,7 @@ impl Connection {
         asked.is_ok()
     }
 
-    /// File data is sealed only when the socket takes it: what is more urgent cannot overtake it after that.
+    /// Seals file data. Only for a socket that takes bytes, as urgent records cannot overtake sealed ones.
     fn seal_data(&mut self) -> Result<(), Ended> {
         self.moved_at = clock::now();
         while self.outgoing.len() < self.pace.unsent as usize
@@ -283,7 +283,8 @@ impl Connection {
     }
 }
 
-/// How much the kernel may keep unsent: little, for a text not to wait; enough, for a fast line not to run dry.
+/// The unsent limit of the kernel: low, so that a message does not wait; high enough, so that a fast connection does
+/// not run dry.
 struct Pace {
     unsent: u32,
     since: Duration,
@@ -291,7 +292,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// So many bytes were sent. Returns another limit where the rate asks for one.
+    /// Notes that `count` bytes were sent. Returns a new limit if the rate asks for one.
     fn sent(&mut self, count: usize, now: Duration) -> Option<u32> {
         self.sent += count;
         let elapsed = now.saturating_sub(self.since);

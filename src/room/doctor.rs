@@ -1,4 +1,5 @@
-//! The doctor: tries everything that a connection needs. Contacts nobody whom the user did not name, except the router.
+//! The doctor: tries everything that a connection needs. It contacts nobody whom the user did not name, except the
+//! router.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -33,12 +34,12 @@ use crate::transport::portmap::Mapping;
 use crate::transport::way::{Egress, Way, try_relay};
 use crate::transport::{dial, listen, local, tor};
 
-/// Findings that may wait to be shown.
+/// Maximum number of findings that wait to be shown.
 const FINDINGS: usize = 8;
-/// Limit until our own announcement on the local network is heard.
+/// Time limit for hearing this machine's own announcement on the local network.
 const ECHO: Duration = Duration::from_secs(5);
 
-/// What is to be looked at.
+/// The options of the doctor.
 pub struct DoctorOptions {
     /// The only address to listen on, instead of all.
     pub bind: Option<IpAddr>,
@@ -54,11 +55,14 @@ pub struct DoctorOptions {
     pub to: Option<JoinTarget>,
 }
 
-/// One check, with its findings.
+/// A check, which returns its findings.
 type Check = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
 
-/// Looks at everything at once, and shows what is found, in an order that reads well. An error if there was somewhere to
-/// go, and no way leads there.
+/// Runs all checks at once and shows their findings in a fixed order.
+///
+/// # Errors
+///
+/// [`Fault::Unreachable`] or [`Fault::NoWay`] if a host was named and no way leads there.
 pub async fn doctor(case: DoctorOptions, egress: Egress, mut show: impl FnMut(&Finding)) -> Result<(), Fault> {
     let mut signals = Signals::new().map_err(|error| Fault::System(error.into()))?;
     let goes = match &case.to {
@@ -80,7 +84,7 @@ pub async fn doctor(case: DoctorOptions, egress: Egress, mut show: impl FnMut(&F
     goes.filter(|_| !leads).map_or(Ok(()), Err)
 }
 
-/// Runs all checks at once. Their findings come in the order of the checks, until the receiver is dropped.
+/// Runs all checks at once. The findings arrive in the order of the checks, until the receiver is dropped.
 fn examine(checks: Vec<Check>) -> mpsc::Receiver<Finding> {
     let (tell, told) = mpsc::channel(FINDINGS);
     tokio::spawn(async move {
@@ -105,7 +109,7 @@ fn examine(checks: Vec<Check>) -> mpsc::Receiver<Finding> {
     told
 }
 
-/// What is looked at before there is a room.
+/// The checks of `tete doctor`, without a room.
 fn checks(case: DoctorOptions, mut egress: Egress) -> Result<Vec<Check>, Fault> {
     let key = OsRandom.secret().and_then(StaticKey::new).map_err(system)?;
     let key = Arc::new(key);
@@ -209,7 +213,7 @@ fn firewall(port: u16) -> Finding {
     Finding::Firewall { name: local::firewall(), port }
 }
 
-/// Asks the router for a mapping, and removes it. Of a free port: another tete may have the usual one mapped.
+/// Asks the router to map a free port, and removes the mapping. Another tete may have the usual port mapped.
 async fn router(ask: bool) -> Vec<Finding> {
     let free = || Some(listen::bind(None, 0).ok()?.first()?.local_addr().ok()?.port());
     let mapped = match free().filter(|_| ask) {
@@ -226,10 +230,11 @@ async fn router(ask: bool) -> Vec<Finding> {
     vec![Finding::Nat(nat(mapped)), Finding::Mapping(mapped)]
 }
 
-/// The address translation between this machine and the internet, by its addresses and the router's answer.
+/// The address translation between this machine and the internet, judged by the machine's addresses and the router's
+/// answer.
 fn nat(mapped: Option<Result<SocketAddr, MappingError>>) -> Nat {
     let own: Vec<_> = listen::own_addresses().into_iter().filter(|(_, ip)| ip.is_ipv4()).collect();
-    // Other addresses may belong to a tunnel or to virtual machines.
+    // Any other address may belong to a tunnel or to virtual machines.
     let near = local::ipv4().map(|ip| (Scope::of(ip), ip)).or_else(|| own.first().copied());
     let near = near.filter(|(scope, _)| *scope != Scope::Machine);
     match (near, mapped) {
@@ -242,7 +247,7 @@ fn nat(mapped: Option<Result<SocketAddr, MappingError>>) -> Nat {
     }
 }
 
-/// Looks for IPv6, and tries it with the hosts that the user has named.
+/// Looks for IPv6, and tries it with the hosts that the user named.
 async fn ipv6(ways: Vec<Way>, relays: Vec<Address>) -> Vec<Finding> {
     let named = ways.into_iter().filter_map(|way| match way {
         Way::Direct(at) => Some(Address { host: at.ip().to_string(), port: at.port() }),
@@ -260,7 +265,7 @@ async fn ipv6(ways: Vec<Way>, relays: Vec<Address>) -> Vec<Finding> {
     let stream = dial::dial(found, |progress| {
         refused |= matches!(progress, dial::Progress::Failed(_, ConnectError::Refused));
     });
-    // A refusal is an answer, too.
+    // A refusal is an answer, too: IPv6 works up to the host.
     let reached = stream.await.is_some() || refused;
     vec![Finding::Ipv6 { own: local::ipv6(), reached: tried.then_some(reached) }]
 }
@@ -309,7 +314,7 @@ async fn relay(name: Address, egress: Arc<Egress>) -> Vec<Finding> {
     vec![Finding::Relay { name: Printable::line(&name.to_string()), result }]
 }
 
-/// Connects to where the host may be, up to its first answer: the host is not disturbed, and no invite is used up.
+/// Connects by one way, up to the host's first answer. The host is not disturbed, and no invite is used up.
 async fn probe(way: Way, egress: Arc<Egress>, mode: Mode) -> Vec<Finding> {
     let name = route(&way);
     let ways = match &way {
@@ -344,7 +349,7 @@ async fn meet(way: &Way, egress: &Egress, mode: Mode) -> ProbeResult {
     };
     let mut line = Connection::new(stream, from, session);
     let answered = timeout(settings.handshake(), async {
-        // Record 3 is not sent.
+        // Record 3, which the host would act upon, is never sent.
         while line.session.stage() == Stage::Handshake {
             line.move_bytes(true).await?;
         }

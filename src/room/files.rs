@@ -1,4 +1,4 @@
-//! Files under way, between the session, the disk and the user.
+//! Transfers of files: connects the session, the disk and the user.
 
 mod meter;
 
@@ -27,59 +27,59 @@ use crate::store::writer::{Job, Report, Stored, Writer};
 use crate::system::SystemError;
 use meter::Meter;
 
-/// Files and folders that may wait to be offered.
+/// Maximum number of files and folders that wait to be offered.
 pub const QUEUE: usize = 64;
-/// Bytes that wait for the disk, beyond which reading from the line slows down.
+/// Number of bytes that wait for the disk beyond which reading from the connection slows down.
 const BEHIND: usize = 2 << 20;
 /// Bytes that wait for the disk, beyond which nothing is read: a partner may count a window for each entry that is
-/// accepted.
+/// and 64 are accepted.
 const FAR_BEHIND: usize = 2 * WINDOW as usize;
 
-/// What the user chose for files.
+/// The user's choices for files.
 #[derive(Clone, Default)]
 pub struct FileOptions {
-    /// Where they are stored; the folder for downloads, or the current one, by default.
+    /// The folder to store files in; by default that for downloads, or the current one.
     pub save_to: Option<PathBuf>,
-    /// Nobody is asked.
+    /// Whether offers are accepted without asking.
     pub auto_accept: bool,
-    /// What may be executed where it comes from may be executed here.
+    /// Whether executable files stay executable.
     pub executable: bool,
-    /// Nobody can be asked.
+    /// Whether there is nobody to ask.
     pub nobody: bool,
-    /// They go to standard output.
+    /// Whether files are written to standard output.
     pub to_stdout: bool,
 }
 
 impl FileOptions {
-    /// Where files are stored: the full path, which says the same wherever it is read.
+    /// The absolute path of the folder to store files in.
     pub fn place(&self) -> PathBuf {
         let place = self.save_to.clone().unwrap_or_else(downloads);
         std::path::absolute(&place).unwrap_or(place)
     }
 }
 
-/// Both directions.
+/// The transfers in both directions.
 pub struct Files {
     options: FileOptions,
-    /// What is to be sent is looked at on a thread, for a folder may be large.
+    /// The results of looking at paths, which a thread does as a folder may be large.
     looked: (mpsc::Sender<Looked>, mpsc::Receiver<Looked>),
     looking: usize,
-    /// How often what waits was dropped.
+    /// Number of times that the queue was dropped.
     drops: u64,
     queue: VecDeque<Source>,
     sending: Option<Outgoing>,
     receiving: Option<Incoming>,
-    /// Breaks of the line that were dealt with.
+    /// Number of lost connections that were handled.
     losses: u64,
-    /// What is to be told.
+    /// Events for the user.
     told: VecDeque<FileEvent>,
-    /// What did not arrive whole, either way.
+    /// Number of batches and files, in either direction, that did not arrive whole.
     pub failed: usize,
-    /// What did.
+    /// Number of batches, in either direction, that arrived whole.
     pub done: usize,
 }
 
-/// After so many drops somebody wanted to send a path: what there is.
+/// The number of drops of the queue when a path was to be sent, the path, and what is there.
 type Looked = (u64, PathBuf, Result<Source, SourceError>);
 
 struct Outgoing {
@@ -87,11 +87,11 @@ struct Outgoing {
     name: Printable,
     reader: Reader,
     read: mpsc::Receiver<(u64, Read)>,
-    /// The partner takes it.
+    /// Whether the partner has accepted the batch.
     taken: bool,
-    /// The entry that could not be read whole, and was told of.
+    /// The entry that could not be read whole, as the user was told.
     broken: Option<u32>,
-    /// How far a stream was read.
+    /// Number of bytes that were read of a stream.
     read_to: u64,
     failed: u32,
     meter: Meter,
@@ -102,14 +102,14 @@ struct Incoming {
     name: Printable,
     path: SafePath,
     writer: Option<(Writer, mpsc::Receiver<Report>)>,
-    /// What is there is asked for, and nothing accepted before it is known.
+    /// Whether the writer was asked for the part that is stored. Nothing is accepted before it answers.
     asking: bool,
-    /// What is there of an entry.
+    /// The part of an entry that is stored: its number, size and hash.
     have: Option<(u32, u64, Hash)>,
     failed: u32,
-    /// Bytes of what was stored.
+    /// Number of bytes that were stored.
     came: u64,
-    /// The name that the only file, or the first file's folder, was given.
+    /// The name under which the only file, or the folder of the first file, was stored.
     stored: String,
     meter: Meter,
 }
@@ -137,20 +137,20 @@ impl Incoming {
     }
 }
 
-/// What moved.
+/// An event from the disk.
 pub enum News {
     /// A file or folder was looked at.
     Looked(u64, PathBuf, Result<Source, SourceError>),
-    /// Something was read.
+    /// Part of a file was read.
     Read(u64, Read),
-    /// Something was stored.
+    /// A report of the writer.
     Stored(Report),
-    /// A thread ended that should not have.
+    /// A thread ended unexpectedly.
     Ended,
 }
 
 impl Files {
-    /// Nothing under way.
+    /// Creates the transfers of a run; none is under way.
     pub fn new(options: FileOptions) -> Self {
         Self {
             options,
@@ -167,19 +167,19 @@ impl Files {
         }
     }
 
-    /// Whether nothing is under way or waits to be.
+    /// Whether no transfer is under way or waiting.
     pub fn is_idle(&self) -> bool {
         self.looking == 0 && self.queue.is_empty() && self.sending.is_none() && self.receiving.is_none()
     }
 
-    /// When to look again how far it is.
+    /// Time at which to look at the progress next.
     pub fn look_at(&self) -> Option<Duration> {
         let moving =
             [self.sending.as_ref().map(|out| &out.meter), self.receiving.as_ref().map(|incoming| &incoming.meter)];
         moving.into_iter().flatten().filter_map(Meter::look_at).min()
     }
 
-    /// How far both directions are. `stopped` while the line is broken.
+    /// The progress of both directions. `stopped` while the connection is lost.
     pub fn progress(&mut self, stopped: bool) -> [Option<Progress>; 2] {
         [
             self.sending.as_mut().map(|out| out.meter.progress(stopped)),
@@ -187,7 +187,7 @@ impl Files {
         ]
     }
 
-    /// Tells how far both directions are, where nothing else shows it.
+    /// Tells the progress of both directions, if the front end does not show it otherwise.
     pub fn tell_progress(&mut self, stopped: bool) {
         let [sending, receiving] = self.progress(stopped);
         let names = [self.sending.as_ref().map(|out| &out.name), self.receiving.as_ref().map(|coming| &coming.name)];
@@ -198,12 +198,12 @@ impl Files {
         }
     }
 
-    /// What is to be told, in order.
+    /// Takes the events for the user, in order.
     pub fn take_told(&mut self) -> VecDeque<FileEvent> {
         std::mem::take(&mut self.told)
     }
 
-    /// The user wants to send something.
+    /// Queues a path that the user wants to send.
     pub fn send(&mut self, path: PathBuf) {
         let shown = Printable::line(&path.to_string_lossy());
         if self.looking + self.queue.len() >= QUEUE {
@@ -217,12 +217,12 @@ impl Files {
         });
     }
 
-    /// The user wants to send standard input.
+    /// Queues standard input.
     pub fn send_input(&mut self, name: String) {
         self.queue.push_back(Source::standard_input(name));
     }
 
-    /// The user wants the offer of that number, which they were shown, or does not.
+    /// Accepts or declines the offer of that number, as the user wants.
     pub fn answer(&mut self, offer: u32, take: bool, session: &mut Session) {
         match self.receiving.as_ref().filter(|incoming| incoming.writer.is_none()) {
             None => self.told.push_back(FileEvent::Refused(FileRefusal::NothingOffered)),
@@ -270,7 +270,7 @@ impl Files {
         }
     }
 
-    /// What is offered cannot be taken now: somebody can see to that and ask again, if there is somebody.
+    /// Handles an offer that cannot be accepted now. The user can accept it later; without one it is declined.
     fn cannot_take(&mut self, why: FileEvent, session: &mut Session) {
         self.told.push_back(why);
         if self.options.nobody {
@@ -287,7 +287,7 @@ impl Files {
         self.told.push_back(FileEvent::Declined { name: incoming.name });
     }
 
-    /// The user wants nothing more of what is under way, and nothing of what waits.
+    /// Cancels the transfers that are under way, and drops the queue.
     pub fn cancel(&mut self, session: &mut Session) {
         if self.is_idle() {
             return self.told.push_back(FileEvent::Refused(FileRefusal::NothingUnderWay));
@@ -314,7 +314,7 @@ impl Files {
         self.told.push_back(FileEvent::Withdrawn { name: Printable::line(name), sending: true, by: EndedBy::Us });
     }
 
-    /// What is under way ends incomplete.
+    /// Ends transfers that are not complete.
     fn ended(&mut self, sending: bool, receiving: bool, by: EndedBy) {
         if let Some(out) = self.sending.take_if(|_| sending) {
             self.failed += 1;
@@ -337,7 +337,8 @@ impl Files {
         }
     }
 
-    /// The room is over. Returns how many batches are not complete, of those at the end only if `told` of the others.
+    /// Ends all transfers with the room. Returns how many batches are not complete; those that end now count only if
+    /// `told`.
     pub fn close(&mut self, told: bool, by: EndedBy) -> usize {
         let before = std::mem::take(&mut self.failed);
         let queued = self.queue.len() + self.looking;
@@ -346,7 +347,7 @@ impl Files {
         self.failed + queued + if told { 0 } else { before }
     }
 
-    /// Waits for the disk. With `items` only is there room for more of what is read.
+    /// Waits for the disk. Without `items` nothing that was read is taken.
     pub async fn next(&mut self, items: bool) -> News {
         let Self { looked, sending, receiving, .. } = self;
         let read = async {
@@ -368,7 +369,7 @@ impl Files {
         }
     }
 
-    /// Acts on what the disk has to say.
+    /// Handles an event from the disk.
     pub fn hear(&mut self, news: News, session: &mut Session) {
         match news {
             News::Looked(drops, path, found) => {
@@ -489,13 +490,13 @@ impl Files {
         let Incoming { offer, failed, came, stored, meter, name, .. } = incoming;
         self.failed += usize::from(failed > 0);
         self.done += usize::from(failed == 0);
-        // The name it was given, which may be another than the one that was offered.
+        // The stored name may be another than the offered one.
         let place = stored.split('/').next().filter(|first| !first.is_empty()).map_or(name, Printable::line);
         let (files, took) = (offer.entries, meter.took());
         self.told.push_back(FileEvent::Stored { name: place, files, bytes: came, took, failed });
     }
 
-    /// About a batch of ours.
+    /// Handles an event of the batch that this side sends.
     pub fn sent(&mut self, sent: Sent) {
         let Some(out) = &mut self.sending else { return };
         match sent {
@@ -540,7 +541,7 @@ impl Files {
         }
     }
 
-    /// About a batch of the partner's.
+    /// Handles an event of the batch that the partner sends.
     pub fn received(&mut self, received: Received, session: &mut Session) {
         if let Received::Offered(offer) = received {
             return self.offered(offer, session);
@@ -555,13 +556,13 @@ impl Files {
         incoming.give(job);
     }
 
-    /// Whether the disk keeps up, so that more should be read.
+    /// Whether the disk keeps up, so that more may be read at full speed.
     pub fn keeps_up(&self) -> bool {
         self.waiting() < BEHIND
     }
 
-    /// Whether so much waits for the disk that nothing more may be read. After a break nothing comes before it was
-    /// asked for.
+    /// Whether so much waits for the disk that nothing more may be read. After a loss of the connection nothing comes
+    /// before it was asked for.
     pub fn is_far_behind(&self) -> bool {
         self.waiting() > FAR_BEHIND && self.receiving.as_ref().is_some_and(|incoming| !incoming.asking)
     }
@@ -583,7 +584,7 @@ impl Files {
             if let Some(receiving) = session.receiving() {
                 receiving.cancel();
             }
-            // It was to be taken without a question.
+            // With --auto-accept an offer that is not accepted is a failure.
             self.failed += usize::from(self.options.auto_accept);
             return self.told.push_back(FileEvent::OfferRefused { name, why: why.unwrap_or(FileFault::Path) });
         };
@@ -609,12 +610,12 @@ impl Files {
         }
     }
 
-    /// The partner ended a batch.
+    /// Handles the end of a batch by the partner.
     pub fn cancelled(&mut self, sending: bool, receiving: bool) {
         self.ended(sending, receiving, EndedBy::Partner);
     }
 
-    /// Does what has become possible: after every event.
+    /// Does what has become possible. Call it after every event.
     pub fn settle(&mut self, session: &mut Session) {
         let losses = session.losses();
         if std::mem::replace(&mut self.losses, losses) != losses {
@@ -672,7 +673,7 @@ pub fn check_paths(paths: &[PathBuf]) -> Vec<(Printable, FileFault)> {
     paths.iter().filter_map(refused).collect()
 }
 
-/// Why standard input cannot be sent under that name.
+/// The reason why standard input cannot be sent under that name, if there is one.
 pub fn check_input(name: &str) -> Option<(Printable, FileFault)> {
     let stored = SafePath::new(name, plain_name).ok().filter(|path| path.folders().is_empty());
     if stored.is_none() {
@@ -757,7 +758,7 @@ mod tests {
     #[test]
     fn nothing_more_is_read_while_too_much_waits_for_the_disk() {
         let (writer, reports) = Writer::start(Target::Out(Box::new(Output)));
-        // Nobody hears what it has to say, and so it stands still.
+        // Nobody reads its reports, so it stands still.
         (0..100).for_each(|_| writer.give(Job::Lost));
         let name = Printable::line("x");
         let offer = Offer { batch: 0, entries: 1, bytes: UNKNOWN, name: "x".into() };

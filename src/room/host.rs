@@ -1,4 +1,4 @@
-//! The side that waits: opens the doors, and lets one in.
+//! The host: listens, and lets one partner in.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -34,25 +34,25 @@ use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
 use crate::transport::way::{Egress, Way};
 
-/// Pauses after failed runs; the last one stays.
+/// Pauses after failed runs. The last one repeats.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
 
-/// Where the host waits, and who may come.
+/// The options of the host.
 pub struct HostOptions {
-    /// One address instead of all.
+    /// The only address to listen on, instead of all.
     pub bind: Option<IpAddr>,
-    /// Port; 0 for any.
+    /// The port to listen on; 0 for any.
     pub port: u16,
-    /// Only the holder of an invite may come.
+    /// Whether only the holder of an invite may join.
     pub invite: bool,
-    /// Relays where the host waits, too.
+    /// Relays at which the host waits, too.
     pub relays: Vec<Address>,
-    /// An onion service leads here, too.
+    /// Whether the host publishes an onion service.
     pub onion: bool,
-    /// The router is asked to forward a port.
+    /// Whether the router is asked to forward a port.
     pub map: bool,
-    /// The host is announced on the local network.
+    /// Whether the host is announced on the local network.
     pub lan: bool,
 }
 
@@ -82,23 +82,23 @@ pub async fn host(channels: UserChannels, options: Options, at: HostOptions, egr
     result
 }
 
-/// The doors of a host, and who comes to them.
+/// The listeners of a host, and the callers.
 pub struct Host {
-    /// Callers on their way in.
+    /// The callers whose handshake is under way.
     pub lobby: Lobby,
-    /// What keeps the doors open; all of them close with it.
+    /// The tasks that listen and keep the ways open. All end with the host.
     tasks: JoinSet<()>,
     arrivals: mpsc::Sender<Arrival>,
-    /// How this machine reaches relays and Tor, as long as somebody can come that way.
+    /// How this machine reaches relays and Tor, if the host is waiting there.
     pub egress: Option<Arc<Egress>>,
-    /// A port of the router that leads here.
+    /// The router's port that is forwarded to this machine.
     mapping: Option<Mapping>,
     announcement: Option<Announcement>,
     /// The host's own addresses and ports.
     pub listening: Vec<SocketAddr>,
-    /// What the router said, if it was asked.
+    /// The router's answer, if it was asked.
     pub mapped: Option<Result<SocketAddr, MappingError>>,
-    /// Where the host waits beside its own addresses, and why nobody can come that way, if so.
+    /// The ways beside the host's own addresses, each with the reason why nobody can come that way, if so.
     pub ways: Vec<(Way, Option<ConnectError>)>,
     /// The room of which it is not proved that the partner is in it, once its connection is lost.
     unproved: Option<Unproved>,
@@ -152,7 +152,7 @@ impl Host {
         self.tasks.spawn(listen::accept(listeners, via, self.arrivals.clone()));
     }
 
-    /// Waits for what happens at the doors of a room that has its partner. Safe to cancel.
+    /// Waits for the next event of a host whose room has its partner. Safe to cancel.
     pub async fn next(&mut self) -> SideEvent {
         match self.lobby.next().await {
             DoorEvent::Returned(connection) => SideEvent::Returned(connection),
@@ -160,7 +160,7 @@ impl Host {
         }
     }
 
-    /// What the user is told of an event at the doors. A caller in it is sent away.
+    /// Converts an event of the lobby into one for the user. A caller in it is turned away.
     fn told(&mut self, event: DoorEvent) -> Option<Event> {
         match event {
             DoorEvent::ToldBusy { from, times } => Some(Event::BusySent { address: from, times }),
@@ -170,12 +170,12 @@ impl Host {
                 self.take_back(*connection);
                 None
             }
-            // Somebody who was quicker has the room, or it is not open.
+            // Somebody else was quicker, or there is no room to return to.
             DoorEvent::Guest(_) | DoorEvent::Nothing => None,
         }
     }
 
-    /// A way by which nobody can come, or by which somebody can again, unless that was told before.
+    /// Notes that a way went down or came back. Returns the event for the user, unless the same was reported before.
     fn way_changed(&mut self, way: Way, why: Option<ConnectError>) -> Option<Event> {
         let before = self.ways.iter().position(|(known, _)| *known == way).map(|place| self.ways.swap_remove(place));
         let name = route(&way);
@@ -187,7 +187,7 @@ impl Host {
         }
     }
 
-    /// Gives back the router's port and takes back what was announced.
+    /// Removes the router's mapping and the announcement on the local network.
     async fn close(self) {
         if let Some(mapping) = self.mapping {
             mapping.remove().await;
@@ -199,7 +199,7 @@ impl Host {
 }
 
 impl Room {
-    /// Opens every door, and tells the user where they are.
+    /// Starts listening everywhere, and tells the user where.
     async fn open_doors(
         &mut self,
         host: &mut Host,
@@ -332,12 +332,12 @@ impl Room {
         }
     }
 
-    /// An error if the user of a front end that can leave at any time has left.
+    /// [`Fault::NobodyCame`] if the user has left, with a front end that can leave at any time.
     fn given_up(&self) -> Result<(), Fault> {
         if self.user.leaving && self.user.frontend().converses { Err(Fault::NobodyCame) } else { Ok(()) }
     }
 
-    /// Asks the router for a port, and keeps it until the room ends.
+    /// Asks the router to forward a port, and keeps the mapping until the room ends.
     async fn map(&mut self, host: &mut Host, port: u16) -> Result<Option<SocketAddr>, Fault> {
         self.user.tell(Event::Mapping);
         let mapped = self.attend(Mapping::new(port)).await?;
@@ -357,7 +357,7 @@ impl Room {
         }
     }
 
-    /// Publishes an onion service that leads to a socket of its own, on this machine only.
+    /// Publishes an onion service that leads to a loopback socket of its own, and returns its public key.
     async fn publish(
         &mut self,
         host: &mut Host,
@@ -380,7 +380,7 @@ impl Room {
         Ok(key)
     }
 
-    /// Makes an invite that leads here, tells it, and waits wherever it leads.
+    /// Makes an invite, tells the user, and waits wherever it leads.
     async fn invite(
         &mut self,
         host: &mut Host,
@@ -390,7 +390,7 @@ impl Room {
         how: Invitation,
     ) -> Result<Mode, Fault> {
         let secret = InviteSecret(OsRandom.secret().map_err(system)?);
-        // Whoever goes out through a proxy or Tor only does not speak to the router.
+        // With a proxy or --tor nothing is sent to the network around this machine.
         let asks = at.map && at.bind.is_none() && egress.proxy.is_none() && !egress.tor.only;
         let port = direct.first().map(SocketAddr::port);
         if let Some(port) = port.filter(|_| at.lan) {
@@ -400,7 +400,7 @@ impl Room {
             Some(port) => self.map(host, port).await?,
             None => None,
         };
-        // Through Tor nobody is to learn where this machine is.
+        // With --tor the invite must not tell where this machine is.
         let direct = mapped.into_iter().chain(direct.into_iter().take(OWN)).filter(|_| !egress.tor.only);
         let mut ways: Vec<_> = direct.map(Way::Direct).chain(at.relays.iter().cloned().map(Way::Relay)).collect();
         egress.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
@@ -426,7 +426,7 @@ impl Room {
         Ok(mode)
     }
 
-    /// Announces the host on the local network, if that can be done.
+    /// Announces the host on the local network, and tells the user if that fails.
     fn announce(&mut self, host: &mut Host, key: &LanKey, bind: Option<IpAddr>, port: u16) {
         match Announcement::new(key, bind, port) {
             Ok(announcement) => {
@@ -437,8 +437,8 @@ impl Room {
         }
     }
 
-    /// Whether a failed run ends the host. A stranger must not be able to; what
-    /// the host's own user or script did may.
+    /// Whether a failed run ends the host. A stranger must not be able to end it; the
+    /// host's own user or script may.
     fn gives_up(&self, why: PairingFault) -> bool {
         match why {
             PairingFault::Left | PairingFault::NoHalf => true,

@@ -1,4 +1,4 @@
-//! The side that goes to the partner: finds the host, and finds it again after a break.
+//! The joiner: finds the host, and finds it again after the connection was lost.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,22 +33,22 @@ use crate::transport::lan::{Browser, LanKey};
 use crate::transport::relay::Token;
 use crate::transport::way::{Egress, Way};
 
-/// How often a better way than a relay or Tor is looked for.
+/// Interval between two searches for a better way than a relay or Tor.
 const BETTER: Duration = Duration::from_secs(30);
-/// How long an invite's ways are tried again, where one of them may lead somewhere later.
+/// Time for which the ways of an invite are tried again, if one of them may work later.
 const SEARCH: Duration = Duration::from_secs(60);
-/// The same, where one leads through Tor.
+/// Time for which the ways of an invite are tried again, if one of them leads through Tor.
 const SEARCH_TOR: Duration = Duration::from_secs(300);
 
-/// Where the joiner goes.
+/// The target of the joiner.
 pub enum JoinTarget {
-    /// To an address: a code is to be checked.
+    /// An address. The users check a code.
     Address(Address),
-    /// Where an invite leads.
+    /// The host of an invite.
     Invite {
         /// The invite.
         invite: Invite,
-        /// The local network is searched, too.
+        /// Whether the local network is searched, too.
         lan: bool,
     },
 }
@@ -75,21 +75,21 @@ pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, egre
     result
 }
 
-/// Where the joiner found the host, and the search for it after a break.
+/// The ways to the host, and the search for it after the connection was lost.
 pub struct Joiner {
-    /// The best first.
+    /// The ways to the host, the best first.
     pub ways: Vec<Way>,
-    /// How they are taken.
+    /// How this machine reaches other machines.
     pub egress: Arc<Egress>,
-    /// Why they led nowhere when they were tried last.
+    /// The latest failure of each way.
     pub met: Failures,
-    /// The search, while there is one.
+    /// The search for the host, while there is one.
     pub redial: Option<Redial>,
-    /// When this side came back.
+    /// The times of this side's returns.
     pace: Pace,
-    /// When to look for a better way next.
+    /// Time of the next search for a better way.
     pub better_at: Duration,
-    /// Looks for the host on the local network.
+    /// The search on the local network.
     browser: Option<Browser>,
 }
 
@@ -99,7 +99,7 @@ impl Joiner {
         Self { ways, egress, met: Failures::default(), redial, pace, better_at, browser }
     }
 
-    /// Waits for what happens on the way back to the host. Safe to cancel.
+    /// Waits for the next event of the search for the host. Safe to cancel.
     pub async fn next(&mut self) -> SideEvent {
         let Self { redial, browser, .. } = self;
         tokio::select! {
@@ -121,7 +121,7 @@ impl Joiner {
         }
     }
 
-    /// The host was found on the local network.
+    /// Adds a way to the host that was found on the local network.
     fn found(&mut self, at: SocketAddr) {
         let way = Way::Direct(at);
         if self.ways.contains(&way) {
@@ -140,7 +140,7 @@ impl Joiner {
         self.redial = Some(Redial::new(search, self.pace.lately(clock::now())));
     }
 
-    /// Looks once whether the host can be reached without somebody in between.
+    /// Starts a search of one attempt for a way without a relay or Tor.
     pub fn search_better(&mut self, resume: Arc<ResumeKey>, settings: Settings) {
         self.better_at = clock::now() + BETTER;
         let mut ways = self.ways.clone();
@@ -155,7 +155,7 @@ impl Joiner {
         DialPlan { ways, egress, mode: Mode::Resume(resume), settings, tell: None, met }
     }
 
-    /// Nobody needs the search any more, unless the partner is about to follow it.
+    /// Stops the search, unless the host may be about to move to a connection of it.
     pub fn stop_searching(&mut self) {
         self.redial = self.redial.take().filter(|redial| redial.is_proving() || redial.is_once() && !redial.is_over());
     }
@@ -165,22 +165,22 @@ impl Joiner {
         self.redial = None;
     }
 
-    /// Whether a broken connection needs another search than the one under way.
+    /// Whether a search has to be started after the connection was lost.
     pub fn needs_search(&self) -> bool {
         self.redial.as_ref().is_none_or(|redial| redial.is_once() && !redial.is_proving())
     }
 
-    /// Whether the search was for a better way only, and has come to nothing.
+    /// Whether a search for a better way has failed.
     pub fn is_search_over(&self) -> bool {
         self.redial.as_ref().is_some_and(Redial::is_over)
     }
 
-    /// Whether a better way is being looked for, and no connection has broken.
+    /// Whether a search for a better way is under way.
     pub fn is_bettered(&self) -> bool {
         self.redial.as_ref().is_some_and(Redial::is_once)
     }
 
-    /// How far the search is.
+    /// The progress of the search as a state of the connection.
     pub fn connection_state(&self) -> Option<ConnectionState> {
         self.redial.as_ref().map(|redial| ConnectionState::Redialing {
             number: redial.state().number,
@@ -189,14 +189,15 @@ impl Joiner {
         })
     }
 
-    /// The partner was found.
+    /// Ends the search, as the host was found.
     pub fn arrived(&mut self) {
         self.redial = None;
         self.pace.returned(clock::now());
     }
 }
 
-/// The ways of an invite, the best first, and by what the host knows whoever takes one.
+/// Takes the ways out of an invite, the best first, and the handshake by which the host recognises its holder. Prepares
+/// `egress` for them.
 pub fn open_invite(invite: &Invite, egress: &mut Egress, local: Arc<StaticKey>) -> Result<(Vec<Way>, Mode), Fault> {
     let secret = &invite.secret;
     let mut ways = Vec::new();
@@ -213,7 +214,7 @@ pub fn open_invite(invite: &Invite, egress: &mut Egress, local: Arc<StaticKey>) 
 }
 
 impl Room {
-    /// Connects to an address, up to the end of the handshake.
+    /// Connects to an address and runs the handshake.
     async fn find(&mut self, address: &Address, mut egress: Egress) -> Result<(Box<Connection>, Joiner), Fault> {
         let name = || Printable::line(&address.to_string());
         let way = Way::to(address);
@@ -234,7 +235,7 @@ impl Room {
             let (stream, found) = self.dial(address).await?;
             let from = stream.peer_addr().map_err(|_| Fault::Unreachable(name()))?;
             let mut ways: Vec<_> = found.into_iter().map(Way::Direct).collect();
-            // The address that answered comes first.
+            // Try the address that answered first.
             ways.sort_by_key(|way| *way != Way::Direct(from));
             if address.host.parse::<IpAddr>().is_err() {
                 ways.push(Way::Name(address.clone()));
@@ -250,7 +251,7 @@ impl Room {
         Ok((connection, Joiner::new(ways, egress)))
     }
 
-    /// Takes the way of an invite that leads to its host first.
+    /// Connects by the way of an invite that reaches its host first.
     async fn find_by(
         &mut self,
         invite: Invite,
@@ -278,7 +279,7 @@ impl Room {
             true if browser.is_none() => Duration::ZERO,
             _ => SEARCH,
         };
-        // Nothing can be tried before.
+        // No way can be tried before Tor is open.
         let by_onion = browser.is_none() && ways.iter().all(|way| matches!(way, Way::Onion(..)));
         if egress.proxy.is_none() && (egress.tor.only || by_onion) {
             self.while_tor_works(egress.tor.open(), &mut steps).await?;
@@ -314,7 +315,7 @@ impl Room {
         Ok((connection, Joiner { browser, met, ..Joiner::new(ways, egress) }))
     }
 
-    /// Looks for the host on the local network, if that can be done.
+    /// Starts the search on the local network, and reports if that fails.
     fn browse(&mut self, key: LanKey) -> Option<Browser> {
         match Browser::new(key) {
             Ok(browser) => Some(browser),
@@ -325,7 +326,7 @@ impl Room {
         }
     }
 
-    /// Tells what is tried, and what is met there, unless that was told before.
+    /// Reports the progress on a way, unless the same was reported before.
     fn tell_way(&mut self, progress: Progress, met: &mut Vec<(Way, Option<ConnectError>)>) {
         let (way, failure) = match progress {
             Progress::Trying(way) => (way, None),
@@ -346,12 +347,12 @@ impl Room {
         }
     }
 
-    /// Connects, telling what is tried and what failed where. Returns all that was found, too.
+    /// Connects to an address and reports each attempt. Returns all addresses that the name has, too.
     async fn dial(&mut self, address: &Address) -> Result<(TcpStream, Vec<SocketAddr>), Fault> {
         if address.host.parse::<IpAddr>().is_err() {
             self.user.tell(Event::LookingUp { host: Printable::line(&address.host) });
         }
-        // Two for each address at most, and the channel holds them all.
+        // At most two reports for each address, so that the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
         let dialing = async {
             let found = dial::lookup(address).await.map_err(|_| Fault::Lookup(Printable::line(&address.host)))?;

@@ -26,51 +26,52 @@ use crate::transport::error::ConnectError;
 use crate::transport::listen::{Arrival, Caller};
 use crate::transport::way::Way;
 
-/// Handshakes after a valid record 1.
+/// Maximum number of handshakes after a valid record 1.
 const HANDSHAKES: usize = 16;
-/// Handshakes from one address, or one /64 of IPv6. Loopback is exempt: a proxy may bring everybody from there.
+/// Maximum number of handshakes from one address, or one /64 of IPv6. Loopback is exempt: a proxy may bring everybody
+/// from there.
 const PER_ADDRESS: usize = 4;
-/// How long the one caller who may wait does: well within the handshake limit of its own side.
+/// Time for which the one waiting caller is held: well within the handshake limit of its own side.
 const HOLD: Duration = Duration::from_secs(12);
-/// How long a refusal may take to leave.
+/// Time limit for sending a refusal.
 const REFUSAL: Duration = Duration::from_secs(1);
-/// At most one word about strangers in so long.
+/// Shortest time between two reports about strangers.
 const NEWS_EVERY: Duration = Duration::from_secs(30);
 
-/// Who is let in.
+/// The callers who are let in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Admission {
-    /// Nobody is pairing.
+    /// The first caller: nobody is pairing.
     Open,
-    /// Somebody is, or a failed run's pause lasts.
+    /// No caller: somebody is pairing, or the pause after a failed run lasts.
     Taken,
-    /// The room is open: nobody else can come.
+    /// No caller but the partner: the room is open.
     Closed,
 }
 
-/// What happens at the door.
+/// An event at the door.
 pub enum DoorEvent {
     /// Somebody finished the handshake.
     Guest(Box<Connection>),
-    /// Somebody was told busy, so many in all.
+    /// A caller was told that the host is busy.
     ToldBusy {
-        /// The latest of them.
+        /// Address of the latest one.
         from: PeerAddr,
-        /// How many.
+        /// Number of such callers so far.
         times: u32,
     },
-    /// The partner who may be in a room is back.
+    /// The partner, who may be in the room, is back.
     Returned(Box<Connection>),
-    /// Somebody who is not the partner tried to resume the open room, so many times in all.
+    /// Somebody who is not the partner tried to resume the open room.
     Intruder {
-        /// The latest of them.
+        /// Address of the latest one.
         from: PeerAddr,
-        /// How many times.
+        /// Number of such attempts so far.
         times: u32,
     },
     /// A way went down (`Some(error)`) or came back (`None`).
     Way(Way, Option<ConnectError>),
-    /// Somebody came and went.
+    /// No event for the room.
     Nothing,
 }
 
@@ -82,13 +83,13 @@ enum Greeting {
     Gone,
 }
 
-/// The way back into a room.
+/// The keys by which the partner returns to a room.
 struct Door {
     keys: Vec<Arc<ResumeKey>>,
     replays: Replays,
 }
 
-/// Tells about strangers, but not each of them.
+/// A count of strangers, which is reported now and then.
 #[derive(Default)]
 struct Tally {
     times: u32,
@@ -96,7 +97,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts one more. The count, if it is time for a word.
+    /// Counts one more. Returns the count if it is time for a report.
     fn add(&mut self, now: Duration) -> Option<u32> {
         self.times = self.times.saturating_add(1);
         if self.told.is_some_and(|told| now < told + NEWS_EVERY) {
@@ -107,10 +108,10 @@ impl Tally {
     }
 }
 
-/// All handshakes under way.
+/// The handshakes that are under way.
 pub struct Lobby {
     arrivals: mpsc::Receiver<Arrival>,
-    /// By what strangers, or whoever has the invite, get in until the room is open.
+    /// The handshake for strangers, or for the holder of the invite, until the room is open.
     entry: Option<Mode>,
     replays: Replays,
     settings: Settings,
@@ -120,14 +121,14 @@ pub struct Lobby {
     waiter: Arc<Semaphore>,
     tasks: JoinSet<Greeting>,
     entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
-    /// Finished the handshake while somebody else was pairing. Its own side waits only five seconds.
+    /// A connection whose handshake finished while somebody else was pairing. Its own side waits only five seconds.
     spare: Option<Box<Connection>>,
     busy: Tally,
     intruders: Tally,
 }
 
 impl Lobby {
-    /// Greets nobody yet.
+    /// Creates a lobby that accepts nobody before [`greet_with`](Self::greet_with).
     pub fn new(arrivals: mpsc::Receiver<Arrival>, settings: Settings) -> Self {
         Self {
             arrivals,
@@ -146,36 +147,36 @@ impl Lobby {
         }
     }
 
-    /// Greets everyone who arrives, by what lets them in.
+    /// Accepts callers from here on, with this handshake.
     pub fn greet_with(&mut self, entry: Mode) {
         self.entry = Some(entry);
     }
 
-    /// Nobody is pairing: the next one may.
+    /// Lets the next caller pair.
     pub fn open(&mut self) {
         self.admission.send_replace(Admission::Open);
     }
 
-    /// Somebody is pairing.
+    /// Lets nobody pair: somebody is pairing.
     pub fn take(&mut self) {
         self.admission.send_replace(Admission::Taken);
     }
 
-    /// The room is open: only its partner may come, and come back. An invite is good for nothing more.
+    /// Lets only the partner return, as the room is open. An invite expires.
     pub fn close(&mut self) {
         self.spare = None;
         self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
         self.admission.send_replace(Admission::Closed);
     }
 
-    /// The partner comes back by these keys, and by no others.
+    /// Lets the partner return by these keys, and by no others.
     pub fn let_back_by(&mut self, keys: Vec<Arc<ResumeKey>>) {
         let same = |door: &Door| door.keys.iter().any(|known| keys.iter().any(|key| Arc::ptr_eq(known, key)));
         let replays = self.door.take_if(|door| same(door)).map(|door| door.replays).unwrap_or_default();
         self.door = (!keys.is_empty()).then_some(Door { keys, replays });
     }
 
-    /// Waits for the next thing to happen. Safe to cancel.
+    /// Waits for the next event. Safe to cancel.
     pub async fn next(&mut self) -> DoorEvent {
         if *self.admission.borrow() == Admission::Open
             && let Some(mut connection) = self.spare.take()
@@ -235,14 +236,14 @@ impl Lobby {
         if strangers {
             self.admit(from, async move { greeting(connection, caller.record.as_slice(), admission, waiter).await });
         } else if connection.receive(caller.record.as_slice()).is_ok() {
-            // Whoever has not the invite ends here, before any costly step, and without an answer.
+            // A caller without the invite ends here, before any costly step and without an answer.
             self.replays.accepted(&caller.record);
             self.admit(from, invited(connection, admission, waiter));
         }
         DoorEvent::Nothing
     }
 
-    /// Somebody wants to resume. Whoever has not the room's secret ends here, before any costly step.
+    /// Accepts a caller who wants to resume. One without the room's secret ends here, before any costly step.
     fn let_back(&mut self, caller: Caller) -> DoorEvent {
         let Some(door) = &mut self.door else { return DoorEvent::Nothing };
         if door.replays.knows(&caller.record) {
@@ -260,7 +261,7 @@ impl Lobby {
         DoorEvent::Nothing
     }
 
-    /// Makes room for one more handshake, and lets it run.
+    /// Runs one more handshake, in place of an earlier one if there are too many.
     fn admit(&mut self, from: PeerAddr, greeting: impl Future<Output = Greeting> + Send + 'static) {
         let block = block(from);
         let same = |entry: &(AbortHandle, Option<IpAddr>)| entry.1.is_some() && entry.1 == block;
@@ -282,12 +283,12 @@ impl Lobby {
     }
 }
 
-/// The settings of a session with somebody there.
+/// Settings of a session with a peer at `place`.
 pub fn over(settings: Settings, place: PeerAddr) -> Settings {
     Settings { tor: place.via == Via::Tor, ..settings }
 }
 
-/// What counts as one address. `None`: not limited.
+/// The block of addresses that is limited as one. `None` if it is not limited.
 fn block(from: PeerAddr) -> Option<IpAddr> {
     match from.at.ip().to_canonical() {
         _ if from.via != Via::Direct => None,
@@ -308,7 +309,7 @@ async fn greeting(
 ) -> Greeting {
     let from = connection.from;
     if connection.receive(record).is_err() {
-        // Only another version is answered.
+        // Of all refusals only that of another version is sent.
         let _ = timeout(REFUSAL, connection.flush()).await;
         return Greeting::Gone;
     }
@@ -325,7 +326,7 @@ async fn greeting(
     Greeting::Guest(connection)
 }
 
-/// The rest of the handshake with whoever has the invite. Nobody is told why they do not get in.
+/// Finishes the handshake with the holder of the invite. A refusal has no answer.
 async fn invited(
     mut connection: Box<Connection>,
     admission: watch::Receiver<Admission>,
@@ -342,7 +343,7 @@ async fn invited(
     Greeting::Guest(connection)
 }
 
-/// The rest of the handshake with whoever has the room's secret, up to our nonce, which waits for its turn.
+/// Finishes the handshake with a holder of the room's secret, up to this side's nonce, which waits for its turn.
 async fn returning(mut connection: Box<Connection>, pace: Arc<Mutex<Pace>>) -> Greeting {
     let from = connection.from;
     let mut admitted = false;
@@ -373,7 +374,7 @@ async fn returning(mut connection: Box<Connection>, pace: Arc<Mutex<Pace>>) -> G
     }
 }
 
-/// Waits for the admission, if nobody else does already, before record 2 goes out.
+/// Waits, before record 2 is sent, until the caller may pair. `false` if another caller waits already, or for too long.
 async fn admitted(mut admission: watch::Receiver<Admission>, waiter: &Semaphore) -> bool {
     if *admission.borrow() == Admission::Open {
         return true;

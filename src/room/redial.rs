@@ -27,7 +27,7 @@ use crate::transport::way::{Egress, Way};
 const AT_ONCE: usize = 16;
 /// Most handshakes at once: fewer than a host allows one address, or the latest would push out the earliest.
 const SHAKING: usize = 3;
-/// Time after which the partner's program counts as gone, if every answer meanwhile said so.
+/// Time after which the partner's program counts as gone, if every answer meanwhile suggests that it has ended.
 const GONE: Duration = Duration::from_secs(120);
 
 /// Progress of a redial.
@@ -42,7 +42,7 @@ pub struct Attempts {
 /// The plan of an attempt.
 #[derive(Clone)]
 pub struct DialPlan {
-    /// The ways, the best first.
+    /// The ways to try, the best first.
     pub ways: Vec<Way>,
     /// How this machine reaches other machines.
     pub egress: Arc<Egress>,
@@ -56,7 +56,7 @@ pub struct DialPlan {
     pub met: Failures,
 }
 
-/// The failure of each way whose latest attempt failed.
+/// The latest failure of each way. A way whose latest attempt led to the host has none.
 #[derive(Clone, Default)]
 pub struct Failures(Arc<Mutex<Vec<Miss>>>);
 
@@ -101,7 +101,7 @@ pub enum RedialEvent {
         /// The failure.
         failure: ConnectError,
     },
-    /// Everything says that the host's program has ended.
+    /// Every answer for two minutes suggests that the host's program has ended.
     Gone,
     /// No event for the room.
     Nothing,
@@ -115,7 +115,7 @@ pub struct Redial {
     /// Number of returns to the room lately: the pauses grow from there.
     returns: usize,
     next_at: Duration,
-    /// One attempt only.
+    /// Whether the search is limited to one attempt.
     once: bool,
     state: Attempts,
     gone_since: Option<Duration>,
@@ -225,7 +225,7 @@ impl Redial {
 #[derive(Clone, Copy)]
 struct AttemptError {
     failure: ConnectError,
-    /// Every answer said that the partner's program has ended.
+    /// Whether every answer suggests that the partner's program has ended.
     gone: bool,
 }
 
@@ -236,7 +236,7 @@ impl AttemptError {
         Self { failure, gone: said && failure.suggests_end() }
     }
 
-    /// Combines two failures; keeps the one that says less about the host's program.
+    /// Combines two failures. Keeps the one that says less about the host's program.
     fn and(self, before: Option<Self>) -> Self {
         let weight = |failure: ConnectError| match failure {
             ConnectError::Refused => 0,
@@ -249,7 +249,7 @@ impl AttemptError {
     }
 }
 
-/// Whether every attempt for [`GONE`] said that the partner's program has ended.
+/// Whether every answer for [`GONE`] suggests that the partner's program has ended.
 fn is_gone(since: &mut Option<Duration>, gone: bool, now: Duration) -> bool {
     *since = gone.then(|| since.unwrap_or(now));
     since.is_some_and(|since| now >= since + GONE)
@@ -281,8 +281,8 @@ impl Permits {
     }
 }
 
-/// Tries all ways except those that another attempt is trying, each with a head start over the next. `Err(None)` if that
-/// left none.
+/// Tries all ways except those that another attempt is trying, each with a head start over the next. `Err(None)` if
+/// there are no others.
 async fn attempt(search: DialPlan, turns: Permits) -> Result<Box<Connection>, Option<AttemptError>> {
     let mut waiting = search.met.order(search.ways.clone()).into_iter();
     let mut tries = JoinSet::new();
@@ -333,10 +333,10 @@ async fn one(way: Way, search: DialPlan, turns: Permits) -> Result<Box<Connectio
     }
 }
 
-/// Connects by one way and lets the partner prove itself. `Err(None)` if there are too many handshakes already.
+/// Connects by one way and lets the partner prove itself. `Err(None)` if [`SHAKING`] handshakes are under way.
 async fn connect(way: &Way, search: &DialPlan, turns: &Permits) -> Result<Box<Connection>, Option<ConnectError>> {
     let (stream, from) = way.connect(&search.egress).await?;
-    // Not waited for: the host would close the idle connection, which would look like a refusal.
+    // Do not wait for a permit: the host would close the idle connection, which would look like a refusal.
     let _place = if way.is_direct() { Some(turns.shaking.try_acquire().map_err(|_| None)?) } else { None };
     let settings = over(search.settings, from);
     let session = Session::initiate(search.mode.clone(), Box::new(OsRandom), settings, clock::now());
@@ -388,7 +388,10 @@ mod tests {
             assert!(!meets(failure, 1_120), "a network that is down says nothing about the program");
             assert!(!meets(ConnectError::Refused, 1_121));
         }
-        assert!(!meets(ConnectError::NotTete, 1_200));
+        for answer in [ConnectError::Closed, ConnectError::NotTete, ConnectError::Rejected, ConnectError::NotAuthentic]
+        {
+            assert!(!meets(answer, 1_200));
+        }
         assert!(!meets(ConnectError::Refused, 1_240));
         assert!(meets(ConnectError::Refused, 1_241));
         let refused = AttemptError::new(&way, &open, ConnectError::Refused);

@@ -325,6 +325,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_front_end_that_ended_by_itself_is_a_fault_whichever_channel_tells() {
+        for ended in 0..2 {
+            let (act, requests) = mpsc::channel(1);
+            let (tell, acks) = mpsc::channel(1);
+            let (output, _show) = mpsc::channel(1);
+            let channels = UserChannels { requests, acks, output, frontend: Frontend::JSON };
+            let mut user = User::new(channels, Signals::new().unwrap());
+            // A thread that panics drops its end.
+            let (mut act, mut tell) = (Some(act), Some(tell));
+            if ended == 0 {
+                drop(act.take())
+            } else {
+                drop(tell.take())
+            }
+            assert!(matches!(user.next(true).await, UserEvent::Gone(Fault::Interface)), "{ended}");
+            assert!(matches!(user.early().await, Err(Fault::Interface)), "{ended}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_program_that_reads_late_misses_nothing_of_a_file() {
         let mut user = user(Frontend::JSON);
         let name = Printable::line("x");

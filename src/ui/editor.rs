@@ -1,6 +1,6 @@
 //! The line being written: a text of any number of lines, edited by grapheme cluster.
 //!
-//! Knows nothing of keys and colours, but which characters were typed and which were pasted. The memory for the text
+//! It knows nothing of keys and colours, but which characters were typed and which were pasted. The memory for the text
 //! is allocated once, so that growing leaves no copy behind.
 
 use std::ops::Range;
@@ -11,29 +11,29 @@ use zeroize::Zeroizing;
 
 use crate::printable::{cells, is_writable, may_break};
 
-/// Changes that can be taken back.
+/// Maximum number of changes that can be undone.
 const UNDO: usize = 200;
-/// Bytes of them.
+/// Maximum size of those changes, in bytes.
 const UNDO_BYTES: usize = 1 << 20;
 
-/// What can be done to the text.
+/// An edit of the text, or a move of the cursor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Edit {
-    /// One cluster to the left.
+    /// Moves one cluster to the left.
     Left,
-    /// One cluster to the right.
+    /// Moves one cluster to the right.
     Right,
-    /// To the start of the word.
+    /// Moves to the start of the word.
     WordLeft,
-    /// To the end of the word.
+    /// Moves to the end of the word.
     WordRight,
-    /// To the start of the line.
+    /// Moves to the start of the line.
     Home,
-    /// To the end of the line.
+    /// Moves to the end of the line.
     End,
-    /// To the start of the text.
+    /// Moves to the start of the text.
     First,
-    /// To the end of the text.
+    /// Moves to the end of the text.
     Last,
     /// Removes the cluster before the cursor.
     Backspace,
@@ -49,13 +49,13 @@ pub enum Edit {
     CutHome,
     /// Removes to the end of the line.
     CutEnd,
-    /// Puts back what was cut last.
+    /// Inserts the text that was cut last.
     PutBack,
     /// Exchanges the clusters before and after the cursor.
     Transpose,
-    /// Takes the last change back.
+    /// Undoes the last change.
     Undo,
-    /// Takes the last undo back.
+    /// Redoes the change that was undone last.
     Redo,
 }
 
@@ -63,7 +63,7 @@ pub enum Edit {
 #[derive(Default, PartialEq, Eq)]
 pub struct Draft {
     text: Zeroizing<String>,
-    /// For each byte, whether it was typed.
+    /// Whether a byte was typed, for each byte of the text.
     typed: Vec<bool>,
 }
 
@@ -73,19 +73,19 @@ impl Draft {
         &self.text
     }
 
-    /// The text alone.
+    /// Drops what is known of the typing, and returns the text.
     pub fn into_text(self) -> Zeroizing<String> {
         self.text
     }
 
-    /// Whether every character of the first word was typed. What was pasted is never the name of a command, but may
-    /// be the argument of one.
+    /// Whether every character of the first word was typed. A pasted word is never the name of a command, but may
+    /// be its argument.
     pub fn is_first_word_typed(&self) -> bool {
         let word = self.text.find(char::is_whitespace).unwrap_or(self.text.len());
         self.typed.iter().take(word).all(|typed| *typed)
     }
 
-    /// A text without what cannot be written.
+    /// Makes a draft of a text, without the characters that cannot be written.
     fn clean(text: &str, typed: bool) -> Self {
         let mut clean = Zeroizing::new(String::with_capacity(text.len() * 4));
         for c in text.chars().filter(|c| is_writable(*c)) {
@@ -112,35 +112,35 @@ impl Draft {
 /// A text and a cursor in it.
 pub struct Editor {
     draft: Draft,
-    /// In bytes, always between two clusters.
+    /// Byte offset, always between two clusters.
     cursor: usize,
     limit: usize,
     cut: Draft,
     undo: Vec<Change>,
     redo: Vec<Change>,
-    /// The next typed character belongs to the last change.
+    /// Whether the next typed character belongs to the last change.
     typing: bool,
-    /// The column that moves up and down keep to.
+    /// The column that moves by rows return to.
     column: Option<usize>,
 }
 
-/// At `at`, `removed` gave way to `inserted`.
+/// A change: at the byte offset `at`, `removed` was replaced by `inserted`.
 struct Change {
     at: usize,
     removed: Draft,
     inserted: Draft,
-    /// Where the cursor was.
+    /// The cursor before the change.
     cursor: usize,
 }
 
 /// The text in rows of a box, and the cursor's place among them.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// Bytes of each row; the blank or line break at its end may be left out.
+    /// Byte range of each row, possibly without the blank or line break at its end.
     pub rows: Vec<Range<usize>>,
     /// The cursor's row.
     pub row: usize,
-    /// The cursor's column, at most that after the last.
+    /// The cursor's column, at most one past the last.
     pub column: usize,
 }
 
@@ -169,22 +169,22 @@ impl Editor {
         self.draft.part(0..self.draft.len())
     }
 
-    /// The cursor's place, in bytes.
+    /// The cursor, as a byte offset.
     pub fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// Whether nothing is written.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.text().is_empty()
     }
 
-    /// As [`Draft::is_first_word_typed`].
+    /// Whether every character of the first word was typed, as in [`Draft::is_first_word_typed`].
     pub fn is_first_word_typed(&self) -> bool {
         self.draft.is_first_word_typed()
     }
 
-    /// Writes at the cursor what a key stands for. `false` if the text would become too long.
+    /// Inserts typed text at the cursor. Returns `false`, and changes nothing, if the text would become too long.
     pub fn insert(&mut self, typed: &str) -> bool {
         let goes_on = self.typing && !typed.contains(char::is_whitespace);
         let inserted = self.replace(self.cursor..self.cursor, Draft::clean(typed, true), goes_on);
@@ -192,7 +192,8 @@ impl Editor {
         inserted
     }
 
-    /// Writes at the cursor what was pasted, with line breaks of any system.
+    /// Inserts pasted text, with the line breaks of any system, at the cursor. Returns `false`, and changes nothing, if
+    /// the text would become too long.
     pub fn paste(&mut self, pasted: &str) -> bool {
         let mut clean = Zeroizing::new(String::with_capacity(pasted.len()));
         let mut rest = pasted.chars().peekable();
@@ -206,18 +207,18 @@ impl Editor {
         self.replace(self.cursor..self.cursor, Draft::clean(&clean, false), false)
     }
 
-    /// Replaces the text, which can be undone. The cursor comes after it.
+    /// Replaces the text and moves the cursor to its end. Can be undone.
     pub fn set(&mut self, draft: &Draft) {
         self.replace(0..self.draft.len(), draft.part(0..draft.len()), false);
         self.cursor = self.draft.len();
     }
 
-    /// Removes everything, which can be undone.
+    /// Removes the whole text. Can be undone.
     pub fn empty(&mut self) {
         self.cut(0..self.draft.len());
     }
 
-    /// Takes the text out and leaves an empty one, without changes to undo.
+    /// Takes the text and leaves an empty one, without changes to undo.
     pub fn take(&mut self) -> Draft {
         let draft = self.draft();
         *self = Self { cut: std::mem::take(&mut self.cut), ..Self::new(self.limit) };
@@ -256,7 +257,7 @@ impl Editor {
         self.column = None;
     }
 
-    /// One row up or down in a box of that width. `false` from the first row up and the last one down.
+    /// Moves one row up or down in a box of `columns`. Returns `false` at the first and the last row.
     pub fn move_row(&mut self, down: bool, columns: usize) -> bool {
         let layout = self.layout(columns);
         let wanted = *self.column.get_or_insert(layout.column);
@@ -276,7 +277,7 @@ impl Editor {
         true
     }
 
-    /// Breaks the text into rows of at most so many columns: at line breaks, after blanks and beside wide
+    /// Breaks the text into rows of at most `columns`: at line breaks, after blanks and beside wide
     /// characters, and inside a word only when it alone is wider. A blank at a break may stand beyond the edge.
     pub fn layout(&self, columns: usize) -> Layout {
         let columns = columns.max(2);
@@ -291,7 +292,7 @@ impl Editor {
 
     fn lay_line(&self, line: Range<usize>, columns: usize, out: &mut Layout) {
         let (mut start, mut width) = (line.start, 0);
-        // Where the row can be broken, and its width up to there.
+        // The last place where the row can be broken, and its width up to there.
         let mut fold = None;
         let mut before = "";
         for (place, cluster) in self.slice(line.clone()).grapheme_indices(true) {
@@ -364,7 +365,7 @@ impl Editor {
         self.slice(self.cursor..self.draft.len()).find('\n').map_or(self.draft.len(), |at| self.cursor + at)
     }
 
-    /// That place, or the next one between two clusters.
+    /// Moves a byte offset forward to the next boundary between two clusters, if it is not at one.
     fn boundary(&self, at: usize) -> usize {
         let inside = GraphemeCursor::new(at, self.draft.len(), true).is_boundary(self.text(), 0) == Ok(false);
         if inside { self.right(at) } else { at }
@@ -391,7 +392,7 @@ impl Editor {
         }
     }
 
-    /// One change, to be undone as one; together with the last if it goes on with that.
+    /// Applies a change, which is undone as one, or together with the last one if it continues that.
     fn replace(&mut self, range: Range<usize>, inserted: Draft, goes_on: bool) -> bool {
         if self.draft.len() - range.len() + inserted.len() > self.limit {
             return false;
@@ -427,7 +428,7 @@ impl Editor {
         self.settle();
     }
 
-    /// What was typed may have joined the clusters around it.
+    /// Moves the cursor to a cluster boundary, as typed text may have joined the clusters around it.
     fn settle(&mut self) {
         self.cursor = self.boundary(self.cursor);
     }
@@ -552,7 +553,7 @@ mod tests {
         assert_eq!(editor.text(), "a\nb\nc    d[31me");
     }
 
-    /// What an editor holds, character by character, and whether each was typed.
+    /// The characters that an editor holds, and whether each was typed.
     fn marked(editor: &Editor) -> Vec<(char, bool)> {
         editor.text().char_indices().map(|(at, c)| (c, editor.draft.typed[at])).collect()
     }

@@ -14,12 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::input::{Line, read_line};
+use super::thread;
 use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::finding::{Finding, Verdict};
 use crate::interface::refusal::Refusal;
-use crate::interface::route::Route;
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
@@ -31,14 +31,14 @@ use crate::ui::words::{self, Lang};
 const COMMAND: usize = 6 * TEXT + 1024;
 
 /// Starts both threads.
-pub fn start() -> UserChannels {
+pub fn start() -> io::Result<UserChannels> {
     let (act, requests) = mpsc::channel(1);
     let (tell, acks) = mpsc::channel(64);
     let (output, show) = mpsc::channel(64);
     let reader = Reader { act, said: 0 };
-    std::thread::spawn(move || reader.run());
-    std::thread::spawn(move || Writer { delivered: 0 }.run(show, &tell));
-    UserChannels { requests, acks, output, frontend: Frontend::JSON }
+    thread::start(move || reader.run())?;
+    thread::start(move || Writer { delivered: 0 }.run(show, &tell))?;
+    Ok(UserChannels { requests, acks, output, frontend: Frontend::JSON })
 }
 
 /// Limit for writing the last line to a program that does not read.
@@ -129,7 +129,13 @@ enum Own<'a> {
     /// A command was refused before anybody else saw it.
     Refused { why: &'static str, command: &'static str },
     /// What the doctor has found.
-    Finding { what: &'static str, name: Option<Route>, verdict: Verdict, why: String, next: Option<String> },
+    Finding {
+        #[serde(flatten)]
+        finding: &'a Finding,
+        verdict: Verdict,
+        why: String,
+        next: Option<String>,
+    },
     /// The last line.
     End {
         exit: u8,
@@ -201,12 +207,15 @@ impl Writer {
 /// Writes the last line, unless the room has.
 pub fn print_end(result: &Result<(), Fault>) {
     let (told, written) = std::sync::mpsc::channel();
-    let result = result.clone();
-    std::thread::spawn(move || {
-        // Where standard output is gone the exit code has to do.
-        let _ = told.send(end(&result));
+    let writing = thread::start({
+        let result = result.clone();
+        move || drop(told.send(end(&result)))
     });
-    let _ = written.recv_timeout(LAST_LINE);
+    // Where standard output is gone the exit code has to do.
+    let _ = match writing {
+        Ok(()) => written.recv_timeout(LAST_LINE).unwrap_or(Ok(())),
+        Err(_) => end(result),
+    };
 }
 
 fn end(result: &Result<(), Fault>) -> io::Result<()> {
@@ -224,8 +233,7 @@ fn end(result: &Result<(), Fault>) -> io::Result<()> {
 /// Writes what the doctor has found, in the words of programs.
 pub fn print_finding(finding: &Finding, _: Lang) -> io::Result<()> {
     let (why, next) = words::finding_words(finding, Lang::En);
-    let (what, name, verdict) = (finding.name(), finding.of(), finding.verdict());
-    write(&Own::Finding { what, name, verdict, why, next })
+    write(&Own::Finding { finding, verdict: finding.verdict(), why, next })
 }
 
 /// A text of a command, wiped with it.
@@ -365,7 +373,9 @@ mod tests {
     use crate::clock;
     use crate::interface::event::{ConnectionFault, ConnectionState, Status, Trust};
     use crate::interface::files::FileFault;
+    use crate::interface::finding::ProbeResult;
     use crate::interface::refusal::FileRefusal;
+    use crate::interface::route::Route;
     use crate::system::SystemError;
     use crate::transport::error::{ConnectError, MappingError, TorError};
     use crate::ui::commands::COMMANDS;
@@ -438,6 +448,36 @@ mod tests {
             ),
         ] {
             assert_eq!(told(&event), expected);
+        }
+    }
+
+    #[test]
+    fn a_finding_has_the_name_of_its_check_and_of_what_was_checked() {
+        let told = |finding: Finding| {
+            written(&Own::Finding { finding: &finding, verdict: finding.verdict(), why: "w".into(), next: None })
+        };
+        let name = || Printable::line("a:1");
+        for (finding, what, called, verdict) in [
+            (Finding::Listens(Vec::new()), "listening", None, "works"),
+            (Finding::PortInUse(7), "listening", None, "does_not_work"),
+            (Finding::Firewall { name: Some("ufw"), port: 7 }, "firewall", None, "unknown"),
+            (Finding::Ipv6 { own: None, reached: None }, "ipv6", None, "does_not_work"),
+            (Finding::Mapping(None), "mapping", None, "unknown"),
+            (Finding::Proxy { address: name(), result: Ok(()) }, "proxy", Some("a:1"), "unknown"),
+            (Finding::NoRelay, "relay", None, "unknown"),
+            (Finding::Relay { name: name(), result: Ok(Duration::ZERO) }, "relay", Some("a:1"), "works"),
+            (
+                Finding::Way { name: Route::Relay(name()), met: ProbeResult::Busy },
+                "way",
+                Some("relay a:1"),
+                "does_not_work",
+            ),
+        ] {
+            let mut expected = json!({"event": "finding", "what": what, "verdict": verdict, "why": "w", "next": null});
+            if let Some(called) = called {
+                expected["name"] = json!(called);
+            }
+            assert_eq!(told(finding), expected);
         }
     }
 

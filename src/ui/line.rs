@@ -25,6 +25,7 @@ use super::keyboard::next_event;
 use super::keys::{Key, key, write};
 use super::prompt::Prompt;
 use super::rows;
+use super::thread;
 use crate::interface::fault::Fault;
 use crate::interface::finding::Finding;
 use crate::interface::{Frontend, UserChannels};
@@ -52,13 +53,13 @@ pub fn start(lang: Lang) -> io::Result<UserChannels> {
         come_back(desk)?;
     }
     let writer = Writer::new(lang, interactive, desk.clone(), Arc::clone(&prompt));
-    std::thread::spawn(move || writer.run(show, &tell));
+    thread::start(move || writer.run(show, &tell))?;
     let reader = Reader::new(lang, prompt, act);
-    std::thread::spawn(move || match desk {
+    thread::start(move || match desk {
         Some(desk) if desk.lock().is_dumb() => reader.lines(&desk),
         Some(desk) => reader.keys(&desk),
         None => reader.pipe(),
-    });
+    })?;
     Ok(UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } })
 }
 
@@ -66,12 +67,11 @@ pub fn start(lang: Lang) -> io::Result<UserChannels> {
 fn come_back(desk: Shared) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut continued = runtime.block_on(async { signal(SignalKind::from_raw(Signal::CONT.as_raw())) })?;
-    std::thread::spawn(move || {
+    thread::start(move || {
         while runtime.block_on(continued.recv()).is_some() {
             let _ = desk.lock().take();
         }
-    });
-    Ok(())
+    })
 }
 
 /// Asks for the partner's address, so that the command line need not tell with whom one talks.

@@ -13,6 +13,7 @@ pub mod paths;
 mod prompt;
 pub mod recall;
 mod rows;
+mod thread;
 pub mod time;
 pub mod transfer;
 pub mod tui;

@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use super::input::{Line, read_line};
 use super::prompt::Prompt;
 use super::rows::{self, columns_of};
+use super::thread;
 use crate::interface::event::Event;
+use crate::interface::fault::Fault;
 use crate::interface::files::Progress;
 use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
 use crate::printable::Printable;
@@ -20,22 +22,30 @@ use crate::ui::words::{self, Lang, compared};
 /// Bytes of the longest answer.
 const ANSWER: usize = 256;
 
-/// Starts both threads. Fails without a terminal where somebody must check the code.
-pub fn start(lang: Lang, code: bool) -> io::Result<UserChannels> {
+/// Starts both threads.
+///
+/// # Errors
+///
+/// [`Fault::NoTerminal`] where somebody must check the code and has no terminal for it, [`Fault::System`] where the
+/// system has no room for the threads.
+pub fn start(lang: Lang, code: bool) -> Result<UserChannels, Fault> {
+    let system = |error: io::Error| Fault::System(error.into());
     let terminal = match OpenOptions::new().read(true).write(true).open("/dev/tty") {
-        Err(_) if !code => rustix::io::dup(rustix::stdio::stderr())?.into(),
-        terminal => terminal?,
+        Ok(terminal) => terminal,
+        Err(_) if code => return Err(Fault::NoTerminal),
+        Err(_) => rustix::io::dup(rustix::stdio::stderr()).map_err(|error| system(error.into()))?.into(),
     };
     let (act, requests) = mpsc::channel(1);
     let (tell, acks) = mpsc::channel(64);
     let (output, show) = mpsc::channel(64);
     let prompt = Arc::new(Prompt::default());
     if code {
-        let reader = Reader { prompt: Arc::clone(&prompt), act: act.clone(), terminal: terminal.try_clone()? };
-        std::thread::spawn(move || reader.run());
+        let reader =
+            Reader { prompt: Arc::clone(&prompt), act: act.clone(), terminal: terminal.try_clone().map_err(system)? };
+        thread::start(move || reader.run()).map_err(system)?;
     }
     let writer = Writer { lang, prompt, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
-    std::thread::spawn(move || writer.run(show, &tell));
+    thread::start(move || writer.run(show, &tell)).map_err(system)?;
     Ok(UserChannels { requests, acks, output, frontend: Frontend::TRANSFER })
 }
 

@@ -29,6 +29,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
 use super::keyboard::next_event;
+use super::thread;
 use super::time::then;
 use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
@@ -61,13 +62,13 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
     let (output, show) = mpsc::channel(64);
     let (press, keys) = mpsc::channel(BURST);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::spawn(move || read_keys(&press));
-    std::thread::spawn(move || {
+    thread::start(move || read_keys(&press))?;
+    thread::start(move || {
         let driver = Driver { terminal, keys, show, act, tell: tell.clone() };
         if let Err(error) = runtime.block_on(driver.run(lang, options)) {
             let _ = tell.blocking_send(Ack::Broken(error));
         }
-    });
+    })?;
     Ok(UserChannels { requests, acks, output, frontend: Frontend::SCREEN })
 }
 

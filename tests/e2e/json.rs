@@ -1,7 +1,11 @@
 //! The real program driven by another, as docs/SCRIPTING.md says.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
 use crate::process::{self, Process, tete};
 use crate::relay::Relay;
+use crate::scratch::Scratch;
 use crate::script::{guest_with, host_with, pair, tell, until};
 use rustix::process::Signal;
 use serde_json::json;
@@ -137,6 +141,75 @@ fn a_program_sees_the_line_break_and_heal() {
     tell(&guest, json!({"command": "panic"}));
     assert_eq!(until(&mut guest, "end")["exit"], 0);
     assert_eq!(guest.exit(), 0);
+}
+
+/// Runs a side to its end, and holds that `end` is the last line of its output, with its exit code, and the only one.
+#[track_caller]
+fn ends_with_end(side: Process) -> (i32, serde_json::Value) {
+    let end = side.finish();
+    let last = end.out.lines().last().unwrap_or_else(|| panic!("no output; {}", end.err));
+    let last: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{}", end.out));
+    assert_eq!((&last["event"], &last["exit"]), (&json!("end"), &json!(end.code)), "{}{}", end.out, end.err);
+    assert!(end.out.ends_with('\n') && end.out.matches("\"event\":\"end\"").count() == 1, "{}", end.out);
+    assert_eq!(last["error"].is_null(), end.code == 0, "{last}");
+    (end.code, last)
+}
+
+#[test]
+fn end_is_the_last_line_of_every_exit() {
+    let folder = Scratch::new();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.into_os_string()
+    };
+    let (not_utf8, empty) = (file("not utf-8", b"tete1\xff"), file("empty", b""));
+    let (missing, folder) = (folder.path().join("missing").into_os_string(), folder.path().as_os_str().to_owned());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+    for (args, code) in [
+        (words("--json --help"), 0),
+        (words("--json --version"), 0),
+        (words("--json --nonsense"), 2),
+        ([words("--json"), vec![OsString::from_vec(vec![0xff])]].concat(), 2),
+        (words("send --json"), 2),
+        (words("--json --save-to /nonexistent"), 2),
+        ([words("--json --invite-file"), vec![missing]].concat(), 2),
+        ([words("--json --invite-file"), vec![folder]].concat(), 2),
+        ([words("--json --invite-file"), vec![not_utf8]].concat(), 2),
+        ([words("doctor --json --invite-file"), vec![empty]].concat(), 2),
+        (words("--json --invite-file -"), 2),
+        (words("--json --bind 192.0.2.1 --port 0"), 7),
+        (words(&format!("--json {closed}")), 3),
+        (words(&format!("doctor --json {closed}")), 3),
+    ] {
+        let mut side = Process::start(tete(&args));
+        side.end_input();
+        assert_eq!(ends_with_end(side).0, code, "{args:?}");
+    }
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (host, port) = host_with(&[]);
+        let mut guest = guest_with(port, &[]);
+        until(&mut guest, "code");
+        guest.signal(signal);
+        assert_eq!(ends_with_end(guest).0, 5);
+        host.signal(signal);
+        assert_eq!(ends_with_end(host).0, 3);
+        let (host, guest) = room();
+        host.signal(signal);
+        assert_eq!([host, guest].map(|side| ends_with_end(side).0), [0, 0]);
+    }
+}
+
+#[test]
+fn end_comes_where_not_even_a_thread_can_be_started() {
+    for args in [&["--json", "--port", "0"][..], &["--json", "127.0.0.1", "1"], &["doctor", "--json", "x.invalid"]] {
+        let mut command = tete(args);
+        // No machine has room for the stack of another thread.
+        command.env("RUST_MIN_STACK", (1_u64 << 46).to_string());
+        let (code, _) = ends_with_end(Process::start(command));
+        assert!(code == 7 || args[0] == "doctor", "{args:?}: {code}");
+    }
 }
 
 #[test]

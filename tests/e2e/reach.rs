@@ -234,7 +234,7 @@ fn a_relay_that_joins_two_of_different_rooms_gets_nobody_into_either() {
     other.hints.retain(|hint| matches!(hint, Hint::Relay(..)));
     let (_folder, file) = written(&other.line());
     let mut stranger = Process::start(tete(["--json", "--invite-file", &file]));
-    assert_eq!(until(&mut stranger, "try_failed")["why"], json!("stranger"));
+    assert_eq!(until(&mut stranger, "try_failed")["why"], json!("closed"));
     drop(stranger);
     let (mut guest, _folder) = guest_by(&only(&line, |hint| matches!(hint, Hint::Ipv4(..))), &[]);
     talks(&mut host, &mut guest);

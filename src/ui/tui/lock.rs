@@ -1,4 +1,4 @@
-//! The lock of the screen: a passphrase for this run, and how often it may be tried.
+//! The lock of the screen: a passphrase for this run, and the pauses between attempts to open it.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use crate::protocol::error::Error;
 use crate::protocol::keys::Secret;
 use crate::protocol::random::Randomness;
 
-/// Rounds of PBKDF2-HMAC-SHA256 (RFC 8018), a tenth of a second: somebody who reads the memory must guess slowly, too.
+/// Rounds of PBKDF2-HMAC-SHA256 (RFC 8018), about a tenth of a second: guessing from a memory dump is slow, too.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(200_000).unwrap();
 /// The first pause after a wrong passphrase; each further one doubles it.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause, as doublings of the first.
+/// The longest pause, as the number of doublings of the first.
 const DOUBLINGS: u32 = 6;
 
-/// What is left of a passphrase: enough to know it again.
+/// The salted hash of a passphrase.
 struct Passphrase {
     salt: Secret,
     hash: Zeroizing<[u8; 32]>,
 }
 
-/// Whether the screen is locked, and what opens it.
+/// The state of the lock, and the passphrase that opens it.
 #[derive(Default)]
 pub struct Lock {
     passphrase: Option<Passphrase>,
@@ -42,7 +42,7 @@ impl Lock {
         Ok(())
     }
 
-    /// Whether there is a passphrase to open it with.
+    /// Whether a passphrase is set.
     pub fn is_set(&self) -> bool {
         self.passphrase.is_some()
     }
@@ -52,22 +52,22 @@ impl Lock {
         self.locked
     }
 
-    /// Locks the screen, if it can be opened again.
+    /// Locks the screen if a passphrase is set.
     pub fn lock(&mut self) {
         self.locked = self.is_set();
     }
 
-    /// Until when no passphrase is looked at, if that is to come.
+    /// The end of the retry delay, if it is still running at `now`.
     pub fn closed_until(&self, now: Duration) -> Option<Duration> {
         Some(self.open_at).filter(|at| now < *at)
     }
 
-    /// Whether a wrong passphrase makes the next one wait at that time, or has until a moment ago.
+    /// Whether the retry delay was still running at `then`.
     pub fn waits(&self, then: Duration) -> bool {
         then <= self.open_at && self.wrong > 0
     }
 
-    /// Opens the screen if the passphrase is the right one and enough time has passed since a wrong one.
+    /// Opens the screen if the passphrase is correct and no retry delay is running.
     pub fn open(&mut self, typed: &str, now: Duration) {
         let Some(Passphrase { salt, hash }) = self.passphrase.as_ref().filter(|_| self.closed_until(now).is_none())
         else {

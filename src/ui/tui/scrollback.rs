@@ -1,4 +1,4 @@
-//! What was said, as far back as memory is allowed to reach, broken into rows for a width.
+//! Messages and events, as many as memory allows, broken into rows for a width.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,83 +9,83 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::printable::Printable;
 
-/// Entries that are kept.
+/// Maximum number of entries that are kept.
 pub const ENTRIES: usize = 10_000;
-/// Bytes of text that are kept.
+/// Maximum size of the texts that are kept, in bytes.
 pub const BYTES: usize = 16 << 20;
-/// Below this many columns time and speaker get a row of their own.
+/// Number of columns below which time and speaker get a row of their own.
 const NARROW: usize = 40;
 
-/// Who or what an entry is from.
+/// The origin of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Our user.
+    /// This side's user.
     Own {
-        /// Whether the partner was shown it.
+        /// Whether the message was delivered to the partner.
         shown: bool,
     },
     /// The partner.
     Partner {
-        /// It was written while the line was cut, and the time is the partner's word.
+        /// Whether the message was written while the connection was lost, so that its time is the partner's claim.
         late: bool,
     },
     /// The program.
     Event {
-        /// It must not be overlooked.
+        /// Whether the event is an alarm.
         alarm: bool,
     },
 }
 
-/// Something that was said.
+/// A message or an event.
 pub struct Entry {
-    /// Its number; each is one above the last.
+    /// Number of the entry, one above that of the entry before.
     pub id: u64,
-    /// Who said it.
+    /// The origin.
     pub kind: Kind,
-    /// Hours and minutes.
+    /// Hours and minutes of the entry.
     pub time: String,
-    /// The day.
+    /// The day of the entry.
     pub day: Date,
-    /// What was said.
+    /// The text.
     pub text: Printable,
 }
 
 /// One row of the message area.
 pub enum Row<'a> {
-    /// Another day begins.
+    /// The rule above the first entry of a day.
     Day(Date),
-    /// What follows is new to the user.
+    /// The rule above the first entry that is new to the user.
     New,
-    /// Time and speaker, where they have a row of their own.
+    /// Time and speaker of an entry, in a narrow area.
     Head(&'a Entry),
-    /// A row of text.
+    /// A row of an entry's text.
     Text {
-        /// What it belongs to.
+        /// The entry.
         entry: &'a Entry,
-        /// Its place in the text, in bytes.
+        /// Byte range of the row in the text.
         range: Range<usize>,
-        /// It is the first, and time and speaker stand beside it.
+        /// Whether the row is the first of the entry, with time and speaker beside it.
         first: bool,
     },
 }
 
-/// A row by the number of its entry and its place in that.
+/// The identity of a row: its entry, and its index in that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct RowId {
-    /// [`Entry::id`].
+    /// Number of the entry, as [`Entry::id`].
     pub id: u64,
-    /// Row of the entry.
+    /// Index of the row in the entry.
     pub row: usize,
 }
 
-/// How wide the message area is, and what stands in it beside the texts.
+/// The width of the message area, and what takes columns in it beside the texts.
 #[derive(Clone, Copy)]
 pub struct Shape {
-    /// Columns of the area.
+    /// Number of columns of the area.
     pub columns: usize,
-    /// Columns of the longer name.
+    /// Number of columns of the longer name.
     pub names: usize,
-    /// The first entry that is new to the user.
+    /// Number of the first entry that is new to the user.
     pub new_from: Option<u64>,
 }
 
@@ -95,7 +95,7 @@ impl Shape {
         self.columns < NARROW
     }
 
-    /// Columns before a text.
+    /// Number of columns before a text.
     pub fn gutter(&self, kind: Kind) -> usize {
         match kind {
             _ if self.is_narrow() => 2,
@@ -106,7 +106,7 @@ impl Shape {
     }
 }
 
-/// The entries, oldest first. What falls out is wiped.
+/// The entries, oldest first. An entry that is dropped is wiped.
 #[derive(Default)]
 pub struct Scrollback {
     entries: VecDeque<Entry>,
@@ -132,14 +132,14 @@ impl Scrollback {
         *self = Self { next: self.next, ..Self::default() };
     }
 
-    /// Takes the last entry back, if it is that one.
+    /// Removes the entry of that number if it is the last.
     pub fn take_back(&mut self, id: u64) {
         if self.entries.back().is_some_and(|entry| entry.id == id) {
             self.bytes -= self.entries.pop_back().map_or(0, |entry| entry.text.as_str().len());
         }
     }
 
-    /// Wipes what an entry says and says something else there.
+    /// Wipes the text of an entry and puts another in its place.
     pub fn replace(&mut self, id: u64, text: Printable) {
         if let Some(entry) = self.index(id).and_then(|at| self.entries.get_mut(at)) {
             self.bytes = self.bytes - entry.text.as_str().len() + text.as_str().len();
@@ -147,29 +147,29 @@ impl Scrollback {
         }
     }
 
-    /// The partner was shown that text of ours.
+    /// Marks a message of this side as delivered.
     pub fn mark_shown(&mut self, id: u64) {
         if let Some(Entry { kind: Kind::Own { shown }, .. }) = self.index(id).and_then(|at| self.entries.get_mut(at)) {
             *shown = true;
         }
     }
 
-    /// Entries that there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The number that the next entry gets.
+    /// Number of the next entry.
     pub fn next_id(&self) -> u64 {
         self.next
     }
 
-    /// The rows that end at `bottom`, or with the last one, as many as fit; and the place of the last.
+    /// The rows that end at `bottom`, or at the last row of all, at most `height` of them.
     pub fn view(&self, bottom: Option<RowId>, height: usize, shape: Shape) -> Vec<Row<'_>> {
         let Some(bottom) = bottom.or_else(|| self.last_place(shape)) else { return Vec::new() };
         let mut parts = Vec::new();
@@ -191,7 +191,7 @@ impl Scrollback {
         parts.into_iter().rev().flatten().collect()
     }
 
-    /// The bottom so many rows further up, but not so far that rows stay empty.
+    /// The bottom after scrolling up by `by` rows, but never so far that rows stay empty.
     pub fn up(&self, bottom: Option<RowId>, by: usize, height: usize, shape: Shape) -> Option<RowId> {
         let from = bottom.or_else(|| self.last_place(shape))?;
         let mut at = self.index_near(from.id);
@@ -210,7 +210,7 @@ impl Scrollback {
         self.settle(full.map_or(up, |full| up.max(full)), shape)
     }
 
-    /// The bottom so many rows further down. `None` at the end.
+    /// The bottom after scrolling down by `by` rows. `None` at the end.
     pub fn down(&self, bottom: Option<RowId>, by: usize, shape: Shape) -> Option<RowId> {
         let from = bottom?;
         let mut at = self.index_near(from.id);
@@ -226,12 +226,12 @@ impl Scrollback {
         self.settle(RowId { id: self.entries.get(at)?.id, row }, shape)
     }
 
-    /// The bottom from which the top row is the first of all.
+    /// The bottom of a view whose top row is the first of all.
     pub fn top(&self, height: usize, shape: Shape) -> Option<RowId> {
         self.settle(self.full(height, shape)?, shape)
     }
 
-    /// The bottom that shows this part of an entry.
+    /// The bottom of a view that shows a byte of an entry.
     pub fn around(&self, id: u64, byte: usize, height: usize, shape: Shape) -> Option<RowId> {
         let at = self.index(id)?;
         let of_match = |row: &Row<'_>| matches!(row, Row::Text { range, .. } if byte < range.end.max(range.start + 1));
@@ -240,7 +240,7 @@ impl Scrollback {
         self.up(bottom, 0, height, shape)
     }
 
-    /// The next entry that holds the words, before or after that one, and where in its text.
+    /// The next entry that contains `words`, before or after `from`, and the byte offset of the match.
     pub fn find(&self, words: &str, from: Option<u64>, older: bool) -> Option<(u64, usize)> {
         let hit = |entry: &Entry| matches(entry.text.as_str(), words).next().map(|range| (entry.id, range.start));
         if older {
@@ -260,7 +260,7 @@ impl Scrollback {
         usize::try_from(id.checked_sub(self.entries.front()?.id)?).ok().filter(|at| *at < self.entries.len())
     }
 
-    /// Where that entry is, or was before it fell out.
+    /// Index of an entry, or of the first one if the entry was dropped.
     fn index_near(&self, id: u64) -> usize {
         let first = self.entries.front().map_or(0, |entry| entry.id);
         usize::try_from(id.saturating_sub(first)).unwrap_or(usize::MAX).min(self.entries.len().saturating_sub(1))
@@ -294,7 +294,7 @@ impl Scrollback {
         Some(RowId { id: self.entries.get(at)?.id, row: self.rows(at, shape).len().saturating_sub(1) })
     }
 
-    /// The row that is the last when the first of all stands at the top.
+    /// The last row of a view whose top row is the first of all.
     fn full(&self, height: usize, shape: Shape) -> Option<RowId> {
         let mut left = height.saturating_sub(1);
         for (at, entry) in self.entries.iter().enumerate() {
@@ -307,13 +307,13 @@ impl Scrollback {
         self.last_place(shape)
     }
 
-    /// A bottom, or none where that is the last row.
+    /// A row as the bottom of the view. `None` if it is the last row.
     fn settle(&self, place: RowId, shape: Shape) -> Option<RowId> {
         self.last_place(shape).filter(|last| place < *last).map(|_| place)
     }
 }
 
-/// Where the words are in a text, whatever the case of their letters.
+/// Byte ranges of the words in a text, ignoring case.
 pub fn matches<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -330,7 +330,7 @@ pub fn matches<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = Range<
     })
 }
 
-/// How many bytes at the start of the text are the words.
+/// Number of bytes at the start of the text that match the words.
 fn match_at(text: &str, words: &str) -> Option<usize> {
     let mut wanted = words.chars().flat_map(char::to_lowercase).peekable();
     for (at, c) in text.char_indices() {
@@ -344,7 +344,7 @@ fn match_at(text: &str, words: &str) -> Option<usize> {
     wanted.peek().is_none().then_some(text.len())
 }
 
-/// Columns of the longer of two names.
+/// Number of columns of the longer of two names.
 pub fn names(first: &str, second: &str) -> usize {
     first.width().max(second.width())
 }

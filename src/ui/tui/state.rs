@@ -1,4 +1,4 @@
-//! What the full screen knows and what each key does to it. No terminal, clock or channel: keys, shows and the time
+//! The state of the full screen and the meaning of each key. No terminal, clock or channel: keys, outputs and the time
 //! are passed in, effects come out.
 
 use std::collections::VecDeque;
@@ -26,108 +26,109 @@ use crate::ui::recall::Recall;
 use crate::ui::typed::{Typed, after_slash, request};
 use crate::ui::words::{self, Lang, ScreenWords, compared};
 
-/// Fewest columns that are drawn on.
+/// Fewest columns on which anything is drawn.
 pub const COLUMNS: u16 = 20;
-/// Fewest rows.
+/// Fewest rows on which anything is drawn.
 pub const ROWS: u16 = 5;
-/// Rows that the input grows to.
+/// Maximum number of rows of the input.
 const INPUT_ROWS: usize = 8;
-/// Columns before the input.
+/// Number of columns before the input.
 pub const PROMPT: u16 = 2;
-/// A paste of more lines is asked about.
+/// Number of lines beyond which a paste has to be confirmed.
 const PASTE_LINES: usize = 20;
-/// Bytes of an answer, of a search, of a passphrase.
+/// Maximum size of an answer, of a search and of a passphrase, in bytes.
 const ENTRY: usize = 512;
-/// How long a word to the user stands in the bar.
+/// Time for which a notice stands in the bar.
 const NOTICE: Duration = Duration::from_secs(4);
-/// How long the keys that close a screen do nothing after it came by itself: they were meant for the one before.
+/// Time for which the keys that close a screen do nothing after it came by itself: they were meant for the screen
+/// before.
 const UNSEEN: Duration = Duration::from_secs(1);
-/// Rows that the wheel scrolls at once.
+/// Number of rows that the wheel scrolls at once.
 const WHEEL: usize = 3;
-/// Ages below this are not worth a word.
+/// Age from which a message counts as late.
 const LATE: Duration = Duration::from_secs(10);
 
-/// How a user who looks elsewhere is told that something came.
+/// The notification of a user who looks elsewhere about a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Notify {
-    /// Not at all.
+    /// No notification.
     #[default]
     Off,
     /// The terminal's bell.
     Bell,
-    /// The desktop's notification (OSC 9), without what was said.
+    /// A notification of the desktop (OSC 9), without the message.
     Desktop,
 }
 
 /// What the user chose for the full screen.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
-    /// The screen locks itself after so long without a key.
+    /// Time without a key after which the screen locks itself.
     pub lock: Option<Duration>,
-    /// How a user who looks elsewhere is told that something came.
+    /// The notification of a user who looks elsewhere about a message.
     pub notify: Notify,
 }
 
-/// What is to be done outside.
+/// An action that the state asks its driver for.
 pub enum Effect {
-    /// The room is to be told.
+    /// Sends a request to the room.
     Act(Request),
-    /// This is to be said; [`State::said`] wants to know what became of it.
+    /// Sends a message. [`State::said`] has to be told whether the room took it.
     Say(Zeroizing<String>),
-    /// The user pressed Ctrl-C where nothing is asked.
+    /// Raises SIGINT: the user pressed Ctrl-C while nothing is asked.
     Interrupt,
-    /// The bell is to ring.
+    /// Rings the bell.
     Bell,
-    /// The desktop is to be told that something came.
+    /// Notifies the desktop.
     Notify,
-    /// The program is to be stopped until the shell continues it.
+    /// Stops the program until the shell continues it.
     Suspend,
-    /// Everything is to be drawn, whatever the terminal shows.
+    /// Draws the whole screen, whatever the terminal shows.
     Redraw,
-    /// Everything is to vanish from the terminal.
+    /// Wipes the terminal.
     Wipe,
-    /// The user has left the screen.
+    /// Ends the full screen: the user has left it.
     Leave,
 }
 
 /// The check of the code.
 pub struct Pairing {
-    /// Our half.
+    /// This side's half of the code.
     pub own: Half,
-    /// The other and the pictures, where both are compared.
+    /// The partner's half and the pictures, if the two are compared.
     pub partner: Option<(Half, [u8; 7])>,
-    /// The caller can be refused.
+    /// Whether the user can refuse the caller.
     pub can_skip: bool,
-    /// What the last answer came to, and whether it was wrong.
+    /// The reply to the last answer, and whether that was wrong.
     pub note: Option<(Printable, bool)>,
-    /// What the user was told once they had checked the code.
+    /// The text that replaces the question once the user has checked the code.
     pub done: Option<Printable>,
 }
 
-/// What lies above the chat.
+/// The overlay above the chat.
 pub enum Overlay {
-    /// Nothing.
+    /// No overlay.
     None,
-    /// The help, from that row on.
+    /// The help, from a row on.
     Help(usize),
-    /// A long paste, and its lines.
+    /// The question about a long paste, and the number of its lines.
     Paste(Zeroizing<String>, usize),
-    /// A search.
+    /// A search in the talk.
     Find {
-        /// What is looked for.
+        /// The words that are searched for.
         words: Editor,
-        /// The entry that was found, and where in it.
+        /// The entry that was found, and the byte offset of the match.
         hit: Option<(u64, usize)>,
-        /// Nothing, or nothing more, was found.
+        /// Whether the last step of the search found nothing.
         nothing: bool,
     },
     /// A passphrase is being set.
     Passphrase {
-        /// As it was typed the first time.
+        /// The passphrase as it was typed the first time.
         first: Option<Zeroizing<String>>,
-        /// The two were not the same.
+        /// Whether the second passphrase was another than the first.
         differ: bool,
-        /// Lock once it is set.
+        /// Whether the screen locks once the passphrase is set.
         then_lock: bool,
     },
 }
@@ -137,9 +138,9 @@ pub enum Overlay {
 pub enum Scene {
     /// The terminal is too small for any other.
     TooSmall,
-    /// The lock.
+    /// The lock of the screen.
     Locked,
-    /// An alarm.
+    /// An alarm that has to be closed.
     Alarm,
     /// The help.
     Help,
@@ -158,22 +159,22 @@ pub enum Scene {
 }
 
 impl Scene {
-    /// Whether texts are on the screen.
+    /// Whether messages are on the screen.
     pub fn shows_talk(self) -> bool {
         matches!(self, Self::Paste | Self::Find | Self::Chat | Self::Over)
     }
 }
 
-/// Rows of the chat's screen, from the top.
+/// The division of the chat's rows, from the top.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Areas {
-    /// Rows of messages.
+    /// Number of rows of messages.
     pub messages: u16,
-    /// Rows of the input, below the bar.
+    /// Number of rows of the input, below the bar.
     pub input: u16,
 }
 
-/// Everything the full screen shows.
+/// The state of the full screen.
 pub struct State {
     lang: Lang,
     size: (u16, u16),
@@ -185,10 +186,10 @@ pub struct State {
     question: u64,
     ask: PromptKind,
     pairing: Option<Pairing>,
-    /// Number of the partner's offer that was shown last.
+    /// Number of the last offer of the partner that was shown.
     offer: Option<u32>,
     scrollback: Scrollback,
-    /// The entry with an invite that was not used yet.
+    /// Number of the entry with an invite that was not used yet.
     invite: Option<u64>,
     bottom: Option<RowId>,
     new_from: Option<u64>,
@@ -202,28 +203,28 @@ pub struct State {
     status: Option<Status>,
     notice: Option<(&'static str, Duration)>,
     chord: bool,
-    /// The key that leaves when it is pressed again, and until when.
+    /// The key that leaves if it is pressed again, and the end of the time for that.
     armed: Option<(Key, Duration)>,
-    /// Until when a screen that came by itself counts as not seen.
+    /// Time until which a screen that came by itself counts as not seen.
     unseen_until: Duration,
-    /// When the seconds on the screen were counted last.
+    /// Time at which the seconds on the screen were updated last.
     counted: Duration,
     leaving: bool,
     over: bool,
-    /// Our texts that the partner was not shown yet, oldest first.
+    /// Entries of this side's undelivered messages, oldest first.
     unshown: VecDeque<u64>,
-    /// The line that is being said, and its entry.
+    /// The entry of the message that is being sent, and its draft.
     saying: Option<(u64, Draft)>,
-    /// The partner's texts that the room has not been told of as shown.
+    /// Numbers of the partner's messages that were not reported as shown.
     seen: VecDeque<u32>,
     effects: VecDeque<Effect>,
     changed: bool,
 }
 
 impl State {
-    /// An empty screen of so many columns and rows. With [`Options::lock`] a passphrase is asked for first.
+    /// Creates an empty screen of `size` columns and rows. With [`Options::lock`] a passphrase is asked for first.
     ///
-    /// `wall` is the clock on the wall, so long ago; `now` is on [`clock::now`](crate::clock::now).
+    /// `wall` returns the local time a duration ago; `now` is on [`clock::now`](crate::clock::now).
     pub fn new(lang: Lang, size: (u16, u16), options: Options, wall: fn(Duration) -> Zoned, now: Duration) -> Self {
         let overlay = match options.lock {
             Some(_) => Overlay::Passphrase { first: None, differ: false, then_lock: false },
@@ -268,29 +269,30 @@ impl State {
         }
     }
 
-    /// The next thing to be done outside.
+    /// Takes the next action for the driver.
     pub fn effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// The next text of the partner that counts as shown, to be asked after a frame was written to the terminal.
+    /// Takes the number of the partner's next message that counts as shown. Call it after a frame was written to the
+    /// terminal.
     ///
-    /// A text was shown once the end of the talk was on the screen: neither behind a lock or a help nor below the view.
+    /// A message was shown once the end of the talk was on the screen: neither behind a lock or a help nor below the view.
     pub fn seen(&mut self) -> Option<u32> {
         if self.scene().shows_talk() && self.bottom.is_none() { self.seen.pop_front() } else { None }
     }
 
-    /// Whether something is to be drawn since this was asked last.
+    /// Whether the screen has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// Whether a text is being said: until [`said`](Self::said) no key is to be passed in.
+    /// Whether a message is being sent. Until [`said`](Self::said) no key may be passed in.
     pub fn is_saying(&self) -> bool {
         self.saying.is_some()
     }
 
-    /// Time passes.
+    /// Sets the time, and does what is due.
     pub fn tick(&mut self, now: Duration) {
         self.now = now;
         let idle = self.options.lock.is_some_and(|after| now >= self.touched + after);
@@ -305,7 +307,7 @@ impl State {
         }
     }
 
-    /// When [`tick`](Self::tick) is to be called at the latest.
+    /// Time at which to call [`tick`](Self::tick) at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         let idle = self.options.lock.filter(|_| self.lock.is_set() && !self.lock.is_locked());
         let second = self.counts().then(|| self.counted + Duration::from_secs(1));
@@ -313,7 +315,7 @@ impl State {
         [idle.map(|after| self.touched + after), notice, second].into_iter().flatten().min()
     }
 
-    /// What the room wants to be shown.
+    /// Shows an output of the room.
     pub fn show(&mut self, show: Output) {
         self.changed = true;
         let scene = self.scene();
@@ -330,7 +332,7 @@ impl State {
         }
     }
 
-    /// What became of the text that was being said.
+    /// Notes whether the room took the message that was being sent.
     pub fn said(&mut self, taken: bool) {
         let Some((id, written)) = self.saying.take() else { return };
         self.changed = true;
@@ -344,7 +346,7 @@ impl State {
         self.recall.remember(written);
     }
 
-    /// What the user did at the terminal.
+    /// Handles an event of the terminal.
     pub fn input(&mut self, event: event::Event) {
         match event {
             event::Event::Key(event) if event.kind != KeyEventKind::Release => {
@@ -383,17 +385,17 @@ impl State {
         self.lang
     }
 
-    /// The words of the language.
+    /// Words of the screen in its language.
     pub fn words(&self) -> &'static ScreenWords {
         words::screen(self.lang)
     }
 
-    /// Columns and rows.
+    /// Number of columns and of rows.
     pub fn size(&self) -> (u16, u16) {
         self.size
     }
 
-    /// The time, as far as it is known.
+    /// The time of the last [`tick`](Self::tick).
     pub fn now(&self) -> Duration {
         self.now
     }
@@ -418,7 +420,7 @@ impl State {
         }
     }
 
-    /// What is asked.
+    /// The kind of question that is asked.
     pub fn asked(&self) -> PromptKind {
         self.ask
     }
@@ -428,62 +430,62 @@ impl State {
         self.pairing.as_ref()
     }
 
-    /// What lies above the chat.
+    /// The overlay above the chat.
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
     }
 
-    /// What must not be overlooked.
+    /// The alarm, until the user closes it.
     pub fn alarm(&self) -> Option<&Printable> {
         self.alarm.as_ref()
     }
 
-    /// The lock.
+    /// The lock of the screen.
     pub fn lock_state(&self) -> &Lock {
         &self.lock
     }
 
-    /// Texts and status.
+    /// Messages and events.
     pub fn scrollback(&self) -> &Scrollback {
         &self.scrollback
     }
 
-    /// The last row that is visible, unless that is the last of all.
+    /// The last visible row. `None` at the end of the talk.
     pub fn bottom(&self) -> Option<RowId> {
         self.bottom
     }
 
-    /// The text being written.
+    /// The message that is being written.
     pub fn editor(&self) -> &Editor {
         &self.editor
     }
 
-    /// The first row of it that is visible.
+    /// The first visible row of the message that is being written.
     pub fn input_top(&self) -> usize {
         self.input_top
     }
 
-    /// The answer or the passphrase being written.
+    /// The answer or the passphrase that is being written.
     pub fn entry(&self) -> &Editor {
         &self.entry
     }
 
-    /// How the room stands, once there is a partner.
+    /// The state of the room, once there is a partner.
     pub fn status(&self) -> Option<&Status> {
         self.status.as_ref()
     }
 
-    /// Our texts that the partner was not shown yet.
+    /// Number of this side's undelivered messages.
     pub fn unshown(&self) -> usize {
         self.unshown.len()
     }
 
-    /// Entries below the view.
+    /// Number of entries below the view.
     pub fn below(&self) -> u64 {
         self.bottom.map_or(0, |bottom| self.scrollback.next_id().saturating_sub(bottom.id + 1))
     }
 
-    /// A word to the user in place of the bar.
+    /// A notice that replaces the bar.
     pub fn notice(&self) -> Option<&'static str> {
         if self.chord { Some(self.words().chord) } else { self.notice.as_ref().map(|(text, _)| *text) }
     }
@@ -493,12 +495,12 @@ impl State {
         self.over
     }
 
-    /// What a search looks for, or nothing.
+    /// The words that are searched for; empty without a search.
     pub fn sought(&self) -> &str {
         if let Overlay::Find { words, .. } = &self.overlay { words.text() } else { "" }
     }
 
-    /// Commands that begin as what is typed, while that may become one.
+    /// Commands that the input may become.
     pub fn candidates(&self) -> Vec<&'static Row> {
         if self.ask == PromptKind::Chat { candidates(&self.editor, Frontend::SCREEN) } else { Vec::new() }
     }
@@ -508,7 +510,7 @@ impl State {
         self.size.0 >= COLUMNS && self.size.1 >= ROWS
     }
 
-    /// How the chat's screen is divided.
+    /// The division of the chat's rows.
     pub fn areas(&self) -> Areas {
         let rows = self.size.1.max(ROWS);
         let asked = (self.ask == PromptKind::Chat || self.over) && matches!(self.overlay, Overlay::None);
@@ -517,12 +519,12 @@ impl State {
         Areas { messages: rows - 1 - input, input }
     }
 
-    /// Columns of the input.
+    /// Number of columns of the input.
     pub fn input_columns(&self) -> usize {
         usize::from(self.size.0.max(COLUMNS) - PROMPT)
     }
 
-    /// The message area.
+    /// The shape of the message area.
     pub fn shape(&self) -> Shape {
         let words = self.words();
         Shape {
@@ -532,7 +534,7 @@ impl State {
         }
     }
 
-    /// Whether seconds are counted on the screen.
+    /// Whether the screen shows a number of seconds that changes.
     fn counts(&self) -> bool {
         let line = self.status.is_some_and(|status| !status.connection.is_well());
         line || self.lock.is_locked() && self.lock.waits(self.counted)
@@ -552,7 +554,7 @@ impl State {
         self.now < self.unseen_until
     }
 
-    /// The key that would have left does not, and nothing says so any more.
+    /// Forgets the key that would leave if it were pressed again, and the notice about it.
     fn disarm(&mut self) {
         if self.armed.take().is_some() {
             self.notice = None;
@@ -588,7 +590,7 @@ impl State {
             return;
         }
         let alarm = match event {
-            // The mark beside the text says so.
+            // The mark beside the message shows it.
             Event::Waiting { .. } => return,
             Event::PairingFailed { why, .. } => {
                 (self.pairing, self.status) = (None, None);
@@ -679,7 +681,7 @@ impl State {
         }
     }
 
-    /// Forgets everything that was said, on either side.
+    /// Wipes everything that either side has said.
     fn wipe(&mut self) {
         self.scrollback.clear();
         self.editor = Editor::new(TEXT);
@@ -719,7 +721,7 @@ impl State {
         self.bottom = None;
     }
 
-    /// A key was pressed; `None` is one that asks for nothing.
+    /// Handles a key; `None` is one without a meaning.
     fn key(&mut self, key: Option<Key>) {
         self.notice = None;
         self.armed.take_if(|(armed, _)| Some(*armed) != key);
@@ -807,7 +809,7 @@ impl State {
                 self.effects.push_back(Effect::Leave);
             }
             _ if self.key_scrolls(key) => {}
-            // Somebody writes on.
+            // The user is still typing.
             _ => self.unseen_until = self.now + UNSEEN,
         }
     }
@@ -864,7 +866,7 @@ impl State {
         }
     }
 
-    /// Whether that key is pressed for the second time in a row. If not, `notice` tells what the second time does.
+    /// Whether the key is pressed for the second time in a row. If not, `notice` says what the second time does.
     fn is_second(&mut self, key: Key, notice: &'static str) -> bool {
         let second = self.armed.take().is_some();
         if !second {
@@ -987,7 +989,7 @@ impl State {
         let Overlay::Find { words, hit, nothing } = &mut self.overlay else { return };
         let found = self.scrollback.find(words.text(), from, older);
         *nothing = found.is_none() && !words.is_empty();
-        // Where nothing more is found the last hit stays.
+        // If nothing more is found, the last hit stays.
         *hit = found.or(hit.filter(|_| from.is_some()));
         if let Some((id, byte)) = *hit {
             self.bottom = self.scrollback.around(id, byte, self.height(), self.shape());
@@ -1053,7 +1055,7 @@ impl State {
         }
     }
 
-    /// Keeps the cursor's row in sight.
+    /// Keeps the cursor's row visible.
     fn settle_input(&mut self) {
         let layout = self.editor.layout(self.input_columns());
         let rows = usize::from(self.areas().input);
@@ -1062,7 +1064,7 @@ impl State {
     }
 }
 
-/// As many columns and rows of a terminal as are used.
+/// Limits the number of columns and rows of a terminal to those that are used.
 pub fn bounded(columns: u16, rows: u16) -> (u16, u16) {
     (columns.min(1_000), rows.min(500))
 }

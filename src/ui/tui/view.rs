@@ -18,10 +18,10 @@ use crate::ui::editor::Editor;
 use crate::ui::keys::{self, command_help};
 use crate::ui::words;
 
-/// Columns of the keys in the help, where what they do stands beside them.
+/// Number of columns of the keys in the help, if their descriptions stand beside them.
 const HELP_COLUMN: usize = 30;
 
-/// Draws everything and returns where the cursor stands, if there is one.
+/// Draws the screen and returns the position of the cursor, if it has one.
 ///
 /// The cursor is the terminal's own, so that an input method shows what is being composed in the right place.
 /// Without `color` only bold, dim and reversed are used; with it only the sixteen colours that the user has chosen
@@ -29,7 +29,7 @@ const HELP_COLUMN: usize = 30;
 pub fn draw(state: &State, color: bool, buffer: &mut Buffer) -> Option<Position> {
     let mut canvas = Canvas { buffer, color, cursor: None };
     canvas.buffer.reset();
-    // The cells may be fewer than the state knows of.
+    // The terminal may have become smaller since the state was told its size.
     let fits = canvas.columns() >= COLUMNS && canvas.rows() >= ROWS;
     match if fits { state.scene() } else { Scene::TooSmall } {
         Scene::TooSmall => {
@@ -51,7 +51,7 @@ struct Canvas<'a> {
     cursor: Option<Position>,
 }
 
-/// How much of the pairing screen there is room for.
+/// The parts of the pairing screen that there is room for.
 #[derive(Clone, Copy)]
 struct Detail {
     blanks: bool,
@@ -82,18 +82,18 @@ impl Canvas<'_> {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// Writes what fits to the right of `x` and returns the column after it.
+    /// Writes as much of a text as fits from `x` on, and returns the column after it.
     fn text(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         self.put(x, y, text, |_| style)
     }
 
-    /// The same with a style for each byte.
+    /// Writes as [`text`](Self::text) does, with a style for each byte.
     fn put(&mut self, x: u16, y: u16, text: &str, style: impl Fn(usize) -> Style) -> u16 {
         let (area, mut at) = (self.buffer.area, x);
         if y >= area.height {
             return x;
         }
-        // A terminal may draw a cluster wider than it is: what stands behind it is then drawn once more.
+        // A terminal may draw a cluster wider than it is: the cells behind it are then drawn again.
         let mut disputed = false;
         for (place, cluster) in text.grapheme_indices(true) {
             let width = u16::try_from(cluster.width()).unwrap_or(u16::MAX);
@@ -125,7 +125,7 @@ impl Canvas<'_> {
         at
     }
 
-    /// Keeps letters written from the right within these columns, on terminals that reorder.
+    /// Keeps right-to-left letters within `columns`, on terminals that reorder.
     fn isolate(&mut self, columns: Range<u16>, y: u16, (open, close): (&str, &str)) {
         if open.is_empty() || columns.is_empty() {
             return;
@@ -139,7 +139,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// Rows of text from `y` on; returns the row after them.
+    /// Writes a text in rows from `y` on, and returns the row after it.
     fn block(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         let printable = Printable::text(text);
         let mut row = y;
@@ -282,7 +282,7 @@ impl Canvas<'_> {
             self.text(1, y, notice, style.add_modifier(Modifier::BOLD));
             return;
         }
-        // The lower the number, the sooner it gives way.
+        // The part with the lowest number is left out first.
         let mut parts = Vec::new();
         let line = state.status().map(|status| status.connection);
         match state.overlay() {
@@ -371,7 +371,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// One line that is being written, or as many dots, with its end in sight.
+    /// Draws a line that is being written, or dots in its place, with the cursor visible.
     fn entry(&mut self, x: u16, y: u16, written: &Editor, secret: bool) {
         let before = written.text().get(..written.cursor()).unwrap_or_default();
         let after = written.text().get(written.cursor()..).unwrap_or_default();
@@ -419,7 +419,8 @@ impl Canvas<'_> {
         self.text(1, y, &format!("{more}{}", words.close), style);
     }
 
-    /// A line of the help in rows, and how many bytes of each are bold: beside each other where there is room.
+    /// Rows of one entry of the help, each with the number of bold bytes at its start. The keys and their description
+    /// stand side by side where there is room.
     fn help_rows(&self, left: &str, right: &str) -> Vec<(String, usize)> {
         let columns = usize::from(self.columns());
         if left.is_empty() {
@@ -474,7 +475,7 @@ impl Canvas<'_> {
         self.secret(state, if first.is_some() { words.again } else { note });
     }
 
-    /// A question for something that is not shown.
+    /// Asks for a passphrase, which is shown as dots.
     fn secret(&mut self, state: &State, question: &str) {
         let y = self.block(1, 0, question, Self::bold()).min(self.rows() - 1);
         let x = self.text(1, y, state.words().passphrase, Style::new());
@@ -507,7 +508,7 @@ impl Canvas<'_> {
         self.bar(state, room);
     }
 
-    /// Draws in that much detail and returns the rows it took, be they there or not.
+    /// Draws the pairing in that much detail and returns the number of rows it takes, which may be more than there are.
     fn pairing_in(&mut self, state: &State, pairing: &Pairing, detail: Detail) -> u16 {
         let words = state.words();
         let x = match self.columns() {
