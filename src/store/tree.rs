@@ -574,7 +574,7 @@ mod tests {
                 let mut at = number * piece;
                 while !bytes.is_empty() {
                     let (zeroes, run) = next_run(at as u64, bytes);
-                    assert!((zeroes > 0) != (!run.is_empty()));
+                    assert!((zeroes > 0) == run.is_empty());
                     written[at..at + run.len()].copy_from_slice(run);
                     blocks.extend((at..at + run.len()).map(|place| place / BLOCK));
                     at += zeroes + run.len();
