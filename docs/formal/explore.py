@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 AUTO, CHOICE = "auto", "choice"
-MODULES = ["opening", "rooms", "epochs", "resumekey", "files"]
+MODULES = ["opening", "rooms", "epochs", "resumekey", "files", "session"]
 TRACE = 14
 
 
