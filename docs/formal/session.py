@@ -22,10 +22,6 @@ import wire
 from explore import AUTO, CHOICE, Bad, Case, main
 from wire import END, SIDE, Conns, I, R
 
-# The rules that the program follows already: what proves a room open, the keys of each epoch, receipts after BYE.
-RULES = frozenset()
-ALL = frozenset(("F1", "F2", "F4"))
-
 OPENING, PAIRING, OPEN, AWAY, BACK, SAID_BYE, OVER, FATAL = (
     "opening", "pairing", "open", "away", "back", "BYE-out", "over", "fatal")
 
@@ -70,8 +66,8 @@ class Step(NamedTuple):
 class Table:
     """What a side does with an event; `None` where the event is out of the table."""
 
-    def __init__(self, rules: frozenset = RULES, mutant: str = ""):
-        self.rules, self.mutant = rules, mutant
+    def __init__(self, mutant: str = ""):
+        self.mutant = mutant
 
     def step(self, s: Side, event: str) -> Step | None:
         step = {OPENING: self.opening, PAIRING: self.pairing, OPEN: self.open, AWAY: self.away, BACK: self.back,
@@ -89,7 +85,7 @@ class Table:
         return Step(s._replace(at=OVER), told=told)
 
     def bye(self, s: Side, *before: str) -> Step:
-        at = SAID_BYE if "F4" in self.rules and s.at in (OPEN, BACK) else OVER
+        at = SAID_BYE if s.at in (OPEN, BACK) else OVER
         return Step(s._replace(at=at, leaving=False, by_older=False), (*before, "BYE"))
 
     # --- before the room is open ---------------------------------------------------------
@@ -113,14 +109,12 @@ class Table:
 
     def pairing(self, s: Side, event: str) -> Step | None:
         if event == "confirms" and not s.mine:
-            told = ("verified",) if "F1" in self.rules else ()
-            s = s._replace(mine=True)
+            s, told = s._replace(mine=True), ("verified",)
             return self.opens(s, ("VERIFIED",), told) if s.theirs else Step(s, ("VERIFIED",), told)
         if event == "leaves":
             return self.bye(s)
         if event == "lost":
-            waits = "F1" in self.rules and s.mine
-            return Step(Side(s.role, AWAY)) if waits else self.over(s)
+            return Step(Side(s.role, AWAY)) if s.mine else self.over(s)
         if event == "VERIFIED" and not s.theirs:
             s = s._replace(theirs=True)
             return self.opens(s, (), ()) if s.mine else Step(s)
@@ -129,8 +123,6 @@ class Table:
         return Step(s) if event in HARMLESS else self.early(s, event)
 
     def opens(self, s: Side, sent: tuple, told: tuple) -> Step:
-        if "F1" not in self.rules:
-            return Step(Side(s.role, OPEN, proved=True), sent, (*told, "opened"))
         ping = () if self.mutant == "no_ping" else ("PING",)
         return Step(Side(s.role, OPEN), (*sent, *ping), told)
 
@@ -156,7 +148,7 @@ class Table:
         if event == "PING":
             return Step(s, ("PONG",))
         if event == "BYE":
-            return self.over(s, "left")
+            return self.over(s, *(("left",) if s.proved else ("opened", "left")))
         step = self.taken(s, event)
         if step and step.after.at != FATAL and not s.proved:
             return step._replace(after=step.after._replace(proved=True), told=("opened", *step.told))
@@ -164,7 +156,6 @@ class Table:
 
     def taken(self, s: Side, event: str) -> Step | None:
         """A frame that only an open room sends."""
-        keys = ("keys",) if "F2" in self.rules else ()
         if event == "PONG":
             return Step(s)
         if event == "TEXT 0":
@@ -181,11 +172,11 @@ class Table:
             if s.change and self.mutant == "ask_waits":
                 return self.fatal(s)
             older = self.mutant != "drops_older"
-            return Step(s._replace(change="RK2-out", older=older), ("RK2",), keys)
+            return Step(s._replace(change="RK2-out", older=older), ("RK2",), ("keys",))
         if event == "RK2" and s.role == I and s.change:
-            return Step(s._replace(change=""), ("RK3",), keys)
+            return Step(s._replace(change=""), ("RK3",), ("keys",))
         if event == "RK3" and s.change == "RK2-out":
-            return Step(s._replace(change="", older=False), (), keys)
+            return Step(s._replace(change="", older=False), (), ("keys",))
         return self.early(s, event)
 
     def said_bye(self, s: Side, event: str) -> Step | None:
@@ -201,8 +192,7 @@ class Table:
     # --- a room without a connection, and the return -------------------------------------
 
     def lost(self, s: Side) -> Side:
-        older = s.older and "F2" in self.rules
-        return s._replace(at=AWAY, theirs=False, change="", older=older, by_older=False)
+        return s._replace(at=AWAY, theirs=False, change="", by_older=False)
 
     def unconnected(self, s: Side, event: str) -> Step | None:
         if event == "says" and s.proved and not s.text and not s.leaving:
@@ -271,8 +261,8 @@ class State(NamedTuple):
 class Sessions:
     """Two sides that go by the table."""
 
-    def __init__(self, *, cuts: int = 1, rules: frozenset = ALL, mutant: str = ""):
-        self.cuts, self.table = cuts, Table(rules, mutant)
+    def __init__(self, *, cuts: int = 1, mutant: str = ""):
+        self.cuts, self.table = cuts, Table(mutant)
 
     def start(self) -> State:
         conns, _ = wire.dial((), back=False)
@@ -371,9 +361,9 @@ EVENTS = ("admits", *USER, "lost", "returns", "returns by-older", *FRAMES)
 TABLE = Path(__file__).with_name("transitions.txt")
 
 
-def rows(rules: frozenset) -> list[str]:
+def rows() -> list[str]:
     """A row for each state and outcome: the events that have it stand together."""
-    table, lines = Table(rules), []
+    table, lines = Table(), []
     for role in (I, R):
         todo = deque([Side(role)])
         seen = {todo[0]}
@@ -394,12 +384,12 @@ def rows(rules: frozenset) -> list[str]:
     return lines
 
 
-def text(rules: frozenset = RULES) -> str:
+def text() -> str:
     head = [
         "# The session of a tete/1 side. Printed by docs/formal/session.py, which explores it; do not edit.",
         "# role | state | events | next state (= for the same) | what is sent | what the program is told",
     ]
-    return "\n".join([*head, *rows(rules), ""])
+    return "\n".join([*head, *rows(), ""])
 
 
 if __name__ == "__main__":

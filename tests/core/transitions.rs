@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tete::protocol::channel::Channel;
-use tete::protocol::epoch::{Begun, Chain};
+use tete::protocol::epoch::{Begun, Chain, Next};
 use tete::protocol::error::Error;
 use tete::protocol::frame::{Farewell, Frame, RK1, RK2, Token};
 use tete::protocol::handshake::{Established, Initiator, Mode, Opening, Responder, ResumeKey};
-use tete::protocol::keys::TrafficKeys;
 use tete::protocol::random::OsRandom;
 use tete::protocol::record::HEADER;
 use tete::protocol::session::{Event, Role, Session, Stage};
 
-use crate::sessions::{initiator, pairing, responder};
+use crate::sessions::{initiator, pairing, responder, secret};
 
 const NOW: Duration = Duration::from_secs(1_000);
 
@@ -49,19 +48,14 @@ fn rows(role: Role) -> Vec<Row> {
     rows.filter(|row| row.role == role).collect()
 }
 
-/// The secrets of the next epoch.
-struct Next {
-    chain: Chain,
-    keys: TrafficKeys,
-    resume: Arc<ResumeKey>,
-}
-
 /// A partner that says any frame at any time and follows the keys.
 struct Partner {
     channel: Channel,
     opening: Opening,
     chain: Chain,
-    /// The key of this epoch, and the one before while an epoch change is under way.
+    /// The key by which this connection was entered.
+    entered: Arc<ResumeKey>,
+    /// The newest key for a return, and the one before.
     resume: [Arc<ResumeKey>; 2],
     begun: Option<Begun>,
     /// The RK1 that came.
@@ -74,12 +68,12 @@ struct Partner {
 impl Partner {
     fn new(established: Established) -> Self {
         let Established { channel, hash, chain, resume, opening, .. } = established;
-        let chain = Chain::new(chain, hash);
         Self {
             channel,
             opening,
-            chain,
-            resume: [resume.clone(), resume],
+            chain: Chain::new(chain, hash),
+            resume: [resume.clone(), resume.clone()],
+            entered: resume,
             begun: None,
             asked: None,
             next: None,
@@ -97,7 +91,10 @@ impl Partner {
                 Opening::Nonce(nonce) => self.channel.seal(&Frame::SasOpen(nonce.0.expose())),
                 Opening::Committed(_) => self.channel.seal(&Frame::SasOpen(&[7; 32])),
             },
-            "VERIFIED" => self.channel.seal(&Frame::Verified),
+            "VERIFIED" => {
+                self.resume = [self.entered.clone(), self.entered.clone()];
+                self.channel.seal(&Frame::Verified)
+            }
             "TEXT" => self.channel.seal(&Frame::Text { id, age_ms: 0, more: false, part: b"x" }),
             "RECEIPT" => self.channel.seal(&Frame::Receipt { id }),
             "BYE" => self.channel.seal(&Frame::Bye { reason: Farewell::Done }),
@@ -113,10 +110,10 @@ impl Partner {
             }
             "RK2" => match self.asked.take() {
                 Some(asked) => {
-                    let (message, chain, keys) = self.chain.answer(&self.resume[0], &asked, &mut OsRandom).unwrap();
+                    let (message, next) = self.chain.answer(&self.resume[0], &asked, &mut OsRandom).unwrap();
                     let record = self.channel.seal(&Frame::Rk2(&message));
-                    self.channel.switch_sending(&keys);
-                    self.next = Some(Next { chain, keys, resume: self.resume[0].clone() });
+                    self.channel.switch_sending(&next.keys);
+                    self.make(next);
                     record
                 }
                 None => self.channel.seal(&Frame::Rk2(&[7; RK2])),
@@ -125,7 +122,7 @@ impl Partner {
                 let record = self.channel.seal(&Frame::Rk3);
                 if let Some(next) = self.next.take() {
                     self.channel.switch_sending(&next.keys);
-                    self.enter(next);
+                    self.chain = next.chain;
                 }
                 record
             }
@@ -134,49 +131,50 @@ impl Partner {
         record.unwrap().to_vec()
     }
 
-    fn enter(&mut self, next: Next) {
-        self.chain = next.chain;
-        self.resume = [next.resume.clone(), next.resume];
+    /// Notes the secrets of the next epoch. The key for a return is the first that is used.
+    fn make(&mut self, next: Next) {
+        let newest = Arc::new(self.resume[0].renewed(secret(next.resume_psk.expose())));
+        self.resume = [newest, self.resume[0].clone()];
+        self.next = Some(next);
     }
 
     /// The name of a frame that the session sent.
     fn open(&mut self, record: &[u8]) -> String {
-        let (name, next) = match self.channel.open(&record[HEADER..]).unwrap() {
-            Frame::Rk1(message) => {
-                self.asked = Some(Box::new(*message));
-                return "RK1".into();
-            }
-            Frame::Rk2(message) => {
-                let (chain, keys) = self.begun.take().unwrap().finish(message).unwrap();
-                ("RK2".to_owned(), Some(Next { chain, keys, resume: self.resume[0].clone() }))
-            }
-            Frame::Rk3 => ("RK3".to_owned(), self.next.take()),
+        match self.channel.open(&record[HEADER..]).unwrap() {
+            Frame::Pad => "PAD".into(),
+            Frame::SasOpen(_) => "SAS_OPEN".into(),
+            Frame::Verified => "VERIFIED".into(),
+            Frame::Text { id, .. } => format!("TEXT {id}"),
+            Frame::Receipt { id } => format!("RECEIPT {id}"),
+            Frame::Bye { reason: Farewell::Done } => "BYE".into(),
             Frame::Ping(token) => {
                 self.ping = Some(token);
-                return "PING".into();
+                "PING".into()
             }
             Frame::Pong(token) => {
                 assert_eq!(token, [7; 8]);
-                return "PONG".into();
+                "PONG".into()
             }
-            Frame::SasOpen(_) => return "SAS_OPEN".into(),
-            Frame::Verified => return "VERIFIED".into(),
-            Frame::Text { id, .. } => return format!("TEXT {id}"),
-            Frame::Receipt { id } => return format!("RECEIPT {id}"),
-            Frame::Bye { reason: Farewell::Done } => return "BYE".into(),
-            Frame::Resume { next_id } => return format!("RESUME {next_id}"),
-            Frame::RkAsk => return "RK_ASK".into(),
-            Frame::Pad => return "PAD".into(),
+            Frame::Resume { next_id } => format!("RESUME {next_id}"),
+            Frame::RkAsk => "RK_ASK".into(),
+            Frame::Rk1(message) => {
+                self.asked = Some(Box::new(*message));
+                "RK1".into()
+            }
+            Frame::Rk2(message) => {
+                let next = self.begun.take().unwrap().finish(message).unwrap();
+                self.channel.switch_receiving(&next.keys);
+                self.make(next);
+                "RK2".into()
+            }
+            Frame::Rk3 => {
+                let next = self.next.take().unwrap();
+                self.channel.switch_receiving(&next.keys);
+                self.chain = next.chain;
+                "RK3".into()
+            }
             _ => panic!("no frame of the table"),
-        };
-        let next = next.unwrap();
-        self.channel.switch_receiving(&next.keys);
-        if name == "RK2" {
-            self.next = Some(next)
-        } else {
-            self.enter(next)
         }
-        name
     }
 }
 
@@ -196,7 +194,7 @@ impl Side {
             Role::Initiator => initiator(pairing(), NOW),
             Role::Responder => responder(pairing(), NOW),
         };
-        let (session, partner) = shake(role, session, pairing());
+        let (session, partner) = shake(role, [session], pairing());
         Self { role, session, partner, sent: Vec::new(), told: Vec::new(), error: None }
     }
 
@@ -234,6 +232,8 @@ impl Side {
     fn says(&self, event: &Event) -> Option<&'static str> {
         match event {
             Event::Code => Some("code"),
+            Event::Verified => Some("verified"),
+            Event::ResumeKeys => Some("keys"),
             Event::Opened => Some("opened"),
             Event::Resumed => Some("resumed"),
             Event::Text(_) => Some("text"),
@@ -246,11 +246,12 @@ impl Side {
     /// The partner comes back by its newest key, or by the one before.
     fn returns(&mut self, age: usize) {
         let key = self.partner.resume[age].clone();
-        let session = match self.role {
-            Role::Initiator => initiator(Mode::Resume(self.session.resume_key().unwrap()), NOW),
-            Role::Responder => responder(Mode::Resume(self.session.resume_key().unwrap()), NOW),
-        };
-        let (mut session, mut partner) = shake(self.role, session, Mode::Resume(key));
+        let sessions = self.session.resume_keys().into_iter().map(Mode::Resume).map(|mode| match self.role {
+            Role::Initiator => initiator(mode, NOW),
+            Role::Responder => responder(mode, NOW),
+        });
+        let (mut session, mut partner) = shake(self.role, sessions, Mode::Resume(key));
+        partner.resume = self.partner.resume.clone();
         match self.role {
             Role::Initiator => {
                 let record = partner.seal("SAS_OPEN");
@@ -267,23 +268,26 @@ impl Side {
     }
 }
 
-/// The three records of the handshake.
-fn shake(role: Role, mut session: Session, mode: Mode) -> (Session, Partner) {
-    let established = match role {
+/// The three records of the handshake, with the first session that knows the partner's key.
+fn shake(role: Role, sessions: impl IntoIterator<Item = Session>, mode: Mode) -> (Session, Partner) {
+    let mut sessions = sessions.into_iter();
+    let (session, established) = match role {
         Role::Initiator => {
+            let mut session = sessions.next().unwrap();
             let record = session.transmit(NOW).unwrap().unwrap();
             let (responder, record) = Responder::accept(mode, &record.as_slice()[HEADER..], &mut OsRandom).unwrap();
             session.receive(&mut record.as_slice(), NOW).unwrap();
             let record = session.transmit(NOW).unwrap().unwrap();
-            responder.finish(&record.as_slice()[HEADER..]).unwrap()
+            (session, responder.finish(&record.as_slice()[HEADER..]).unwrap())
         }
         Role::Responder => {
             let (initiator, record) = Initiator::start(mode, &mut OsRandom).unwrap();
-            session.receive(&mut record.as_slice(), NOW).unwrap();
+            let mut session =
+                sessions.find_map(|mut it| it.receive(&mut record.as_slice(), NOW).ok().map(|()| it)).unwrap();
             let record = session.transmit(NOW).unwrap().unwrap();
             let (record, established) = initiator.finish(&record.as_slice()[HEADER..], &mut OsRandom).unwrap();
             session.receive(&mut record.as_slice(), NOW).unwrap();
-            established
+            (session, established)
         }
     };
     assert_eq!(session.stage(), Stage::Established);
@@ -297,6 +301,7 @@ fn stage(state: &str) -> Stage {
         "open" => Stage::Open,
         "away" => Stage::Away,
         "back" => Stage::Resuming,
+        "BYE-out" => Stage::Leaving,
         "over" | "fatal" => Stage::Closed,
         _ => panic!("no state {state}"),
     }
