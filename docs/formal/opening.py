@@ -4,7 +4,8 @@
 A host R, and two callers in turn. Caller 0 is the one that R pairs with first; caller 1 stands for
 the same person's next run of the program, for somebody else, and for a stranger. Users confirm or
 never do; a cut loses any end of what is under way in each direction; clocks run out at any moment
-after a loss, each for itself.
+after a loss, each for itself. R may so take new callers at once after a loss, as the program does,
+or later.
 
     opening.py [WORD ...]
 """
@@ -166,16 +167,16 @@ class Opening:
             yield "R confirms", CHOICE, self.host_confirms(s)
 
     def clocks(self, s: State):
-        """60 s after a loss."""
+        """R takes new callers as well; a caller that never received VERIFIED gives up."""
         room = s.room
         if room and not room.conn and not s.anew and self.mutant != "no_fallback":
             if not room.proof or self.mutant == "despite_proof":
-                yield "R's clock: it pairs anew as well", AUTO, s._replace(anew=True)
+                yield "R pairs anew as well", AUTO, s._replace(anew=True)
         for k, me in enumerate(s.callers):
             gives_up = me.phase == HALF or self.mutant == "same_rule" and me.phase == OPEN and not me.proof
             if gives_up and not me.conn:
                 after = self.close(s, me.dial, I) if me.dial else s
-                yield f"caller {k}'s clock: it gives up", AUTO, self.caller(after, k, phase=OVER, dial=0)
+                yield f"caller {k} gives up", AUTO, self.caller(after, k, phase=OVER, dial=0)
 
     # --- a caller ------------------------------------------------------------------------
 
