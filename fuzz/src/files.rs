@@ -1,6 +1,6 @@
 //! What a session may say and hear of files, beside a peer that says anything.
 
-use tete::protocol::frame::{Frame, Hash};
+use tete::protocol::frame::{EntryKind, Frame, Hash};
 use tete::protocol::session::{Event, Session};
 use tete::protocol::transfer::{Content, ENTRIES, Item, Offer, Received, Sent, UNKNOWN, WINDOW};
 
@@ -100,7 +100,7 @@ impl Files {
             Sent::Wanted { index, offset, .. } => {
                 assert!(index < entries);
                 let sending = session.sending().unwrap();
-                sending.feed(Item::Begin { index, size: 3, executable: false, path: "n".into() });
+                sending.feed(Item::Begin { index, size: 3, kind: EntryKind::File, path: "n".into() });
                 let bytes = Content(b"abc"[offset.min(2) as usize..].to_vec());
                 sending.feed(Item::Data { index, offset: offset.min(2), bytes });
                 sending.feed(Item::End { index, hash: HASH });

@@ -166,8 +166,6 @@ pub enum FileFault {
     Unreadable,
     /// It has no name, or one that is not UTF-8, too long or too deep.
     Name,
-    /// It has no file in it.
-    Empty,
     /// It was changed meanwhile.
     Changed,
     /// A stream cannot be read twice.

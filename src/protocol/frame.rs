@@ -27,7 +27,6 @@ const HEADER: usize = 3;
 /// Size of batch, index and offset before the bytes of a file.
 const FILE_HEADER: usize = 16;
 const FLAG_MORE: u8 = 1;
-const FLAG_EXECUTABLE: u8 = 1;
 
 /// The token of a PING, which its PONG repeats.
 pub type Token = [u8; 8];
@@ -168,8 +167,8 @@ pub enum Frame<'a> {
         index: u32,
         /// Size of the entry in bytes; 2^64-1 if it is not known.
         size: u64,
-        /// Whether the file is executable on the sender's machine.
-        executable: bool,
+        /// What the entry is.
+        kind: EntryKind,
         /// Relative path of the entry, with `/` between names.
         path: &'a str,
     },
@@ -222,6 +221,31 @@ pub enum Frame<'a> {
     Extension(u8),
 }
 
+/// What an entry of a batch is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A file that is executable on the sender's machine.
+    Executable,
+    /// A folder with nothing in it that is sent.
+    Folder,
+}
+
+impl EntryKind {
+    fn of(flags: u8) -> Option<Self> {
+        [Self::File, Self::Executable, Self::Folder].into_iter().find(|kind| kind.flags() == flags)
+    }
+
+    fn flags(self) -> u8 {
+        match self {
+            Self::File => 0,
+            Self::Executable => 1,
+            Self::Folder => 2,
+        }
+    }
+}
+
 impl<'a> Frame<'a> {
     /// Parses the one frame of a record from its decrypted plaintext.
     ///
@@ -270,10 +294,11 @@ impl<'a> Frame<'a> {
             },
             kind::FILE_BEGIN => {
                 let (batch, index, size, [flags]) = (reader.u32()?, reader.u32()?, reader.u64()?, *reader.chunk()?);
-                if flags & !FLAG_EXECUTABLE != 0 {
+                let kind = EntryKind::of(flags).ok_or(Error::Frame)?;
+                if kind == EntryKind::Folder && size != 0 {
                     return Err(Error::Frame);
                 }
-                Self::FileBegin { batch, index, size, executable: flags & FLAG_EXECUTABLE != 0, path: reader.path()? }
+                Self::FileBegin { batch, index, size, kind, path: reader.path()? }
             }
             kind::FILE_DATA => Self::FileData {
                 batch: reader.u32()?,
@@ -344,9 +369,9 @@ impl<'a> Frame<'a> {
             Self::FileAccept { batch, index, offset, prefix } => {
                 write(out, kind::FILE_ACCEPT, &[&entry(batch, index), &offset.to_be_bytes(), prefix])
             }
-            Self::FileBegin { batch, index, size, executable, path } if path.len() <= PATH => {
-                let flags = if executable { FLAG_EXECUTABLE } else { 0 };
-                write(out, kind::FILE_BEGIN, &[&entry(batch, index), &size.to_be_bytes(), &[flags], path.as_bytes()])
+            Self::FileBegin { batch, index, size, kind, path } if path.len() <= PATH => {
+                let (entry, flags) = (entry(batch, index), [kind.flags()]);
+                write(out, kind::FILE_BEGIN, &[&entry, &size.to_be_bytes(), &flags, path.as_bytes()])
             }
             Self::FileData { batch, index, offset, part } => {
                 write(out, kind::FILE_DATA, &[&entry(batch, index), &offset.to_be_bytes(), part])
@@ -525,12 +550,26 @@ mod tests {
 
     #[test]
     fn undefined_flags_and_answers_about_files_are_refused() {
-        for flags in 2..=255 {
-            let mut content = [0; 18];
-            content[16] = flags;
-            assert_eq!(Frame::decode(&raw(kind::FILE_BEGIN, &content)), Err(Error::Frame));
+        for flags in 0..=255 {
+            for size in [0, 1] {
+                let mut content = [0; 18];
+                content[15] = size;
+                content[16] = flags;
+                let plaintext = raw(kind::FILE_BEGIN, &content);
+                let kind = match flags {
+                    0 => Some(EntryKind::File),
+                    1 => Some(EntryKind::Executable),
+                    // An empty folder has nothing in it.
+                    2 => Some(EntryKind::Folder).filter(|_| size == 0),
+                    _ => None,
+                };
+                let size = u64::from(size);
+                let expected = kind.map(|kind| Frame::FileBegin { batch: 0, index: 0, size, kind, path: "\0" });
+                assert_eq!(Frame::decode(&plaintext), expected.ok_or(Error::Frame));
+            }
+            let mut content = [0; 9];
             content[8] = flags;
-            assert_eq!(Frame::decode(&raw(kind::FILE_DONE, &content[..9])), Err(Error::Frame));
+            assert_eq!(Frame::decode(&raw(kind::FILE_DONE, &content)).is_ok(), flags < 2);
         }
     }
 
@@ -563,7 +602,7 @@ mod tests {
                 Frame::Receipt { id }, Frame::Bye { reason: Farewell::of([reason]) }, Frame::Ping(token), Frame::Pong(token),
                 Frame::FileOffer { batch: id, entries: age_ms, bytes, name: &name },
                 Frame::FileAccept { batch: id, index: age_ms, offset: bytes, prefix: &nonce },
-                Frame::FileBegin { batch: id, index: age_ms, size: bytes, executable: more, path: &name },
+                Frame::FileBegin { batch: id, index: age_ms, size: bytes, kind: if more { EntryKind::Executable } else { EntryKind::File }, path: &name },
                 Frame::FileData { batch: id, index: age_ms, offset: bytes, part: part.get(..SMALL_PART).unwrap_or(&part) },
                 Frame::FileEnd { batch: id, index: age_ms, hash: &nonce },
                 Frame::FileSeen { batch: id, index: age_ms, offset: bytes },

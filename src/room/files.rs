@@ -548,7 +548,7 @@ impl Files {
         }
         let Some(incoming) = &self.receiving else { return };
         let job = match received {
-            Received::Begun { index, executable, path, .. } => Job::Begin { index, executable, path },
+            Received::Begun { index, kind, path, .. } => Job::Begin { index, kind, path },
             Received::Data { offset, bytes } => Job::Data { offset, bytes },
             Received::Ended { hash, size } => Job::End { hash, size },
             Received::Offered(_) => return,
@@ -707,7 +707,6 @@ fn unsendable(why: Unsendable) -> FileFault {
         Unsendable::Special => FileFault::Special,
         Unsendable::Unreadable => FileFault::Unreadable,
         Unsendable::Name => FileFault::Name,
-        Unsendable::Empty => FileFault::Empty,
     }
 }
 

@@ -50,12 +50,17 @@ impl SafePath {
         Ok(Self { names })
     }
 
+    /// All names of the path.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The names of the folders that the path leads through.
     pub fn folders(&self) -> &[String] {
         self.names.split_last().map_or(&[], |(_, folders)| folders)
     }
 
-    /// The last name, which is the file's.
+    /// The last name, which is the entry's own.
     pub fn name(&self) -> &str {
         self.names.last().map_or("", String::as_str)
     }

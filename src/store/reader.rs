@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::mpsc;
 
 use super::source::{Entry, Source, State};
-use crate::protocol::frame::Hash;
-use crate::protocol::transfer::{BROKEN, Content, Item, UNKNOWN, WINDOW};
+use crate::protocol::frame::{EntryKind, Hash};
+use crate::protocol::transfer::{BROKEN, Content, Item, NOTHING, UNKNOWN, WINDOW};
 
 /// Number of bytes that are read at once.
 const CHUNK: usize = 128 << 10;
@@ -170,11 +170,18 @@ impl Reading {
 
     fn read(&self, wanted: &Wanted, entry: &Entry) -> Result<Result<(), ReadError>, Unwanted> {
         let index = wanted.index;
-        let opened = self.source.root.as_ref().ok_or(io::ErrorKind::NotFound.into());
-        let opened = opened.and_then(|root| root.open(entry));
+        let begin = |size| Read::Item(Item::Begin { index, size, kind: entry.kind, path: self.source.path(entry) });
+        let root = self.source.root.as_ref().ok_or(io::ErrorKind::NotFound.into());
+        if entry.kind == EntryKind::Folder {
+            self.send(begin(0))?;
+            if let Err(error) = root.and_then(|root| root.check_folder(entry)) {
+                return Ok(Err(ReadError::Disk(error)));
+            }
+            self.send(Read::Item(Item::End { index, hash: NOTHING }))?;
+            return Ok(Ok(()));
+        }
+        let opened = root.and_then(|root| root.open(entry));
         let opened = opened.and_then(|file| file.metadata().map(|metadata| (file, State::of(&metadata))));
-        let begin =
-            |size| Read::Item(Item::Begin { index, size, executable: entry.executable, path: self.source.path(entry) });
         let (mut file, state) = match opened {
             // The partner would refuse more than was offered.
             Ok((_, state)) if state.size > entry.state.size => {
@@ -252,7 +259,12 @@ impl Reading {
 
     fn read_stream(&self, stream: &mut Stream, wanted: &Wanted) -> Result<(), Unwanted> {
         let index = wanted.index;
-        self.send(Read::Item(Item::Begin { index, size: UNKNOWN, executable: false, path: self.source.name.clone() }))?;
+        self.send(Read::Item(Item::Begin {
+            index,
+            size: UNKNOWN,
+            kind: EntryKind::File,
+            path: self.source.name.clone(),
+        }))?;
         // The stream is kept only from the offset on that the partner has handled.
         let Some(mut hasher) = stream.hash_to(wanted.offset, &wanted.prefix) else {
             return self.fail(index, ReadError::Stream);

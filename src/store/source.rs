@@ -9,7 +9,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::folder::Folder;
 use super::path::DEPTH;
-use crate::protocol::frame::PATH;
+use crate::protocol::frame::{EntryKind, PATH};
 use crate::protocol::transfer::{ENTRIES, UNKNOWN};
 
 /// Number of left-out paths that are remembered. The rest are only counted.
@@ -21,7 +21,7 @@ pub struct Source {
     pub name: String,
     /// Size of all files in bytes; [`UNKNOWN`] for standard input.
     pub bytes: u64,
-    /// The files.
+    /// The files, and folders in which there is none.
     pub entries: Vec<Entry>,
     /// Files and folders that cannot be sent.
     pub left_out: LeftOut,
@@ -64,17 +64,26 @@ impl Root {
         };
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
+
+    /// Checks that an entry that is a folder still is one.
+    pub fn check_folder(&self, entry: &Entry) -> io::Result<()> {
+        let mut inside: Option<Folder> = None;
+        for folder in &entry.below {
+            inside = Some(inside.as_ref().unwrap_or(&self.folder).folder(folder)?);
+        }
+        Ok(())
+    }
 }
 
-/// One file of a source.
+/// One file of a source, or a folder in it of which nothing else is sent.
 #[derive(Clone)]
 pub struct Entry {
     /// Path below the root, name by name; empty if the root is the file.
     pub below: Vec<String>,
     /// State of the file when it was looked at.
     pub state: State,
-    /// Whether the file is executable by its owner.
-    pub executable: bool,
+    /// What the entry is.
+    pub kind: EntryKind,
 }
 
 /// The metadata of a file by which a change is noticed.
@@ -87,6 +96,11 @@ pub struct State {
 }
 
 impl State {
+    /// The state of something that is not looked at again.
+    fn of_size(size: u64) -> Self {
+        Self { size, modified: (0, 0), inode: (0, 0) }
+    }
+
     /// Takes the state from the metadata of a file.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
@@ -119,8 +133,6 @@ pub enum Unsendable {
     Unreadable,
     /// Its name is not UTF-8, or its path is too long or too deep.
     Name,
-    /// It is an empty folder.
-    Empty,
 }
 
 /// Why a path cannot be sent.
@@ -138,7 +150,7 @@ pub enum SourceError {
     /// The path is a folder without a file that can be sent.
     #[error("no file to send")]
     Nothing,
-    /// The folder holds more than [`ENTRIES`] files.
+    /// The folder holds more than [`ENTRIES`] files and empty folders.
     #[error("more than {ENTRIES} files")]
     TooMany,
 }
@@ -166,7 +178,7 @@ impl Source {
             source.search(&folder, &mut Vec::new())?;
         } else {
             readable(path).map_err(SourceError::Unreadable)?;
-            source.add(Vec::new(), &metadata)?;
+            source.add_file(Vec::new(), &metadata)?;
         }
         if source.entries.is_empty() { Err(SourceError::Nothing) } else { Ok(source) }
     }
@@ -184,8 +196,7 @@ impl Source {
 
     /// Standard input, offered under `name`.
     pub fn standard_input(name: String) -> Self {
-        let state = State { size: UNKNOWN, modified: (0, 0), inode: (0, 0) };
-        let entries = vec![Entry { below: Vec::new(), state, executable: false }];
+        let entries = vec![Entry { below: Vec::new(), state: State::of_size(UNKNOWN), kind: EntryKind::File }];
         Self { name, bytes: UNKNOWN, entries, left_out: LeftOut::default(), root: None }
     }
 
@@ -201,9 +212,7 @@ impl Source {
             Err(error) if below.is_empty() => return Err(SourceError::Unreadable(error)),
             Err(_) => return self.leave_out(folder, Unsendable::Unreadable),
         };
-        if found.is_empty() && !below.is_empty() {
-            return self.leave_out(folder, Unsendable::Empty);
-        }
+        let before = self.entries.len();
         found.sort();
         for path in found {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
@@ -217,21 +226,29 @@ impl Source {
                 Ok(metadata) if metadata.is_symlink() => self.leave_out(&path, Unsendable::Link)?,
                 Ok(metadata) if metadata.is_dir() => self.search(&path, below)?,
                 Ok(metadata) if !metadata.is_file() => self.leave_out(&path, Unsendable::Special)?,
-                Ok(metadata) if readable(&path).is_ok() => self.add(below.clone(), &metadata)?,
+                Ok(metadata) if readable(&path).is_ok() => self.add_file(below.clone(), &metadata)?,
                 _ => self.leave_out(&path, Unsendable::Unreadable)?,
             }
             below.pop();
         }
+        if self.entries.len() == before && !below.is_empty() {
+            self.add(Entry { below: below.clone(), state: State::of_size(0), kind: EntryKind::Folder })?;
+        }
         Ok(())
     }
 
-    fn add(&mut self, below: Vec<String>, metadata: &Metadata) -> Result<(), SourceError> {
+    fn add_file(&mut self, below: Vec<String>, metadata: &Metadata) -> Result<(), SourceError> {
+        let executable = metadata.permissions().mode() & 0o100 != 0;
+        let kind = if executable { EntryKind::Executable } else { EntryKind::File };
+        self.add(Entry { below, state: State::of(metadata), kind })
+    }
+
+    fn add(&mut self, entry: Entry) -> Result<(), SourceError> {
         if self.entries.len() >= ENTRIES as usize {
             return Err(SourceError::TooMany);
         }
-        self.bytes = self.bytes.saturating_add(metadata.len());
-        let executable = metadata.permissions().mode() & 0o100 != 0;
-        self.entries.push(Entry { below, state: State::of(metadata), executable });
+        self.bytes = self.bytes.saturating_add(entry.state.size);
+        self.entries.push(entry);
         Ok(())
     }
 

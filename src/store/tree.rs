@@ -14,6 +14,7 @@ use rustix::process::umask;
 use super::folder::{Folder, Identity};
 use super::path::{PathError, SafePath, collision_key, numbered, part_of};
 use crate::clock;
+use crate::protocol::frame::EntryKind;
 use crate::protocol::transfer::ENTRIES;
 
 /// Number of names in use that are passed over before an entry is refused.
@@ -73,7 +74,7 @@ pub(super) struct Current {
     pub(super) hasher: blake3::Hasher,
     /// Number of bytes that were written.
     pub(super) at: u64,
-    pub(super) executable: bool,
+    pub(super) kind: EntryKind,
     /// Offset and time of the last report.
     pub(super) reported: (u64, Duration),
 }
@@ -82,6 +83,8 @@ pub(super) struct Current {
 pub(super) enum Sink {
     /// A file in a folder: the name that it has, and the one that it gets when it is complete.
     Part { file: File, folder: Place, has: String, name: String },
+    /// A folder, by its index.
+    Folder(usize),
     /// The stream of the batch.
     Out,
 }
@@ -124,6 +127,8 @@ struct Made {
     above: Place,
     name: String,
     identity: Identity,
+    /// The folder was stored as an entry of its own, and stays though it may be empty.
+    is_entry: bool,
 }
 
 /// The names that a batch has used and tried.
@@ -138,9 +143,9 @@ struct Names {
 type Key = [u8; 16];
 
 impl Current {
-    fn new(index: u32, foreign: String, sink: Sink, executable: bool) -> Self {
+    fn new(index: u32, foreign: String, sink: Sink, kind: EntryKind) -> Self {
         let hasher = blake3::Hasher::new();
-        Self { index, foreign, sink, hasher, at: 0, executable, reported: (0, clock::now()) }
+        Self { index, foreign, sink, hasher, at: 0, kind, reported: (0, clock::now()) }
     }
 
     /// Sets the entry back to its start.
@@ -182,14 +187,14 @@ impl Storage {
                 if zeroes > 0 { Ok(zeroes) } else { file.write_at(content, current.at) }
             }
             (Self::Out(out), Sink::Out) => out.write(bytes),
-            (Self::Folder(_), Sink::Out) => Err(io::ErrorKind::InvalidInput.into()),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
-    pub(super) fn begin(&mut self, index: u32, path: String, executable: bool) -> Result<Current, StoreError> {
+    pub(super) fn begin(&mut self, index: u32, path: String, kind: EntryKind) -> Result<Current, StoreError> {
         match self {
-            Self::Out(_) => Ok(Current::new(index, path, Sink::Out, false)),
-            Self::Folder(tree) => tree.begin(index, path, executable),
+            Self::Out(_) => Ok(Current::new(index, path, Sink::Out, kind)),
+            Self::Folder(tree) => tree.begin(index, path, kind),
         }
     }
 
@@ -205,7 +210,7 @@ impl Storage {
     pub(super) fn settle(&self, current: &Current) -> io::Result<()> {
         match (self, &current.sink) {
             (Self::Folder(tree), Sink::Part { file, .. }) => {
-                Folder::settle(file, current.at, tree.mode_of(current.executable))
+                Folder::settle(file, current.at, tree.mode_of(current.kind))
             }
             _ => Ok(()),
         }
@@ -223,6 +228,8 @@ impl Storage {
         match (self, &current.sink) {
             (_, Sink::Part { file, .. }) => Folder::sync_file(file),
             (Self::Out(out), Sink::Out) => out.flush(),
+            // The folders are synced after the names.
+            (_, Sink::Folder(_)) => Ok(()),
             (Self::Folder(_), Sink::Out) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -242,10 +249,15 @@ impl Storage {
         }
     }
 
-    /// Checks that the name of an entry is on the disk, and those of the folders on the way to it.
-    pub(super) fn check(&self, current: &Current) -> io::Result<()> {
+    /// Checks that the name of an entry is on the disk, and those of the folders on the way to it: then it is stored.
+    pub(super) fn confirm(&mut self, current: &Current) -> io::Result<()> {
         match (self, &current.sink) {
             (Self::Folder(tree), Sink::Part { folder, .. }) => tree.check(*folder),
+            (Self::Folder(tree), Sink::Folder(folder)) => {
+                tree.check(Some(*folder))?;
+                tree.made.get_mut(*folder).into_iter().for_each(|made| made.is_entry = true);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -258,7 +270,7 @@ impl Storage {
                 current.begin_anew();
                 Ok(())
             }
-            Sink::Out => Err(io::ErrorKind::NotSeekable.into()),
+            Sink::Out | Sink::Folder(_) => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
 
@@ -271,17 +283,18 @@ impl Storage {
         }
     }
 
-    /// Removes an entry.
+    /// Removes an entry that was not stored.
     pub(super) fn remove(&mut self, current: Current) {
-        if let (Self::Folder(tree), Sink::Part { file, folder, has, .. }) = (self, current.sink) {
-            tree.untidy = true;
+        let Self::Folder(tree) = self else { return };
+        tree.untidy = true;
+        if let Sink::Part { file, folder, has, .. } = current.sink {
             let _ = tree.folder(folder).and_then(|folder| folder.remove(&has, &file));
         }
     }
 }
 
 impl Tree {
-    fn begin(&mut self, index: u32, foreign: String, executable: bool) -> Result<Current, StoreError> {
+    fn begin(&mut self, index: u32, foreign: String, kind: EntryKind) -> Result<Current, StoreError> {
         let path = match SafePath::new(&foreign, self.plain) {
             Ok(path) => path,
             Err(why) => return Err(StoreError::Path(foreign, why)),
@@ -290,10 +303,20 @@ impl Tree {
         if path.first() != self.name.name() || path.folders().is_empty() && self.entries != 1 {
             return Err(StoreError::OtherName(foreign));
         }
-        match self.create(&path) {
-            Ok(sink) => Ok(Current::new(index, foreign, sink, executable)),
+        let sink = match kind {
+            EntryKind::Folder => self.create_folder(&path),
+            EntryKind::File | EntryKind::Executable => self.create(&path),
+        };
+        match sink {
+            Ok(sink) => Ok(Current::new(index, foreign, sink, kind)),
             Err(error) => Err(StoreError::Disk(foreign, error)),
         }
+    }
+
+    /// Finds the folder that stands for an entry, or creates it. One that came before is the same.
+    fn create_folder(&mut self, path: &SafePath) -> io::Result<Sink> {
+        let place = self.place(path.names())?;
+        place.map(Sink::Folder).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
     /// Creates the partial file of an entry.
@@ -309,14 +332,20 @@ impl Tree {
         Ok(Sink::Part { file, folder, has, name })
     }
 
-    fn mode_of(&self, executable: bool) -> u32 {
-        let execute = if self.executable && executable { self.mode >> 2 & 0o111 } else { 0 };
+    fn mode_of(&self, kind: EntryKind) -> u32 {
+        let execute = if self.executable && kind == EntryKind::Executable { self.mode >> 2 & 0o111 } else { 0 };
         self.mode | execute
     }
 
     fn finish(&mut self, current: &mut Current) -> io::Result<String> {
-        let Sink::Part { file, folder, has, name } = &mut current.sink else { return Ok(String::new()) };
-        let place = *folder;
+        let (file, place, has, name) = match &mut current.sink {
+            Sink::Part { file, folder, has, name } => (file, *folder, has, name),
+            Sink::Folder(folder) => {
+                self.changed.insert(Some(*folder));
+                return Ok(self.path(Some(*folder)).join("/"));
+            }
+            Sink::Out => return Ok(String::new()),
+        };
         let keys = if place.is_none() { self.root.keys()? } else { HashSet::new() };
         let mut names = std::mem::take(&mut self.names);
         let stored = self.folder(place).and_then(|inside| {
@@ -379,7 +408,7 @@ impl Tree {
                     let (name, identity) = created?;
                     self.changed.insert(place);
                     self.folders.insert(known, self.made.len());
-                    self.made.push(Made { above: place, name, identity });
+                    self.made.push(Made { above: place, name, identity, is_entry: false });
                     self.made.len() - 1
                 }
             };
@@ -390,9 +419,11 @@ impl Tree {
 
     /// Removes the created folders that are empty, the innermost first.
     fn tidy(&mut self) {
-        while let Some(Made { above, name, identity }) = self.made.pop() {
-            // A folder that is not empty stays.
-            let _ = self.folder(above).and_then(|inside| inside.remove_folder(&name, identity));
+        while let Some(Made { above, name, identity, is_entry }) = self.made.pop() {
+            if !is_entry {
+                // A folder that is not empty stays.
+                let _ = self.folder(above).and_then(|inside| inside.remove_folder(&name, identity));
+            }
         }
     }
 
@@ -517,7 +548,12 @@ mod tests {
         let identity = folder.identity().unwrap();
         let target = Target::Folder { folder, name, entries: 2, executable: false, plain };
         let Storage::Folder(mut tree) = Storage::new(target) else { panic!() };
-        tree.made.resize_with(ENTRIES as usize - 1, || Made { above: None, name: String::new(), identity });
+        tree.made.resize_with(ENTRIES as usize - 1, || Made {
+            above: None,
+            name: String::new(),
+            identity,
+            is_entry: false,
+        });
         let folders = ["d", "e"].map(str::to_owned);
         tree.place(&folders[..1]).unwrap();
         let refused = tree.place(&folders).map_err(|error| error.raw_os_error());
@@ -538,7 +574,7 @@ mod tests {
                 let mut at = number * piece;
                 while !bytes.is_empty() {
                     let (zeroes, run) = next_run(at as u64, bytes);
-                    assert!((zeroes > 0) != (!run.is_empty()));
+                    assert!((zeroes > 0) == run.is_empty());
                     written[at..at + run.len()].copy_from_slice(run);
                     blocks.extend((at..at + run.len()).map(|place| place / BLOCK));
                     at += zeroes + run.len();

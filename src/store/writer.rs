@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::queue::{Next, Queue};
 use super::tree::{Current, Storage, StoreError, Target};
 use crate::clock;
-use crate::protocol::frame::Hash;
+use crate::protocol::frame::{EntryKind, Hash};
 use crate::protocol::transfer::{BROKEN, Content};
 
 /// Number of bytes after which progress is reported.
@@ -38,8 +38,8 @@ pub enum Job {
     Begin {
         /// Number of the entry in the batch.
         index: u32,
-        /// Whether the file is executable on the partner's machine.
-        executable: bool,
+        /// What the entry is.
+        kind: EntryKind,
         /// Path of the entry, as the partner calls it.
         path: String,
     },
@@ -163,7 +163,7 @@ impl Storing {
     fn act(&mut self, job: Job) -> Option<()> {
         match job {
             Job::Lost => self.say_what_there_is(),
-            Job::Begin { index, executable, path } => self.begin(index, executable, path),
+            Job::Begin { index, kind, path } => self.begin(index, kind, path),
             Job::Data { offset, bytes } => self.data(offset, &bytes.0),
             Job::End { hash, size } => self.end(&hash, size),
         }
@@ -182,10 +182,9 @@ impl Storing {
         })
     }
 
-    fn begin(&mut self, index: u32, executable: bool, path: String) -> Option<()> {
+    fn begin(&mut self, index: u32, kind: EntryKind, path: String) -> Option<()> {
         match &mut self.current {
-            Some(current) if current.index == index && current.foreign == path => {
-                current.executable = executable;
+            Some(current) if current.index == index && current.foreign == path && current.kind == kind => {
                 current.reported = (current.at, clock::now());
                 return Some(());
             }
@@ -197,7 +196,7 @@ impl Storing {
         }
         let mut told = false;
         let begun = loop {
-            match self.target.begin(index, path.clone(), executable) {
+            match self.target.begin(index, path.clone(), kind) {
                 Err(StoreError::Disk(_, error)) if is_full(&error) => self.wait_for_space(&mut told)?,
                 // The group holds descriptors.
                 Err(StoreError::Disk(_, error)) if is_out_of_descriptors(&error) && !self.group.is_empty() => {
@@ -337,7 +336,7 @@ impl Storing {
         self.target.sync_folders();
         for (whole, name) in named {
             let (index, size, foreign) = (whole.index, whole.at, whole.foreign.clone());
-            let stored = match name.and_then(|name| self.target.check(&whole).map(|()| name)) {
+            let stored = match name.and_then(|name| self.target.confirm(&whole).map(|()| name)) {
                 Ok(name) => Ok(Stored { name, size }),
                 Err(error) => {
                     self.target.remove(whole);
@@ -423,7 +422,7 @@ mod tests {
         }
 
         fn give(&mut self, index: u32, path: &str) {
-            self.storing.begin(index, false, path.into()).unwrap();
+            self.storing.begin(index, EntryKind::File, path.into()).unwrap();
             self.storing.data(0, b"abc").unwrap();
             self.storing.end(blake3::hash(b"abc").as_bytes(), 3).unwrap();
         }
@@ -484,7 +483,7 @@ mod tests {
         let mut batch = Batch::new("d", 9, Folder::open);
         let content = vec![7; GROUP_BYTES as usize];
         batch.give(0, "d/small");
-        batch.storing.begin(1, false, "d/large".into()).unwrap();
+        batch.storing.begin(1, EntryKind::File, "d/large".into()).unwrap();
         batch.storing.data(0, &content).unwrap();
         batch.storing.end(blake3::hash(&content).as_bytes(), GROUP_BYTES).unwrap();
         assert_eq!([batch.next().unwrap().0, batch.next().unwrap().0], [0, 1]);

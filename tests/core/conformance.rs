@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::raw::{RawPeer, frame, padded};
 use crate::sessions::Side;
-use tete::protocol::frame::{Farewell, LARGE_FRAME, SMALL_FRAME};
+use tete::protocol::frame::{EntryKind, Farewell, LARGE_FRAME, SMALL_FRAME};
 use tete::protocol::session::{Role, Stage};
 use tete::protocol::transfer::{Content, Item, NOTHING};
 
@@ -127,7 +127,7 @@ fn open_state(name: &str, (mut peer, mut side): (RawPeer, Side), role: Role) -> 
                 let accept = [&[0; 16][..], &NOTHING].concat();
                 side.take(&peer.seal(&frame(0x21, &accept)), NOW);
                 let sending = side.session.sending().unwrap();
-                sending.feed(Item::Begin { index: 0, size: 3, executable: false, path: "name/a".into() });
+                sending.feed(Item::Begin { index: 0, size: 3, kind: EntryKind::File, path: "name/a".into() });
                 sending.feed(Item::Data { index: 0, offset: 0, bytes: Content(b"abc".to_vec()) });
                 sending.feed(Item::End { index: 0, hash: [9; 32] });
                 let mut out = Vec::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::raw::{RawPeer, frame};
 use crate::sessions::Side;
 use tete::protocol::error::Error;
-use tete::protocol::frame::{Frame, LARGE_PART, SMALL_FRAME, Whose};
+use tete::protocol::frame::{EntryKind, Frame, LARGE_PART, SMALL_FRAME, Whose};
 use tete::protocol::session::{Event, Role};
 use tete::protocol::transfer::{AHEAD, Content, ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 
@@ -71,7 +71,7 @@ fn offer(batch: u32, entries: u32, bytes: u64) -> Frame<'static> {
 }
 
 fn begin(index: u32, size: u64) -> Frame<'static> {
-    Frame::FileBegin { batch: 0, index, size, executable: false, path: "name" }
+    Frame::FileBegin { batch: 0, index, size, kind: EntryKind::File, path: "name" }
 }
 
 fn data(index: u32, offset: u64, part: &[u8]) -> Frame<'_> {
@@ -248,7 +248,7 @@ fn offering(entries: u32, sent: bool) -> Room {
     if sent {
         room.ok(&accept(0));
         let sending = room.side.session.sending().unwrap();
-        sending.feed(Item::Begin { index: 0, size: 3, executable: false, path: "name".into() });
+        sending.feed(Item::Begin { index: 0, size: 3, kind: EntryKind::File, path: "name".into() });
         sending.feed(Item::Data { index: 0, offset: 0, bytes: Content(b"abc".to_vec()) });
         sending.feed(Item::End { index: 0, hash: [9; 32] });
         let mut out = Vec::new();
@@ -336,7 +336,7 @@ fn the_window_holds_our_data_back() {
     room.side.session.sending().unwrap().feed(Item::Begin {
         index: 0,
         size: UNKNOWN,
-        executable: false,
+        kind: EntryKind::File,
         path: "name".into(),
     });
     let (mut offset, mut sent) = (0, 0);
@@ -380,7 +380,7 @@ fn the_window_is_one_for_all_entries_of_a_batch() {
             let bytes = Content(vec![1; ENTRY as usize]);
             let path = "name".into();
             [
-                Item::Begin { index, size: ENTRY, executable: false, path },
+                Item::Begin { index, size: ENTRY, kind: EntryKind::File, path },
                 Item::Data { index, offset: 0, bytes },
                 Item::End { index, hash: [9; 32] },
             ]

@@ -25,6 +25,7 @@ mod resume;
 mod screen;
 mod store;
 mod transfers;
+mod transitions;
 mod vectors;
 mod wires;
 mod words;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use crate::scratch::Scratch;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tete::printable::plain_name;
+use tete::protocol::frame::EntryKind;
 use tete::protocol::transfer::{BROKEN, Content, NOTHING};
 use tete::store::folder::Folder;
 use tete::store::path::SafePath;
@@ -48,11 +49,25 @@ impl Storing {
     fn store_as(&mut self, path: &str, content: &[u8], hash: [u8; 32], size: u64) -> Result<String, StoreError> {
         let index = self.next;
         self.next += 1;
-        self.writer.give(Job::Begin { index, executable: false, path: path.to_owned() });
+        self.writer.give(Job::Begin { index, kind: EntryKind::File, path: path.to_owned() });
         if !content.is_empty() {
             self.writer.give(Job::Data { offset: 0, bytes: Content(content.to_vec()) });
         }
         self.writer.give(Job::End { hash, size });
+        loop {
+            if let Report::Done(done, outcome) = self.reports.blocking_recv().unwrap() {
+                assert_eq!(done, index);
+                return outcome.map(|stored| stored.name);
+            }
+        }
+    }
+
+    /// What becomes of an empty folder, or of what claims to be one with that hash.
+    fn store_folder(&mut self, path: &str, hash: [u8; 32]) -> Result<String, StoreError> {
+        let index = self.next;
+        self.next += 1;
+        self.writer.give(Job::Begin { index, kind: EntryKind::Folder, path: path.to_owned() });
+        self.writer.give(Job::End { hash, size: 0 });
         loop {
             if let Report::Done(done, outcome) = self.reports.blocking_recv().unwrap() {
                 assert_eq!(done, index);
@@ -195,10 +210,76 @@ fn without_the_right_hash_there_is_no_file() {
 }
 
 #[test]
+fn an_empty_folder_is_stored_by_the_rules_of_files_and_stays() {
+    let mut storing = Storing::new("d", 2);
+    let outside = Scratch::new();
+    symlink(outside.path(), storing.scratch.path().join("d")).unwrap();
+    let deep = format!("d/{}x", "d/".repeat(31));
+    for bad in ["", "..", "/x", "d/../../x", "d//x", "d/", "d/CON", "d/\0", &deep] {
+        assert!(matches!(storing.store_folder(bad, NOTHING), Err(StoreError::Path(..))), "{bad:?}");
+    }
+    for other in ["d", "x", "x/d", "D/x"] {
+        assert!(matches!(storing.store_folder(other, NOTHING), Err(StoreError::OtherName(_))), "{other:?}");
+    }
+    // The same folder once more is one folder, and a file in it is in it.
+    for _ in 0..2 {
+        assert_eq!(storing.store_folder("d/a/b", NOTHING).unwrap(), "d (2)/a/b");
+    }
+    assert_eq!(storing.store("d/a/b/x", b"x").unwrap(), "d (2)/a/b/x");
+    // A file and a folder of one name are two, whichever came first.
+    assert_eq!(storing.store("d/a", b"x").unwrap(), "d (2)/a (2)");
+    assert_eq!(storing.store("d/f", b"x").unwrap(), "d (2)/f");
+    assert_eq!(storing.store_folder("d/f", NOTHING).unwrap(), "d (2)/f (2)");
+    assert_eq!(storing.store_folder("d/F", NOTHING).unwrap(), "d (2)/F (3)");
+    assert_eq!(storing.store_folder("d/.ssh", NOTHING).unwrap(), "d (2)/_ssh");
+    // What is refused does not stay, nor takes with it what was stored.
+    for (path, hash) in [("d/gone/away", BROKEN), ("d/wrong", [7; 32]), ("d/f", BROKEN)] {
+        let refused = storing.store_folder(path, hash);
+        assert!(matches!(refused, Err(StoreError::Broken(_) | StoreError::Hash(_))), "{path}");
+    }
+    let Storing { scratch, writer, mut reports, .. } = storing;
+    drop(writer);
+    assert!(reports.blocking_recv().is_none());
+    let mut names: Vec<_> = fs::read_dir(scratch.path().join("d (2)"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["F (3)", "_ssh", "a", "a (2)", "f", "f (2)"]);
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    // Alone it is the one that was offered.
+    assert_eq!(Storing::new("d", 1).store_folder("d", NOTHING).unwrap(), "d");
+}
+
+#[test]
+fn a_folder_in_which_nothing_is_sent_is_sent_empty() {
+    let scratch = Scratch::new();
+    let root = scratch.path().join("root");
+    for folder in ["empty", "deep/er/empty", "full", "links"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    fs::write(root.join("full/file"), "x").unwrap();
+    symlink("/", root.join("links/link")).unwrap();
+    let source = Source::find(&root).unwrap();
+    let entries: Vec<_> = source.entries.iter().map(|entry| (entry.below.join("/"), entry.kind)).collect();
+    let expected = [("deep/er/empty", true), ("empty", true), ("full/file", false), ("links", true)];
+    let kind = |folder| if folder { EntryKind::Folder } else { EntryKind::File };
+    assert_eq!(entries, expected.map(|(path, folder)| (path.to_owned(), kind(folder))));
+    assert_eq!((source.bytes, source.left_out.count, source.left_out.missing), (1, 1, 0));
+    let place = source.root.as_ref().unwrap();
+    place.check_folder(&source.entries[0]).unwrap();
+    // What takes its place is not taken for it.
+    fs::remove_dir(root.join("deep/er/empty")).unwrap();
+    symlink("/tmp", root.join("deep/er/empty")).unwrap();
+    assert!(place.check_folder(&source.entries[0]).is_err());
+    assert!(Source::find(&root.join("empty")).is_err());
+}
+
+#[test]
 fn zeroes_take_no_space_and_the_hash_is_that_of_all() {
     for hole in [1 << 30, (1 << 20) + 77] {
         let mut storing = Storing::new("x", 1);
-        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         let (mut hasher, mut offset) = (blake3::Hasher::new(), 0);
         let zeroes = std::iter::repeat_n(16_347, hole / 16_347).map(|length| vec![0; length]);
         for bytes in [vec![1; 5]].into_iter().chain(zeroes).chain([vec![2; 5_000], vec![0; 9_000]]) {
@@ -256,11 +337,11 @@ fn a_partial_file_that_was_there_is_not_read_and_not_written_to() {
         };
         let there = state(&part);
         let mut storing = Storing::into(scratch, "x", 1);
-        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         // The partner learns nothing of it.
         storing.writer.give(Job::Lost);
         let Some(Report::Have { offset: 0, prefix: NOTHING, .. }) = storing.reports.blocking_recv() else { panic!() };
-        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         if !data.is_empty() {
             storing.writer.give(Job::Data { offset: 0, bytes: Content(data.to_vec()) });
         }
@@ -282,7 +363,7 @@ fn what_takes_the_place_of_a_partial_file_does_not_get_its_name() {
         let mut storing = Storing::new("x", 1);
         let outside = Scratch::new();
         let [part, away, other] = ["x.part", "away", "other"].map(|name| storing.scratch.path().join(name));
-        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         storing.writer.give(Job::Data { offset: 0, bytes: Content(b"theirs".to_vec()) });
         storing.writer.give(Job::Lost);
         let Some(Report::Have { index: Some(0), offset: 6, .. }) = storing.reports.blocking_recv() else { panic!() };
@@ -306,7 +387,7 @@ fn what_takes_the_place_of_a_partial_file_does_not_get_its_name() {
             _ => fs::remove_file(&part).unwrap(),
         }
         let there = fs::symlink_metadata(&part).map(|there| (there.ino(), there.len(), there.mtime())).ok();
-        storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         storing.writer.give(Job::End { hash: *blake3::hash(b"theirs").as_bytes(), size: 6 });
         let Some(Report::Done(0, outcome)) = storing.reports.blocking_recv() else { panic!() };
         let name = storing.scratch.path().join("x");
@@ -329,13 +410,13 @@ fn what_takes_the_place_of_a_partial_file_does_not_get_its_name() {
 fn what_takes_the_place_of_a_partial_file_is_not_removed_with_it() {
     let mut storing = Storing::new("x", 1);
     let part = storing.scratch.path().join("x.part");
-    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
     storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
     storing.writer.give(Job::Lost);
     storing.reports.blocking_recv();
     fs::remove_file(&part).unwrap();
     fs::write(&part, "another").unwrap();
-    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
     storing.writer.give(Job::End { hash: [7; 32], size: 3 });
     let Some(Report::Done(0, Err(StoreError::Hash(_)))) = storing.reports.blocking_recv() else { panic!() };
     assert_eq!(fs::read(&part).unwrap(), b"another");
@@ -344,7 +425,7 @@ fn what_takes_the_place_of_a_partial_file_is_not_removed_with_it() {
 #[test]
 fn a_partial_file_is_readable_by_the_user_alone_until_it_is_whole() {
     let mut storing = Storing::new("x", 1);
-    storing.writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
     storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
     storing.writer.give(Job::Lost);
     let Some(Report::Have { index: Some(0), offset: 3, .. }) = storing.reports.blocking_recv() else { panic!() };
@@ -359,7 +440,7 @@ fn a_partial_file_is_readable_by_the_user_alone_until_it_is_whole() {
 fn of_a_batch_that_ends_early_nothing_unfinished_is_left() {
     for (name, path) in [("x", "x"), ("d", "d/x")] {
         let mut storing = Storing::new(name, if name == "x" { 1 } else { 2 });
-        storing.writer.give(Job::Begin { index: 0, executable: false, path: path.into() });
+        storing.writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: path.into() });
         storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
         storing.writer.give(Job::Lost);
         storing.reports.blocking_recv();
@@ -375,7 +456,7 @@ fn of_a_batch_that_ends_between_its_files_every_reported_one_is_there_and_no_par
     for count in [5, 300] {
         let mut storing = Storing::new("d", 1_000);
         for index in 0..count {
-            storing.writer.give(Job::Begin { index, executable: false, path: format!("d/{index}") });
+            storing.writer.give(Job::Begin { index, kind: EntryKind::File, path: format!("d/{index}") });
             storing.writer.give(Job::Data { offset: 0, bytes: Content(b"abc".to_vec()) });
             storing.writer.give(Job::End { hash: *blake3::hash(b"abc").as_bytes(), size: 3 });
         }
@@ -455,7 +536,7 @@ fn nothing_is_written_twice_to_a_stream_that_was_full() {
         let narrow = Narrow { steps: steps.iter().copied().collect(), out: Arc::clone(&out) };
         let (writer, mut reports) = Writer::start(Target::Out(Box::new(narrow)));
         let content = b"a stream of bytes";
-        writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+        writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         writer.give(Job::Data { offset: 0, bytes: Content(content.to_vec()) });
         writer.give(Job::End { hash: *blake3::hash(content).as_bytes(), size: content.len() as u64 });
         assert!(matches!(reports.blocking_recv(), Some(Report::Full)));
@@ -540,7 +621,7 @@ fn what_waits_for_the_disk_in_pieces_of_one_byte_needs_little_more_memory_than_i
     const PIECES: u64 = 2_000_000;
     let (end, still) = std::sync::mpsc::channel();
     let (writer, _reports) = Writer::start(Target::Out(Box::new(Still(Mutex::new(still)))));
-    writer.give(Job::Begin { index: 0, executable: false, path: "x".into() });
+    writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
     let before = memory();
     (0..PIECES).for_each(|offset| writer.give(Job::Data { offset, bytes: Content(vec![7]) }));
     let grown = memory().saturating_sub(before);

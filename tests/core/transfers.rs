@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::sessions::{self, Pair};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng as _;
-use tete::protocol::frame::Hash;
+use tete::protocol::frame::{EntryKind, Hash};
 use tete::protocol::session::{Event, Session, Stage};
 use tete::protocol::transfer::{BROKEN, Content, Item, NOTHING, Received, Sent, UNKNOWN};
 
@@ -245,7 +245,7 @@ impl World {
             let known = content.get(..offset as usize).is_some_and(|known| hash(known) == prefix);
             let mut place = if known { offset as usize } else { 0 };
             let size = if batch.stream { UNKNOWN } else { content.len() as u64 };
-            batch.items.push_back(Item::Begin { index, size, executable: false, path: index.to_string() });
+            batch.items.push_back(Item::Begin { index, size, kind: EntryKind::File, path: index.to_string() });
             while place < content.len() {
                 let bytes = content[place..].iter().copied().take(piece).collect::<Vec<_>>();
                 let offset = place as u64;

@@ -11,7 +11,7 @@ use crate::raw::{By, RawPeer, frame};
 use crate::sessions::{Pair, initiator, pairing, responder, secret, static_key};
 use crate::wire::{BURST, WIRES, Wire};
 use tete::protocol::error::Error;
-use tete::protocol::frame::Farewell;
+use tete::protocol::frame::{EntryKind, Farewell};
 use tete::protocol::handshake::{Mode, SharedSecret};
 use tete::protocol::keys::InviteSecret;
 use tete::protocol::record::SMALL;
@@ -190,7 +190,7 @@ impl Person {
                 // In the same read the partner may have left.
                 let Some(sending) = self.session.sending() else { return };
                 let (size, path) = (FILE as u64, "a file".to_owned());
-                sending.feed(Item::Begin { index, size, executable: false, path });
+                sending.feed(Item::Begin { index, size, kind: EntryKind::File, path });
                 sending.feed(Item::Data { index, offset: 0, bytes: Content(bytes) });
                 sending.feed(Item::End { index, hash });
             }

@@ -284,7 +284,6 @@ fn file_faults() -> Vec<FileFault> {
         FileFault::Special,
         FileFault::Unreadable,
         FileFault::Name,
-        FileFault::Empty,
         FileFault::Changed,
         FileFault::Stream,
         FileFault::Partner,

@@ -541,7 +541,8 @@ class Peer:
 
     def leave_room(self) -> Room:
         """What is needed to come back; the connection may be gone."""
-        psk = self.room.psk if self.room else self.shake.epoch().key("resume psk")
+        # A connection that resumes a room makes no key of its own before its first epoch change.
+        psk = self.room.psk if self.room and not self.epoch.number else self.epoch.key("resume psk")
         unreceipted = [(ident, text) for ident, text in self.said if ident > self.receipted]
         return Room(psk, self.shake.private, self.shake.noise.remote_static, self._expected_id, unreceipted,
                     self.next_id, self.texts)

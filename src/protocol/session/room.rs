@@ -125,8 +125,8 @@ impl Room {
             Frame::FileAccept { batch, index, offset, prefix } => {
                 self.sending.accept(batch, index, offset, prefix)?.map(Event::Sent)
             }
-            Frame::FileBegin { batch, index, size, executable, path } => {
-                self.receiving.begin(batch, index, size, executable, path)?.map(Event::Received)
+            Frame::FileBegin { batch, index, size, kind, path } => {
+                self.receiving.begin(batch, index, size, kind, path)?.map(Event::Received)
             }
             Frame::FileEnd { batch, index, hash } => self.receiving.end(batch, index, hash)?.map(Event::Received),
             Frame::FileSeen { batch, index, offset } => self.sending.seen(batch, index, offset)?.map(Event::Sent),

@@ -8,7 +8,7 @@
 pub mod receiving;
 pub mod sending;
 
-use super::frame::{Frame, Hash};
+use super::frame::{EntryKind, Frame, Hash};
 
 /// Number of entries in the largest batch.
 pub const ENTRIES: u32 = 100_000;
@@ -78,8 +78,8 @@ pub enum Item {
         index: u32,
         /// Size of the entry in bytes, or [`UNKNOWN`].
         size: u64,
-        /// Whether the file is executable.
-        executable: bool,
+        /// What the entry is.
+        kind: EntryKind,
         /// Relative path of the entry. Its first name is the name of the offer.
         path: String,
     },
@@ -153,8 +153,8 @@ pub enum Received {
         index: u32,
         /// Size of the entry in bytes, or [`UNKNOWN`].
         size: u64,
-        /// Whether the file is executable on the partner's machine.
-        executable: bool,
+        /// What the entry is.
+        kind: EntryKind,
         /// Relative path of the entry, as the partner calls it. Make it safe before it reaches a screen or a disk.
         path: String,
     },

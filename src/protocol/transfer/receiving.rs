@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{AHEAD, Content, ENTRIES, Offer, Received, UNKNOWN, WINDOW};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{Frame, Hash, Whose};
+use crate::protocol::frame::{EntryKind, Frame, Hash, Whose};
 
 /// The batches that the partner sends, of which one at a time is open. It outlives a connection.
 #[derive(Default)]
@@ -181,7 +181,7 @@ impl Receiving {
         batch: u32,
         index: u32,
         size: u64,
-        executable: bool,
+        kind: EntryKind,
         path: &str,
     ) -> Result<Option<Received>, Error> {
         let Some(open) = self.current(batch)? else { return Ok(None) };
@@ -199,7 +199,7 @@ impl Receiving {
         let number = entry.number;
         // An entry that begins shows that every answer before its acceptance has arrived.
         self.unheard.retain(|(_, before)| *before > number);
-        Ok(Some(Received::Begun { index, size, executable, path: path.to_owned() }))
+        Ok(Some(Received::Begun { index, size, kind, path: path.to_owned() }))
     }
 
     /// Handles FILE_DATA.

@@ -331,8 +331,8 @@ impl Sending {
             }
         }
         match open.last.as_ref()? {
-            Item::Begin { size, executable, path, .. } => {
-                Some(Frame::FileBegin { batch, index, size: *size, executable: *executable, path })
+            Item::Begin { size, kind, path, .. } => {
+                Some(Frame::FileBegin { batch, index, size: *size, kind: *kind, path })
             }
             Item::End { hash, .. } => Some(Frame::FileEnd { batch, index, hash }),
             Item::Data { .. } => None,

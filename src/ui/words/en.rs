@@ -424,7 +424,6 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::Special => "a pipe, a socket or a device".into(),
         FileFault::Unreadable => "no permission to read it".into(),
         FileFault::Name => "its name cannot be sent: not UTF-8, too long or too deep".into(),
-        FileFault::Empty => "an empty folder".into(),
         FileFault::Changed => "it changed meanwhile; send it again".into(),
         FileFault::Stream => "too much of the stream was lost with the connection".into(),
         FileFault::Partner => "your partner's side did not save it".into(),

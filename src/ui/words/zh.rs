@@ -404,7 +404,6 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::Special => "是管道、套接字或设备".into(),
         FileFault::Unreadable => "没有读取权限".into(),
         FileFault::Name => "文件名无法发送：不是 UTF-8，或者太长、太深".into(),
-        FileFault::Empty => "空文件夹".into(),
         FileFault::Changed => "传送期间有改动，请再发一次".into(),
         FileFault::Stream => "断线时数据流丢失太多，无法续传".into(),
         FileFault::Partner => "对方没有保存".into(),
