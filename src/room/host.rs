@@ -92,7 +92,7 @@ pub struct Host {
     pub egress: Option<Arc<Egress>>,
     /// A port of the router that leads here.
     mapping: Option<Mapping>,
-    announcement: Option<Announcement>,
+    announcement: Option<Arc<Announcement>>,
     /// The host's own addresses and ports.
     pub listening: Vec<SocketAddr>,
     /// What the router said, if it was asked.
@@ -324,7 +324,7 @@ impl Room {
         let asks = at.map && at.bind.is_none() && egress.proxy.is_none() && !egress.tor.only;
         let port = direct.first().map(SocketAddr::port);
         if let Some(port) = port.filter(|_| at.lan) {
-            self.announce(host, &LanKey(secret.lan_key().map_err(system)?), at.bind, port);
+            self.announce(host, LanKey(secret.lan_key().map_err(system)?), at.bind, port);
         }
         let mapped = match port.filter(|_| asks) {
             Some(port) => self.map(host, port).await?,
@@ -357,9 +357,10 @@ impl Room {
     }
 
     /// Announces the host on the local network, if that can be done.
-    fn announce(&mut self, host: &mut Host, key: &LanKey, bind: Option<IpAddr>, port: u16) {
+    fn announce(&mut self, host: &mut Host, key: LanKey, bind: Option<IpAddr>, port: u16) {
         match Announcement::new(key, bind, port) {
             Ok(announcement) => {
+                host.tasks.spawn(announcement.clone().keep());
                 host.announcement = Some(announcement);
                 self.user.tell(Event::Announced);
             }
