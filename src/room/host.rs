@@ -93,7 +93,7 @@ pub struct Host {
     pub egress: Option<Arc<Egress>>,
     /// The router's port that is forwarded to this machine.
     mapping: Option<Mapping>,
-    announcement: Option<Announcement>,
+    announcement: Option<Arc<Announcement>>,
     /// The host's own addresses and ports.
     pub listening: Vec<SocketAddr>,
     /// The router's answer, if it was asked.
@@ -394,7 +394,7 @@ impl Room {
         let asks = at.map && at.bind.is_none() && egress.proxy.is_none() && !egress.tor.only;
         let port = direct.first().map(SocketAddr::port);
         if let Some(port) = port.filter(|_| at.lan) {
-            self.announce(host, &LanKey(secret.lan_key().map_err(system)?), at.bind, port);
+            self.announce(host, LanKey(secret.lan_key().map_err(system)?), at.bind, port);
         }
         let mapped = match port.filter(|_| asks) {
             Some(port) => self.map(host, port).await?,
@@ -427,9 +427,10 @@ impl Room {
     }
 
     /// Announces the host on the local network, and tells the user if that fails.
-    fn announce(&mut self, host: &mut Host, key: &LanKey, bind: Option<IpAddr>, port: u16) {
+    fn announce(&mut self, host: &mut Host, key: LanKey, bind: Option<IpAddr>, port: u16) {
         match Announcement::new(key, bind, port) {
             Ok(announcement) => {
+                host.tasks.spawn(announcement.clone().keep());
                 host.announcement = Some(announcement);
                 self.user.tell(Event::Announced);
             }

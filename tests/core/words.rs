@@ -84,6 +84,7 @@ fn connect_errors() -> Vec<ConnectError> {
         TorError::Silent,
         TorError::NotTor,
         TorError::Password,
+        TorError::Unproven,
         TorError::BadCookie,
         TorError::Impostor,
         TorError::Rejected(510),
