@@ -38,6 +38,7 @@ use crate::transport::way::Way;
 use files::{FileOptions, Files};
 pub use host::{HostOptions, host};
 pub use join::{JoinTarget, join};
+use redial::GONE;
 use signals::Signals;
 use user::User;
 
@@ -199,7 +200,7 @@ impl Room {
             }
             Outcome::Gone { waiting } => {
                 self.user.tell(Event::CutOff);
-                Err(Fault::HostGone { waiting })
+                Err(Fault::HostGone { after: GONE, waiting })
             }
             Outcome::CodesDiffer(said) => Err(Fault::CodesDiffer(said)),
             Outcome::Failed(why) => Err(Fault::Pairing(why)),

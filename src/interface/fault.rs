@@ -1,6 +1,7 @@
 //! Why a room, or the program, ends.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -173,12 +174,12 @@ pub enum Fault {
     Refused(u8),
     /// The two never got into one room.
     Pairing(PairingFault),
-    /// The line broke in an open room.
+    /// The connection was lost in an open room, for good.
     CutOff { waiting: usize },
     /// The partner broke the protocol in an open room, or somebody on the way did.
     Damaged { waiting: usize },
-    /// The host's program ended while the line was broken.
-    HostGone { waiting: usize },
+    /// The host's program was not at its address for so long, after the connection was lost.
+    HostGone { after: Duration, waiting: usize },
     /// Left in order, but not every message was delivered to the partner.
     Undelivered { waiting: usize },
     /// A user saw that the codes of an open room differ.

@@ -31,8 +31,8 @@ use meter::Meter;
 pub const QUEUE: usize = 64;
 /// Number of bytes that wait for the disk beyond which reading from the connection slows down.
 const BEHIND: usize = 2 << 20;
-/// Bytes that wait for the disk, beyond which nothing is read: a partner may count a window for each entry that is
-/// and 64 are accepted.
+/// Number of bytes that wait for the disk beyond which nothing is read: a partner may count a window for each entry
+/// that is accepted.
 const FAR_BEHIND: usize = 2 * WINDOW as usize;
 
 /// The user's choices for files.

@@ -28,7 +28,7 @@ const AT_ONCE: usize = 16;
 /// Most handshakes at once: fewer than a host allows one address, or the latest would push out the earliest.
 const SHAKING: usize = 3;
 /// Time after which the partner's program counts as gone, if every answer meanwhile suggests that it has ended.
-const GONE: Duration = Duration::from_secs(120);
+pub const GONE: Duration = Duration::from_secs(120);
 
 /// Progress of a redial.
 #[derive(Clone, Copy)]

@@ -1083,7 +1083,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
     out.push(("locked", locked));
 
     let mut over = talk();
-    over.state.show(Output::End(Some(Fault::HostGone { waiting: 1 })));
+    over.state.show(Output::End(Some(Fault::HostGone { after: Duration::from_secs(120), waiting: 1 })));
     out.push(("over", over));
 
     let mut unsent = talk();

@@ -386,7 +386,7 @@ fn faults() -> Vec<Fault> {
     ];
     all.extend([0, 1].map(|waiting| Fault::CutOff { waiting }));
     all.push(Fault::Damaged { waiting: 1 });
-    all.push(Fault::HostGone { waiting: 1 });
+    all.push(Fault::HostGone { after: TIME, waiting: 1 });
     all.push(Fault::Undelivered { waiting: 2 });
     for by_partner in [true, false] {
         all.extend(
@@ -595,4 +595,13 @@ fn a_person_is_told_what_to_give_away_and_not_which_sockets_listen() {
         assert_eq!(words::event(&Event::Listening { address: socket() }, lang, 80), None);
     }
     assert_eq!(words::line(&Event::Listening { address: socket() }).unwrap(), format!("listening: {}", socket()));
+}
+
+#[test]
+fn of_a_host_that_is_gone_no_more_is_claimed_than_that_it_was_not_at_its_address() {
+    for (lang, fact, claim) in [(Lang::En, "for 19 s", "has quit"), (Lang::Zh, "19 秒", "已退出")] {
+        let (said, advice) = words::fault(&Fault::HostGone { after: TIME, waiting: 0 }, lang);
+        assert!(said.contains(fact) && !said.contains(claim), "{said}");
+        assert!(advice.contains("probably") || advice.contains("很可能"), "{advice}");
+    }
 }

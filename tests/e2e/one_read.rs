@@ -84,12 +84,14 @@ impl Program {
     /// A host on this machine, and its port.
     fn host(front: Front, args: &[&str]) -> (Self, u16) {
         let mut host = Self::start(front, &[&["--port", "0", "--bind", "127.0.0.1"], args].concat());
-        let address = if matches!(front, Front::Pipe | Front::Json) { "127.0.0.1:" } else { "tete 127.0.0.1 " };
-        let digits = host.after(address, |rest| {
-            let end = rest.find(|c: char| !c.is_ascii_digit())?;
-            Some(rest[..end].to_owned())
-        });
-        (host, digits.parse().unwrap())
+        let port = match &mut host.running {
+            Running::Seen(terminal) => terminal.port(),
+            Running::Piped(_) => host.after("127.0.0.1:", |rest| {
+                let end = rest.find(|c: char| !c.is_ascii_digit())?;
+                rest[..end].parse().ok()
+            }),
+        };
+        (host, port)
     }
 
     /// What `find` finds behind the first of these words.

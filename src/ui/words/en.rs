@@ -652,9 +652,13 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::NoTerminal => {
             two("no terminal to check the code on", "Run it in a terminal, or let a program drive it: `tete --json`.")
         }
-        Fault::HostGone { waiting } => two(
-            &format!("your partner's tete has quit, {} not delivered", were(*waiting)),
-            "The room is gone; start tete on both sides and pair again.",
+        Fault::HostGone { after, waiting } => two(
+            &format!(
+                "your partner's tete has not been at its address for {} s, {} not delivered",
+                after.as_secs(),
+                were(*waiting)
+            ),
+            "It has probably quit, and the room is gone with it; start tete on both sides and pair again.",
         ),
         Fault::Damaged { waiting } => two(
             &format!("disconnected: the other side broke the protocol, {} not delivered", were(*waiting)),

@@ -596,9 +596,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         ),
         Fault::NothingCame => two("没有收到任何内容", "对方没有发送就离开了。请再试一次。"),
         Fault::NoTerminal => two("没有可以核对配对码的终端", "请在终端里运行；或者由程序控制：`tete --json`。"),
-        Fault::HostGone { waiting } => {
-            two(&format!("对方的 tete 已退出，还有 {waiting} 条未送达"), "房间已关闭；请两边重新打开 tete，再次配对。")
-        }
+        Fault::HostGone { after, waiting } => two(
+            &format!("对方的 tete 已有 {} 秒不在原来的地址，还有 {waiting} 条未送达", after.as_secs()),
+            "它很可能已退出，房间也随之关闭；请两边重新打开 tete，再次配对。",
+        ),
         Fault::Damaged { waiting } => two(
             &format!("已断开：对方违反协议，还有 {waiting} 条未送达"),
             "没有显示任何伪造的消息。请两边用同一版本的 tete 重新开始。",
