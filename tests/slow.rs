@@ -169,7 +169,7 @@ fn the_host_goes_on_after_strangers_left_with_pauses_of_5_s_and_10_s() {
     host.until("code: ");
     stranger.signal(Signal::KILL);
     let told = host.until("the connection was lost during pairing");
-    assert!(told.contains(" (127.0.0.1:") && told.contains("Waiting again in 10 s."), "{told}");
+    assert!(told.contains(" (127.0.0.1:") && told.contains("Waiting again in 5 s."), "{told}");
     let mut partner = guest(port);
     takes(10, || pair_again(&mut host, &mut partner));
     part(partner, host);

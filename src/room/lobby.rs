@@ -1,25 +1,28 @@
-//! The second stage of admission: handshakes with everyone who sent a valid record 1.
+//! The second stage of admission: handshakes with callers who sent a valid record 1.
 //!
-//! The first to finish takes the pairing. While that lasts one more caller
-//! waits; all others are told busy. Once the room is open only its partner can
-//! finish a handshake.
+//! While nobody pairs, callers are let in one after the other, in the order of [`Queue`], and the first to finish takes
+//! the pairing. While it lasts the others wait, before record 2 is sent, and are told busy after a while. Once the room
+//! is open only its partner can finish a handshake.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::admission::Queue;
 use super::connection::{Connection, Ended};
 use super::pace::Pace;
-use crate::address::{PeerAddr, Via};
+use crate::address::{Origin, PeerAddr, Via, most_crowded};
 use crate::clock;
 use crate::protocol::error::Error;
 use crate::protocol::handshake::{Mode, ResumeKey, asks_to_resume};
-use crate::protocol::random::OsRandom;
+use crate::protocol::random::{OsRandom, Randomness as _};
 use crate::protocol::replays::Replays;
 use crate::protocol::session::{Session, Settings, Stage};
 use crate::transport::error::ConnectError;
@@ -28,12 +31,10 @@ use crate::transport::way::Way;
 
 /// Handshakes after a valid record 1.
 const HANDSHAKES: usize = 16;
-/// Handshakes from one address, or one /64 of IPv6. Loopback is exempt: a proxy may bring everybody from there.
-const PER_ADDRESS: usize = 4;
-/// How long the one caller who may wait does: well within the handshake limit of its own side.
+/// Handshakes from one known host.
+const PER_HOST: usize = 4;
+/// How long a caller may wait: well within the handshake limit of its own side.
 const HOLD: Duration = Duration::from_secs(12);
-/// How long a refusal may take to leave.
-const REFUSAL: Duration = Duration::from_secs(1);
 /// At most one word about strangers in so long.
 const NEWS_EVERY: Duration = Duration::from_secs(30);
 
@@ -42,8 +43,10 @@ const NEWS_EVERY: Duration = Duration::from_secs(30);
 enum Admission {
     /// Nobody is pairing.
     Open,
-    /// Somebody is, or a failed run's pause lasts.
+    /// Somebody is.
     Taken,
+    /// A failed run's pause lasts.
+    Paused,
     /// The room is open: nobody else can come.
     Closed,
 }
@@ -59,6 +62,8 @@ pub enum DoorEvent {
         /// How many.
         times: u32,
     },
+    /// So many others wait while somebody pairs. Told once for each pairing.
+    Waiting(usize),
     /// The partner who may be in a room is back.
     Returned(Box<Connection>),
     /// Somebody who is not the partner tried to resume the open room, so many times in all.
@@ -78,8 +83,23 @@ enum Greeting {
     Guest(Box<Connection>),
     Returned(Box<Connection>),
     Intruder(PeerAddr),
-    Busy(PeerAddr),
-    Gone,
+    Gone(Origin),
+}
+
+/// A caller who waits: the session has accepted record 1, and record 2 is not sent.
+struct Waiting {
+    stream: TcpStream,
+    from: PeerAddr,
+    session: Session,
+    until: Duration,
+}
+
+impl Waiting {
+    /// Whether the caller has gone, or sent what it may not.
+    fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte)).map(drop)
+    }
 }
 
 /// The way back into a room.
@@ -107,22 +127,24 @@ impl Tally {
     }
 }
 
-/// All handshakes under way.
+/// All callers on their way in.
 pub struct Lobby {
     arrivals: mpsc::Receiver<Arrival>,
     /// By what strangers, or whoever has the invite, get in until the room is open.
     entry: Option<Mode>,
     replays: Replays,
     settings: Settings,
-    admission: watch::Sender<Admission>,
+    admission: Admission,
     door: Option<Door>,
     pace: Arc<Mutex<Pace>>,
-    waiter: Arc<Semaphore>,
+    queue: Queue<Waiting>,
+    /// Whether it was told of this pairing that others wait.
+    told_of_queue: bool,
     tasks: JoinSet<Greeting>,
-    entries: VecDeque<(AbortHandle, Option<IpAddr>)>,
-    /// Finished the handshake while somebody else was pairing. Its own side waits only five seconds.
-    spare: Option<Box<Connection>>,
+    entries: VecDeque<(AbortHandle, Origin)>,
     busy: Tally,
+    /// A word about busy replies that nobody has taken yet.
+    told_busy: Option<DoorEvent>,
     intruders: Tally,
 }
 
@@ -134,14 +156,15 @@ impl Lobby {
             entry: None,
             replays: Replays::default(),
             settings,
-            admission: watch::channel(Admission::Open).0,
+            admission: Admission::Open,
             door: None,
             pace: Arc::default(),
-            waiter: Arc::new(Semaphore::new(1)),
+            queue: Queue::default(),
+            told_of_queue: false,
             tasks: JoinSet::new(),
             entries: VecDeque::new(),
-            spare: None,
             busy: Tally::default(),
+            told_busy: None,
             intruders: Tally::default(),
         }
     }
@@ -153,19 +176,29 @@ impl Lobby {
 
     /// Nobody is pairing: the next one may.
     pub fn open(&mut self) {
-        self.admission.send_replace(Admission::Open);
+        self.admission = Admission::Open;
     }
 
     /// Somebody is pairing.
     pub fn take(&mut self) {
-        self.admission.send_replace(Admission::Taken);
+        (self.admission, self.told_of_queue) = (Admission::Taken, false);
+    }
+
+    /// A run has failed: nobody is let in for a while, and its caller's host for longer, unless our own user wanted
+    /// `another`.
+    pub fn pause(&mut self, from: PeerAddr, another: bool) {
+        self.admission = Admission::Paused;
+        let (origin, now) = (Origin::of(from), clock::now());
+        if another { self.queue.skipped(origin, now) } else { self.queue.failed(origin, now) }
     }
 
     /// The room is open: only its partner may come, and come back. An invite is good for nothing more.
     pub fn close(&mut self) {
-        self.spare = None;
+        self.admission = Admission::Closed;
+        while let Some(waiting) = self.queue.remove(0) {
+            self.refuse(waiting);
+        }
         self.entry = self.entry.take().filter(|entry| matches!(entry, Mode::Pair(_)));
-        self.admission.send_replace(Admission::Closed);
     }
 
     /// The partner comes back by these keys, and by no others.
@@ -177,42 +210,50 @@ impl Lobby {
 
     /// Waits for the next thing to happen. Safe to cancel.
     pub async fn next(&mut self) -> DoorEvent {
-        if *self.admission.borrow() == Admission::Open
-            && let Some(mut connection) = self.spare.take()
-            && connection.session.tick(clock::now()).is_ok()
-        {
-            return DoorEvent::Guest(connection);
+        if let Some(told) = self.told_busy.take() {
+            return told;
         }
+        let waiting = self.queue.len();
+        if self.admission == Admission::Taken && waiting > 0 && !std::mem::replace(&mut self.told_of_queue, true) {
+            return DoorEvent::Waiting(waiting);
+        }
+        let open = self.admission == Admission::Open;
+        if open && let Some((origin, waiting)) = self.queue.draw(clock::now(), dice) {
+            self.let_in(origin, waiting);
+        }
+        let wake = self.queue.callers().map(|waiting| waiting.until).min();
+        let wake = [wake, self.queue.next_draw().filter(|_| open)].into_iter().flatten().min();
+        let Self { arrivals, tasks, queue, .. } = self;
         tokio::select! {
-            Some(arrival) = self.arrivals.recv() => match arrival {
+            Some(arrival) = arrivals.recv() => match arrival {
                 Arrival::Door(way, shut) => DoorEvent::Way(way, shut),
                 Arrival::Caller(caller) if asks_to_resume(&caller.record) => self.let_back(caller),
                 Arrival::Caller(caller) => self.greet(caller),
             },
-            Some(greeting) = self.tasks.join_next() => {
+            Some(greeting) = tasks.join_next() => {
                 self.entries.retain(|(entry, _)| !entry.is_finished());
                 match greeting {
-                    Ok(Greeting::Guest(connection)) => self.guest(connection),
+                    // Whoever finishes while somebody else pairs is sent away without an answer.
+                    Ok(Greeting::Guest(connection)) if self.admission == Admission::Open => DoorEvent::Guest(connection),
                     Ok(Greeting::Returned(connection)) => DoorEvent::Returned(connection),
                     Ok(Greeting::Intruder(from)) => self.intruder(from),
-                    Ok(Greeting::Busy(from)) => match self.busy.add(clock::now()) {
-                        Some(times) => DoorEvent::ToldBusy { from, times },
-                        None => DoorEvent::Nothing,
-                    },
+                    Ok(Greeting::Gone(origin)) => {
+                        self.queue.missed(origin);
+                        DoorEvent::Nothing
+                    }
                     _ => DoorEvent::Nothing,
                 }
             }
+            gone = gone(queue) => {
+                drop(queue.remove(gone));
+                DoorEvent::Nothing
+            }
+            () = sleep(wake.unwrap_or_default().saturating_sub(clock::now())), if wake.is_some() => {
+                self.refuse_the_late();
+                DoorEvent::Nothing
+            }
             else => std::future::pending().await,
         }
-    }
-
-    fn guest(&mut self, connection: Box<Connection>) -> DoorEvent {
-        match *self.admission.borrow() {
-            Admission::Open => return DoorEvent::Guest(connection),
-            Admission::Taken if self.spare.is_none() => self.spare = Some(connection),
-            _ => {}
-        }
-        DoorEvent::Nothing
     }
 
     fn intruder(&mut self, from: PeerAddr) -> DoorEvent {
@@ -224,22 +265,49 @@ impl Lobby {
 
     fn greet(&mut self, caller: Caller) -> DoorEvent {
         let Some(entry) = self.entry.clone() else { return DoorEvent::Nothing };
-        let strangers = matches!(entry, Mode::Pair(_));
-        if !strangers && self.replays.knows(&caller.record) {
+        if self.replays.knows(&caller.record) {
             return DoorEvent::Nothing;
         }
-        let session = Session::respond(entry, Box::new(OsRandom), over(self.settings, caller.from), clock::now());
-        let from = caller.from;
-        let mut connection = Box::new(Connection::new(caller.stream, from, session));
-        let (admission, waiter) = (self.admission.subscribe(), self.waiter.clone());
-        if strangers {
-            self.admit(from, async move { greeting(connection, caller.record.as_slice(), admission, waiter).await });
-        } else if connection.receive(caller.record.as_slice()).is_ok() {
-            // Whoever has not the invite ends here, before any costly step, and without an answer.
-            self.replays.accepted(&caller.record);
-            self.admit(from, invited(connection, admission, waiter));
+        let Caller { stream, from, record } = caller;
+        let now = clock::now();
+        let mut session = Session::respond(entry, Box::new(OsRandom), over(self.settings, from), now);
+        if session.receive(&mut record.as_slice(), now).is_err() {
+            // Only another version is answered. Whoever has not the invite ends here, before any costly step.
+            answer(&stream, &mut session);
+            return DoorEvent::Nothing;
+        }
+        self.replays.accepted(&record);
+        let waiting = Waiting { stream, from, session, until: now + HOLD };
+        if self.admission == Admission::Closed {
+            self.refuse(waiting);
+        } else if let Some(gone) = self.queue.join(Origin::of(from), waiting, dice) {
+            self.refuse(gone);
         }
         DoorEvent::Nothing
+    }
+
+    /// Tells a caller that somebody else has the room. Nobody is told why an invite does not get them in.
+    fn refuse(&mut self, mut waiting: Waiting) {
+        if matches!(self.entry, Some(Mode::Pair(_))) {
+            waiting.session.refuse_busy();
+            answer(&waiting.stream, &mut waiting.session);
+            if let Some(times) = self.busy.add(clock::now()) {
+                self.told_busy = Some(DoorEvent::ToldBusy { from: waiting.from, times });
+            }
+        }
+    }
+
+    fn refuse_the_late(&mut self) {
+        let now = clock::now();
+        let late = |queue: &Queue<Waiting>| queue.callers().position(|waiting| now >= waiting.until);
+        while let Some(waiting) = late(&self.queue).and_then(|place| self.queue.remove(place)) {
+            self.refuse(waiting);
+        }
+    }
+
+    fn let_in(&mut self, origin: Origin, waiting: Waiting) {
+        let connection = Box::new(Connection::new(waiting.stream, waiting.from, waiting.session));
+        self.admit(waiting.from, greeting(connection, origin));
     }
 
     /// Somebody wants to resume. Whoever has not the room's secret ends here, before any costly step.
@@ -262,22 +330,24 @@ impl Lobby {
 
     /// Makes room for one more handshake, and lets it run.
     fn admit(&mut self, from: PeerAddr, greeting: impl Future<Output = Greeting> + Send + 'static) {
-        let block = block(from);
-        let same = |entry: &(AbortHandle, Option<IpAddr>)| entry.1.is_some() && entry.1 == block;
-        if self.entries.iter().filter(|entry| same(entry)).count() >= PER_ADDRESS {
+        let origin = Origin::of(from);
+        let same = |entry: &(AbortHandle, Origin)| entry.1.is_same_host(&origin);
+        if self.entries.iter().filter(|entry| same(entry)).count() >= PER_HOST {
             self.evict(self.entries.iter().position(same));
         }
         if self.entries.len() >= HANDSHAKES {
-            self.evict(Some(0));
+            let places: Vec<_> = self.entries.iter().map(|(_, origin)| *origin).collect();
+            self.evict(most_crowded(&places).first().copied());
         }
         let limit = over(self.settings, from).handshake();
-        let greeting = async move { timeout(limit, greeting).await.unwrap_or(Greeting::Gone) };
-        self.entries.push_back((self.tasks.spawn(greeting), block));
+        let greeting = async move { timeout(limit, greeting).await.unwrap_or(Greeting::Gone(origin)) };
+        self.entries.push_back((self.tasks.spawn(greeting), origin));
     }
 
     fn evict(&mut self, place: Option<usize>) {
-        if let Some((entry, _)) = place.and_then(|place| self.entries.remove(place)) {
+        if let Some((entry, origin)) = place.and_then(|place| self.entries.remove(place)) {
             entry.abort();
+            self.queue.missed(origin);
         }
     }
 }
@@ -287,56 +357,34 @@ pub fn over(settings: Settings, place: PeerAddr) -> Settings {
     Settings { tor: place.via == Via::Tor, ..settings }
 }
 
-/// What counts as one address. `None`: not limited.
-fn block(from: PeerAddr) -> Option<IpAddr> {
-    match from.at.ip().to_canonical() {
-        _ if from.via != Via::Direct => None,
-        address if address.is_loopback() => None,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Some(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
-        }
-        v4 => Some(v4),
+/// One of so many, at random.
+fn dice(of: usize) -> usize {
+    let random =
+        OsRandom.secret().ok().and_then(|random| random.expose().first_chunk().map(|it| u64::from_be_bytes(*it)));
+    usize::try_from(random.unwrap_or_default() >> 33).unwrap_or_default().checked_rem(of).unwrap_or_default()
+}
+
+/// Sends the last record of a session that is over. A fresh socket takes it at once.
+fn answer(stream: &TcpStream, session: &mut Session) {
+    if let Ok(Some(record)) = session.transmit(clock::now()) {
+        let _ = stream.try_write(record.as_slice());
     }
 }
 
-async fn greeting(
-    mut connection: Box<Connection>,
-    record: &[u8],
-    admission: watch::Receiver<Admission>,
-    waiter: Arc<Semaphore>,
-) -> Greeting {
-    let from = connection.from;
-    if connection.receive(record).is_err() {
-        // Only another version is answered.
-        let _ = timeout(REFUSAL, connection.flush()).await;
-        return Greeting::Gone;
-    }
-    if !admitted(admission, &waiter).await {
-        connection.session.refuse_busy();
-        let _ = timeout(REFUSAL, connection.flush()).await;
-        return Greeting::Busy(from);
-    }
-    while connection.session.stage() == Stage::Handshake {
-        if connection.move_bytes(true).await.is_err() {
-            return Greeting::Gone;
-        }
-    }
-    Greeting::Guest(connection)
+/// Waits for a caller in the queue to go. Returns the place.
+async fn gone(queue: &Queue<Waiting>) -> usize {
+    std::future::poll_fn(|context| match queue.callers().position(|waiting| waiting.poll_gone(context).is_ready()) {
+        Some(place) => Poll::Ready(place),
+        None => Poll::Pending,
+    })
+    .await
 }
 
-/// The rest of the handshake with whoever has the invite. Nobody is told why they do not get in.
-async fn invited(
-    mut connection: Box<Connection>,
-    admission: watch::Receiver<Admission>,
-    waiter: Arc<Semaphore>,
-) -> Greeting {
-    if !admitted(admission, &waiter).await {
-        return Greeting::Gone;
-    }
+/// The rest of the handshake with somebody who was let in.
+async fn greeting(mut connection: Box<Connection>, origin: Origin) -> Greeting {
     while connection.session.stage() == Stage::Handshake {
         if connection.move_bytes(true).await.is_err() {
-            return Greeting::Gone;
+            return Greeting::Gone(origin);
         }
     }
     Greeting::Guest(connection)
@@ -366,35 +414,137 @@ async fn returning(mut connection: Box<Connection>, pace: Arc<Mutex<Pace>>) -> G
             moved = connection.move_bytes(true) => match moved {
                 Ok(()) => {}
                 Err(Ended::Error(Error::OtherPartner | Error::Handshake)) => return Greeting::Intruder(from),
-                Err(_) => return Greeting::Gone,
+                Err(_) => return Greeting::Gone(Origin::of(from)),
             },
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
 }
 
-/// Waits for the admission, if nobody else does already, before record 2 goes out.
-async fn admitted(mut admission: watch::Receiver<Admission>, waiter: &Semaphore) -> bool {
-    if *admission.borrow() == Admission::Open {
-        return true;
-    }
-    let Ok(_place) = waiter.try_acquire() else { return false };
-    let opened = admission.wait_for(|admission| *admission != Admission::Taken);
-    matches!(timeout(HOLD, opened).await, Ok(Ok(admission)) if *admission == Admission::Open)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::protocol::keys::StaticKey;
+
+    fn mode() -> Mode {
+        Mode::Pair(Arc::new(StaticKey::new(OsRandom.secret().unwrap()).unwrap()))
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    /// A lobby for strangers, and where they arrive.
+    fn lobby() -> (Lobby, mpsc::Sender<Arrival>) {
+        let (say, arrivals) = mpsc::channel(64);
+        let mut lobby = Lobby::new(arrivals, Settings::default());
+        lobby.greet_with(mode());
+        (lobby, say)
+    }
+
+    fn at(ip: &str) -> PeerAddr {
+        SocketAddr::new(ip.parse().unwrap(), 7).into()
+    }
+
+    async fn sockets() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (near, listener.accept().await.unwrap().0)
+    }
+
+    /// Somebody who speaks the protocol calls from there and stays.
+    async fn calls(say: &mpsc::Sender<Arrival>, ip: &str) {
+        let (near, stream) = sockets().await;
+        let mut session = Session::initiate(mode(), Box::new(OsRandom), Settings::default(), clock::now()).unwrap();
+        let record = session.transmit(clock::now()).unwrap().unwrap();
+        say.send(Arrival::Caller(Caller { stream, from: at(ip), record })).await.unwrap();
+        let mut connection = Connection::new(near, at(ip), session);
+        tokio::spawn(async move { while connection.move_bytes(true).await.is_ok() {} });
+    }
+
+    async fn guest(lobby: &mut Lobby) -> Box<Connection> {
+        loop {
+            if let DoorEvent::Guest(connection) = lobby.next().await {
+                lobby.take();
+                return connection;
+            }
+        }
+    }
 
     #[test]
-    fn ipv6_counts_by_its_64_bits_and_loopback_does_not_count() {
-        let block = |text: &str| block(SocketAddr::new(text.parse().unwrap(), 1).into());
-        assert_eq!(block("2001:db8:0:1::1"), block("2001:db8:0:1:ffff::2"));
-        assert_ne!(block("2001:db8:0:1::1"), block("2001:db8:0:2::1"));
-        assert_ne!(block("192.0.2.1"), block("192.0.2.2"));
-        assert_eq!((block("127.0.0.1"), block("::1"), block("::ffff:127.0.0.1")), (None, None, None));
+    fn two_patient_strangers_of_one_network_cost_the_partner_one_next() {
+        run(async {
+            for _ in 0..20 {
+                let (mut lobby, say) = lobby();
+                calls(&say, "198.51.100.1").await;
+                let stranger = guest(&mut lobby).await;
+                calls(&say, "198.51.100.2").await;
+                calls(&say, "203.0.113.7").await;
+                let mut told = 0;
+                while lobby.queue.len() < 2 {
+                    told += usize::from(matches!(lobby.next().await, DoorEvent::Waiting(1)));
+                }
+                assert_eq!(told, 1);
+                lobby.pause(stranger.from, true);
+                lobby.open();
+                assert_eq!(guest(&mut lobby).await.from, at("203.0.113.7"));
+            }
+        });
+    }
+
+    #[test]
+    fn two_hundred_calls_a_second_from_eight_networks_cost_the_partner_no_place_and_one_next() {
+        run(async {
+            let (mut lobby, say) = lobby();
+            let flood = tokio::spawn({
+                let say = say.clone();
+                async move {
+                    for call in 0_u32.. {
+                        calls(&say, &format!("198.51.{}.1", call % 8)).await;
+                        sleep(Duration::from_millis(5)).await;
+                    }
+                }
+            });
+            // Every network has been let in at least once, as a flood that goes on makes sure of.
+            for network in 0..8 {
+                lobby.queue.missed(Origin::of(at(&format!("198.51.{network}.1"))));
+            }
+            let stranger = guest(&mut lobby).await;
+            calls(&say, "203.0.113.7").await;
+            let came = clock::now();
+            while !lobby.queue.callers().any(|waiting| waiting.from == at("203.0.113.7")) {
+                lobby.next().await;
+            }
+            for _ in 0..200 {
+                lobby.next().await;
+            }
+            lobby.pause(stranger.from, true);
+            lobby.open();
+            assert_eq!(guest(&mut lobby).await.from, at("203.0.113.7"));
+            assert!(clock::now() < came + HOLD);
+            flood.abort();
+        });
+    }
+
+    #[test]
+    fn a_record_1_that_is_sent_again_gets_no_second_place() {
+        run(async {
+            let (mut lobby, say) = lobby();
+            lobby.take();
+            let mut session = Session::initiate(mode(), Box::new(OsRandom), Settings::default(), clock::now()).unwrap();
+            let record = session.transmit(clock::now()).unwrap().unwrap();
+            let mut held = Vec::new();
+            for from in ["198.51.100.1", "203.0.113.7"] {
+                let (near, stream) = sockets().await;
+                held.push(near);
+                say.send(Arrival::Caller(Caller { stream, from: at(from), record: record.clone() })).await.unwrap();
+                lobby.next().await;
+            }
+            assert_eq!(lobby.queue.len(), 1);
+        });
     }
 }

@@ -20,8 +20,8 @@ use tete::protocol::session::{Session, Settings};
 const STRANGERS: usize = 10_000;
 /// Connections before the memory is measured: the pools have been full once.
 const WARM_UP: usize = 2_000;
-/// Handshakes that may wait for the one that pairs, and the one that is next.
-const WAITING: usize = 17;
+/// Callers that may wait for the one that pairs, and handshakes.
+const WAITING: usize = 64 + 16;
 /// What the host may grow by, in KiB.
 const GROWTH: u64 = 1024;
 /// Connections that each of the two attackers holds open: more than the pool has together.
