@@ -542,9 +542,12 @@ mod tests {
                 let (near, stream) = sockets().await;
                 held.push(near);
                 say.send(Arrival::Caller(Caller { stream, from: at(from), record: record.clone() })).await.unwrap();
+            }
+            calls(&say, "192.0.2.1").await;
+            while !lobby.queue.callers().any(|waiting| waiting.from == at("192.0.2.1")) {
                 lobby.next().await;
             }
-            assert_eq!(lobby.queue.len(), 1);
+            assert_eq!(lobby.queue.len(), 2);
         });
     }
 }

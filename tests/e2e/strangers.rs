@@ -168,7 +168,8 @@ fn ten_thousand_strangers_disturb_neither_a_pairing_nor_a_room() {
     assert!(after < warm + GROWTH && during < warm + GROWTH, "{warm} KiB, then {during}, then {after}");
     let [_, end] = part(partner, host);
     let told = end.err.lines().filter(|line| line.starts_with("someone")).count();
-    assert!((2..=3).contains(&told), "{}", end.err);
+    // The one valid record 1 gets a place once, and a busy reply if it still waits when the room opens.
+    assert!((1..=2).contains(&told), "{}", end.err);
 }
 
 #[test]
