@@ -1,8 +1,8 @@
 //! Who of several callers may pair next.
 //!
 //! Callers cannot be told apart before they pair, except by where they come from. So each network gets the same chance,
-//! in it each host, and whoever has not been tried before goes first. An attacker who holds `n` networks can thus come
-//! before the partner `n` times, and not once more.
+//! in it each host, and whoever was let in longest ago, or never, goes first. An attacker who holds `n` networks can thus
+//! come before the partner `n` times, and not once more.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -18,7 +18,9 @@ const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
 /// Pause of everybody after a failed run.
 pub const PAUSE: Duration = PAUSES[0];
-/// Callers that are remembered for not having paired.
+/// Pause of everybody after a run that the host's user ended for another caller.
+pub const NEXT: Duration = Duration::from_secs(1);
+/// Callers that are remembered for having been let in, and failed runs.
 const PAST: usize = 256;
 
 /// A choice of one out of so many, at random.
@@ -26,7 +28,7 @@ pub trait Dice: FnMut(usize) -> usize {}
 
 impl<F: FnMut(usize) -> usize> Dice for F {}
 
-/// The callers who wait, and those who were let in and did not pair.
+/// The callers who wait, and those who were let in before.
 pub struct Queue<T> {
     waiting: VecDeque<(Origin, T)>,
     past: VecDeque<Past>,
@@ -34,7 +36,7 @@ pub struct Queue<T> {
     drawn: Option<Duration>,
 }
 
-/// A caller who did not pair.
+/// A caller who was let in, or whose run has failed.
 struct Past {
     origin: Origin,
     /// The run failed, and this host comes in again only then.
@@ -65,13 +67,13 @@ impl<T> Queue<T> {
             return None;
         }
         let free: Vec<_> = self.waiting.iter().map(|(origin, _)| *origin).filter(|at| now >= self.shut(at)).collect();
-        let missed = self.missed_by(Origin::network);
-        let network = least(free.iter().map(Origin::network), &missed, &mut dice)?;
-        let missed = self.missed_by(|origin| *origin);
-        let host = least(free.into_iter().filter(|origin| origin.network() == network), &missed, &mut dice)?;
+        let network = longest_ago(free.iter().map(Origin::network), &self.latest(Origin::network), &mut dice)?;
+        let hosts = free.into_iter().filter(|origin| origin.network() == network);
+        let host = longest_ago(hosts, &self.latest(|origin| *origin), &mut dice)?;
         let callers: Vec<_> =
             self.waiting.iter().enumerate().filter(|(_, (at, _))| *at == host).map(|(place, _)| place).collect();
         self.drawn = Some(now);
+        self.remember(Past { origin: host, until: None });
         self.waiting.remove(one_of(&callers, &mut dice)?)
     }
 
@@ -81,21 +83,12 @@ impl<T> Queue<T> {
         Some(self.drawn.map_or(free, |drawn| free.max(drawn + HEAD_START)))
     }
 
-    /// Somebody who was let in did not finish the handshake.
-    pub fn missed(&mut self, origin: Origin) {
-        self.remember(Past { origin, until: None });
-    }
-
-    /// Somebody's run has failed: their host pauses, the longer the more often.
+    /// Somebody's run has failed: their host pauses, the longer the more often. Whoever comes from no known host does not:
+    /// the next may be anybody.
     pub fn failed(&mut self, origin: Origin, now: Duration) {
         let before = self.past.iter().filter(|past| past.until.is_some() && past.origin == origin).count();
         let pause = PAUSES.get(before).or(PAUSES.last()).copied().unwrap_or_default();
         self.remember(Past { origin, until: Some(now + pause) });
-    }
-
-    /// Somebody's run was ended by the host's user, who is waiting for another.
-    pub fn skipped(&mut self, origin: Origin, now: Duration) {
-        self.remember(Past { origin, until: Some(now) });
     }
 
     /// Callers who wait, the longest first.
@@ -122,31 +115,31 @@ impl<T> Queue<T> {
 
     /// When the pause of a host is over.
     fn shut(&self, origin: &Origin) -> Duration {
-        let own = self.past.iter().filter(|past| past.origin == *origin);
+        let own = self.past.iter().filter(|past| past.origin.is_same_host(origin));
         own.filter_map(|past| past.until).max().unwrap_or_default()
     }
 
-    fn missed_by<K: std::hash::Hash + Eq>(&self, key: impl Fn(&Origin) -> K) -> HashMap<K, usize> {
-        let mut missed = HashMap::new();
-        self.past.iter().for_each(|past| *missed.entry(key(&past.origin)).or_insert(0) += 1);
-        missed
+    /// The place of each one's latest entry in the past.
+    fn latest<K: std::hash::Hash + Eq>(&self, key: impl Fn(&Origin) -> K) -> HashMap<K, usize> {
+        self.past.iter().enumerate().map(|(place, past)| (key(&past.origin), place)).collect()
     }
 }
 
-/// One of those that were missed least often, each with the same chance however often it comes.
-fn least<K: std::hash::Hash + Eq + Copy>(
+/// The one that was let in longest ago. Those that never were come first, each with the same chance however often it
+/// calls.
+fn longest_ago<K: std::hash::Hash + Eq + Copy>(
     from: impl Iterator<Item = K>,
-    missed: &HashMap<K, usize>,
+    latest: &HashMap<K, usize>,
     dice: impl Dice,
 ) -> Option<K> {
-    let mut kinds: Vec<(usize, K)> = Vec::new();
+    let mut kinds: Vec<(Option<usize>, K)> = Vec::new();
     for kind in from {
         if !kinds.iter().any(|(_, known)| *known == kind) {
-            kinds.push((missed.get(&kind).copied().unwrap_or_default(), kind));
+            kinds.push((latest.get(&kind).copied(), kind));
         }
     }
-    let fewest = kinds.iter().map(|(missed, _)| *missed).min()?;
-    kinds.retain(|(missed, _)| *missed == fewest);
+    let first = kinds.iter().map(|(latest, _)| *latest).min()?;
+    kinds.retain(|(latest, _)| *latest == first);
     one_of(&kinds, dice).map(|(_, kind)| kind)
 }
 
@@ -207,14 +200,15 @@ mod tests {
             self.queue.draw(self.now, Self::dice(&mut self.seed)).map(|(_, caller)| caller)
         }
 
+        fn lets_one_in(&mut self) {
+            assert!(self.draw().is_some());
+            self.now += HEAD_START;
+        }
+
         /// The host's user ends one run after the other until the partner's begins. Strangers who were let in call again.
         fn runs_until_the_partner(&mut self) -> usize {
             for runs in 0.. {
-                let at = match self.draw().unwrap() {
-                    Caller::Partner => return runs,
-                    Caller::Stranger(at) => at,
-                };
-                self.queue.skipped(origin(at), self.now);
+                let Caller::Stranger(at) = self.draw().unwrap() else { return runs };
                 self.now += HEAD_START;
                 self.calls(at);
             }
@@ -242,9 +236,39 @@ mod tests {
         for seed in 0..1_000 {
             let mut door = Door::new(seed);
             for network in 0..8 {
-                door.queue.missed(origin(stranger(network, 1)));
+                door.calls(stranger(network, 1));
+                door.lets_one_in();
                 door.calls(stranger(network, 2));
             }
+            door.calls(PARTNER.into());
+            assert_eq!(door.draw(), Some(Caller::Partner), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_flood_from_the_partners_network_lets_each_other_network_come_first_once() {
+        for seed in 0..100 {
+            let mut door = Door::new(seed);
+            for call in 0..100 {
+                door.calls([203, 0, 113, 100 + call % 100].into());
+                door.lets_one_in();
+            }
+            for network in 0..4 {
+                door.calls(stranger(network, 1));
+            }
+            door.calls(PARTNER.into());
+            assert!(door.runs_until_the_partner() <= 4, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_that_lasts_does_not_keep_its_network_first() {
+        for seed in 0..100 {
+            let mut door = Door::new(seed);
+            for host in 0..30 {
+                door.calls(stranger(1, host));
+            }
+            door.lets_one_in();
             door.calls(PARTNER.into());
             assert_eq!(door.draw(), Some(Caller::Partner), "seed {seed}");
         }
@@ -314,10 +338,28 @@ mod tests {
     }
 
     #[test]
+    fn whoever_comes_from_no_known_host_does_not_pause_for_what_another_did() {
+        use crate::address::{PeerAddr, Via};
+        for via in [Via::Direct, Via::Proxy, Via::Relay, Via::Tor] {
+            let at = Origin::of(PeerAddr { at: SocketAddr::new([127, 0, 0, 1].into(), 1), via });
+            let mut door = Door::new(1);
+            for _ in 0..PAST {
+                door.queue.failed(at, door.now);
+            }
+            door.queue.join(at, Caller::Partner, |_| 0);
+            assert!(door.queue.next_draw() <= Some(door.now), "{via:?}");
+            assert_eq!(door.draw(), Some(Caller::Partner), "{via:?}");
+        }
+    }
+
+    #[test]
     fn what_is_remembered_of_callers_is_bounded() {
         let mut door = Door::new(1);
         for call in 0..10_000_usize {
-            door.queue.missed(origin(stranger(call % 256, 1)));
+            if call % 2 == 0 {
+                door.now += HEAD_START;
+                door.draw();
+            }
             door.queue.failed(origin(stranger(call % 256, 2)), door.now);
             door.calls(stranger(call % 256, (call % 251) as u8));
         }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::admission::PAUSE;
+use super::admission::{NEXT, PAUSE};
 use super::connection::Connection;
 use super::lobby::{DoorEvent, Lobby};
 use super::side::{Side, SideEvent};
@@ -34,9 +34,6 @@ use crate::transport::portmap::Mapping;
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
 use crate::transport::way::{Egress, Way};
-
-/// Pause after a run that the host's own user ended for another caller.
-const NEXT: Duration = Duration::from_secs(1);
 
 /// Where the host waits, and who may come.
 pub struct HostOptions {
