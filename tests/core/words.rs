@@ -185,6 +185,8 @@ fn events() -> Vec<Event> {
         Event::StillAway { seconds: 60, redialing: true },
         Event::StillAway { seconds: 60, redialing: false },
         Event::Displaced { address: place() },
+        Event::CallersWaiting { callers: 1 },
+        Event::CallersWaiting { callers: 2 },
         Event::Code { own: half(), can_skip: true },
         Event::Compare { own: half(), partner: half(), emoji: [0; 7], can_skip: true },
         Event::NotACode,

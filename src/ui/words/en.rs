@@ -214,6 +214,12 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::BusySent { address: from, times } => {
             format!("someone else at {} tried to join and got a busy reply ({times} so far)", peer(from))
         }
+        Event::CallersWaiting { callers: 1 } => {
+            "Someone else is waiting. If this is not your partner, type /next: your partner may be waiting.".into()
+        }
+        Event::CallersWaiting { callers } => format!(
+            "{callers} others are waiting. If this is not your partner, type /next: your partner may be one of them."
+        ),
         Event::Code { own, can_skip } => format!(
             "Read this to your partner by phone, or wherever you know their voice:\n\n{}\n\n\
              Then type what your partner reads to you.{}",

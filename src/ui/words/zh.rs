@@ -208,6 +208,9 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::BusySent { address: from, times } => {
             format!("{} 也想进来，已告知房间占用中（共 {times} 次）", peer(from))
         }
+        Event::CallersWaiting { callers } => {
+            format!("另有 {callers} 人在等。如果现在连上的不是你等的人，请输入 /next：你等的人可能就在其中。")
+        }
         Event::Code { own, can_skip } => format!(
             "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n{}\n\n然后输入对方念给你的数字。{}",
             large(own, columns),
