@@ -1,5 +1,6 @@
 //! Addresses as people write them, and as connections have them.
 
+mod origin;
 mod scope;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+pub use self::origin::{Origin, most_crowded};
 pub use self::scope::{Scope, is_carrier_grade};
 
 /// The port both sides use unless told otherwise.
@@ -204,7 +206,7 @@ pub struct PeerAddr {
 }
 
 /// What a socket is connected to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Via {
     /// The partner's machine, or a router's mapped port.
     Direct,

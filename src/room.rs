@@ -1,5 +1,6 @@
 //! The driver: joins one session to the user, the wire and the clock until the room ends.
 
+mod admission;
 mod connection;
 pub mod doctor;
 pub mod files;

@@ -54,7 +54,7 @@ fn every_limit_of_time_holds() {
         a_server_that_never_answers_is_given_up_after_15_s,
         a_server_that_sends_one_byte_a_second_is_given_up_after_15_s,
         a_host_that_does_not_open_its_nonce_is_given_up_after_5_s,
-        the_host_goes_on_after_strangers_left_with_pauses_of_5_s_and_10_s,
+        the_host_goes_on_5_s_after_each_stranger_from_no_known_host_left,
         the_host_goes_on_after_a_guests_three_wrong_halves,
         a_caller_who_waits_for_a_pairing_to_end_is_told_busy_after_12_s,
         a_partner_who_is_silent_for_10_s_is_cut_off,
@@ -62,7 +62,7 @@ fn every_limit_of_time_holds() {
         a_partner_who_does_not_read_for_longer_than_10_s_stays_a_partner,
         a_partner_who_stops_in_the_middle_of_a_file_keeps_nobody_busy,
         strangers_are_shut_out_after_5_s_without_record_1_and_15_s_without_record_3,
-        an_interactive_host_listens_again_5_s_after_next,
+        an_interactive_host_listens_again_1_s_after_next,
         an_interactive_host_listens_again_5_s_after_its_own_three_wrong_halves,
         leaving_waits_3_s_for_receipts,
         an_invite_that_leads_to_silence_is_given_up_after_15_s,
@@ -155,7 +155,7 @@ fn a_host_that_does_not_open_its_nonce_is_given_up_after_5_s() {
     served.join().unwrap();
 }
 
-fn the_host_goes_on_after_strangers_left_with_pauses_of_5_s_and_10_s() {
+fn the_host_goes_on_5_s_after_each_stranger_from_no_known_host_left() {
     let (mut host, port) = host();
     let mut stranger = guest(port);
     host.until("code: ");
@@ -169,9 +169,9 @@ fn the_host_goes_on_after_strangers_left_with_pauses_of_5_s_and_10_s() {
     host.until("code: ");
     stranger.signal(Signal::KILL);
     let told = host.until("the connection was lost during pairing");
-    assert!(told.contains(" (127.0.0.1:") && told.contains("Waiting again in 10 s."), "{told}");
+    assert!(told.contains(" (127.0.0.1:") && told.contains("Waiting again in 5 s."), "{told}");
     let mut partner = guest(port);
-    takes(10, || pair_again(&mut host, &mut partner));
+    takes(5, || pair_again(&mut host, &mut partner));
     part(partner, host);
 }
 
@@ -327,12 +327,12 @@ fn interactive_host() -> (Terminal, u16, Process) {
     (host, port, script)
 }
 
-/// Somebody else comes now, is let in after 5 s, and the room opens.
+/// Somebody else comes now, is let in after that pause, and the room opens.
 #[track_caller]
-fn the_next_gets_in(host: &Terminal, port: u16) {
+fn the_next_gets_in(host: &Terminal, port: u16, pause: u64) {
     let before = host.half();
     let mut partner = guest(port);
-    let half = takes(5, || partner.until("code: "));
+    let half = takes(pause, || partner.until("code: "));
     host.until("another code", |display| {
         (display.words().matches("Read this to your partner").count() == 2).then_some(())
     });
@@ -344,12 +344,12 @@ fn the_next_gets_in(host: &Terminal, port: u16) {
     host.shows("The room is open");
 }
 
-fn an_interactive_host_listens_again_5_s_after_next() {
+fn an_interactive_host_listens_again_1_s_after_next() {
     let (host, port, stranger) = interactive_host();
     host.answer(HALF, "/next");
-    host.shows("Waiting again in 5 s.");
+    host.shows("Waiting again in 1 s.");
     assert_eq!(stranger.finish().code, 5);
-    the_next_gets_in(&host, port);
+    the_next_gets_in(&host, port, 1);
 }
 
 fn an_interactive_host_listens_again_5_s_after_its_own_three_wrong_halves() {
@@ -361,7 +361,7 @@ fn an_interactive_host_listens_again_5_s_after_its_own_three_wrong_halves() {
     }
     host.shows("Waiting again in 5 s.");
     assert_eq!(stranger.finish().code, 5);
-    the_next_gets_in(&host, port);
+    the_next_gets_in(&host, port, 5);
 }
 
 fn leaving_waits_3_s_for_receipts() {

@@ -324,7 +324,7 @@ CASES = [
     Case("opening_later", "mutant: R takes nobody in mode 0x02 while it pairs", Opening(mutant="later"), (KEPT_OUT,)),
     Case("opening_beside", "mutant: R goes on pairing when the partner is back", Opening(mutant="beside"), (TWO, DROPPED)),
     Case("opening_no_ping", "mutant: no PING on opening", Opening(mutant="no_ping"), (UNPROVEN,)),
-    Case("opening_unconfirmed", "mutant: a side that has not confirmed comes back too", Opening(mutant="unconfirmed"),
+    Case("opening_unconfirmed", "mutant: a side that has not confirmed comes back too", Opening(cuts=1, mutant="unconfirmed"),
          (UNCONFIRMED,)),
     Case("opening_erased_at_open", "mutant: R erases the invite when it is open", Opening(mode=1, mutant="erased_at_open"),
          (NO_INVITE,)),

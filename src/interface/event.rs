@@ -73,6 +73,8 @@ pub enum Event {
     Caller { address: PeerAddr },
     /// Somebody was told that the room is taken.
     BusySent { address: PeerAddr, times: u32 },
+    /// So many others wait while this caller pairs, and one of them may be the partner. Told once for each pairing.
+    CallersWaiting { callers: usize },
     /// Our half of the code, to read out.
     Code {
         #[serde(serialize_with = "serialize::text")]

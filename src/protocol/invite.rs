@@ -117,7 +117,8 @@ impl Invite {
 }
 
 impl Hint {
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Adds the hint as an invite has it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let named = |out: &mut Vec<u8>, kind, name: &str| {
             let name = name.as_bytes().get(..255).unwrap_or(name.as_bytes());
             out.push(kind);
@@ -153,7 +154,7 @@ impl Hint {
     }
 
     /// Reads one hint. An unknown kind has an unknown length, so that nothing after it can be read.
-    fn read(rest: &mut &[u8]) -> Result<Self, InviteError> {
+    pub(crate) fn read(rest: &mut &[u8]) -> Result<Self, InviteError> {
         let [kind] = take(rest)?;
         let hint = match kind {
             KIND_IPV4 => Self::Ipv4(take(rest)?, port(rest)?),

@@ -196,11 +196,6 @@ impl Connection {
         {}
     }
 
-    /// Hands the session bytes that were read before it existed.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        take(&mut self.session, bytes, clock::now())
-    }
-
     /// Whether all that was sealed has gone to the socket.
     pub fn is_flushed(&self) -> bool {
         self.outgoing.is_empty()

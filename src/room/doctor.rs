@@ -280,7 +280,7 @@ async fn lan(asked: bool, port: u16) -> Vec<Finding> {
         let mut again = Secret::default();
         again.expose_mut().copy_from_slice(secret.expose());
         let mut browser = Browser::new(LanKey(secret))?;
-        let announcement = Announcement::new(&LanKey(again), None, port)?;
+        let announcement = Announcement::new(LanKey(again), None, port)?;
         let heard = timeout(ECHO, browser.next()).await;
         announcement.remove().await;
         heard.map(drop).map_err(|_| LanError::NotHeard)

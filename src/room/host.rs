@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::admission::{NEXT, PAUSE};
 use super::connection::Connection;
 use super::lobby::{DoorEvent, Lobby};
 use super::side::{Side, SideEvent};
@@ -33,10 +34,6 @@ use crate::transport::portmap::Mapping;
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
 use crate::transport::way::{Egress, Way};
-
-/// Pauses after failed runs. The last one repeats.
-const PAUSES: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(40)];
 
 /// The options of the host.
 pub struct HostOptions {
@@ -93,7 +90,7 @@ pub struct Host {
     pub egress: Option<Arc<Egress>>,
     /// The router's port that is forwarded to this machine.
     mapping: Option<Mapping>,
-    announcement: Option<Announcement>,
+    announcement: Option<Arc<Announcement>>,
     /// The host's own addresses and ports.
     pub listening: Vec<SocketAddr>,
     /// The router's answer, if it was asked.
@@ -164,6 +161,7 @@ impl Host {
     fn told(&mut self, event: DoorEvent) -> Option<Event> {
         match event {
             DoorEvent::ToldBusy { from, times } => Some(Event::BusySent { address: from, times }),
+            DoorEvent::Waiting(callers) => Some(Event::CallersWaiting { callers }),
             DoorEvent::Intruder { from, times } => Some(Event::Intruder { address: from, times }),
             DoorEvent::Way(way, shut) => self.way_changed(way, shut),
             DoorEvent::Returned(connection) => {
@@ -238,7 +236,6 @@ impl Room {
 
     /// Pairs with one caller after the other until the room opens, and talks until it ends.
     async fn wait_for_partner(&mut self, side: &mut Side) -> Result<(), Fault> {
-        let mut failed_runs = 0;
         loop {
             let Side::Host(host) = &mut *side else { return Err(Fault::NobodyCame) };
             let (mut connection, back) = self.next_guest(host).await?;
@@ -256,13 +253,14 @@ impl Room {
                 Outcome::Displaced => self.user.tell(Event::Displaced { address: from }),
                 Outcome::Failed(why) if !self.opened && !self.gives_up(why) => {
                     drop(connection);
-                    let pause = PAUSES.get(failed_runs).or(PAUSES.last()).copied().unwrap_or_default();
-                    failed_runs += 1;
+                    let another = why == PairingFault::Skipped;
+                    let pause = if another { NEXT } else { PAUSE };
                     self.user.tell(Event::PairingFailed { address: from, why, pause });
                     if let Side::Host(host) = &mut *side {
                         if host.unproved.is_none() {
                             host.lobby.let_back_by(Vec::new());
                         }
+                        host.lobby.pause(from, another);
                         self.pause(host, pause).await?;
                     }
                 }
@@ -394,7 +392,7 @@ impl Room {
         let asks = at.map && at.bind.is_none() && egress.proxy.is_none() && !egress.tor.only;
         let port = direct.first().map(SocketAddr::port);
         if let Some(port) = port.filter(|_| at.lan) {
-            self.announce(host, &LanKey(secret.lan_key().map_err(system)?), at.bind, port);
+            self.announce(host, LanKey(secret.lan_key().map_err(system)?), at.bind, port);
         }
         let mapped = match port.filter(|_| asks) {
             Some(port) => self.map(host, port).await?,
@@ -427,9 +425,10 @@ impl Room {
     }
 
     /// Announces the host on the local network, and tells the user if that fails.
-    fn announce(&mut self, host: &mut Host, key: &LanKey, bind: Option<IpAddr>, port: u16) {
+    fn announce(&mut self, host: &mut Host, key: LanKey, bind: Option<IpAddr>, port: u16) {
         match Announcement::new(key, bind, port) {
             Ok(announcement) => {
+                host.tasks.spawn(announcement.clone().keep());
                 host.announcement = Some(announcement);
                 self.user.tell(Event::Announced);
             }

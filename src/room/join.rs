@@ -35,6 +35,8 @@ use crate::transport::way::{Egress, Way};
 
 /// Interval between two searches for a better way than a relay or Tor.
 const BETTER: Duration = Duration::from_secs(30);
+/// Duration of each search on the local network.
+const LISTEN: Duration = Duration::from_secs(5);
 /// Time for which the ways of an invite are tried again, if one of them may work later.
 const SEARCH: Duration = Duration::from_secs(60);
 /// Time for which the ways of an invite are tried again, if one of them leads through Tor.
@@ -89,21 +91,27 @@ pub struct Joiner {
     pace: Pace,
     /// Time of the next search for a better way.
     pub better_at: Duration,
-    /// The search on the local network.
+    /// The search on the local network, while another connection is needed and until `listen_until`.
     browser: Option<Browser>,
+    listen_until: Duration,
 }
 
 impl Joiner {
     fn new(ways: Vec<Way>, egress: Arc<Egress>) -> Self {
-        let (redial, pace, better_at, browser) = (None, Pace::default(), Duration::ZERO, None);
-        Self { ways, egress, met: Failures::default(), redial, pace, better_at, browser }
+        let (redial, pace, browser) = (None, Pace::default(), None);
+        let (better_at, listen_until) = (Duration::ZERO, Duration::ZERO);
+        Self { ways, egress, met: Failures::default(), redial, pace, better_at, browser, listen_until }
     }
 
     /// Waits for the next event of the search for the host. Safe to cancel.
     pub async fn next(&mut self) -> SideEvent {
+        let listens = self.redial.is_some() || clock::now() < self.listen_until;
         let Self { redial, browser, .. } = self;
+        if let Some(browser) = browser.as_mut().filter(|_| !listens) {
+            browser.rest();
+        }
         tokio::select! {
-            at = found(browser) => {
+            at = found(browser), if listens => {
                 self.found(at);
                 SideEvent::Nothing
             }
@@ -143,6 +151,7 @@ impl Joiner {
     /// Starts a search of one attempt for a way without a relay or Tor.
     pub fn search_better(&mut self, resume: Arc<ResumeKey>, settings: Settings) {
         self.better_at = clock::now() + BETTER;
+        self.listen_until = clock::now() + LISTEN;
         let mut ways = self.ways.clone();
         ways.retain(Way::is_direct);
         if !ways.is_empty() && self.egress.proxy.is_none() && !self.egress.tor.only {
@@ -397,5 +406,38 @@ async fn found(browser: &mut Option<Browser>) -> SocketAddr {
     match browser {
         Some(browser) => browser.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::keys::Secret;
+    use crate::protocol::random::Randomness as _;
+
+    #[tokio::test]
+    async fn the_local_network_is_searched_only_while_another_connection_is_needed() {
+        let mut joiner = Joiner::new(Vec::new(), Arc::default());
+        joiner.browser = Some(Browser::new(LanKey(Secret::default())).unwrap());
+        let searches = async |joiner: &mut Joiner| {
+            let _ = tokio::time::timeout(Duration::from_millis(10), joiner.next()).await;
+            joiner.browser.as_ref().unwrap().is_searching()
+        };
+        assert!(!searches(&mut joiner).await, "there is a connection");
+        let local = StaticKey::new(OsRandom.secret().unwrap()).unwrap();
+        let plan = DialPlan {
+            ways: Vec::new(),
+            egress: joiner.egress.clone(),
+            mode: Mode::Pair(Arc::new(local)),
+            settings: Settings::default(),
+            tell: None,
+            met: Failures::default(),
+        };
+        joiner.redial = Some(Redial::new(plan, 0));
+        assert!(searches(&mut joiner).await, "it broke");
+        joiner.redial = None;
+        assert!(!searches(&mut joiner).await, "it is back");
+        joiner.listen_until = clock::now() + LISTEN;
+        assert!(searches(&mut joiner).await, "it leads through a relay, and a better one is looked for");
     }
 }

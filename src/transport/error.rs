@@ -113,13 +113,16 @@ pub enum TorError {
     /// What answers does not speak the control protocol.
     #[error("not tor")]
     NotTor,
-    /// Only a password opens the control port.
+    /// Only a password opens the control port, or a cookie that would have to be sent.
     #[error("password needed")]
     Password,
+    /// The control port lets anybody in, so that nothing proves that it is tor's.
+    #[error("no proof that it is tor")]
+    Unproven,
     /// The file that opens the control port cannot be read.
     #[error("cookie: {0}")]
     Cookie(SystemError),
-    /// The file that opens the control port does not hold a cookie.
+    /// The file that opens the control port does not hold a cookie, or lets everybody read it.
     #[error("bad cookie")]
     BadCookie,
     /// What answers does not know the cookie that it names.
@@ -128,7 +131,7 @@ pub enum TorError {
     /// A command was refused, with this status code.
     #[error("refused with code {0}")]
     Rejected(u16),
-    /// Tor has no SOCKS port that takes TCP.
+    /// Tor has no SOCKS port that takes TCP on the host of its control port.
     #[error("no SOCKS port")]
     NoSocks,
     /// Tor did not find its network in time.

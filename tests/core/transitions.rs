@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use rand::seq::IndexedRandom as _;
 use tete::protocol::channel::Channel;
 use tete::protocol::epoch::{Begun, Chain, Next};
 use tete::protocol::error::Error;
@@ -16,6 +18,8 @@ use tete::protocol::session::{Event, Role, Session, Stage};
 use crate::sessions::{initiator, pairing, responder, secret};
 
 const NOW: Duration = Duration::from_secs(1_000);
+/// Walks of each role, and events of one.
+const WALKS: (u8, usize) = (60, 60);
 
 /// What follows an event in a state.
 struct Outcome {
@@ -368,4 +372,27 @@ fn a_joiner_goes_by_the_explored_table() {
 #[test]
 fn a_host_goes_by_the_explored_table() {
     check(Role::Responder);
+}
+
+/// A walk that goes on as long as it may, each row of a state as likely as another.
+fn long_walk(rows: &[Row], seed: u8) -> Vec<(&'static str, &Outcome)> {
+    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let (mut state, mut way) = (rows[0].state, Vec::new());
+    while way.len() < WALKS.1 {
+        let goes_on = |row: &&Row| row.state == state && !matches!(row.outcome.after, "over" | "fatal");
+        let ways: Vec<_> = rows.iter().filter(goes_on).collect();
+        let row = ways.choose(&mut random).unwrap();
+        way.push((*row.events.choose(&mut random).unwrap(), &row.outcome));
+        state = row.outcome.after;
+    }
+    way
+}
+
+#[test]
+fn a_session_keeps_to_the_table_however_long_it_goes_on() {
+    for role in [Role::Initiator, Role::Responder] {
+        let rows = rows(role);
+        let wrong: Vec<_> = (0..WALKS.0).filter_map(|seed| walk(role, &long_walk(&rows, seed))).collect();
+        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    }
 }

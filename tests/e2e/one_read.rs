@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::peer::{Peer, holder, stranger};
-use crate::process::{Process, tete, tete_through_shell};
+use crate::process::{Process, now, tete, tete_through_shell};
 use crate::scratch::Scratch;
 use crate::terminal::{self, Terminal};
 use rustix::process::Signal;
@@ -84,12 +84,14 @@ impl Program {
     /// A host on this machine, and its port.
     fn host(front: Front, args: &[&str]) -> (Self, u16) {
         let mut host = Self::start(front, &[&["--port", "0", "--bind", "127.0.0.1"], args].concat());
-        let address = if matches!(front, Front::Pipe | Front::Json) { "127.0.0.1:" } else { "tete 127.0.0.1 " };
-        let digits = host.after(address, |rest| {
-            let end = rest.find(|c: char| !c.is_ascii_digit())?;
-            Some(rest[..end].to_owned())
-        });
-        (host, digits.parse().unwrap())
+        let port = match &mut host.running {
+            Running::Seen(terminal) => terminal.port(),
+            Running::Piped(_) => host.after("127.0.0.1:", |rest| {
+                let end = rest.find(|c: char| !c.is_ascii_digit())?;
+                rest[..end].parse().ok()
+            }),
+        };
+        (host, port)
     }
 
     /// What `find` finds behind the first of these words.
@@ -541,7 +543,7 @@ fn returns_are_paced_by_either_side() {
     let mut last = None;
     for pause in pauses.by_ref() {
         peer = Peer::call_again(port, peer.cut());
-        let back = std::time::Instant::now();
+        let back = now();
         assert!(last.is_none_or(|last| back - last >= pause), "the host let it back too soon: {pause:?}");
         last = Some(back);
     }

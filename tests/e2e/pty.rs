@@ -184,7 +184,7 @@ fn the_host_can_ask_for_the_next_caller_and_the_guest_cannot() {
     assert!(!guest.words().contains("Not your partner?"));
     host.answer(HALF, "/next");
     host.shows("not your partner (127.0.0.1:");
-    host.shows("Nothing has been revealed. Waiting again in 5 s.");
+    host.shows("Nothing has been revealed. Waiting again in 1 s.");
     guest.shows("the other side left before the codes were checked");
     assert_eq!(guest.exit(), 5);
 }

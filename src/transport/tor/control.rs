@@ -2,8 +2,8 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
-use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,28 +34,38 @@ const CHALLENGE_CLIENT: &[u8] = b"Tor safe cookie authentication controller-to-s
 pub(super) type Reads = Box<dyn AsyncBufRead + Send + Unpin>;
 pub(super) type Writes = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// Connects to a control port, or to a control socket where `at` is an absolute path.
-pub(super) async fn connect(at: &str) -> Result<Control<Reads, Writes>, TorError> {
+/// Connects to a control port, or to a control socket where `at` is an absolute path. Returns the host of a port, too.
+pub(super) async fn connect(at: &str) -> Result<(Control<Reads, Writes>, Option<IpAddr>), TorError> {
     let unreachable = |error: io::Error| TorError::Control(error.into());
     if at.starts_with('/') {
         let (from, to) = UnixStream::connect(at).await.map_err(unreachable)?.into_split();
-        return Ok(Control { from: Box::new(BufReader::new(from)), to: Box::new(to) });
+        return Ok((Control { from: Box::new(BufReader::new(from)), to: Box::new(to) }, None));
     }
-    let (from, to) = TcpStream::connect(at).await.map_err(unreachable)?.into_split();
-    Ok(Control { from: Box::new(BufReader::new(from)), to: Box::new(to) })
+    let stream = TcpStream::connect(at).await.map_err(unreachable)?;
+    let host = stream.peer_addr().map_err(unreachable)?.ip().to_canonical();
+    let (from, to) = stream.into_split();
+    Ok((Control { from: Box::new(BufReader::new(from)), to: Box::new(to) }, Some(host)))
 }
 
 /// Authenticates with SAFECOOKIE: proves that this side can read the cookie without revealing it to whatever else may
-/// listen there.
+/// listen there, and that the other end knows it.
+///
+/// A control port without authentication is refused: anybody on its host may listen there, and client keys are handed
+/// over. The path of a control socket without it was made by somebody who may write into its folder.
 pub(super) async fn authenticate(
     control: &mut Control<Reads, Writes>,
     cookie: Option<PathBuf>,
+    is_port: bool,
 ) -> Result<(), TorError> {
     let info = control.ask("PROTOCOLINFO 1").await?;
     let auth = info.iter().find_map(|line| line.strip_prefix("AUTH METHODS=")).unwrap_or_default();
     let (methods, file) = auth.split_once(' ').unwrap_or((auth, ""));
-    if methods.split(',').any(|method| method == "NULL") {
+    let is_open = methods.split(',').any(|method| method == "NULL");
+    if is_open && !is_port && cookie.is_none() {
         return control.ask("AUTHENTICATE").await.map(|_| ());
+    }
+    if !methods.split(',').any(|method| method == "SAFECOOKIE") {
+        return Err(if is_open { TorError::Unproven } else { TorError::Password });
     }
     let named = file.strip_prefix("COOKIEFILE=\"").and_then(|rest| rest.strip_suffix('"')).map(PathBuf::from);
     let cookie = read_cookie(&cookie.or(named).ok_or(TorError::Password)?)?;
@@ -84,10 +94,12 @@ fn read_cookie(path: &Path) -> Result<Zeroizing<Vec<u8>>, TorError> {
     let mut read = || {
         // The other end may name any file: neither a pipe nor an endless device may block us.
         let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
-        file.take(COOKIE as u64 + 1).read_to_end(&mut cookie)
+        let mode = file.metadata()?.mode();
+        file.take(COOKIE as u64 + 1).read_to_end(&mut cookie).map(|_| mode)
     };
-    read().map_err(|error| TorError::Cookie(error.into()))?;
-    if cookie.len() == COOKIE { Ok(cookie) } else { Err(TorError::BadCookie) }
+    let mode = read().map_err(|error| TorError::Cookie(error.into()))?;
+    // Whoever listens there could know a file that everybody can read without being tor.
+    if cookie.len() == COOKIE && mode & 0o004 == 0 { Ok(cookie) } else { Err(TorError::BadCookie) }
 }
 
 /// A connection to a control port.
@@ -170,10 +182,19 @@ pub(super) fn bootstrap(line: &str) -> Option<u8> {
     rest.split(' ').next()?.parse().ok().filter(|progress| *progress <= 100)
 }
 
-/// The first TCP address in an answer to `GETINFO net/listeners/socks`.
-pub(super) fn socks_listener(line: &str) -> Option<SocketAddr> {
+/// The first TCP address in an answer to `GETINFO net/listeners/socks` that is on the host of the control port, or on
+/// this machine for a control socket.
+pub(super) fn socks_listener(line: &str, host: Option<IpAddr>) -> Option<SocketAddr> {
     let rest = line.strip_prefix("net/listeners/socks=")?;
-    rest.split('"').find_map(|part| part.parse().ok())
+    let host = host.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    rest.split('"').find_map(|part| {
+        let at: SocketAddr = part.parse().ok()?;
+        let ip = at.ip().to_canonical();
+        if ip.is_unspecified() {
+            return Some(SocketAddr::new(host, at.port()));
+        }
+        (ip == host || ip.is_loopback() && host.is_loopback()).then_some(at)
+    })
 }
 
 #[cfg(test)]
@@ -207,7 +228,7 @@ mod tests {
             let said = format!("250-AUTH METHODS=SAFECOOKIE COOKIEFILE=\"{file}\"\r\n250 OK\r\n");
             let from: Reads = Box::new(BufReader::new(io::Cursor::new(said)));
             let mut control = Control { from, to: Box::new(tokio::io::sink()) as Writes };
-            assert_eq!(runtime.block_on(authenticate(&mut control, None)), Err(TorError::BadCookie));
+            assert_eq!(runtime.block_on(authenticate(&mut control, None, true)), Err(TorError::BadCookie));
         }
     }
 
@@ -217,6 +238,55 @@ mod tests {
         assert_eq!(bootstrap(line), Some(85));
         assert_eq!(bootstrap("PROGRESS=101"), None);
         let line = "net/listeners/socks=\"unix:/x\" \"127.0.0.1:9050\"";
-        assert_eq!(socks_listener(line), Some("127.0.0.1:9050".parse().unwrap()));
+        assert_eq!(socks_listener(line, None), Some("127.0.0.1:9050".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_socks_port_that_is_not_on_the_host_of_the_control_port_is_not_used() {
+        let socks = |said: &str, host: &str| {
+            let line = format!("net/listeners/socks={said}");
+            socks_listener(&line, host.parse().ok()).map(|at| at.to_string()).unwrap_or_default()
+        };
+        for host in ["", "127.0.0.1", "192.0.2.9"] {
+            assert_eq!(socks("\"198.51.100.7:9050\"", host), "", "{host}");
+        }
+        assert_eq!(socks("\"198.51.100.7:1\" \"192.0.2.9:2\"", "192.0.2.9"), "192.0.2.9:2");
+        assert_eq!(socks("\"127.0.0.1:1\"", "192.0.2.9"), "", "that would be here");
+        assert_eq!(socks("\"0.0.0.0:1\"", "192.0.2.9"), "192.0.2.9:1");
+        assert_eq!(socks("\"[::1]:1\"", "127.0.0.1"), "[::1]:1");
+    }
+
+    #[test]
+    fn whatever_lets_anybody_in_at_a_port_is_not_believed_and_is_told_no_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let authenticated = |methods: &str, is_port: bool| {
+            let said = format!("250-AUTH METHODS={methods}\r\n250 OK\r\n250 OK\r\n250 OK\r\n");
+            let (to, mut told) = tokio::io::duplex(4_096);
+            let from: Reads = Box::new(BufReader::new(io::Cursor::new(said)));
+            let mut control = Control { from, to: Box::new(to) as Writes };
+            let result = runtime.block_on(authenticate(&mut control, None, is_port));
+            drop(control);
+            let mut commands = String::new();
+            runtime.block_on(told.read_to_string(&mut commands)).unwrap();
+            (result, commands.lines().count())
+        };
+        assert_eq!(authenticated("NULL", true), (Err(TorError::Unproven), 1));
+        assert_eq!(authenticated("NULL,HASHEDPASSWORD", true), (Err(TorError::Unproven), 1));
+        assert_eq!(authenticated("COOKIE", true), (Err(TorError::Password), 1));
+        assert_eq!(authenticated("HASHEDPASSWORD", true), (Err(TorError::Password), 1));
+        assert_eq!(authenticated("NULL", false), (Ok(()), 2));
+    }
+
+    #[test]
+    fn a_cookie_that_everybody_can_read_proves_nothing() {
+        let path = std::env::temp_dir().join(format!("tete-cookie-{}", std::process::id()));
+        std::fs::write(&path, [7; COOKIE]).unwrap();
+        let read = |mode| {
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            read_cookie(&path).map(|cookie| cookie.to_vec())
+        };
+        let tried = [read(0o644), read(0o640), read(0o600)];
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(tried, [Err(TorError::BadCookie), Ok(vec![7; COOKIE]), Ok(vec![7; COOKIE])]);
     }
 }

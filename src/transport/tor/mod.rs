@@ -85,8 +85,8 @@ impl Tor {
             }
             Source::Running(at) => (None, at.clone(), None),
         };
-        let mut control = within(START, TorError::Control(SystemError::TimedOut), connect(&at)).await?;
-        authenticate(&mut control, cookie).await?;
+        let (mut control, host) = within(START, TorError::Control(SystemError::TimedOut), connect(&at)).await?;
+        authenticate(&mut control, cookie, host.is_some()).await?;
         if own.is_some() {
             control.ask("TAKEOWNERSHIP").await?;
         }
@@ -106,7 +106,7 @@ impl Tor {
         };
         within(BOOTSTRAP, TorError::NoNetwork, known).await?;
         let answer = control.ask("GETINFO net/listeners/socks").await?;
-        let socks = answer.iter().find_map(|line| socks_listener(line));
+        let socks = answer.iter().find_map(|line| socks_listener(line, host));
         let socks = socks.ok_or(TorError::NoSocks)?;
         Ok(Self { control, socks, allowed: Vec::new(), own })
     }

@@ -214,6 +214,12 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::BusySent { address: from, times } => {
             format!("someone else at {} tried to join and got a busy reply ({times} so far)", peer(from))
         }
+        Event::CallersWaiting { callers: 1 } => {
+            "Someone else is waiting. If this is not your partner, type /next: your partner may be waiting.".into()
+        }
+        Event::CallersWaiting { callers } => format!(
+            "{callers} others are waiting. If this is not your partner, type /next: your partner may be one of them."
+        ),
         Event::Code { own, can_skip } => format!(
             "Read this to your partner by phone, or wherever you know their voice:\n\n{}\n\n\
              Then type what your partner reads to you.{}",
@@ -835,11 +841,12 @@ pub fn tor_error(why: TorError) -> String {
         TorError::Silent => "tor does not answer".into(),
         TorError::NotTor => "what answers is not tor".into(),
         TorError::Password => "tor asks for a password; let it use a cookie".into(),
+        TorError::Unproven => "its control port lets anybody in, so it may not be tor; let it use a cookie".into(),
         TorError::Cookie(why) => format!("its cookie cannot be read: {}", system_error(why)),
-        TorError::BadCookie => "its cookie file holds no cookie".into(),
+        TorError::BadCookie => "its cookie file holds no cookie, or everybody may read it".into(),
         TorError::Impostor => "what answers is not the tor whose cookie this is".into(),
         TorError::Rejected(code) => format!("tor refused a command, code {code}"),
-        TorError::NoSocks => "tor has no SOCKS port".into(),
+        TorError::NoSocks => "tor has no SOCKS port on the host of its control port".into(),
         TorError::NoNetwork => "tor did not find its network in time".into(),
         TorError::NotPublished => "the onion service was not published in time".into(),
         TorError::System(why) => system_error(why),

@@ -38,6 +38,7 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Connected { .. }
         | Event::Caller { .. }
         | Event::BusySent { .. }
+        | Event::CallersWaiting { .. }
         | Event::NotACode
         | Event::OwnCode
         | Event::WrongCode { .. }

@@ -208,6 +208,9 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::BusySent { address: from, times } => {
             format!("{} 也想进来，已告知房间占用中（共 {times} 次）", peer(from))
         }
+        Event::CallersWaiting { callers } => {
+            format!("另有 {callers} 人在等。如果现在连上的不是你等的人，请输入 /next：你等的人可能就在其中。")
+        }
         Event::Code { own, can_skip } => format!(
             "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n{}\n\n然后输入对方念给你的数字。{}",
             large(own, columns),
@@ -771,11 +774,12 @@ pub fn tor_error(why: TorError) -> String {
         TorError::Silent => "tor 没有回应".into(),
         TorError::NotTor => "应答的不是 tor".into(),
         TorError::Password => "tor 要密码；请让它改用 cookie".into(),
+        TorError::Unproven => "它的控制端口谁都能进，不一定是 tor；请让它用 cookie".into(),
         TorError::Cookie(why) => format!("读不到 tor 的 cookie：{}", system_error(why)),
-        TorError::BadCookie => "tor 的 cookie 文件里没有 cookie".into(),
+        TorError::BadCookie => "tor 的 cookie 文件里没有 cookie，或者谁都能读".into(),
         TorError::Impostor => "应答的不是这个 cookie 的 tor".into(),
         TorError::Rejected(code) => format!("tor 拒绝了一条命令，代码 {code}"),
-        TorError::NoSocks => "tor 没有 SOCKS 端口".into(),
+        TorError::NoSocks => "tor 在控制端口所在的主机上没有 SOCKS 端口".into(),
         TorError::NoNetwork => "tor 没能及时进入网络".into(),
         TorError::NotPublished => "洋葱服务没能及时发布".into(),
         TorError::System(why) => system_error(why),
