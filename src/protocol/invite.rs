@@ -43,7 +43,7 @@ pub fn resembles(text: &str) -> bool {
     let has = |run: &str, kind: fn(&char) -> bool| run.chars().any(|c| kind(&c));
     runs(text).iter().any(|run| {
         let mixed = has(run, char::is_ascii_uppercase) && has(run, char::is_ascii_lowercase);
-        is_begun(run) || run.len() > LABEL || run.len() >= PART && mixed && has(run, char::is_ascii_digit)
+        is_begun(run) || has(run, char::is_ascii_digit) && (run.len() > LABEL || run.len() >= PART && mixed)
     })
 }
 

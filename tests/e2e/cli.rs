@@ -222,7 +222,7 @@ fn with_json_a_system_that_refuses_anything_still_gets_a_last_line() {
         }
         assert!(!end.err.contains("internal error"), "{files}: {}", end.err);
         if end.code == 7 {
-            assert!(end.err.contains("too many open files"), "{files}: {}", end.err);
+            assert!(end.err.contains("too many files are open"), "{files}: {}", end.err);
         } else {
             assert_eq!(end.code, 3, "{files}: {}", end.err);
         }
