@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use tete::cli::plan::{Front, Plan, Surroundings, What, plan};
 use tete::cli::{self, Stop};
-use tete::harden::harden;
+use tete::harden::{check_files, harden};
 use tete::interface::UserChannels;
 use tete::interface::fault::Fault;
 use tete::room;
@@ -74,6 +74,7 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
         }
         Err(Stop::Wrong(fault)) => return Err(fault),
     };
+    check_files().map_err(|error| system(error.into()))?;
     if output_is_closed() {
         return Err(Fault::Output(SystemError::Closed));
     }

@@ -14,8 +14,8 @@
 //! | format character, blank letter, invisible code point | marker |
 //! | ZWJ, ZWNJ | itself after a letter, mark or emoji and before anything in the same line, else marker |
 //! | variation selector | itself once after an emoji, digit, `#`, `*` (FE0E, FE0F) or ideograph (E0100-E01EF), else a marker for the run |
-//! | mark or skin tone at the start of a line | itself after `◌` |
-//! | more than 8 marks, or a ZWJ among more than 16 scalars, in a grapheme cluster | the cluster without joiners and without further marks, then a marker |
+//! | mark, skin tone or anything else that joins what stands before it, where there is nothing it joins | itself after `◌` |
+//! | more than 8 of those, or a ZWJ among more than 16 scalars, in a grapheme cluster | the cluster without joiners and without further marks, then a marker |
 //! | nothing visible | `(nothing visible, N characters)` |
 //!
 //! Where the rules meet: a text of nothing but blanks and of the markers for what was invisible anyway counts as
@@ -168,7 +168,7 @@ fn replace(foreign: &str, line_break: char) -> (Draft, bool) {
                 left = Some(MARKER_END);
             }
             Fate::Keep => {
-                if left.is_none() && needs_base(c) {
+                if joins(c) && left.is_none_or(|left| left != DOTTED_CIRCLE && !is_cluster(left, c)) {
                     out.push(DOTTED_CIRCLE);
                 }
                 out.push(c);
@@ -184,7 +184,8 @@ fn replace(foreign: &str, line_break: char) -> (Draft, bool) {
 fn bound_clusters(text: &str) -> Draft {
     let mut out = Draft::with_capacity(text.len());
     for cluster in text.graphemes(true) {
-        let crowded = cluster.chars().filter(|c| is_mark(*c)).nth(CLUSTER_MARKS).is_some();
+        let many = cluster.chars().nth(CLUSTER_MARKS).is_some();
+        let crowded = many && cluster.chars().filter(|c| is_surplus(*c)).nth(CLUSTER_MARKS).is_some();
         let long = cluster.contains(ZWJ) && cluster.chars().nth(JOINED_SCALARS).is_some();
         if !crowded && !long {
             out.push_str(cluster);
@@ -194,7 +195,7 @@ fn bound_clusters(text: &str) -> Draft {
         let mut first_dropped = None;
         let mut more_dropped = 0_usize;
         for c in cluster.chars() {
-            let mark = is_mark(c);
+            let mark = is_surplus(c);
             if matches!(c, ZWNJ | ZWJ) || mark && room == 0 {
                 more_dropped = more_dropped.saturating_add(usize::from(first_dropped.is_some()));
                 first_dropped = first_dropped.or(Some(c));
@@ -267,8 +268,27 @@ fn selects(base: char, selector: char) -> bool {
     }
 }
 
-fn needs_base(c: char) -> bool {
-    c.general_category_group() == GeneralCategoryGroup::Mark || matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
+/// Whether a character joins what stands before it, whatever its category: nothing may stand bare behind a gutter.
+fn joins(c: char) -> bool {
+    !c.is_ascii()
+        && (c.general_category_group() == GeneralCategoryGroup::Mark
+            || matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
+            || c.width() == Some(0)
+            || is_cluster('a', c))
+}
+
+/// Whether two characters are one grapheme cluster.
+fn is_cluster(one: char, other: char) -> bool {
+    let mut pair = [0; 8];
+    let first = one.encode_utf8(&mut pair).len();
+    let whole = first + pair.get_mut(first..).map_or(0, |rest| other.encode_utf8(rest).len());
+    let pair = pair.get(..whole).and_then(|pair| std::str::from_utf8(pair).ok()).unwrap_or_default();
+    pair.graphemes(true).nth(1).is_none()
+}
+
+/// What is left out of a cluster that has too much of it.
+fn is_surplus(c: char) -> bool {
+    joins(c) && !matches!(c, ZWNJ | ZWJ)
 }
 
 /// A mark that takes no place of its own.
@@ -395,11 +415,31 @@ struct Fold {
     cells: usize,
 }
 
-/// The units that a row keeps whole: grapheme clusters, or the scalars of a cluster that is wider than the row.
+/// What a row keeps whole: a grapheme cluster with all that joins it; of one wider than the row a scalar with what joins
+/// it, or if that is too wide as well a scalar.
 fn units(line: &str, columns: usize, cells: fn(&str) -> usize) -> impl Iterator<Item = &str> {
-    line.graphemes(true).flat_map(move |cluster| {
+    whole(line, true).flat_map(move |cluster| {
         let too_wide = cells(cluster) > columns;
-        cluster.split_inclusive(move |_| too_wide)
+        whole(cluster, !too_wide).flat_map(move |part| {
+            let too_wide = cells(part) > columns;
+            part.split_inclusive(move |_| too_wide)
+        })
+    })
+}
+
+/// Parts of a text none of which begins with what joins the one before: grapheme clusters, or scalars.
+fn whole(text: &str, clusters: bool) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let length = if clusters { rest.graphemes(true).next().map_or(0, str::len) } else { first.len_utf8() };
+        let mut end = length;
+        while let Some(next) = rest.get(end..).and_then(|after| after.chars().next()).filter(|next| joins(*next)) {
+            end += next.len_utf8();
+        }
+        let (part, after) = rest.split_at_checked(end)?;
+        rest = after;
+        Some(part)
     })
 }
 
@@ -525,7 +565,7 @@ mod tests {
                 assert!(cluster.chars().filter(|c| is_mark(*c)).count() <= CLUSTER_MARKS, "{cluster:?}");
                 assert!(!cluster.contains(ZWJ) || cluster.chars().count() <= JOINED_SCALARS, "{cluster:?}");
             }
-            assert!(once.split('\n').all(|line| !line.starts_with(needs_base)));
+            assert!(once.split('\n').all(|line| !line.starts_with(joins)));
             assert!(!once.contains("\u{200d}\u{200d}") && !once.starts_with(ZWJ));
         }
         assert!(!line(foreign).contains('\n'));
@@ -685,8 +725,29 @@ mod tests {
 
     #[test]
     fn letters_drawn_into_others_still_take_a_cell() {
-        assert_eq!(rows(&"\u{1161}".repeat(7), 3), ["\u{1161}".repeat(3), "\u{1161}".repeat(3), "\u{1161}".into()]);
+        assert_eq!(
+            rows(&"\u{1161}".repeat(7), 3),
+            ["◌\u{1161}\u{1161}", "\u{1161}\u{1161}\u{1161}", "\u{1161}\u{1161}"]
+        );
         assert_eq!(rows(&"\u{9be}".repeat(3), 3), ["◌\u{9be}\u{9be}", "\u{9be}"]);
+        assert_eq!(rows(&format!("{} b", "\u{9be}".repeat(3)), 4), ["◌\u{9be}\u{9be}\u{9be}", "b"]);
+    }
+
+    #[test]
+    fn nothing_that_joins_what_stands_before_it_begins_a_row() {
+        // SARA AM, its Lao like, half-width voice marks, jamo that follow another, a skin tone, spacing marks.
+        let joining = "\u{e33}\u{eb3}\u{ff9e}\u{ff9f}\u{1161}\u{11a8}\u{1f3fb}\u{93e}\u{9be}\u{d7b0}\u{302e}\u{1885}";
+        for c in joining.chars() {
+            assert!(text(&c.to_string()).starts_with('◌'), "{c:?}");
+            assert!(text(&format!("a\n{c}")).contains("\n◌"), "{c:?}");
+        }
+        for c in ('\u{80}'..=char::MAX).filter(|c| matches!(fate(*c), Fate::Keep) && joins(*c)) {
+            for unit in [c.to_string(), format!("a{c}"), format!("\u{1100}{c}"), format!("{c}\u{1161}")] {
+                for row in rows(&unit.repeat(12), 24) {
+                    assert!(!row.starts_with(joins), "{c:?}: {row:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! What takes long: limits of time of 3 to 15 seconds, all at once, and a door that is stormed beside them.
+//! What takes long: limits of time of 3 to 60 seconds, all at once, and a door that is stormed beside them.
 #![allow(dead_code, reason = "tests/e2e uses the other helpers")]
 
 #[path = "support/meeting.rs"]
 mod meeting;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/relay.rs"]
@@ -65,6 +67,7 @@ fn every_limit_of_time_holds() {
         an_interactive_host_listens_again_1_s_after_next,
         an_interactive_host_listens_again_5_s_after_its_own_three_wrong_halves,
         leaving_waits_3_s_for_receipts,
+        a_script_waits_a_minute_for_the_next_receipt_of_a_partner_who_is_there,
         an_invite_that_leads_to_silence_is_given_up_after_15_s,
         whoever_met_somebody_dead_at_a_relay_tries_again_after_15_s_and_the_host_after_5_s,
     );
@@ -381,6 +384,25 @@ fn leaving_waits_3_s_for_receipts() {
     });
     host.shows("1 message was not delivered");
     script.signal(Signal::CONT);
+}
+
+fn a_script_waits_a_minute_for_the_next_receipt_of_a_partner_who_is_there() {
+    let (mut host, port) = host();
+    let mut peer = peer::Peer::call(port, peer::stranger());
+    let half = peer.half();
+    peer.enter(&host.until("code: "));
+    host.say(&half);
+    peer.opened();
+    host.until("room open");
+    host.say("shown");
+    host.say("never shown");
+    host.end_input();
+    takes(60, || {
+        assert_eq!(peer.text(), "shown");
+        let there = std::thread::spawn(move || (0..70).for_each(|_| peer.waits(Duration::from_secs(1))));
+        assert_eq!(host.exit(), 6);
+        assert!(there.join().is_err(), "the script has left, not the partner");
+    });
 }
 
 /// What a joiner sends first when it wants to come back, as somebody on the wire saw it.

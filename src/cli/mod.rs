@@ -13,10 +13,12 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use jiff::{Span, SpanRelativeTo};
+use zeroize::Zeroizing;
 
 use crate::address::AddressError;
 use crate::interface::fault::{Fault, RATES, UsageFault, ValueError};
 use crate::printable::Printable;
+use crate::protocol::invite::{is_begun_in, resembles};
 use crate::room::Confirm;
 use crate::ui::tui::state::Notify;
 use crate::ui::words::Lang;
@@ -233,6 +235,9 @@ pub enum Stop {
 ///
 /// [`Stop`] if the user asked for help or the version, or the command line cannot be read.
 pub fn parse(args: &[OsString], lang: Lang) -> Result<Cli, Stop> {
+    if holds_invite(args) {
+        return Err(Stop::Wrong(Fault::InviteInArguments));
+    }
     let mut command = help::localized(lang);
     let matches = command.try_get_matches_from_mut(args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(error.render().to_string()),
@@ -251,6 +256,15 @@ pub fn parse(args: &[OsString], lang: Lang) -> Result<Cli, Stop> {
         return Err(Stop::Print(about.unwrap_or_else(|| command.render_help()).to_string()));
     }
     Cli::from_arg_matches(&matches).map_err(|error| Stop::Wrong(Fault::CommandLine(complaint(&error))))
+}
+
+/// Whether an invite was given as an argument, or as several.
+fn holds_invite(args: &[OsString]) -> bool {
+    let words = args.iter().skip(1).map(|arg| Zeroizing::new(arg.to_string_lossy().into_owned()));
+    let words: Vec<_> = words.collect();
+    let mut joined = Zeroizing::new(String::with_capacity(words.iter().map(|word| word.len()).sum()));
+    words.iter().filter(|word| !word.starts_with('-')).for_each(|word| joined.push_str(word));
+    words.iter().chain([&joined]).any(|text| is_begun_in(text))
 }
 
 /// Everything that can be typed. `help` is answered by [`parse`], and so no [`Command`].
@@ -334,8 +348,11 @@ fn first_word(argument: &str) -> Printable {
     repeated(word.trim_matches(['[', ']', '<', '>', '.']))
 }
 
-/// The beginning of what was typed, to be shown in an error.
+/// The beginning of what was typed, to be shown in an error; nothing of what may be a part of an invite.
 fn repeated(typed: &str) -> Printable {
+    if resembles(typed) {
+        return Printable::line("…");
+    }
     match typed.char_indices().nth(REPEATED) {
         Some((end, _)) => Printable::line(&format!("{}…", typed.get(..end).unwrap_or_default())),
         None => Printable::line(typed),

@@ -12,7 +12,7 @@ use crate::address::{Address, AddressError, PORT, Proxy};
 use crate::interface::RELAYS;
 use crate::interface::fault::Fault;
 use crate::printable::Printable;
-use crate::protocol::invite::{Invite, LONGEST, MARK};
+use crate::protocol::invite::{Invite, InviteError, LONGEST, MARK, resembles};
 use crate::protocol::session::Settings;
 use crate::room::doctor::DoctorOptions;
 use crate::room::files::{FileOptions, QUEUE, check_input, check_paths};
@@ -258,6 +258,9 @@ fn relays(named: &[String]) -> Result<Vec<Address>, Fault> {
 
 /// Reads an address. That of an onion service has a checksum, which must be right.
 fn address(text: &str, port: Option<&str>) -> Result<Address, Fault> {
+    if resembles(text) || port.is_some_and(resembles) {
+        return Err(Fault::InviteInArguments);
+    }
     let address = Address::parse(text, port).and_then(|address| {
         let mistyped = address.onion().is_some_and(|id| onion_key(id).is_none());
         if mistyped { Err(AddressError::Onion) } else { Ok(address) }
@@ -288,12 +291,16 @@ fn target(to: To, lan: bool, around: Surroundings) -> Result<JoinTarget, Fault> 
         let line = if asked { (around.ask)().ok_or(Fault::NoAddress) } else { invite_in(&file) };
         return invite(&line?);
     }
-    if to.host.as_deref().is_some_and(is_invite) {
+    if to.host.as_deref().is_some_and(resembles) {
         return Err(Fault::InviteInArguments);
     }
     let host = to.host.map(Zeroizing::new).or_else(around.ask).ok_or(Fault::NoAddress)?;
     if is_invite(&host) {
         return invite(&host);
+    }
+    // Whatever became of it, a name server must not see it.
+    if resembles(&host) {
+        return Err(Fault::Invite(InviteError::Damaged));
     }
     let (host, port) = match (host.split_whitespace().collect::<Vec<_>>().as_slice(), &to.peer_port) {
         ([host, port], None) => ((*host).to_owned(), Some((*port).to_owned())),
@@ -321,7 +328,7 @@ fn invite_in(file: &Path) -> Result<Zeroizing<String>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::parse;
+    use crate::cli::{Stop, parse};
     use crate::room::Confirm;
     use crate::ui::tui::state::Notify;
     use crate::ui::words::Lang;
@@ -331,8 +338,11 @@ mod tests {
 
     fn planned(line: &[&str], around: Surroundings) -> Result<Plan, Fault> {
         let args: Vec<_> = ["tete"].iter().chain(line).map(std::ffi::OsString::from).collect();
-        let Ok(cli) = parse(&args, Lang::En) else { panic!("{line:?} is no command line") };
-        plan(cli, around)
+        match parse(&args, Lang::En) {
+            Ok(cli) => plan(cli, around),
+            Err(Stop::Wrong(fault)) => Err(fault),
+            Err(Stop::Print(_)) => panic!("{line:?} asks for help"),
+        }
     }
 
     #[track_caller]
@@ -443,6 +453,54 @@ mod tests {
         assert!(matches!(fault_of(&[&["--invite"][..], &relays].concat(), PIPE), Fault::TooManyRelays));
         // A machine may be called what a command is nearly called.
         assert!(planned(&["join", "jion"], PIPE).is_ok());
+    }
+
+    #[test]
+    fn what_resembles_an_invite_is_refused_as_an_argument_looked_up_nowhere_and_repeated_nowhere() {
+        let invite = Invite {
+            secret: crate::protocol::keys::InviteSecret(
+                crate::protocol::random::Randomness::secret(&mut crate::protocol::random::OsRandom).unwrap(),
+            ),
+            hints: vec![crate::protocol::invite::Hint::Ipv4([192, 0, 2, 1], 7777)],
+        };
+        let line = invite.line().to_string();
+        let mangled = [
+            line.clone(),
+            format!("'{line}'"),
+            format!("“{line}”."),
+            format!("<{line}>,"),
+            format!(" {line}\n"),
+            format!("https://example.org/{line}"),
+            line.replacen("tete1", "Tete1", 1),
+            line.to_uppercase(),
+            line.to_lowercase(),
+            line[..30].to_owned(),
+            format!("{}\u{200b}{}", &line[..9], &line[9..]),
+            line.replacen("tete1", "ｔｅｔｅ１", 1),
+        ];
+        for text in &mangled {
+            let before =
+                [vec![], vec!["join"], vec!["join", "host"], vec!["send", "file"], vec!["send", "file", "--to"]];
+            for mut args in before.into_iter().chain([vec!["--relay"], vec!["--no-such-option"], vec!["doctor"]]) {
+                args.push(text);
+                assert!(matches!(fault_of(&args, PIPE), Fault::InviteInArguments), "{args:?}");
+            }
+        }
+        let [first, rest] = [&line[..12], &line[12..]];
+        assert!(matches!(fault_of(&["join", first, rest], PIPE), Fault::InviteInArguments));
+        // Without its beginning it is still no host.
+        for part in [&line[3..], &line[5..], &line[9..50], &format!("tete1.{}", &line[5..])] {
+            for args in [&["join", part][..], &["join", "host", part], &["send", file!(), "--to", part]] {
+                assert!(matches!(fault_of(args, PIPE), Fault::InviteInArguments), "{args:?}");
+            }
+            let Fault::CommandLine(why) = fault_of(&["join", "host", "1", part], PIPE) else { panic!("{part}") };
+            let told = crate::ui::words::fault(&Fault::CommandLine(why), Lang::En).0;
+            assert!(!told.contains(&part[10..20]), "{told}");
+        }
+        let onion = format!("{}.onion", "a2".repeat(28));
+        for host in ["tete1", "tete1.example.org", "tete12-laptop.local", "xn--bcher-kva.example", &onion] {
+            assert!(!resembles(host), "{host}");
+        }
     }
 
     #[test]

@@ -26,6 +26,51 @@ const KIND_NAME: u8 = 0x0d;
 const KIND_ONION: u8 = 0x0e;
 const KIND_RELAY: u8 = 0x0f;
 
+/// Characters after the mark and the version from which on a text is taken for an invite, whatever became of it.
+const BEGUN: usize = 20;
+/// Characters from which on a text in capitals, small letters and digits is taken for a part of an invite.
+const PART: usize = 32;
+/// Characters of the longest label of a host name (RFC 1035).
+const LABEL: usize = 63;
+
+/// Whether a text holds the beginning of an invite: in any case of its letters, in pieces, with anything around it.
+pub fn is_begun_in(text: &str) -> bool {
+    runs(text).iter().any(|run| is_begun(run))
+}
+
+/// Whether a text holds an invite or may hold a part of one. It is not for a screen, and not for a name server.
+pub fn resembles(text: &str) -> bool {
+    let has = |run: &str, kind: fn(&char) -> bool| run.chars().any(|c| kind(&c));
+    runs(text).iter().any(|run| {
+        let mixed = has(run, char::is_ascii_uppercase) && has(run, char::is_ascii_lowercase);
+        is_begun(run) || has(run, char::is_ascii_digit) && (run.len() > LABEL || run.len() >= PART && mixed)
+    })
+}
+
+fn is_begun(run: &str) -> bool {
+    let lower = Zeroizing::new(run.to_ascii_lowercase());
+    let Some((_, rest)) = lower.split_once(MARK) else { return false };
+    let as_written = run.get(run.len() - rest.len()..).unwrap_or_default();
+    // The first byte is the version, 1.
+    let version = rest.strip_prefix('a').is_some_and(|rest| rest.starts_with(|c| matches!(c, 'a'..='f' | 'q'..='z')));
+    version && rest.len() >= BEGUN || rest.len() >= PART && as_written.contains(|c: char| c.is_uppercase())
+}
+
+/// The stretches of a text that base64url could have, without what may have come between or around its characters.
+fn runs(text: &str) -> Vec<Zeroizing<String>> {
+    let mut runs = vec![Zeroizing::new(String::with_capacity(text.len()))];
+    for c in text.chars() {
+        // Full-width letters are those of an input method.
+        let c = u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).filter(char::is_ascii_graphic).unwrap_or(c);
+        if matches!(c, '.' | ':' | '/' | '\\' | '@' | '%') {
+            runs.push(Zeroizing::new(String::with_capacity(text.len())));
+        } else if let (true, Some(run)) = (c.is_ascii_alphanumeric() || matches!(c, '-' | '_'), runs.last_mut()) {
+            run.push(c);
+        }
+    }
+    runs
+}
+
 /// One way to the host. A port of 0 is invalid.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Hint {

@@ -436,12 +436,12 @@ impl Room {
         }
     }
 
-    /// Whether a failed run ends the host. A stranger must not be able to end it; the
-    /// host's own user or script may.
+    /// Whether a failed run ends the host. A stranger must not be able to; that the host's own user left may, and so may
+    /// three wrong halves in a pipe: the lines that answered them were all that there was to answer with.
     fn gives_up(&self, why: PairingFault) -> bool {
         match why {
             PairingFault::Left | PairingFault::NoHalf => true,
-            PairingFault::WrongHalf => !self.user.frontend().person,
+            PairingFault::WrongHalf => !self.user.frontend().converses,
             _ => false,
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::connection::{Connection, Ended};
 use super::lobby::over;
 use super::pace::Pace;
-use super::redial::{DialPlan, Failures, Progress, Redial, RedialEvent};
+use super::redial::{DialPlan, Failures, Progress, REASONS, Redial, RedialEvent};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
 use super::{Options, Room, STEPS, WAYS, route, side_of_relay, system, tor};
@@ -54,6 +54,9 @@ pub enum JoinTarget {
         lan: bool,
     },
 }
+
+/// The ways whose attempts were told, and for what reasons each was told to lead nowhere.
+type ToldOf = Vec<(Way, Vec<ConnectError>)>;
 
 /// Joins the partner's room and talks until it ends.
 pub async fn join(channels: UserChannels, options: Options, to: JoinTarget, egress: Egress) -> Result<(), Fault> {
@@ -294,7 +297,7 @@ impl Room {
             self.while_tor_works(egress.tor.open(), &mut steps).await?;
         }
         let given_up = clock::now() + search_for;
-        let mut told_of = Vec::new();
+        let mut told_of = ToldOf::new();
         let connection = loop {
             if redial.is_over() {
                 while let Ok(progress) = told.try_recv() {
@@ -336,7 +339,7 @@ impl Room {
     }
 
     /// Reports the progress on a way, unless the same was reported before.
-    fn tell_way(&mut self, progress: Progress, met: &mut Vec<(Way, Option<ConnectError>)>) {
+    fn tell_way(&mut self, progress: Progress, met: &mut ToldOf) {
         let (way, failure) = match progress {
             Progress::Trying(way) => (way, None),
             Progress::Failed(way, failure) => (way, Some(failure)),
@@ -345,11 +348,11 @@ impl Room {
         let before = met.iter_mut().find(|(known, _)| *known == way);
         match (before, failure) {
             (None, _) => {
-                met.push((way, failure));
+                met.push((way, failure.into_iter().collect()));
                 self.user.tell(Event::Trying { address: name });
             }
-            (Some((_, before)), Some(failure)) if *before != Some(failure) => {
-                *before = Some(failure);
+            (Some((_, before)), Some(failure)) if !before.contains(&failure) && before.len() < REASONS => {
+                before.push(failure);
                 self.user.tell(Event::TryFailed { address: name, why: failure });
             }
             _ => {}

@@ -30,6 +30,9 @@ const SHAKING: usize = 3;
 /// Time after which the partner's program counts as gone, if every answer meanwhile suggests that it has ended.
 pub const GONE: Duration = Duration::from_secs(120);
 
+/// Reasons for which a search, or one of its ways, is told to have failed: each once, however often they alternate.
+pub const REASONS: usize = 8;
+
 /// Progress of a redial.
 #[derive(Clone, Copy)]
 pub struct Attempts {
@@ -94,7 +97,7 @@ pub enum Progress {
 pub enum RedialEvent {
     /// The host was found and has proved itself.
     Found(Box<Connection>),
-    /// An attempt failed, for another reason than the one before.
+    /// An attempt failed, for a reason that this search did not meet before.
     Failed {
         /// Number of attempts so far.
         number: u32,
@@ -118,6 +121,7 @@ pub struct Redial {
     /// Whether the search is limited to one attempt.
     once: bool,
     state: Attempts,
+    told: Vec<ConnectError>,
     gone_since: Option<Duration>,
 }
 
@@ -137,6 +141,7 @@ impl Redial {
             next_at: clock::now() + pause(returns),
             once: false,
             state: Attempts { number: 0, failure: None },
+            told: Vec::new(),
             gone_since: None,
         }
     }
@@ -213,11 +218,15 @@ impl Redial {
 
     fn failed(&mut self, missed: AttemptError) -> RedialEvent {
         let failure = missed.failure;
-        let changed = self.state.failure.replace(failure) != Some(failure);
+        self.state.failure = Some(failure);
+        let news = !self.told.contains(&failure) && self.told.len() < REASONS;
+        if news {
+            self.told.push(failure);
+        }
         if is_gone(&mut self.gone_since, missed.gone, clock::now()) {
             return RedialEvent::Gone;
         }
-        if changed { RedialEvent::Failed { number: self.state.number, failure } } else { RedialEvent::Nothing }
+        if news { RedialEvent::Failed { number: self.state.number, failure } } else { RedialEvent::Nothing }
     }
 }
 
@@ -401,6 +410,19 @@ mod tests {
         assert!(!AttemptError::new(&relay, &open, ConnectError::Closed).gone, "a relay may join us with anybody");
         let proxied = Egress { proxy: Proxy::parse("socks5://127.0.0.1:1").ok(), ..Egress::default() };
         assert!(!AttemptError::new(&way, &proxied, ConnectError::Refused).gone, "this may be the proxy's word");
+    }
+
+    #[tokio::test]
+    async fn failures_that_alternate_are_told_once_each() {
+        let local = StaticKey::new(OsRandom.secret().unwrap()).unwrap();
+        let (mode, egress) = (Mode::Pair(Arc::new(local)), Arc::new(Egress::default()));
+        let (settings, met) = (Settings::default(), Failures::default());
+        let mut redial = Redial::new(DialPlan { ways: Vec::new(), egress, mode, settings, tell: None, met }, 0);
+        let failures = [ConnectError::RelayClosed, ConnectError::NotARelay].into_iter().cycle().take(1_000);
+        let told = failures.filter(|failure| {
+            matches!(redial.failed(AttemptError { failure: *failure, gone: false }), RedialEvent::Failed { .. })
+        });
+        assert_eq!(told.count(), 2);
     }
 
     #[test]

@@ -37,6 +37,8 @@ const FINISH: Duration = Duration::from_secs(3);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a script that has said everything waits for the connection, to say BYE.
 const RETURN: Duration = Duration::from_secs(10);
+/// How long a script that has said everything waits for the next receipt of a partner who is there.
+const RECEIPTS: Duration = Duration::from_secs(60);
 /// How long a BYE may take when everything is to vanish.
 const PANIC: Duration = Duration::from_millis(200);
 /// Pause between two measurements of the round-trip time.
@@ -92,6 +94,8 @@ struct Open {
     delivered: usize,
     /// The partner's messages that came.
     received: usize,
+    /// When the partner gave the last receipt or came back, or this side was done.
+    heard: Duration,
     /// When the room closes by itself.
     close_at: Option<Duration>,
     /// Number of the question whether the codes are the same, if it was asked.
@@ -254,6 +258,7 @@ impl<'a> Talk<'a> {
             session::Event::Delivered(messages) => {
                 if let Some(open) = self.open() {
                     open.delivered += messages;
+                    open.heard = clock::now();
                 }
                 let waiting = self.waiting();
                 self.tell(Event::Delivered { messages, waiting });
@@ -292,6 +297,7 @@ impl<'a> Talk<'a> {
             trust: if invited { Trust::Invite } else { Trust::Code },
             delivered: 0,
             received: 0,
+            heard: now,
             close_at: self.room.options.close_after.map(|after| now + after),
             comparing: None,
         });
@@ -316,6 +322,9 @@ impl<'a> Talk<'a> {
 
     fn resumed(&mut self) {
         let waiting = self.waiting();
+        if let Some(open) = self.open() {
+            open.heard = clock::now();
+        }
         if let Health::Broken { since, .. } = std::mem::replace(&mut self.health, Health::Well) {
             self.tell(Event::Reconnected { after: clock::now().saturating_sub(since), waiting });
         }
@@ -403,18 +412,35 @@ impl<'a> Talk<'a> {
         let now = clock::now();
         let by = match self.ending {
             Ending::Finishing { by } => by,
-            Ending::No if self.room.user.leaving => None,
+            Ending::No if self.room.user.leaving => {
+                if let Some(open) = self.open() {
+                    open.heard = now;
+                }
+                None
+            }
             _ => return,
         };
         // The partner, too, wants to know that their last message was delivered.
         let done = self.waiting() == 0 && self.room.user.was_shown_all();
-        let late = by.is_some_and(|at| now >= at);
+        let late = by.or(self.receipts_by()).is_some_and(|at| now >= at);
         if !done && !late {
             self.finish_by(by);
         } else if self.connection.session.stage() == Stage::Open {
             self.say_goodbye(Goodbye::Done);
         } else {
             self.finish_by(Some(by.unwrap_or(now + RETURN)));
+        }
+    }
+
+    /// When a script that has said everything has waited long enough for receipts. `None` where a person can leave at
+    /// once, and while there is no connection: then the room waits as long as it may.
+    fn receipts_by(&self) -> Option<Duration> {
+        let there = self.connection.session.stage() == Stage::Open && self.waiting() > 0;
+        match (&self.state, &self.ending) {
+            (State::Open(open), Ending::Finishing { .. }) if there && !self.room.user.frontend().person => {
+                Some(open.heard + RECEIPTS)
+            }
+            _ => None,
         }
     }
 
@@ -630,7 +656,7 @@ impl<'a> Talk<'a> {
         let frontend = self.room.user.frontend();
         let bars = progress_at(frontend, self.room.files.look_at(), self.timers.progress).filter(|_| is_open);
         let leave_by = match self.ending {
-            Ending::Finishing { by } => by,
+            Ending::Finishing { by } => by.or(self.receipts_by()),
             Ending::Left { by, .. } => Some(by),
             Ending::No | Ending::Farewell(_) => self.return_by,
         };

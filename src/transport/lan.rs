@@ -382,8 +382,13 @@ mod tests {
         packet
     }
 
-    #[tokio::test]
-    async fn a_flood_of_forged_announcements_ends_the_search_before_it_holds_more_than_it_may() {
+    #[test]
+    fn a_flood_of_forged_announcements_ends_the_search_before_it_holds_more_than_it_may() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(flood());
+    }
+
+    async fn flood() {
         let lo = std::net::Ipv4Addr::LOCALHOST;
         let port = std::net::UdpSocket::bind((lo, 0)).unwrap().local_addr().unwrap().port();
         let mut browser = Browser::at(key(1), Some(lo.into()), port).unwrap();

@@ -34,6 +34,11 @@ const BACKLOG: i32 = 1024;
 const AGAIN: Duration = Duration::from_millis(250);
 /// Pause before the next try after a relay or tor failed.
 const LATER: Duration = Duration::from_secs(2);
+/// How long a relay must let the host wait to count as back after it first closed. Each further time doubles it, so that
+/// a relay that comes and goes is told of ever less often.
+const STEADY: Duration = Duration::from_secs(5);
+/// The longest such time.
+const STEADIEST: Duration = Duration::from_secs(3_600);
 /// Pause when the system has no descriptor or memory for one more connection.
 const SHORTAGE: Duration = Duration::from_millis(100);
 /// Most ports that are tried until one is free for both address families.
@@ -163,15 +168,23 @@ pub async fn accept(listeners: Vec<TcpListener>, via: Via, arrivals: mpsc::Sende
 pub async fn wait_at_relay(relay: Address, egress: Arc<Egress>, arrivals: mpsc::Sender<Arrival>) {
     let mut tasks = JoinSet::new();
     let way = Way::Relay(relay);
+    let mut steady = Duration::ZERO;
     loop {
-        let there = async || drop(arrivals.send(Arrival::Door(way.clone(), None)).await);
-        match way.wait(&egress, there).await {
+        let mut told = false;
+        let there = async || {
+            told = true;
+            let _ = arrivals.send(Arrival::Door(way.clone(), None)).await;
+        };
+        match way.wait(&egress, steady, there).await {
             Ok((stream, from)) => {
                 tasks.spawn(receive(stream, from, arrivals.clone()));
                 sleep(AGAIN).await;
             }
             Err(error) => {
                 let _ = arrivals.send(Arrival::Door(way.clone(), Some(error))).await;
+                if told {
+                    steady = (steady * 2).clamp(STEADY, STEADIEST);
+                }
                 sleep(LATER).await;
             }
         }

@@ -1,6 +1,7 @@
 //! Ways to the host, and connecting by one of them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,11 +180,12 @@ impl Way {
         }
     }
 
-    /// Waits at a relay until the partner comes there, however long that takes. Calls `there` once the relay has been
-    /// told that this side waits.
+    /// Waits at a relay until the partner comes there, however long that takes. Calls `there` once the relay has let this
+    /// side wait for so long.
     pub async fn wait(
         &self,
         egress: &Egress,
+        steady: Duration,
         there: impl AsyncFnOnce(),
     ) -> Result<(TcpStream, PeerAddr), ConnectError> {
         let (Self::Relay(address), Some(token)) = (self, &egress.token) else {
@@ -194,10 +196,20 @@ impl Way {
         let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE / 3).with_retries(3);
         SockRef::from(&stream).set_tcp_keepalive(&alive)?;
         relay::come(&mut stream, token).await?;
-        there().await;
         // Behind a proxy not even keepalive can.
         let patience = if place.via == Via::Direct { Duration::MAX } else { UNSEEN };
-        timeout(patience, relay::partner(&mut stream)).await.map_err(|_| ConnectError::Timeout)??;
+        let met = {
+            let mut waiting = pin!(timeout(patience, relay::partner(&mut stream)));
+            tokio::select! {
+                biased;
+                met = &mut waiting => met,
+                () = sleep(steady) => {
+                    there().await;
+                    waiting.await
+                }
+            }
+        };
+        met.map_err(|_| ConnectError::Timeout)??;
         Ok((stream, at_relay(place)))
     }
 

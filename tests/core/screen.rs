@@ -608,6 +608,26 @@ fn a_search_finds_what_has_scrolled_away() {
     assert!(sitting.shows("text 42.") && !sitting.shows("find:"));
 }
 
+#[test]
+fn a_screen_that_was_to_lock_itself_and_has_no_passphrase_says_so() {
+    for lang in [Lang::En, Lang::Zh] {
+        let options = Options { lock: Some(Duration::from_secs(600)), ..Options::default() };
+        let mut sitting = Sitting::with((80, 24), lang, options);
+        sitting.press(KeyCode::Esc);
+        sitting.opens();
+        let told = words::screen(lang).unlockable.split(['，', ',']).next().unwrap();
+        assert!(sitting.shows(told), "{told}");
+        sitting.hears("a secret");
+        sitting.passes(Duration::from_secs(601));
+        assert!(sitting.shows("a secret"));
+    }
+    let mut sitting = Sitting::with((80, 24), Lang::En, Options::default());
+    sitting.types("/lock");
+    sitting.press(KeyCode::Enter);
+    sitting.press(KeyCode::Esc);
+    assert!(!sitting.shows("will not lock itself"), "it was never to");
+}
+
 fn locked() -> Sitting {
     let options = Options { lock: Some(Duration::from_secs(600)), ..Options::default() };
     let mut sitting = Sitting::with((80, 24), Lang::En, options);

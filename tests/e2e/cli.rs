@@ -210,7 +210,7 @@ fn with_json_every_exit_is_told_by_a_last_line() {
 fn with_json_a_system_that_refuses_anything_still_gets_a_last_line() {
     // Each limit of open files makes another step of the start fail, a room's own among them.
     let mut refused = 0;
-    for files in 3..16 {
+    for files in 3..=20 {
         let limit = format!("ulimit -n {files}");
         let mut host =
             Process::start(tete_through_shell(&limit, &["--json", "--port", "0", "--bind", "127.0.0.1"], ""));
@@ -219,6 +219,12 @@ fn with_json_a_system_that_refuses_anything_still_gets_a_last_line() {
         // Too few for the program to be loaded.
         if end.code == 127 {
             continue;
+        }
+        assert!(!end.err.contains("internal error"), "{files}: {}", end.err);
+        if end.code == 7 {
+            assert!(end.err.contains("too many files are open"), "{files}: {}", end.err);
+        } else {
+            assert_eq!(end.code, 3, "{files}: {}", end.err);
         }
         let last = end.out.lines().last().unwrap_or_else(|| panic!("{files}: {}", end.err));
         let last: serde_json::Value = serde_json::from_str(last).unwrap();

@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use zeroize::Zeroizing;
 
 use crate::printable::{Printable, append, widest};
-use crate::protocol::invite::MARK;
+use crate::protocol::invite::{MARK, resembles};
 use crate::ui::editor::Editor;
 
 /// Columns for what is written without which the words before it are cut.
@@ -20,6 +20,8 @@ pub struct Field {
     pub label: &'static str,
     /// An invite is not to be seen.
     pub hides: bool,
+    /// Nothing of the text is to be seen: it may be an invite in another form.
+    all: bool,
     /// The first byte of the text that is visible.
     left: usize,
 }
@@ -43,7 +45,7 @@ impl Row {
 impl Field {
     /// A prompt with those words.
     pub fn new(label: &'static str) -> Self {
-        Self { label, hides: false, left: 0 }
+        Self { label, hides: false, all: false, left: 0 }
     }
 
     /// The row, which leaves the last column of the terminal free: nothing depends on what happens there.
@@ -61,6 +63,7 @@ impl Field {
             return row;
         }
         let (text, cursor) = (editor.text(), editor.cursor());
+        self.all = self.hides && is_hidden(text);
         self.scroll(text, cursor, space);
         let mut used = 0;
         if self.left > 0 {
@@ -118,7 +121,7 @@ impl Field {
         match cluster {
             "\n" => "␤".into(),
             blank if blank.trim().is_empty() => blank.into(),
-            _ if self.hides && is_secret(text, at) => "*".into(),
+            _ if self.all || self.hides && is_secret(text, at) => "*".into(),
             cluster => Printable::line(cluster).as_str().to_owned().into(),
         }
     }
@@ -126,9 +129,10 @@ impl Field {
     /// The whole of it, once it is entered: rows that stay.
     pub fn entered(&self, editor: &Editor, columns: usize) -> Zeroizing<String> {
         let text = editor.text();
+        let all = self.hides && is_hidden(text);
         let mut masked = Zeroizing::new(String::with_capacity(text.len()));
         for (at, c) in text.char_indices() {
-            let hidden = self.hides && is_secret(text, at) && !c.is_whitespace();
+            let hidden = (all || self.hides && is_secret(text, at)) && !c.is_whitespace();
             masked.push(if hidden { '*' } else { c });
         }
         let mut rows = Zeroizing::new(self.label.to_owned());
@@ -151,6 +155,11 @@ impl Field {
         }
         rows
     }
+}
+
+/// Whether a text may be an invite, or a part of one, that does not begin with its mark.
+fn is_hidden(text: &str) -> bool {
+    !text.trim_start().starts_with(MARK) && resembles(text)
 }
 
 /// Whether that byte belongs to the secret of an invite.
@@ -224,6 +233,10 @@ mod tests {
         let secret = written(" tete1QQRR\n SS");
         assert_eq!(shown(&mut field, &secret, 40), "?  tete1****␤ **|");
         assert_eq!(*field.entered(&secret, 40), "?  tete1****\n   **\n".to_owned());
+        for mangled in ["“tete1AQABAgMEBQYHCAkKCwwNDg8Q”", "Tete1AQABAgMEBQYHCAkKCwwNDg8Q"] {
+            assert!(!shown(&mut field, &written(mangled), 60).contains("AgMEB"), "{mangled}");
+            assert!(!field.entered(&written(mangled), 60).contains("AgMEB"), "{mangled}");
+        }
         assert_eq!(shown(&mut field, &written("tete.example"), 40), "? tete.example|");
     }
 

@@ -1,5 +1,6 @@
 //! Messages and events, as many as memory allows, broken into rows for a width.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -13,6 +14,8 @@ use crate::printable::Printable;
 pub const ENTRIES: usize = 10_000;
 /// Maximum size of the texts that are kept, in bytes.
 pub const BYTES: usize = 16 << 20;
+/// Size of a text from which on its rows are kept, in bytes: to break the longest takes longer than a key may.
+const LONG: usize = 4_096;
 /// Number of columns below which time and speaker get a row of their own.
 const NARROW: usize = 40;
 
@@ -48,6 +51,33 @@ pub struct Entry {
     pub day: Date,
     /// The text.
     pub text: Printable,
+    rows: RefCell<Broken>,
+}
+
+/// Where the rows of a long text are, in bytes, at so many columns.
+#[derive(Default)]
+struct Broken {
+    columns: usize,
+    rows: Vec<Range<usize>>,
+}
+
+impl Entry {
+    /// Calls `row` with the place of each row of the text, in bytes.
+    fn for_rows(&self, columns: usize, mut row: impl FnMut(Range<usize>)) {
+        let text = self.text.as_str();
+        let place = |row: &str| {
+            let start = row.as_ptr().addr() - text.as_ptr().addr();
+            start..start + row.len()
+        };
+        if text.len() < LONG {
+            return self.text.rows(columns).map(place).for_each(row);
+        }
+        let mut broken = self.rows.borrow_mut();
+        if broken.columns != columns || broken.rows.is_empty() {
+            *broken = Broken { columns, rows: self.text.rows(columns).map(place).collect() };
+        }
+        broken.rows.iter().cloned().for_each(&mut row);
+    }
 }
 
 /// One row of the message area.
@@ -120,7 +150,8 @@ impl Scrollback {
         let id = self.next;
         self.next += 1;
         self.bytes += text.as_str().len();
-        self.entries.push_back(Entry { id, kind, time: at.strftime("%H:%M").to_string(), day: at.date(), text });
+        let (time, day) = (at.strftime("%H:%M").to_string(), at.date());
+        self.entries.push_back(Entry { id, kind, time, day, text, rows: RefCell::default() });
         while self.entries.len() > ENTRIES || self.entries.len() > 1 && self.bytes > BYTES {
             self.drop_first();
         }
@@ -143,7 +174,7 @@ impl Scrollback {
     pub fn replace(&mut self, id: u64, text: Printable) {
         if let Some(entry) = self.index(id).and_then(|at| self.entries.get_mut(at)) {
             self.bytes = self.bytes - entry.text.as_str().len() + text.as_str().len();
-            entry.text = text;
+            (entry.text, entry.rows) = (text, RefCell::default());
         }
     }
 
@@ -280,12 +311,10 @@ impl Scrollback {
         if head {
             out.push(Row::Head(entry));
         }
-        let text = entry.text.as_str();
-        let rows = entry.text.rows(shape.columns.saturating_sub(shape.gutter(entry.kind)));
-        out.extend(rows.enumerate().map(|(place, row)| {
-            let start = row.as_ptr().addr() - text.as_ptr().addr();
-            Row::Text { entry, range: start..start + row.len(), first: place == 0 && !head }
-        }));
+        let mut first = !head;
+        entry.for_rows(shape.columns.saturating_sub(shape.gutter(entry.kind)), |range| {
+            out.push(Row::Text { entry, range, first: std::mem::take(&mut first) });
+        });
         out
     }
 
@@ -405,6 +434,25 @@ mod tests {
         }
         assert_eq!(all.len(), ENTRIES);
         assert!(!shown(&all, up, 2).is_empty());
+    }
+
+    #[test]
+    fn a_long_text_is_broken_into_rows_once_for_each_width() {
+        let long = "\u{85}".repeat(32_768);
+        let mut all = scrollback(&[&long]);
+        let wide = Shape { columns: 80, ..SHAPE };
+        let kept = |all: &Scrollback| all.entries[0].rows.borrow().rows.as_ptr();
+        assert!(shown(&all, None, 5).len() == 5 && !kept(&all).is_null());
+        let first = kept(&all);
+        for up in 0..50 {
+            all.up(None, up, 5, SHAPE);
+            all.view(None, 5, SHAPE);
+            assert_eq!(kept(&all), first);
+        }
+        let rows = |shape| all.rows(0, shape).len();
+        assert!(rows(wide) < rows(SHAPE) && rows(wide) > 1);
+        all.replace(0, Printable::text("short"));
+        assert_eq!(shown(&all, None, 5), ["00:00", "short"]);
     }
 
     #[test]

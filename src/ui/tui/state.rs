@@ -1022,6 +1022,7 @@ impl State {
             Key::Escape | Key::Interrupt => {
                 self.entry.take();
                 self.overlay = Overlay::None;
+                self.tell_of_no_lock();
             }
             Key::Enter if !self.entry.is_empty() => {
                 let typed = self.entry.take().into_text();
@@ -1035,12 +1036,21 @@ impl State {
                             if lock {
                                 self.lock();
                             }
+                            self.tell_of_no_lock();
                         }
                         Some(_) => *differ = true,
                     }
                 }
             }
             _ => drop(write(&mut self.entry, key)),
+        }
+    }
+
+    /// Tells that the screen will not lock itself although it was to.
+    fn tell_of_no_lock(&mut self) {
+        if self.options.lock.is_some() && !self.lock.is_set() {
+            let text = Printable::line(self.words().unlockable);
+            self.scrollback.push(Kind::Event { alarm: false }, &(self.wall)(Duration::ZERO), text);
         }
     }
 

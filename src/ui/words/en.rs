@@ -63,6 +63,7 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     theirs: "theirs",
     agree: "Your partner's screen shows the same pictures and the two codes swapped. Type same if everything matches, otherwise different.",
     same: "same or different: ",
+    unlockable: "No passphrase was chosen, so this screen will not lock itself. /lock chooses one.",
     find: "find: ",
     nothing: "nothing found",
     find_keys: "Enter: older  Ctrl-S: newer  Esc: done",

@@ -76,6 +76,8 @@ pub struct ScreenWords {
     pub same: &'static str,
     /// Prompt of a search.
     pub find: &'static str,
+    /// The screen was to lock itself, and no passphrase was chosen.
+    pub unlockable: &'static str,
     /// Nothing was found.
     pub nothing: &'static str,
     /// Keys of a search.

@@ -63,6 +63,7 @@ pub static SCREEN: LazyLock<ScreenWords> = LazyLock::new(|| ScreenWords {
     theirs: "对方",
     agree: "对方屏幕上的图案相同，两个配对码的位置互换。全部一致请输入 一样，否则输入 不一样。",
     same: "一样 还是 不一样：",
+    unlockable: "没有设口令，这个屏幕不会自动锁定。输入 /lock 可以设口令。",
     find: "查找：",
     nothing: "没找到",
     find_keys: "回车：更早  Ctrl-S：更晚  Esc：结束",
