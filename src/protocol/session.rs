@@ -217,6 +217,7 @@ struct Verifying {
     left: Option<Farewell>,
 }
 
+/// Beginning, bytes and events.
 impl Session {
     /// Starts the initiator's side of a connection that was opened at `now`.
     ///
@@ -276,6 +277,11 @@ impl Session {
             Phase::Left { .. } => Stage::Left,
             Phase::Closed => Stage::Closed,
         }
+    }
+
+    /// The settings of this session.
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Takes bytes from the front of `input`, at most one record. Call it until `input` is empty.
@@ -385,32 +391,14 @@ impl Session {
         sent
     }
 
-    /// Whether more items of this side's files should be [fed](Sending::feed).
-    pub fn wants_items(&self) -> bool {
-        self.room().is_some_and(|room| room.sending.wants_items())
+    /// Whether records are sent at the ticks of cover traffic only.
+    pub fn is_paced(&self) -> bool {
+        self.settings.cover.is_some() && matches!(self.phase, Phase::Open { .. })
     }
+}
 
-    /// Number of connections that the room has lost. After each, entries of files that were under way must be accepted
-    /// again.
-    pub fn losses(&self) -> u64 {
-        self.room().map_or(0, |room| room.losses)
-    }
-
-    /// The files that this side sends, once the room is open.
-    pub fn sending(&mut self) -> Option<&mut Sending> {
-        if self.is_ending() { None } else { self.room_mut().map(|room| &mut room.sending) }
-    }
-
-    /// The files that the partner sends, once the room is open.
-    pub fn receiving(&mut self) -> Option<&mut Receiving> {
-        if self.is_ending() { None } else { self.room_mut().map(|room| &mut room.receiving) }
-    }
-
-    /// Whether one of the two is leaving, so that nothing new is said.
-    fn is_ending(&self) -> bool {
-        self.leaving.is_some() || matches!(self.phase, Phase::Left { .. })
-    }
-
+/// Time limits.
+impl Session {
     /// The time at which to call [`tick`](Self::tick) and [`transmit`](Self::transmit) at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         let heartbeat = self.beats().then(|| self.last_sent + HEARTBEAT);
@@ -460,6 +448,193 @@ impl Session {
         }
     }
 
+    /// The time when a record last came from the partner.
+    pub fn last_received(&self) -> Duration {
+        self.last_received
+    }
+
+    /// The time since which the partner owes a sign of life, or an answer to a PING.
+    pub fn in_doubt_since(&self) -> Duration {
+        match &self.phase {
+            Phase::Open { link, .. } => link.unanswered().unwrap_or(self.last_received).min(self.last_received),
+            _ => self.last_received,
+        }
+    }
+}
+
+/// Admission and the code.
+impl Session {
+    /// Admits the caller of an [established](Stage::Established) responder: it is the one to pair with, and the nonce is
+    /// opened next.
+    pub fn admit(&mut self) {
+        if let (Role::Responder, Phase::Established { admitted, .. }) = (self.role, &mut self.phase) {
+            *admitted = true;
+        }
+    }
+
+    /// Refuses the caller of a responder before record 2 is sent, as somebody else has the room.
+    pub fn refuse_busy(&mut self) {
+        if matches!(self.phase, Phase::AwaitRecord3(_)) {
+            self.close();
+            self.pending = handshake::reject(Rejection::Busy);
+        }
+    }
+
+    /// The code of this connection, once this side may show it.
+    pub fn code(&self) -> Option<&PairingCode> {
+        match &self.phase {
+            Phase::Confirming(Confirming { verifying, .. }) | Phase::Resuming { verifying, .. } => {
+                Some(&verifying.link.code)
+            }
+            Phase::Open { link, .. } => Some(&link.code),
+            _ => None,
+        }
+    }
+
+    /// The static public keys of both sides, once the code is known.
+    pub fn keys(&self) -> Option<Keys> {
+        match &self.phase {
+            Phase::Confirming(confirming) => Some(confirming.verifying.link.resume.keys()),
+            _ => self.resume_key().map(|resume| resume.keys()),
+        }
+    }
+
+    /// Judges the half of the code that the user typed. The last wrong entry ends the session.
+    ///
+    /// `None` while there is no code to type, and once it was typed right.
+    pub fn enter(&mut self, typed: &str) -> Option<Verdict> {
+        let confirming = self.unconfirmed()?;
+        let verdict = confirming.entries.judge(&confirming.verifying.link.code, typed);
+        match verdict {
+            Verdict::Right => confirming.confirmed = true,
+            Verdict::Wrong { tries_left: 0 } => self.leaving = Some(Farewell::CodesDiffer),
+            _ => {}
+        }
+        Some(verdict)
+    }
+
+    /// Reports that the user has compared both halves, and whether they are the same on both screens. If not, the
+    /// session ends.
+    pub fn compared(&mut self, same: bool) {
+        if let Some(confirming) = self.unconfirmed() {
+            confirming.confirmed = same;
+            if !same {
+                self.leaving = Some(Farewell::CodesDiffer);
+            }
+        }
+    }
+
+    /// Whether this connection's handshake is in mode 0x01, by a secret that was handed over.
+    pub fn is_invited(&self) -> bool {
+        self.invited
+    }
+
+    /// Whether this side's user has checked the code.
+    pub fn is_confirmed(&self) -> bool {
+        match &self.phase {
+            Phase::Confirming(confirming) => confirming.confirmed,
+            _ => self.room().is_some(),
+        }
+    }
+
+    /// Whether the partner's side has said that its user has checked the code.
+    pub fn is_partner_confirmed(&self) -> bool {
+        match &self.phase {
+            Phase::Confirming(confirming) => confirming.verifying.received,
+            _ => self.room().is_some(),
+        }
+    }
+}
+
+/// The open room: texts, files and keys.
+impl Session {
+    /// Queues a text and returns its number. While the room has no connection the text waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SayError`] if the text is too long, too many wait, or no room is open. The session continues unchanged.
+    pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
+        let ending = self.is_ending();
+        match self.room_mut() {
+            Some(room) if !ending => room.outbox.push(text, now),
+            _ => Err(SayError::NotOpen),
+        }
+    }
+
+    /// Whether a text of any allowed length would be accepted now.
+    pub fn can_say(&self) -> bool {
+        !self.is_ending() && self.room().is_some_and(|room| room.outbox.has_room())
+    }
+
+    /// Reports that every text up to and including `id` was shown to this side's user. The partner gets a receipt.
+    pub fn shown(&mut self, id: u32) {
+        if let Some(room) = self.room_mut() {
+            room.inbox.shown(id);
+        }
+    }
+
+    /// Number of this side's texts that were not delivered to the partner yet, or had not been when the room ended.
+    pub fn waiting(&self) -> usize {
+        self.room().map_or(self.undelivered, |room| room.outbox.waiting())
+    }
+
+    /// Whether more items of this side's files should be [fed](Sending::feed).
+    pub fn wants_items(&self) -> bool {
+        self.room().is_some_and(|room| room.sending.wants_items())
+    }
+
+    /// Number of connections that the room has lost. After each, entries of files that were under way must be accepted
+    /// again.
+    pub fn losses(&self) -> u64 {
+        self.room().map_or(0, |room| room.losses)
+    }
+
+    /// The files that this side sends, once the room is open.
+    pub fn sending(&mut self) -> Option<&mut Sending> {
+        if self.is_ending() { None } else { self.room_mut().map(|room| &mut room.sending) }
+    }
+
+    /// The files that the partner sends, once the room is open.
+    pub fn receiving(&mut self) -> Option<&mut Receiving> {
+        if self.is_ending() { None } else { self.room_mut().map(|room| &mut room.receiving) }
+    }
+
+    /// Number of the epoch, and the time when it began, while the room has a connection.
+    pub fn epoch(&self) -> Option<(u32, Duration)> {
+        match &self.phase {
+            Phase::Open { link, .. } => Some(link.epoch()),
+            _ => None,
+        }
+    }
+
+    /// Starts an epoch change, or as a responder asks the initiator for one. `false` while the room has no connection.
+    pub fn change_epoch(&mut self) -> bool {
+        if let Phase::Open { link, .. } = &mut self.phase {
+            link.want_change();
+        }
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// Sends a PING soon, to learn the [round-trip time](Self::round_trip). Never with cover traffic.
+    pub fn measure(&mut self) {
+        if self.settings.cover.is_none()
+            && let Phase::Open { link, .. } = &mut self.phase
+        {
+            link.measure();
+        }
+    }
+
+    /// Time that the partner took to answer the last PING of this connection.
+    pub fn round_trip(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Open { link, .. } => link.round_trip(),
+            _ => None,
+        }
+    }
+}
+
+/// Loss of the connection, and return.
+impl Session {
     /// Handles the loss of the connection: a room in which the partner may be waits for its return, anything else is
     /// over. A room that this side is leaving waits, too, so that BYE can be said.
     pub fn lost(&mut self, now: Duration) {
@@ -522,184 +697,10 @@ impl Session {
         self.leaving = before.leaving;
         true
     }
+}
 
-    /// Admits the caller of an [established](Stage::Established) responder: it is the one to pair with, and the nonce is
-    /// opened next.
-    pub fn admit(&mut self) {
-        if let (Role::Responder, Phase::Established { admitted, .. }) = (self.role, &mut self.phase) {
-            *admitted = true;
-        }
-    }
-
-    /// Refuses the caller of a responder before record 2 is sent, as somebody else has the room.
-    pub fn refuse_busy(&mut self) {
-        if matches!(self.phase, Phase::AwaitRecord3(_)) {
-            self.close();
-            self.pending = handshake::reject(Rejection::Busy);
-        }
-    }
-
-    /// Number of the epoch, and the time when it began, while the room has a connection.
-    pub fn epoch(&self) -> Option<(u32, Duration)> {
-        match &self.phase {
-            Phase::Open { link, .. } => Some(link.epoch()),
-            _ => None,
-        }
-    }
-
-    /// Starts an epoch change, or as a responder asks the initiator for one. `false` while the room has no connection.
-    pub fn change_epoch(&mut self) -> bool {
-        if let Phase::Open { link, .. } = &mut self.phase {
-            link.want_change();
-        }
-        matches!(self.phase, Phase::Open { .. })
-    }
-
-    /// Sends a PING soon, to learn the [round-trip time](Self::round_trip). Never with cover traffic.
-    pub fn measure(&mut self) {
-        if self.settings.cover.is_none()
-            && let Phase::Open { link, .. } = &mut self.phase
-        {
-            link.measure();
-        }
-    }
-
-    /// Time that the partner took to answer the last PING of this connection.
-    pub fn round_trip(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::Open { link, .. } => link.round_trip(),
-            _ => None,
-        }
-    }
-
-    /// Whether records are sent at the ticks of cover traffic only.
-    pub fn is_paced(&self) -> bool {
-        self.settings.cover.is_some() && matches!(self.phase, Phase::Open { .. })
-    }
-
-    /// The settings of this session.
-    pub fn settings(&self) -> Settings {
-        self.settings
-    }
-
-    /// The time when a record last came from the partner.
-    pub fn last_received(&self) -> Duration {
-        self.last_received
-    }
-
-    /// The time since which the partner owes a sign of life, or an answer to a PING.
-    pub fn in_doubt_since(&self) -> Duration {
-        match &self.phase {
-            Phase::Open { link, .. } => link.unanswered().unwrap_or(self.last_received).min(self.last_received),
-            _ => self.last_received,
-        }
-    }
-
-    /// The code of this connection, once this side may show it.
-    pub fn code(&self) -> Option<&PairingCode> {
-        match &self.phase {
-            Phase::Confirming(Confirming { verifying, .. }) | Phase::Resuming { verifying, .. } => {
-                Some(&verifying.link.code)
-            }
-            Phase::Open { link, .. } => Some(&link.code),
-            _ => None,
-        }
-    }
-
-    /// The static public keys of both sides, once the code is known.
-    pub fn keys(&self) -> Option<Keys> {
-        match &self.phase {
-            Phase::Confirming(confirming) => Some(confirming.verifying.link.resume.keys()),
-            _ => self.resume_key().map(|resume| resume.keys()),
-        }
-    }
-
-    /// Judges the half of the code that the user typed. The last wrong entry ends the session.
-    ///
-    /// `None` while there is no code to type, and once it was typed right.
-    pub fn enter(&mut self, typed: &str) -> Option<Verdict> {
-        let confirming = self.unconfirmed()?;
-        let verdict = confirming.entries.judge(&confirming.verifying.link.code, typed);
-        match verdict {
-            Verdict::Right => confirming.confirmed = true,
-            Verdict::Wrong { tries_left: 0 } => self.leaving = Some(Farewell::CodesDiffer),
-            _ => {}
-        }
-        Some(verdict)
-    }
-
-    /// Reports that the user has compared both halves, and whether they are the same on both screens. If not, the
-    /// session ends.
-    pub fn compared(&mut self, same: bool) {
-        if let Some(confirming) = self.unconfirmed() {
-            confirming.confirmed = same;
-            if !same {
-                self.leaving = Some(Farewell::CodesDiffer);
-            }
-        }
-    }
-
-    /// Whether this connection's handshake is in mode 0x01, by a secret that was handed over.
-    pub fn is_invited(&self) -> bool {
-        self.invited
-    }
-
-    /// Whether this side's user has checked the code.
-    pub fn is_confirmed(&self) -> bool {
-        match &self.phase {
-            Phase::Confirming(confirming) => confirming.confirmed,
-            _ => self.room().is_some(),
-        }
-    }
-
-    /// Whether receipts for the partner's texts are still to be sent before the connection may be closed.
-    pub fn owes_receipts(&self) -> bool {
-        matches!(self.phase, Phase::Left { .. })
-    }
-
-    /// Whether the partner's side has said that its user has checked the code.
-    pub fn is_partner_confirmed(&self) -> bool {
-        match &self.phase {
-            Phase::Confirming(confirming) => confirming.verifying.received,
-            _ => self.room().is_some(),
-        }
-    }
-
-    /// Queues a text and returns its number. While the room has no connection the text waits.
-    ///
-    /// # Errors
-    ///
-    /// [`SayError`] if the text is too long, too many wait, or no room is open. The session continues unchanged.
-    pub fn say(&mut self, text: Zeroizing<String>, now: Duration) -> Result<u32, SayError> {
-        let ending = self.is_ending();
-        match self.room_mut() {
-            Some(room) if !ending => room.outbox.push(text, now),
-            _ => Err(SayError::NotOpen),
-        }
-    }
-
-    /// Whether a text of any allowed length would be accepted now.
-    pub fn can_say(&self) -> bool {
-        !self.is_ending() && self.room().is_some_and(|room| room.outbox.has_room())
-    }
-
-    /// Reports that every text up to and including `id` was shown to this side's user. The partner gets a receipt.
-    pub fn shown(&mut self, id: u32) {
-        if let Some(room) = self.room_mut() {
-            room.inbox.shown(id);
-        }
-    }
-
-    /// Ends the session at once, whatever it still had to do.
-    pub fn end(&mut self) {
-        self.close();
-    }
-
-    /// Number of this side's texts that were not delivered to the partner yet, or had not been when the room ended.
-    pub fn waiting(&self) -> usize {
-        self.room().map_or(self.undelivered, |room| room.outbox.waiting())
-    }
-
+/// The end.
+impl Session {
     /// Leaves: once everything else is sent, [`transmit`](Self::transmit) sends BYE with the reason. The session is
     /// closed then, or [leaving](Stage::Leaving) an open room until the partner has closed the connection or
     /// [`end`](Self::end) is called.
@@ -715,11 +716,28 @@ impl Session {
         }
     }
 
+    /// Whether receipts for the partner's texts are still to be sent before the connection may be closed.
+    pub fn owes_receipts(&self) -> bool {
+        matches!(self.phase, Phase::Left { .. })
+    }
+
+    /// Ends the session at once, whatever it still had to do.
+    pub fn end(&mut self) {
+        self.close();
+    }
+}
+
+impl Session {
     fn unconfirmed(&mut self) -> Option<&mut Confirming> {
         match &mut self.phase {
             Phase::Confirming(confirming) if !confirming.confirmed && self.leaving.is_none() => Some(confirming),
             _ => None,
         }
+    }
+
+    /// Whether one of the two is leaving, so that nothing new is said.
+    fn is_ending(&self) -> bool {
+        self.leaving.is_some() || matches!(self.phase, Phase::Left { .. })
     }
 
     fn room(&self) -> Option<&Room> {
