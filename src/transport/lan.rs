@@ -348,8 +348,8 @@ mod tests {
         let with = |(key, value): &(&'static str, String), from: &str, to: &str| (*key, value.replacen(from, to, 1));
         assert_eq!(key(2).knows(&heard(name, &[places.clone(), tag.clone()])), []);
         assert_eq!(key(1).knows(&heard("0123456789abcdee", &[places.clone(), tag.clone()])), []);
-        assert_eq!(key(1).knows(&heard(name, &[places.clone()])), []);
-        assert_eq!(key(1).knows(&heard(name, &[tag.clone()])), []);
+        assert_eq!(key(1).knows(&heard(name, std::slice::from_ref(&places))), []);
+        assert_eq!(key(1).knows(&heard(name, std::slice::from_ref(&tag))), []);
         assert_eq!(key(1).knows(&heard(name, &[places.clone(), (TAG, tag.1[..15].into())])), []);
         assert_eq!(key(1).knows(&heard(name, &[with(&places, "c0000201", "c0000202"), tag])), []);
     }

@@ -33,7 +33,7 @@ use field::Field;
 use reader::Reader;
 use terminal::Terminal;
 use writer::Writer;
-pub use writer::output_is_closed;
+pub use writer::{output_is_closed, text_rows};
 
 /// Starts the threads.
 pub fn start(lang: Lang) -> io::Result<UserChannels> {

@@ -8,6 +8,7 @@ use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
 use tokio::sync::mpsc;
 
 use super::input::{Line, read_line};
+use super::line::text_rows;
 use super::prompt::Prompt;
 use crate::interface::event::Event;
 use crate::interface::files::Progress;
@@ -93,8 +94,8 @@ impl Writer {
                 Output::Status(status) => self.draw(status.files),
                 Output::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
                 Output::Text(text) => {
-                    let said = Printable::line(&text.text);
-                    self.line(&format!("{} {said}", words::words(self.lang).partner));
+                    self.draw([None; 2]);
+                    let _ = io::stderr().write_all(text_rows(&text, self.lang, self.columns(), false).as_bytes());
                     if tell.blocking_send(Ack::Text(text.id)).is_err() {
                         return;
                     }
@@ -136,7 +137,7 @@ impl Writer {
         {
             let _ = writeln!(self.terminal, "{text}");
         }
-        self.line(Printable::text(&text).as_str());
+        self.line(Printable::sentence(&text, true).as_str());
     }
 
     fn line(&mut self, text: &str) {

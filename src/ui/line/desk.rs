@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::field::Field;
 use super::terminal::{Terminal, WIPE};
 use crate::interface::{Frontend, PromptKind};
-use crate::printable::Printable;
+use crate::printable::{Printable, append};
 use crate::protocol::delivery::TEXT;
 use crate::ui::complete::completion;
 use crate::ui::editor::{Edit, Editor};
@@ -104,9 +104,9 @@ impl Desk {
 
     /// Prints a text above the prompt, broken into rows.
     pub fn tell(&mut self, text: &str) -> io::Result<()> {
-        let text = Printable::text(text);
-        let rows: Vec<_> = text.widest_rows(self.terminal.columns().saturating_sub(1)).collect();
-        self.terminal.print(&format!("{}\n", rows.join("\n")))
+        let mut rows = Printable::sentence(text, true).hanging_rows(self.terminal.columns().saturating_sub(1));
+        append(&mut rows, "\n");
+        self.terminal.print(&rows)
     }
 
     /// Puts a question, below the rows that it is about. What was typed before cannot be an answer to it.

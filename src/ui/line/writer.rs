@@ -120,26 +120,7 @@ impl Writer {
             let mut out = io::stdout().lock();
             return out.write_all(line.as_bytes()).and_then(|()| out.flush());
         }
-        let printable = Printable::text(&text.text);
-        let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
-        let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::words(self.lang).partner);
-        let columns = columns();
-        let mut out = Zeroizing::new(String::new());
-        let indent = if columns < NARROW {
-            out.push_str(&head);
-            out.push('\n');
-            0
-        } else {
-            head.width()
-        };
-        let (open, close) = printable.isolates();
-        for (place, row) in printable.widest_rows(columns.saturating_sub(indent + 4)).enumerate() {
-            let gutter = if place == 0 && indent > 0 { head.clone() } else { " ".repeat(indent) };
-            let gutter = if self.color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
-            for part in [gutter.as_str(), open, row, close, "\n"] {
-                append(&mut out, part);
-            }
-        }
+        let out = text_rows(text, self.lang, columns(), self.color);
         match &self.desk {
             Some(desk) => desk.lock().print(&out),
             None => {
@@ -155,13 +136,12 @@ impl Writer {
         let mut text = Zeroizing::new(text);
         if self.interactive {
             let pictures = matches!(event, Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. });
-            let printable = Printable::text(&text);
-            let rows: Vec<_> = if pictures {
-                printable.rows(columns()).collect()
+            let printable = Printable::sentence(&text, true);
+            text = if pictures {
+                Zeroizing::new(printable.rows(columns()).collect::<Vec<_>>().join("\n"))
             } else {
-                printable.widest_rows(columns().saturating_sub(1)).collect()
+                printable.hanging_rows(columns().saturating_sub(1))
             };
-            text = Zeroizing::new(rows.join("\n"));
         }
         if self.interactive && self.color && self.events_to_terminal {
             text = match event {
@@ -184,6 +164,30 @@ impl Writer {
             _ => io::stderr().write_all(rows.as_bytes()),
         };
     }
+}
+
+/// A text of the partner in rows for a terminal, behind a gutter.
+pub fn text_rows(text: &Incoming, lang: Lang, columns: usize, color: bool) -> Zeroizing<String> {
+    let printable = Printable::text(&text.text);
+    let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
+    let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::words(lang).partner);
+    let mut out = Zeroizing::new(String::new());
+    let indent = if columns < NARROW {
+        out.push_str(&head);
+        out.push('\n');
+        0
+    } else {
+        head.width()
+    };
+    let (open, close) = printable.isolates();
+    for (place, row) in printable.widest_rows(columns.saturating_sub(indent + 4)).enumerate() {
+        let gutter = if place == 0 && indent > 0 { head.clone() } else { " ".repeat(indent) };
+        let gutter = if color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
+        for part in [gutter.as_str(), open, row, close, "\n"] {
+            append(&mut out, part);
+        }
+    }
+    out
 }
 
 /// Whether the program was started without a standard output.
