@@ -34,15 +34,24 @@ use zeroize::Zeroizing;
 const CLUSTER_MARKS: usize = 8;
 /// Maximum number of scalars in a grapheme cluster with a ZWJ.
 const JOINED_SCALARS: usize = 16;
+/// Number of cells of foreign text in a sentence, of which the beginning and the end are shown.
+const CELLS: usize = 60;
+/// Number of cells of that end.
+const END_CELLS: usize = 20;
 /// Number of cells of the widest scalar.
 const WIDEST: usize = 3;
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
+const ISOLATE: char = '\u{2068}';
+const ISOLATE_END: char = '\u{2069}';
 const DOTTED_CIRCLE: char = '\u{25cc}';
 const MARKER_END: char = '›';
 
 /// Foreign text that is safe to print; wiped on drop.
+///
+/// Displayed it is a part of a sentence of ours: cut to [`CELLS`], quoted unless it is a single plain word, and isolated
+/// where it is written from right to left, so that it cannot be taken for a sentence itself. `{:#}` is all of it as it is.
 ///
 /// Making a printable text printable again changes nothing. It is at most 64 bytes longer than twelve times the
 /// foreign text.
@@ -58,6 +67,19 @@ impl Printable {
     /// Makes a field of one line printable: a name, an error, an argument, a text on its way into a pipe.
     pub fn line(foreign: &str) -> Self {
         Self::new(foreign, '␤')
+    }
+
+    /// A sentence of ours, with the foreign parts in it as they are displayed; `isolated` for a terminal or a pipe, and not
+    /// for a screen of cells.
+    pub fn sentence(ours: &str, isolated: bool) -> Self {
+        let mut out = Draft::with_capacity(ours.len());
+        for part in ours.split_inclusive([ISOLATE, ISOLATE_END]) {
+            let mark = part.chars().next_back().filter(|c| matches!(*c, ISOLATE | ISOLATE_END));
+            let words = part.get(..part.len() - mark.map_or(0, char::len_utf8)).unwrap_or_default();
+            out.push_str(&bound_clusters(&replace(words, '\n').0.0).0);
+            mark.filter(|_| isolated).into_iter().for_each(|mark| out.push(mark));
+        }
+        Self(out.0)
     }
 
     fn new(foreign: &str, line_break: char) -> Self {
@@ -104,7 +126,26 @@ impl AsRef<str> for Printable {
 
 impl fmt::Display for Printable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        let text = self.as_str();
+        if f.alternate() || is_word(text) {
+            return f.pad(text);
+        }
+        let mut out = Draft::with_capacity(text.len());
+        let (open, close) = if text.contains(is_right_to_left) { ("\u{2068}", "\u{2069}") } else { ("", "") };
+        out.push_str(open);
+        out.push('“');
+        for part in shortened(text) {
+            for c in part.chars() {
+                match c {
+                    '\n' => out.push('␤'),
+                    '“' | '”' => out.push_marker(c, 0),
+                    c => out.push(c),
+                }
+            }
+        }
+        out.push('”');
+        out.push_str(close);
+        f.pad(&out.0)
     }
 }
 
@@ -118,6 +159,31 @@ impl fmt::Debug for Printable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Printable(..)")
     }
+}
+
+/// Whether a text is no more than one word, such as many names and all addresses are: no sentence and no part of one.
+fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:+@=~[]%#".contains(&byte);
+    !text.is_empty() && text.len() <= CELLS && text.bytes().all(plain)
+}
+
+/// A text, or its beginning and its end with an ellipsis between them.
+fn shortened(text: &str) -> [&str; 3] {
+    if widest(text) <= CELLS {
+        return [text, "", ""];
+    }
+    let upto = |most: usize| {
+        let mut used = 0;
+        move |unit: &&str| {
+            used += widest(unit);
+            used <= most
+        }
+    };
+    let units: Vec<_> = whole(text, true).collect();
+    let begin: usize = units.iter().copied().take_while(upto(CELLS - END_CELLS - 2)).map(str::len).sum();
+    let end: usize = units.iter().rev().copied().take_while(upto(END_CELLS)).map(str::len).sum();
+    let end = text.len().saturating_sub(end).max(begin);
+    [text.get(..begin).unwrap_or_default(), "…", text.get(end..).unwrap_or_default()]
 }
 
 /// Applies the rules for single characters. Returns whether anything visible is left, too.
@@ -271,6 +337,7 @@ fn selects(base: char, selector: char) -> bool {
 /// Whether a character joins what stands before it, whatever its category: nothing may stand bare behind a gutter.
 fn joins(c: char) -> bool {
     !c.is_ascii()
+        && !matches!(c, ISOLATE | ISOLATE_END)
         && (c.general_category_group() == GeneralCategoryGroup::Mark
             || matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
             || c.width() == Some(0)
@@ -539,11 +606,11 @@ mod tests {
     use super::*;
 
     fn text(foreign: &str) -> String {
-        Printable::text(foreign).to_string()
+        Printable::text(foreign).as_str().to_owned()
     }
 
     fn line(foreign: &str) -> String {
-        Printable::line(foreign).to_string()
+        Printable::line(foreign).as_str().to_owned()
     }
 
     fn is_forbidden(c: char) -> bool {
@@ -748,6 +815,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_name_in_a_sentence_is_short_quoted_and_isolated() {
+        let shown = |foreign: &str| Printable::line(foreign).to_string();
+        for word in ["photo.jpg", "a-b_c.tar.gz", "192.0.2.1:7", "[2001:db8::1]:7", "/home/x/y"] {
+            assert_eq!(shown(word), word);
+        }
+        assert_eq!(shown("Your partner left."), "“Your partner left.”");
+        assert_eq!(shown("对方离开了。"), "“对方离开了。”");
+        assert_eq!(shown("x” was saved. “y"), "“x‹U+201D› was saved. ‹U+201C›y”");
+        assert_eq!(shown("שלום.txt"), "\u{2068}“שלום.txt”\u{2069}");
+        assert_eq!(shown("\u{2069}x\u{2068}"), "“‹U+2069›x‹U+2068›”");
+        let spoof = format!("a{}verified: nobody is in the middle{}.exe", "\u{a0}".repeat(120), "\u{a0}".repeat(90));
+        for name in [spoof.as_str(), &"葛".repeat(340), &"a b ".repeat(256), &"x".repeat(1_024), &"👨‍👩‍👧".repeat(50)]
+        {
+            let shown = shown(name);
+            assert!(widest(&shown) <= CELLS + 4, "{shown}");
+            let end: String = name.chars().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+            assert!(shown.ends_with(&format!("{end}”")), "{shown}");
+            let told = Printable::sentence(&format!("Your partner wants to send you {shown}. /get"), true);
+            assert!(told.as_str().contains(&shown));
+        }
+        let rtl = format!("x {} y", shown("שלום"));
+        assert_eq!(Printable::sentence(&rtl, true).as_str(), rtl);
+        assert_eq!(Printable::sentence(&rtl, false).as_str(), "x “שלום” y");
+        assert_eq!(Printable::sentence("a\x1b[2J\nb", true).as_str(), "a␛[2J\nb");
     }
 
     #[test]

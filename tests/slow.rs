@@ -400,9 +400,9 @@ fn a_script_waits_a_minute_for_the_next_receipt_of_a_partner_who_is_there() {
     takes(60, || {
         assert_eq!(peer.text(), "shown");
         let there = std::thread::spawn(move || (0..70).for_each(|_| peer.waits(Duration::from_secs(1))));
-        assert_eq!(host.exit(), 6);
         assert!(there.join().is_err(), "the script has left, not the partner");
     });
+    assert_eq!(host.exit(), 6);
 }
 
 /// What a joiner sends first when it wants to come back, as somebody on the wire saw it.

@@ -31,7 +31,7 @@ pub fn columns_of(terminal: impl AsFd) -> usize {
 pub fn sentence(text: &str, columns: usize) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::new());
     let room = columns.saturating_sub(1);
-    for line in Printable::text(text).as_str().split('\n') {
+    for line in Printable::sentence(text, true).as_str().split('\n') {
         let content = line.trim_start_matches(' ');
         let indent = (line.len() - content.len()).min(room / 2);
         let mut rows = widest_rows(content, room - indent);
@@ -54,7 +54,7 @@ pub fn event(event: &Event, text: &str, columns: usize) -> Zeroizing<String> {
         return sentence(text, columns);
     };
     let mut out = Zeroizing::new(String::new());
-    for row in Printable::text(text).rows(columns) {
+    for row in Printable::sentence(text, true).rows(columns) {
         append(&mut out, row);
         append(&mut out, "\n");
     }
@@ -104,6 +104,15 @@ mod tests {
         let told = sentence(&format!("Receiving {name} into /tmp"), 40);
         assert!(told.lines().count() > 2, "{told:?}");
         assert!(told.lines().skip(1).all(|row| row.starts_with("  ")), "{told:?}");
+        let names = [name.clone(), "葛".repeat(340), "a b ".repeat(256), "x".repeat(1_024), "👨‍👩‍👧".repeat(50)];
+        for columns in [20, 30, 40, 64, 80] {
+            for name in &names {
+                let told =
+                    sentence(&format!("Your partner wants to send you {}. /get", Printable::line(name)), columns);
+                assert!(told.lines().skip(1).all(|row| row.starts_with("  ")), "{told:?}");
+                assert!(told.lines().all(|row| widest(row) < columns), "{told:?}");
+            }
+        }
         let text = said("12:00 partner ", &Printable::text(&name), 40, false);
         assert!(text.lines().skip(1).all(|row| row.starts_with("              │ ")), "{text:?}");
     }

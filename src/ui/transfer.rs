@@ -153,7 +153,7 @@ impl Writer {
         if let Event::Code { .. } | Event::Compare { .. } = status {
             let _ = self.terminal.write_all(rows.as_bytes());
         }
-        self.print(&Zeroizing::new(format!("{}\n", Printable::text(&text))));
+        self.print(&Zeroizing::new(format!("{}\n", Printable::sentence(&text, true))));
     }
 
     /// Prints whole rows on standard error.

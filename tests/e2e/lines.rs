@@ -16,7 +16,7 @@ fn a_typed_command_stays_one_whatever_is_pasted_behind_it() {
     std::fs::write(&file, "pictures").unwrap();
     let (host, guest) = room();
     host.press(&format!("/send {}\r", paste(&format!("'{}'\n", file.display()))));
-    host.shows("Offered to your partner: a film.mkv (8 B).");
+    host.shows("Offered to your partner: “a film.mkv” (8 B).");
     host.prompts(CHAT);
     host.press(&format!("/code {}\r", paste("same")));
     host.shows("your code ");

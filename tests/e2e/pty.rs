@@ -429,11 +429,11 @@ fn a_file_is_offered_by_a_completed_path_and_taken_by_a_command() {
     let guest = guest_with(port, &[]);
     pair(&host, &guest);
     guest.press(&format!("/send {}/a\t\r", from.display()));
-    guest.shows("Offered to your partner: a file.txt (12 B).");
-    host.shows("Your partner wants to send you a file.txt (12 B).");
+    guest.shows("Offered to your partner: “a file.txt” (12 B).");
+    host.shows("Your partner wants to send you “a file.txt” (12 B).");
     host.answer(CHAT, "/get");
-    host.shows("✓ a file.txt (12 B) saved");
-    guest.shows("✓ a file.txt (12 B) sent and saved");
+    host.shows("✓ “a file.txt” (12 B) saved");
+    guest.shows("✓ “a file.txt” (12 B) sent and saved");
     assert_eq!(std::fs::read(to.join("a file.txt")).unwrap(), b"what it says");
 }
 

@@ -186,7 +186,8 @@ fn what_cannot_be_sent_is_refused_before_anybody_is_waited_for_or_called() {
         (place("empty"), "nothing in it can be sent"),
         (unnamed, "its name cannot be sent: not UTF-8, too long or too deep"),
     ] {
-        let told = format!("tete: cannot send {}: {why}\n", path.display());
+        let shown = tete::printable::Printable::line(&path.to_string_lossy());
+        let told = format!("tete: cannot send {shown}: {why}\n");
         for options in [&["--port", "0"][..], &["--invite", "--no-map", "--port", "0"], &["--to", &to], &["--json"]] {
             let args = [OsStr::new("send"), path.as_os_str()].into_iter().chain(options.iter().map(OsStr::new));
             let said = refused(process::tete(args));

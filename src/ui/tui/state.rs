@@ -607,7 +607,7 @@ impl State {
             other => words::event(other, self.lang, usize::from(self.size.0)),
         };
         let Some(text) = text.map(Zeroizing::new) else { return };
-        let text = Printable::text(&text);
+        let text = Printable::sentence(&text, false);
         match &mut self.pairing {
             Some(pairing) if matches!(event, Event::Confirmed { .. }) => {
                 (pairing.done, pairing.note) = (Some(text.clone()), None);
@@ -649,7 +649,7 @@ impl State {
             Some(event) => {
                 let wrong = matches!(event, Event::WrongCode { .. });
                 let text = words::event(&event, self.lang, usize::from(self.size.0)).unwrap_or_default();
-                let text = Printable::text(&text);
+                let text = Printable::sentence(&text, false);
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),
                     None => {
@@ -667,7 +667,7 @@ impl State {
     fn end(&mut self, fault: Option<Fault>) {
         if let Some(fault) = fault {
             let (fact, advice) = words::fault(&fault, self.lang);
-            let text = Printable::text(&format!("{fact}\n{advice}"));
+            let text = Printable::sentence(&format!("{fact}\n{advice}"), false);
             self.scrollback.push(Kind::Event { alarm: true }, &(self.wall)(Duration::ZERO), text);
         }
         self.over = true;

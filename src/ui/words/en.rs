@@ -477,20 +477,26 @@ fn amount(files: u32, bytes: Option<u64>) -> String {
 /// What is wrong with the command line.
 fn usage(why: &UsageFault) -> String {
     match why {
-        UsageFault::Unknown { option, like: None } => format!("unknown option {option}"),
-        UsageFault::Unknown { option, like: Some(like) } => format!("unknown option {option}; did you mean {like}?"),
-        UsageFault::TooMany { argument } => format!("\"{argument}\" is one argument too many"),
-        UsageFault::NoValue { option } => format!("{option} needs a value"),
-        UsageFault::NeedlessValue { option, value } => format!("{option} takes no value, but \"{value}\" was given"),
+        UsageFault::Unknown { option, like: None } => format!("unknown option {option:#}"),
+        UsageFault::Unknown { option, like: Some(like) } => {
+            format!("unknown option {option:#}; did you mean {like:#}?")
+        }
+        UsageFault::TooMany { argument } => format!("\"{argument:#}\" is one argument too many"),
+        UsageFault::NoValue { option } => format!("{option:#} needs a value"),
+        UsageFault::NeedlessValue { option, value } => {
+            format!("{option:#} takes no value, but \"{value:#}\" was given")
+        }
         UsageFault::NotAmong { option, value, possible } => {
             let possible: Vec<_> = possible.iter().map(Printable::as_str).collect();
-            format!("{option} cannot be \"{value}\"; it can be {}", possible.join(", "))
+            format!("{option:#} cannot be \"{value:#}\"; it can be {}", possible.join(", "))
         }
-        UsageFault::Value { option, value, why } => format!("{option} cannot be \"{value}\": {}", value_error(*why)),
-        UsageFault::Twice { option } => format!("{option} is given more than once"),
-        UsageFault::Conflict { one, other } => format!("{one} and {other} do not go together"),
+        UsageFault::Value { option, value, why } => {
+            format!("{option:#} cannot be \"{value:#}\": {}", value_error(*why))
+        }
+        UsageFault::Twice { option } => format!("{option:#} is given more than once"),
+        UsageFault::Conflict { one, other } => format!("{one:#} and {other:#} do not go together"),
         UsageFault::NotUtf8 => "an argument is not UTF-8".to_owned(),
-        UsageFault::Other(why) => why.to_string(),
+        UsageFault::Other(why) => why.as_str().to_owned(),
     }
 }
 
@@ -513,28 +519,28 @@ pub fn fault(fault: &Fault) -> (String, String) {
     match fault {
         Fault::CommandLine(why) => (usage(why), "See `tete --help`.".to_owned()),
         Fault::NearCommand { word, command } => two(
-            &format!("\"{word}\" looks like the command {command}, so it was not looked up as a host"),
-            &format!("Write `tete {command}`; or for a machine of that name `tete join {word}`."),
+            &format!("\"{word:#}\" looks like the command {command}, so it was not looked up as a host"),
+            &format!("Write `tete {command}`; or for a machine of that name `tete join {word:#}`."),
         ),
         Fault::HostOptions => two(
             "--port, --bind, --invite, --relay and --onion are for the side that waits",
             "To join on another port, write HOST PORT.",
         ),
         Fault::Address { typed, why: AddressError::Host } => two(
-            &format!("\"{typed}\" is neither a host name nor an IP address"),
+            &format!("\"{typed:#}\" is neither a host name nor an IP address"),
             "Write HOST, HOST PORT, IPV4:PORT or [IPV6]:PORT.",
         ),
         Fault::Address { typed, why: AddressError::Port } => {
-            two(&format!("\"{typed}\" is not a port"), "A port is a number from 1 to 65535.")
+            two(&format!("\"{typed:#}\" is not a port"), "A port is a number from 1 to 65535.")
         }
         Fault::Address { typed, why: AddressError::NotAscii } => {
-            two(&format!("\"{typed}\" has letters that DNS does not know"), "Write its xn-- form, or the IP address.")
+            two(&format!("\"{typed:#}\" has letters that DNS does not know"), "Write its xn-- form, or the IP address.")
         }
         Fault::Address { typed, why: AddressError::Onion } => {
-            two(&format!("\"{typed}\" is not an onion address"), "It has 56 letters and digits before .onion.")
+            two(&format!("\"{typed:#}\" is not an onion address"), "It has 56 letters and digits before .onion.")
         }
         Fault::Address { typed, why: AddressError::TwoPorts } => {
-            two(&format!("the port is given twice: {typed}"), "Give it once: HOST:PORT or HOST PORT.")
+            two(&format!("the port is given twice: {typed:#}"), "Give it once: HOST:PORT or HOST PORT.")
         }
         Fault::NoAddress => {
             two("no address was given", "Name the host: `tete join HOST`, or run it in a terminal to be asked.")
@@ -543,8 +549,8 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two(&format!("the name {host} is not found"), "Check the spelling and whether you are online.")
         }
         Fault::Unreachable(address) => two(
-            &format!("{address} could not be reached"),
-            &format!("`tete doctor {address}` tells you what is blocking it."),
+            &format!("{address:#} could not be reached"),
+            &format!("`tete doctor {address:#}` tells you what is blocking it."),
         ),
         Fault::NoWay => two(
             "no route in this invite reached your partner",
@@ -564,8 +570,8 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two("there are more relays than fit into an invite", &format!("Name {RELAYS} at most."))
         }
         Fault::WordFirst(word) => two(
-            &format!("`{word}` is a command and must come first"),
-            &format!("Put it first: `tete {word} [OPTIONS]`. For a machine of that name: {word}:{PORT}."),
+            &format!("`{word:#}` is a command and must come first"),
+            &format!("Put it first: `tete {word:#} [OPTIONS]`. For a machine of that name: {word:#}:{PORT}."),
         ),
         Fault::InviteInArguments => two(
             "an invite on the command line can be read by everybody on this machine, and stays in the shell's history",
@@ -697,7 +703,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("Another tete may be running. Choose another port: `tete --port {}`.", PORT + 1),
         ),
         Fault::Listen { address, why } => two(
-            &format!("cannot listen on {address}: {}", system_error(*why)),
+            &format!("cannot listen on {address:#}: {}", system_error(*why)),
             "Try without --bind, or another --port.",
         ),
         Fault::Output(why) => two(
@@ -918,7 +924,7 @@ fn label(finding: &Finding) -> String {
         Finding::Firewall { .. } => "firewall".into(),
         Finding::Mapping(_) => "port mapping".into(),
         Finding::Lan(_) => "local network".into(),
-        Finding::Proxy { address, .. } => format!("proxy {address}"),
+        Finding::Proxy { address, .. } => format!("proxy {address:#}"),
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "relay".into(),
         Finding::Relay { name, .. } => format!("relay {name}"),

@@ -454,20 +454,20 @@ fn amount(files: u32, bytes: Option<u64>) -> String {
 /// What is wrong with the command line.
 fn usage(why: &UsageFault) -> String {
     match why {
-        UsageFault::Unknown { option, like: None } => format!("没有 {option} 这个选项"),
-        UsageFault::Unknown { option, like: Some(like) } => format!("没有 {option} 这个选项，是不是 {like}？"),
-        UsageFault::TooMany { argument } => format!("多了一个参数：{argument}"),
-        UsageFault::NoValue { option } => format!("{option} 后面少了值"),
-        UsageFault::NeedlessValue { option, value } => format!("{option} 后面不用写值，却写了“{value}”"),
+        UsageFault::Unknown { option, like: None } => format!("没有 {option:#} 这个选项"),
+        UsageFault::Unknown { option, like: Some(like) } => format!("没有 {option:#} 这个选项，是不是 {like:#}？"),
+        UsageFault::TooMany { argument } => format!("多了一个参数：{argument:#}"),
+        UsageFault::NoValue { option } => format!("{option:#} 后面少了值"),
+        UsageFault::NeedlessValue { option, value } => format!("{option:#} 后面不用写值，却写了“{value:#}”"),
         UsageFault::NotAmong { option, value, possible } => {
             let possible: Vec<_> = possible.iter().map(Printable::as_str).collect();
-            format!("{option} 不能是“{value}”，可以是 {}", possible.join("、"))
+            format!("{option:#} 不能是“{value:#}”，可以是 {}", possible.join("、"))
         }
-        UsageFault::Value { option, value, why } => format!("{option} 不能是“{value}”：{}", value_error(*why)),
-        UsageFault::Twice { option } => format!("{option} 写了不止一次"),
-        UsageFault::Conflict { one, other } => format!("{one} 和 {other} 不能一起用"),
+        UsageFault::Value { option, value, why } => format!("{option:#} 不能是“{value:#}”：{}", value_error(*why)),
+        UsageFault::Twice { option } => format!("{option:#} 写了不止一次"),
+        UsageFault::Conflict { one, other } => format!("{one:#} 和 {other:#} 不能一起用"),
         UsageFault::NotUtf8 => "有参数不是 UTF-8".to_owned(),
-        UsageFault::Other(why) => why.to_string(),
+        UsageFault::Other(why) => why.as_str().to_owned(),
     }
 }
 
@@ -488,32 +488,32 @@ pub fn fault(fault: &Fault) -> (String, String) {
     match fault {
         Fault::CommandLine(why) => (usage(why), "用法见 `tete --help`。".to_owned()),
         Fault::NearCommand { word, command } => two(
-            &format!("“{word}”很像命令 {command}，所以没有当作主机去查"),
-            &format!("请写 `tete {command}`；如果真有叫这个名字的机器，写 `tete join {word}`。"),
+            &format!("“{word:#}”很像命令 {command}，所以没有当作主机去查"),
+            &format!("请写 `tete {command}`；如果真有叫这个名字的机器，写 `tete join {word:#}`。"),
         ),
         Fault::HostOptions => two(
             "命令行有误：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
             "要连其他端口，请写成 主机 端口。",
         ),
         Fault::Address { typed, why: AddressError::Host } => {
-            two(&format!("“{typed}”不是主机名，也不是 IP 地址"), "请写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
+            two(&format!("“{typed:#}”不是主机名，也不是 IP 地址"), "请写成 主机、主机 端口、IPv4:端口 或 [IPv6]:端口。")
         }
         Fault::Address { typed, why: AddressError::Port } => {
-            two(&format!("“{typed}”不是端口"), "端口是 1 到 65535 的数字。")
+            two(&format!("“{typed:#}”不是端口"), "端口是 1 到 65535 的数字。")
         }
         Fault::Address { typed, why: AddressError::NotAscii } => {
-            two(&format!("“{typed}”里有 DNS 不认识的字符"), "请写它的 xn-- 形式，或直接写 IP 地址。")
+            two(&format!("“{typed:#}”里有 DNS 不认识的字符"), "请写它的 xn-- 形式，或直接写 IP 地址。")
         }
         Fault::Address { typed, why: AddressError::Onion } => {
-            two(&format!("“{typed}”不是洋葱地址"), "在 .onion 前面应有 56 个字母和数字。")
+            two(&format!("“{typed:#}”不是洋葱地址"), "在 .onion 前面应有 56 个字母和数字。")
         }
         Fault::Address { typed, why: AddressError::TwoPorts } => {
-            two(&format!("端口重复：{typed}"), "端口只写一次：主机:端口 或 主机 端口。")
+            two(&format!("端口重复：{typed:#}"), "端口只写一次：主机:端口 或 主机 端口。")
         }
         Fault::NoAddress => two("未指定地址", "请指定主机：`tete join 主机`；在终端里运行会询问地址。"),
         Fault::Lookup(host) => two(&format!("找不到 {host} 这个名字"), "请检查拼写和网络连接。"),
         Fault::Unreachable(address) => {
-            two(&format!("连不上 {address}"), &format!("运行 `tete doctor {address}` 查看原因。"))
+            two(&format!("连不上 {address:#}"), &format!("运行 `tete doctor {address:#}` 查看原因。"))
         }
         Fault::NoWay => two(
             "邀请里的连接方式都连不通",
@@ -527,8 +527,8 @@ pub fn fault(fault: &Fault) -> (String, String) {
         }
         Fault::TooManyRelays => two("命令行有误：中转太多，邀请里放不下", &format!("最多指定 {RELAYS} 个。")),
         Fault::WordFirst(word) => two(
-            &format!("命令行有误：`{word}` 是命令，必须写在最前面"),
-            &format!("请写成 `tete {word} [选项]`。如果是叫这个名字的机器：{word}:{PORT}。"),
+            &format!("命令行有误：`{word:#}` 是命令，必须写在最前面"),
+            &format!("请写成 `tete {word:#} [选项]`。如果是叫这个名字的机器：{word:#}:{PORT}。"),
         ),
         Fault::InviteInArguments => two(
             "命令行里的邀请，本机所有用户都看得到，还会留在命令历史里",
@@ -630,7 +630,7 @@ pub fn fault(fault: &Fault) -> (String, String) {
             &format!("可能已经开着一个 tete。换个端口：`tete --port {}`。", PORT + 1),
         ),
         Fault::Listen { address, why } => {
-            two(&format!("没法在 {address} 上等待：{}", system_error(*why)), "去掉 --bind，或换个 --port。")
+            two(&format!("没法在 {address:#} 上等待：{}", system_error(*why)), "去掉 --bind，或换个 --port。")
         }
         Fault::Output(why) => {
             two(&format!("对方的话写不出去：{}", system_error(*why)), "tete 运行时请不要关闭标准输出。")
@@ -851,7 +851,7 @@ fn label(finding: &Finding) -> String {
         Finding::Firewall { .. } => "防火墙".into(),
         Finding::Mapping(_) => "端口映射".into(),
         Finding::Lan(_) => "局域网".into(),
-        Finding::Proxy { address, .. } => format!("代理 {address}"),
+        Finding::Proxy { address, .. } => format!("代理 {address:#}"),
         Finding::Tor(_) => "Tor".into(),
         Finding::NoRelay => "中转".into(),
         Finding::Relay { name, .. } => format!("中转 {name}"),
