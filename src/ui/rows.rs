@@ -125,7 +125,7 @@ mod tests {
                 prop_assert!(row.graphemes(true).map(widest).sum::<usize>() < columns, "{row:?}");
             }
             let letters = |text: &str| text.split_whitespace().collect::<String>();
-            prop_assert_eq!(letters(&told), letters(Printable::text(&text).as_str()));
+            prop_assert_eq!(letters(&told), letters(Printable::sentence(&text, true).as_str()));
         }
     }
 }

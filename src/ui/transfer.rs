@@ -108,7 +108,7 @@ impl Writer {
                         let said = Printable::text(&text.text);
                         self.print(&rows::said(&head, &said, self.columns(), false));
                     } else {
-                        self.print(&Zeroizing::new(format!("{head}{}\n", Printable::line(&text.text))));
+                        self.print(&Zeroizing::new(format!("{head}{:#}\n", Printable::line(&text.text))));
                     }
                     if tell.blocking_send(Ack::Text(text.id)).is_err() {
                         return;
@@ -153,7 +153,7 @@ impl Writer {
         if let Event::Code { .. } | Event::Compare { .. } = status {
             let _ = self.terminal.write_all(rows.as_bytes());
         }
-        self.print(&Zeroizing::new(format!("{}\n", Printable::sentence(&text, true))));
+        self.print(&Zeroizing::new(format!("{:#}\n", Printable::sentence(&text, true))));
     }
 
     /// Prints whole rows on standard error.
