@@ -6,7 +6,9 @@ use std::fs;
 use clap::{Arg, Command, CommandFactory as _};
 use tete::cli::Cli;
 use tete::interface::Frontend;
+use tete::protocol::invite::Invite;
 use tete::protocol::session::{HANDSHAKE, OPENING};
+use tete::transport::way::Way;
 use tete::transport::{dial, listen};
 use tete::ui::commands::{COMMANDS, commands_of};
 
@@ -264,5 +266,18 @@ fn the_limits_of_the_protocol_document_are_those_of_the_program() {
         ("connections without a valid record 1", listen::POOL.to_string()),
     ] {
         assert!(document.contains(&format!("| {what} | {value}")), "{what}: {value}");
+    }
+}
+
+#[test]
+fn the_invite_of_the_documents_has_the_routes_that_stand_below_it() {
+    for document in ["docs/USAGE.md", "docs/USAGE.zh-CN.md"] {
+        let document = read(document);
+        let mut rows = document.lines().map(str::trim).skip_while(|row| !row.starts_with("tete1"));
+        let invite = Invite::read(rows.next().unwrap()).unwrap_or_else(|_| panic!("not an invite"));
+        let told: Vec<_> = rows.skip(2).take_while(|row| !row.is_empty()).collect();
+        let routes: Vec<_> = invite.hints.iter().filter_map(Way::of).map(|way| way.address()).collect();
+        assert_eq!(told.len(), routes.len(), "{told:?}");
+        assert!(told.iter().zip(&routes).all(|(told, route)| told.ends_with(route)), "{told:?} {routes:?}");
     }
 }
