@@ -86,6 +86,8 @@ pub enum FileEvent {
         #[serde(flatten)]
         why: FileFault,
     },
+    /// What the partner has of a large file is compared with the file, before the rest is sent.
+    Checking { path: Printable },
     /// A file changed since its transfer began, which therefore restarts.
     Restarted {
         path: Printable,
@@ -125,7 +127,7 @@ impl FileEvent {
     /// Whether a program that reads late may miss this event: it is momentary, or answers a command.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Progress { .. } | Self::Refused(_) => true,
+            Self::Progress { .. } | Self::Checking { .. } | Self::Refused(_) => true,
             Self::CannotSend { why, .. } => *why == FileFault::TooManyWait,
             _ => false,
         }
@@ -198,7 +200,7 @@ pub struct Progress {
     /// Bytes a second.
     #[serde(rename = "bytes_per_second")]
     pub rate: u64,
-    /// Whether it waits: for the partner's answer, the line or space.
+    /// Whether it waits: for the partner's answer, the connection or space, or while what is there is checked.
     #[serde(rename = "waiting")]
     pub waits: bool,
 }

@@ -419,14 +419,23 @@ impl Files {
         };
         match read {
             Read::Item(item) => {
-                if let Item::Data { offset, bytes, .. } = &item {
-                    out.read_to = offset + bytes.0.len() as u64;
+                match &item {
+                    Item::Data { offset, bytes, .. } => out.read_to = offset + bytes.0.len() as u64,
+                    Item::Begin { .. } => out.meter.wait(false),
+                    Item::End { .. } => {}
                 }
                 if let Some(sending) = session.sending() {
                     sending.feed(item);
                 }
             }
-            Read::Anew(index) => self.told.push_back(FileEvent::Restarted { path: path(index), sending: true }),
+            Read::Checking(index) => {
+                self.told.push_back(FileEvent::Checking { path: path(index) });
+                out.meter.wait(true);
+            }
+            Read::Anew(index) => {
+                self.told.push_back(FileEvent::Restarted { path: path(index), sending: true });
+                out.meter.set(index, 0);
+            }
             Read::Failed(index, why) => {
                 let why = match why {
                     ReadError::Disk(error) => FileFault::System(error.into()),
@@ -448,11 +457,11 @@ impl Files {
                 incoming.have = index.map(|index| (index, offset, prefix));
             }
             Report::Seen(index, offset) => {
-                incoming.meter.set(offset);
+                incoming.meter.set(index, offset);
                 receiving.seen(index, offset);
             }
-            Report::Anew => {
-                incoming.meter.set(0);
+            Report::Anew(index) => {
+                incoming.meter.set(index, 0);
                 self.told.push_back(FileEvent::Restarted { path: incoming.name.clone(), sending: false });
             }
             Report::Full => {
@@ -467,12 +476,12 @@ impl Files {
                 let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
                 match outcome {
                     Ok(Stored { name, size }) => {
-                        incoming.meter.done(size);
+                        incoming.meter.done(index, size);
                         incoming.came = incoming.came.saturating_add(size);
                         incoming.stored = name;
                     }
                     Err(why) => {
-                        incoming.meter.done(0);
+                        incoming.meter.done(index, 0);
                         incoming.failed += 1;
                         let (path, why) = refused(why);
                         self.told.push_back(FileEvent::NotStored { path: Printable::line(&path), why });
@@ -505,19 +514,23 @@ impl Files {
                     out.meter.begin();
                     self.told.push_back(FileEvent::Accepted { name: out.name.clone() });
                 }
+                match offset {
+                    0 => out.meter.set(index, 0),
+                    _ => out.meter.begin_at(index, offset),
+                }
                 out.reader.want(Wanted { index, offset, prefix });
             }
-            Sent::Seen { offset, .. } => {
-                out.meter.set(offset);
+            Sent::Seen { index, offset } => {
+                out.meter.set(index, offset);
                 out.reader.seen(offset);
             }
             Sent::Done { index, ok, last } => {
                 let entry = out.source.entries.get(index as usize);
                 let size = entry.map_or(0, |entry| entry.state.size);
                 if ok {
-                    out.meter.done(if size == UNKNOWN { out.read_to } else { size });
+                    out.meter.done(index, if size == UNKNOWN { out.read_to } else { size });
                 } else {
-                    out.meter.done(0);
+                    out.meter.done(index, 0);
                     out.failed += 1;
                     out.reader.refused(index);
                     let path = Printable::line(&entry.map(|entry| out.source.path(entry)).unwrap_or_default());

@@ -15,6 +15,8 @@ use crate::protocol::transfer::{BROKEN, Content, Item, NOTHING, UNKNOWN, WINDOW}
 
 /// Number of bytes that are read at once.
 const CHUNK: usize = 128 << 10;
+/// Number of bytes that take so long to compare that it is reported.
+const LONG: u64 = 64 << 20;
 
 /// The partner's request for an entry.
 pub struct Wanted {
@@ -30,6 +32,8 @@ pub struct Wanted {
 pub enum Read {
     /// The next item to send.
     Item(Item),
+    /// What the partner has of an entry, by its number, is compared with it, which takes a while.
+    Checking(u32),
     /// An entry, by its number, does not begin with the bytes that the partner has, and is sent from the start.
     Anew(u32),
     /// An entry, by its number, could not be read whole. It ends with [`BROKEN`].
@@ -195,6 +199,9 @@ impl Reading {
             }
         };
         let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
+        if wanted.offset >= LONG {
+            self.send(Read::Checking(index))?;
+        }
         if wanted.offset > 0 {
             match self.prefix(&mut file, wanted)? {
                 Ok(Some(prefix)) => (hasher, at) = (prefix, wanted.offset),
@@ -362,6 +369,26 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comparison_that_takes_a_while_is_reported_before_it_begins() {
+        let path = std::env::temp_dir().join(format!("tete-reader-{}", std::process::id()));
+        File::create(&path).unwrap().set_len(LONG + 1).unwrap();
+        let source = Arc::new(Source::find(&path).unwrap());
+        for (offset, reported) in [(LONG - 1, false), (LONG, true)] {
+            let (reader, mut read) = Reader::start(Arc::clone(&source));
+            let mut prefix = blake3::Hasher::new();
+            prefix.update(&vec![0; offset as usize]);
+            reader.want(Wanted { index: 0, offset, prefix: *prefix.finalize().as_bytes() });
+            let mut next = || read.blocking_recv().unwrap().1;
+            if reported {
+                assert!(matches!(next(), Read::Checking(0)));
+            }
+            assert!(matches!(next(), Read::Item(Item::Begin { index: 0, .. })));
+            assert!(matches!(next(), Read::Item(Item::Data { offset: from, .. }) if from == offset));
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn what_is_kept_of_a_stream_takes_little_more_memory_than_its_bytes() {

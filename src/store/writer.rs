@@ -74,8 +74,8 @@ pub enum Report {
     },
     /// An entry, by its number, is written up to an offset.
     Seen(u32, u64),
-    /// The partner's entry does not begin with the part that was stored already, and restarts.
-    Anew,
+    /// The partner's entry, by its number, does not begin with the part that was stored already, and restarts.
+    Anew(u32),
     /// The disk is full. The thread tries again until there is space; nothing is lost.
     Full,
     /// The disk has space again.
@@ -239,7 +239,8 @@ impl Storing {
             }
         }
         self.goes_on(&mut told)?;
-        self.say(Report::Anew)
+        let index = self.current.as_ref()?.index;
+        self.say(Report::Anew(index))
     }
 
     /// Writes and hashes bytes, which are enough for both to be fast.

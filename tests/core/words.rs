@@ -316,6 +316,7 @@ fn file_events() -> Vec<FileEvent> {
         FileEvent::NoSpace { name: name(), needed: 2, free: 1 },
         FileEvent::Accepting { name: name(), folder: name() },
         FileEvent::Declined { name: name() },
+        FileEvent::Checking { path: name() },
         FileEvent::Restarted { path: name(), sending: true },
         FileEvent::DiskFull { name: name() },
         FileEvent::Resumed { name: name() },

@@ -1,5 +1,6 @@
 //! How far one batch is, and how fast it goes.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock;
@@ -18,7 +19,8 @@ pub struct Meter {
     of_files: u32,
     /// Bytes of the files that are done.
     before: u64,
-    /// Bytes of the one that is under way.
+    /// Bytes of each that is under way, by its number, and of all of them.
+    under_way: HashMap<u32, u64>,
     current: u64,
     of_bytes: u64,
     rate: f64,
@@ -36,6 +38,7 @@ impl Meter {
             files: 0,
             of_files,
             before: 0,
+            under_way: HashMap::new(),
             current: 0,
             of_bytes,
             rate: 0.0,
@@ -52,9 +55,16 @@ impl Meter {
         self.waits = false;
     }
 
-    /// The file under way has come so far.
-    pub fn set(&mut self, current: u64) {
-        self.current = current;
+    /// A file has come so far.
+    pub fn set(&mut self, index: u32, bytes: u64) {
+        let before = self.under_way.insert(index, bytes).unwrap_or_default();
+        self.current = (self.current - before).saturating_add(bytes);
+    }
+
+    /// A file goes on from there. What came of it before is not counted in the rate.
+    pub fn begin_at(&mut self, index: u32, bytes: u64) {
+        self.set(index, bytes);
+        self.looked.1 = self.bytes();
     }
 
     /// Whether the batch waits for something.
@@ -62,11 +72,11 @@ impl Meter {
         self.waits = waits;
     }
 
-    /// The file under way is done, and was so large.
-    pub fn done(&mut self, size: u64) {
+    /// A file is done, and was so large.
+    pub fn done(&mut self, index: u32, size: u64) {
         self.files += 1;
         self.before = self.before.saturating_add(size);
-        self.current = 0;
+        self.current -= self.under_way.remove(&index).unwrap_or_default();
     }
 
     /// Files of the whole batch.
@@ -111,5 +121,36 @@ impl Meter {
             rate: self.rate as u64,
             waits: self.waits || stopped,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_before_a_break_does_not_count_as_speed() {
+        let mut meter = Meter::new(1, 2 << 30);
+        meter.begin();
+        meter.begin_at(0, 1 << 30);
+        let progress = meter.progress(false);
+        assert_eq!((progress.bytes, progress.rate), (1 << 30, 0));
+        assert!(Meter::new(1, 9).progress(false).rate == 0);
+    }
+
+    #[test]
+    fn a_file_that_is_done_takes_nothing_from_one_that_is_under_way() {
+        let mut meter = Meter::new(3, 600);
+        meter.set(0, 100);
+        meter.set(1, 200);
+        assert_eq!(meter.bytes(), 300);
+        meter.done(0, 100);
+        assert_eq!(meter.bytes(), 300);
+        meter.set(1, 250);
+        meter.done(2, 0);
+        meter.set(1, 0);
+        assert_eq!(meter.bytes(), 100);
+        meter.done(1, 250);
+        assert_eq!((meter.bytes(), meter.files), (350, 3));
     }
 }

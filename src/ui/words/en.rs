@@ -397,6 +397,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("{name}: {} of {files} files saved, {failed} were not.", files - failed)
         }
         FileEvent::NotStored { path, why } => format!("{path} was not saved: {}.", file_fault(why)),
+        FileEvent::Checking { path } => format!("Checking what your partner already has of {path}."),
         FileEvent::Restarted { path, .. } => format!("{path} changed meanwhile; starting over."),
         FileEvent::DiskFull { name } => {
             format!("No space left for {name}. Make room and it continues by itself.")
@@ -425,7 +426,9 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::System(why) => system_error(*why),
         FileFault::Missing => "no such file or folder".into(),
         FileFault::Nothing => "nothing in it can be sent".into(),
-        FileFault::TooMany(limit) => format!("it has more than {limit} files"),
+        FileFault::TooMany(limit) => {
+            format!("it has more than {limit} files; send them as one: tar c FOLDER | tete send")
+        }
         FileFault::TooManyWait => "too many are waiting already".into(),
         FileFault::Link => "a link".into(),
         FileFault::Special => "a pipe, a socket or a device".into(),

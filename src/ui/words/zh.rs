@@ -382,6 +382,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("{name}：{files} 个文件里保存了 {} 个，{failed} 个没有。", files - failed)
         }
         FileEvent::NotStored { path, why } => format!("{path} 没有保存：{}。", file_fault(why)),
+        FileEvent::Checking { path } => format!("正在核对对方已收到的 {path}。"),
         FileEvent::Restarted { path, .. } => format!("{path} 在传送期间有改动，从头再传。"),
         FileEvent::DiskFull { name } => format!("没有空间保存 {name} 了，腾出空间后自动继续。"),
         FileEvent::Resumed { name } => format!("有空间了，{name} 继续传送。"),
@@ -402,7 +403,7 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::System(why) => system_error(*why),
         FileFault::Missing => "没有这个文件或文件夹".into(),
         FileFault::Nothing => "里面没有可以发送的文件".into(),
-        FileFault::TooMany(limit) => format!("文件超过 {limit} 个"),
+        FileFault::TooMany(limit) => format!("文件超过 {limit} 个，可以打成一个包发送：tar c 文件夹 | tete send"),
         FileFault::TooManyWait => "排队的已经太多".into(),
         FileFault::Link => "是链接".into(),
         FileFault::Special => "是管道、套接字或设备".into(),
