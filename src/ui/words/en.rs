@@ -427,7 +427,7 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::Missing => "no such file or folder".into(),
         FileFault::Nothing => "nothing in it can be sent".into(),
         FileFault::TooMany(limit) => {
-            format!("it has more than {limit} files; send them as one: tar c FOLDER | tete send")
+            format!("it has more than {limit} files; send them as one: `tar c FOLDER | tete send`")
         }
         FileFault::TooManyWait => "too many are waiting already".into(),
         FileFault::Link => "a link".into(),

@@ -403,7 +403,7 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::System(why) => system_error(*why),
         FileFault::Missing => "没有这个文件或文件夹".into(),
         FileFault::Nothing => "里面没有可以发送的文件".into(),
-        FileFault::TooMany(limit) => format!("文件超过 {limit} 个，可以打成一个包发送：tar c 文件夹 | tete send"),
+        FileFault::TooMany(limit) => format!("文件超过 {limit} 个，可以打成一个包发送：`tar c 文件夹 | tete send`"),
         FileFault::TooManyWait => "排队的已经太多".into(),
         FileFault::Link => "是链接".into(),
         FileFault::Special => "是管道、套接字或设备".into(),
