@@ -1,7 +1,9 @@
 //! What the fuzz targets share.
 
+pub mod driver;
 pub mod files;
 pub mod handshake;
+pub mod hostile;
 pub mod pair;
 pub mod peer;
 pub mod sitting;
