@@ -2,6 +2,7 @@
 
 pub mod driver;
 pub mod files;
+pub mod foreign;
 pub mod handshake;
 pub mod hostile;
 pub mod pair;
