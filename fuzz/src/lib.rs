@@ -1,7 +1,10 @@
 //! What the fuzz targets share.
 
+pub mod driver;
 pub mod files;
+pub mod foreign;
 pub mod handshake;
+pub mod hostile;
 pub mod pair;
 pub mod peer;
 pub mod sitting;
@@ -54,7 +57,7 @@ pub fn session(role: Role) -> Session {
 
 /// Whether nothing more comes by this connection.
 pub fn is_over(stage: Stage) -> bool {
-    matches!(stage, Stage::Away | Stage::Closed)
+    matches!(stage, Stage::Away | Stage::Left | Stage::Closed)
 }
 
 /// Whether a session that has nothing to send now has time until its deadline, or ends there.

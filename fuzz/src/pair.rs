@@ -31,6 +31,9 @@ struct Side {
     /// How much of what arrived is what was sent.
     same: usize,
     confirmed: bool,
+    /// Its VERIFIED is out.
+    verified: bool,
+    opened: bool,
     leaving: bool,
     said: Vec<String>,
     /// Texts that came, and how many of them were shown.
@@ -49,6 +52,8 @@ impl Side {
             arrived: Vec::new(),
             same: 0,
             confirmed: false,
+            verified: false,
+            opened: false,
             leaving: false,
             said: Vec::new(),
             heard: 0,
@@ -128,12 +133,15 @@ impl Pair {
     }
 
     fn send(&mut self, at: usize) {
-        let side = &mut self.sides[at];
-        while let Some(record) = side.session.transmit(self.now).unwrap() {
+        while let Some(record) = self.sides[at].session.transmit(self.now).unwrap() {
+            let side = &mut self.sides[at];
             side.sent.extend_from_slice(record.as_slice());
             side.wire.extend_from_slice(record.as_slice());
+            while let Some(event) = self.sides[at].session.event() {
+                self.judge(event, at);
+            }
         }
-        assert!(keeps_time(&mut side.session, self.now));
+        assert!(keeps_time(&mut self.sides[at].session, self.now));
     }
 
     fn deliver(&mut self, from: usize, length: usize) {
@@ -238,14 +246,22 @@ impl Pair {
         match event {
             Event::Text(text) => {
                 let heard = self.sides[at].heard;
-                assert!(confirmed && text.id as usize == heard && *text.text == other.said[heard]);
+                assert!(self.sides[at].opened && text.id as usize == heard && *text.text == other.said[heard]);
                 self.sides[at].heard += 1;
             }
             Event::Delivered(count) => {
-                assert!(confirmed && self.sides[at].receipts + count <= other.shown);
+                assert!(self.sides[at].opened && self.sides[at].receipts + count <= other.shown);
                 self.sides[at].receipts += count;
             }
-            Event::Opened => assert!(confirmed),
+            Event::Verified => {
+                let side = &mut self.sides[at];
+                assert!(side.confirmed && !std::mem::replace(&mut side.verified, true));
+            }
+            Event::Opened => {
+                assert!(confirmed && self.sides.iter().all(|side| side.verified));
+                assert!(!std::mem::replace(&mut self.sides[at].opened, true));
+            }
+            Event::ResumeKeys => assert!(self.sides[at].opened),
             Event::Code => {}
             Event::Left(_) => assert!(other.leaving),
             _ => panic!("nobody offered files"),

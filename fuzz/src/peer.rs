@@ -17,11 +17,14 @@ use zeroize::Zeroizing;
 use crate::files::Files;
 use crate::{START, is_over, keeps_time, key, other_half, private, secret, session};
 
-const PREFACE: &[u8; 8] = b"TETE\x01\0\0\0";
+/// What begins record 1.
+pub const PREFACE: &[u8; 8] = b"TETE\x01\0\0\0";
 /// Every byte of n_R and n_I.
-const NONCE: u8 = 0x11;
-const TAG: usize = 16;
-const HEAD: usize = 3;
+pub const NONCE: u8 = 0x11;
+/// Bytes of a tag.
+pub const TAG: usize = 16;
+/// Bytes of a frame before its content.
+pub const HEAD: usize = 3;
 
 const PAD: u8 = 0x00;
 const SAS_OPEN: u8 = 0x01;
@@ -64,10 +67,13 @@ pub struct Peer {
 #[derive(Default)]
 struct Told {
     verified: bool,
+    /// A frame was told that only an open room sends.
+    proved: bool,
     texts: usize,
     /// A part of the next text was told.
     midway: bool,
     receipts: usize,
+    /// The PINGs of the open room.
     pings: Vec<Token>,
 }
 
@@ -88,6 +94,8 @@ struct Heard {
     texts: usize,
     part: Vec<u8>,
     receipts: usize,
+    /// The PING that was not answered yet.
+    ping: Option<Token>,
     bye: bool,
 }
 
@@ -125,7 +133,8 @@ pub fn shake(role: Role, change: impl FnOnce(&mut [u8])) -> (Session, Option<(Ha
     (session, taken.then_some((noise, shared)))
 }
 
-fn noise(role: Role) -> HandshakeState {
+/// The state of that side's handshake.
+pub fn noise(role: Role) -> HandshakeState {
     let resolver = Resolver::new(OsRandom.secret().unwrap());
     let prologue = [b"tete/1 prologue\0".as_slice(), PREFACE].concat();
     let private = private(role);
@@ -140,21 +149,27 @@ fn exchange(session: &mut Session, body: &[u8]) -> Option<Vec<u8>> {
     session.transmit(START).unwrap().map(|record| record[HEADER..].to_vec())
 }
 
-fn framed(body: &[u8]) -> Vec<u8> {
+/// The first epoch, after the handshake.
+pub fn epoch(mut noise: HandshakeState, shared: &KemSecret) -> (TransportState, HandshakeHash) {
+    let hash = HandshakeHash(noise.get_handshake_hash().try_into().unwrap());
+    let mut split = SplitKeys { i2r: secret(0), r2i: secret(0) };
+    (*split.i2r.expose_mut(), *split.r2i.expose_mut()) = noise.dangerously_get_raw_split();
+    let keys = Epoch::new(0, &hash, &split, shared).keys().unwrap();
+    let mut noise = noise.into_transport_mode().unwrap();
+    noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
+    (noise, hash)
+}
+
+/// A record with that body.
+pub fn framed(body: &[u8]) -> Vec<u8> {
     [&(body.len() as u16).to_be_bytes(), body].concat()
 }
 
 impl Peer {
     /// A session of the given role at the given stage.
     pub fn new(role: Role, stage: Stage) -> Self {
-        let (session, Some((mut noise, shared))) = shake(role, |_| ()) else { panic!("refused") };
-        let hash = HandshakeHash(noise.get_handshake_hash().try_into().unwrap());
-        let mut split = SplitKeys { i2r: secret(0), r2i: secret(0) };
-        (*split.i2r.expose_mut(), *split.r2i.expose_mut()) = noise.dangerously_get_raw_split();
-        let epoch = Epoch::new(0, &hash, &split, &shared);
-        let mut noise = noise.into_transport_mode().unwrap();
-        let keys = epoch.keys().unwrap();
-        noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
+        let (session, Some((noise, shared))) = shake(role, |_| ()) else { panic!("refused") };
+        let (noise, hash) = epoch(noise, &shared);
         let (last, told, user) = (vec![0; SMALL_FRAME], Told::default(), User::default());
         let heard = Heard { opened: role == Role::Initiator, ..Heard::default() };
         let mut peer =
@@ -170,6 +185,7 @@ impl Peer {
             peer.enter(true);
             peer.tell(vec![VERIFIED, 0, 0]);
             peer.listen();
+            peer.answer();
         }
         assert_eq!(peer.session.stage(), stage);
         peer
@@ -213,7 +229,12 @@ impl Peer {
                 3 => self.tell_text(step / 7 % 2, size),
                 4 => self.act(size % 8, size / 8),
                 5 => self.pass(Duration::from_millis(100) * size.into()),
-                _ => self.listen(),
+                _ => {
+                    self.listen();
+                    if step / 7 % 2 == 1 {
+                        self.answer();
+                    }
+                }
             }
         }
         self.listen();
@@ -234,6 +255,13 @@ impl Peer {
             *last = 1;
         }
         self.seal(frame);
+    }
+
+    /// A PONG to the PING that waits for one.
+    fn answer(&mut self) {
+        if let Some(token) = self.heard.ping {
+            self.tell([&[PONG, 0, 8], &token[..]].concat());
+        }
     }
 
     /// A part of the text that is due.
@@ -264,26 +292,56 @@ impl Peer {
         assert!(after as u8 >= before as u8);
         match fate {
             Fate::Ends => assert_eq!(after, Stage::Closed),
+            Fate::Leaves if self.is_settled() => assert_eq!(after, Stage::Closed),
+            Fate::Leaves => assert_eq!(after, Stage::Left),
             Fate::Passes => assert_ne!(after, Stage::Closed),
             Fate::Depends => {}
         }
         if after != Stage::Closed {
+            let proves = before == Stage::Open && self.proves(&plaintext);
+            assert!(!proves || self.told.proved);
             self.told.verified |= plaintext[0] == VERIFIED;
             self.told.midway |=
                 plaintext[0] == TEXT && plaintext[HEAD + 8] == 1 && number(&plaintext) == self.told.texts;
-            if plaintext[0] == PING {
+            if plaintext[0] == PING && before == Stage::Open {
                 self.told.pings.extend(plaintext[HEAD..].first_chunk::<8>());
             }
         }
+        if before == Stage::Open && plaintext[0] == PONG && self.answers(&plaintext) {
+            self.heard.ping = None;
+        }
         self.last = plaintext;
+    }
+
+    /// Whether only an open room sends that frame, in an open room.
+    fn proves(&self, plaintext: &[u8]) -> bool {
+        match plaintext[0] {
+            PAD | PING => false,
+            PONG => self.answers(plaintext),
+            _ => true,
+        }
+    }
+
+    /// Whether a PONG is to the PING that waits for one.
+    fn answers(&self, pong: &[u8]) -> bool {
+        self.heard.ping.is_some_and(|token| pong[HEAD..].starts_with(&token))
+    }
+
+    /// Whether every text was receipted.
+    fn is_settled(&self) -> bool {
+        self.heard.receipts == self.told.texts
     }
 
     /// docs/PROTOCOL.md, section 7, as far as it can be told without the session's state.
     fn fate(&self, stage: Stage, plaintext: &[u8]) -> Fate {
         let (kind, end) = (plaintext[0], HEAD + announced(plaintext));
         let padded = plaintext.get(end..).is_some_and(|padding| padding.iter().all(|byte| *byte == 0));
-        if !padded || plaintext.len() == LARGE_FRAME && kind != FILE_DATA {
-            return Fate::Ends;
+        match stage {
+            // Nothing is read any more.
+            Stage::Left => return Fate::Passes,
+            Stage::Leaving => return self.last_fate(plaintext),
+            _ if !padded || plaintext.len() == LARGE_FRAME && kind != FILE_DATA => return Fate::Ends,
+            _ => {}
         }
         let content = &plaintext[HEAD..end];
         let number = number(plaintext);
@@ -293,9 +351,10 @@ impl Peer {
             (Stage::Established, ..) => Fate::Ends,
             (_, PAD, 0) | (_, PING | PONG, 8) | (Stage::Open, EXTENSIONS.., _) => Fate::Passes,
             (Stage::Confirming, VERIFIED, 0) if !self.told.verified => Fate::Passes,
+            (Stage::Open, BYE, 1) => Fate::Leaves,
             (_, BYE, _) => Fate::Ends,
             (Stage::Open, RK_ASK, 0) if self.role == Role::Initiator => Fate::Passes,
-            (Stage::Open, RECEIPT, 4) if number + 1 >= self.told.receipts && number < self.heard.texts => Fate::Passes,
+            (Stage::Open, RECEIPT, 4) if self.receipts(number) => Fate::Passes,
             (Stage::Open, FILE_CANCEL, 5) if content[4] > YOURS => Fate::Ends,
             (Stage::Open, FILE_CANCEL, 5) if content[4] < YOURS && number < self.files.offers as usize => Fate::Passes,
             (Stage::Open, FILE_OFFER..=FILE_CANCEL, _) => Fate::Depends,
@@ -306,26 +365,50 @@ impl Peer {
         }
     }
 
+    /// The same once the session's own BYE is out: what can be read and is none of these few means nothing.
+    fn last_fate(&self, plaintext: &[u8]) -> Fate {
+        match Frame::decode(plaintext) {
+            Err(_) | Ok(Frame::Bye { .. } | Frame::Rk2(_) | Frame::Rk3) => Fate::Ends,
+            Ok(Frame::Receipt { id }) if !self.receipts(id as usize) => Fate::Ends,
+            Ok(_) => Fate::Passes,
+        }
+    }
+
+    /// Whether a RECEIPT with this number can be true.
+    fn receipts(&self, number: usize) -> bool {
+        number + 1 >= self.told.receipts && number < self.heard.texts
+    }
+
     fn judge_event(&mut self, event: Event, before: Stage, kind: u8) {
         match event {
             Event::Text(text) => {
-                assert!(before == Stage::Open && self.user.confirmed && self.told.verified && kind == TEXT);
+                assert!(before == Stage::Open && self.told.proved && kind == TEXT);
                 assert!(text.id as usize == self.told.texts && text.text.len() <= delivery::TEXT);
                 self.told.texts += 1;
                 self.told.midway = false;
             }
             Event::Delivered(count) => {
                 self.told.receipts += count;
-                assert!(kind == RECEIPT && self.session.waiting() == self.user.said.len() - self.told.receipts);
+                assert!(matches!(before, Stage::Open | Stage::Leaving) && self.told.proved && kind == RECEIPT);
+                assert!(self.session.waiting() == self.user.said.len() - self.told.receipts);
             }
             event @ (Event::Sent(_) | Event::Received(_) | Event::Cancelled { .. }) => {
-                assert!(before == Stage::Open && (FILE_OFFER..=FILE_CANCEL).contains(&kind));
+                assert!(before == Stage::Open && self.told.proved && (FILE_OFFER..=FILE_CANCEL).contains(&kind));
                 self.files.judge_event(event, &mut self.session);
             }
-            Event::Opened => assert!(self.user.confirmed && (self.told.verified || kind == VERIFIED)),
+            Event::Opened => {
+                assert!(before == Stage::Open && self.user.confirmed && self.told.verified && self.heard.verified);
+                assert!(!matches!(kind, PAD | PING | VERIFIED) && (kind != PONG || self.heard.ping.is_some()));
+                assert!(!std::mem::replace(&mut self.told.proved, true));
+            }
             Event::Code => {}
+            Event::Verified | Event::ResumeKeys => panic!("by what is sent only, and no epoch ends"),
             Event::Resumed => panic!("nobody came back"),
-            Event::Left(_) => assert!(kind == BYE && self.session.stage() == Stage::Closed),
+            Event::Left(_) => {
+                let after = self.session.stage();
+                assert!(kind == BYE && matches!(after, Stage::Left | Stage::Closed));
+                assert!(before != Stage::Open || self.told.proved);
+            }
         }
     }
 
@@ -379,7 +462,9 @@ impl Peer {
             let mut plaintext = [0; SMALL_FRAME];
             assert_eq!(self.noise.read_message(&record[HEADER..], &mut plaintext), Ok(SMALL_FRAME));
             self.noise.rekey_incoming();
-            self.judge_frame(Frame::decode(&plaintext).unwrap());
+            let frame = Frame::decode(&plaintext).unwrap();
+            self.judge_sent(&frame);
+            self.judge_frame(frame);
         }
         let mut record = Vec::new();
         while self.session.transmit_data(&mut record, self.now).unwrap() {
@@ -391,6 +476,28 @@ impl Peer {
         }
         self.files.notice_ends(&mut self.session);
         assert!(keeps_time(&mut self.session, self.now));
+        match self.session.stage() {
+            // An idle room is proved, too.
+            Stage::Open if !self.told.proved => {
+                let Heard { ping, texts, part, .. } = &self.heard;
+                assert!(ping.is_some() || *texts > 0 || !part.is_empty());
+            }
+            Stage::Left => assert!(!self.is_settled()),
+            _ => {}
+        }
+    }
+
+    /// What the session tells of what it has sent.
+    fn judge_sent(&mut self, frame: &Frame<'_>) {
+        let (mut code, mut verified) = (false, false);
+        while let Some(event) = self.session.event() {
+            match event {
+                Event::Code => code = true,
+                Event::Verified => verified = true,
+                _ => panic!("nothing was received"),
+            }
+        }
+        assert!(code == matches!(frame, Frame::SasOpen(_)) && verified == matches!(frame, Frame::Verified));
     }
 
     fn judge_frame(&mut self, frame: Frame<'_>) {
@@ -424,7 +531,7 @@ impl Peer {
                 assert!(user.leaving);
                 heard.bye = true;
             }
-            Frame::Ping(_) => assert!(open),
+            Frame::Ping(token) => assert!(open && heard.ping.replace(token).is_none()),
             Frame::RkAsk => assert!(open && *role == Role::Responder),
             Frame::Rk1(_) => assert!(open && *role == Role::Initiator),
             frame => {
@@ -437,6 +544,8 @@ impl Peer {
 
 enum Fate {
     Ends,
+    /// Nothing more is read; receipts are still to be sent.
+    Leaves,
     Passes,
     Depends,
 }

@@ -94,7 +94,9 @@ pub fn play(words: &str, steps: &[u8]) {
                 now += Duration::from_secs(place as u64 * 3);
                 state.tick(now);
             }
-            _ if place == 0 => state.show(Output::End(Some(Fault::HostGone { after: Duration::from_secs(120), waiting: 1 }))),
+            _ if place == 0 => {
+                state.show(Output::End(Some(Fault::HostGone { after: Duration::from_secs(120), waiting: 1 })))
+            }
             _ if place == 1 => state.show(Output::Wipe),
             _ => {}
         }

@@ -12,7 +12,7 @@ pub mod line;
 pub mod paths;
 mod prompt;
 pub mod recall;
-mod rows;
+pub mod rows;
 mod thread;
 pub mod time;
 pub mod transfer;
