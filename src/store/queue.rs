@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::writer::Job;
 use crate::clock;
+use crate::protocol::transfer::Content;
 
 /// Number of bytes that are written and hashed at once.
 const BLOCK: usize = 256 << 10;
+/// Number of bytes up to which pieces are joined as they come, so that what each costs does not count.
+const PIECE: usize = 4 << 10;
 /// Pause of the partner after which a block is written although it is not full, as more may be long in coming.
 const IDLE: Duration = Duration::from_millis(50);
 /// Age at which a block is written although it is not full and more is coming.
@@ -27,7 +30,7 @@ pub(super) struct Queue {
 struct Waiting {
     jobs: VecDeque<Job>,
     cost: usize,
-    /// Time when the last job began to wait.
+    /// Time when the first job began to wait, or one before it that is done.
     since: Duration,
     /// Time when something was last added.
     added: Duration,
@@ -78,7 +81,10 @@ impl Queue {
                 && let Some(job) = waiting.jobs.pop_front()
             {
                 waiting.cost -= cost(&job);
-                return Next::Job(job);
+                let rest = waiting.rest_of(&job);
+                drop(waiting);
+                // Joined by the thread that works, as the one that adds has more to do.
+                return Next::Job(joined(job, &rest));
             }
             if until.is_some_and(|until| until <= now) {
                 return Next::Nothing;
@@ -122,25 +128,65 @@ impl Waiting {
         if let Job::Data { offset, bytes } = &job
             && let Some(Job::Data { offset: from, bytes: before }) = self.jobs.back_mut()
             && *from + before.0.len() as u64 == *offset
-            && before.0.len() + bytes.0.len() <= BLOCK
+            && before.0.len() + bytes.0.len() <= PIECE
         {
             before.append(&bytes.0);
             self.cost += bytes.0.len();
             return;
         }
-        self.since = now;
+        if self.jobs.is_empty() {
+            self.since = now;
+        }
         self.cost += cost(&job);
         self.jobs.push_back(job);
     }
 
+    /// Takes the bytes that follow those of `job`, up to a block of all.
+    fn rest_of(&mut self, job: &Job) -> Vec<Content> {
+        let Job::Data { offset, bytes } = job else { return Vec::new() };
+        let (mut end, mut length, mut rest) = (*offset + bytes.0.len() as u64, bytes.0.len(), Vec::new());
+        while let Some(Job::Data { offset, bytes }) = self.jobs.front()
+            && *offset == end
+            && length + bytes.0.len() <= BLOCK
+            && let Some(job) = self.jobs.pop_front()
+        {
+            self.cost -= cost(&job);
+            if let Job::Data { bytes, .. } = job {
+                end += bytes.0.len() as u64;
+                length += bytes.0.len();
+                rest.push(bytes);
+            }
+        }
+        rest
+    }
+
     /// Time when the first job is to be done.
     fn due(&self) -> Option<Duration> {
-        match self.jobs.front()? {
-            Job::Data { bytes, .. } if self.jobs.len() == 1 && bytes.0.len() < BLOCK => {
-                Some((self.added + IDLE).min(self.since + AGE))
+        let (mut length, mut end) = (0, None);
+        for job in &self.jobs {
+            match job {
+                Job::Data { offset, bytes } if length < BLOCK && end.is_none_or(|end| end == *offset) => {
+                    length += bytes.0.len();
+                    end = Some(*offset + bytes.0.len() as u64);
+                }
+                _ => return Some(Duration::ZERO),
             }
-            _ => Some(Duration::ZERO),
         }
+        end?;
+        Some(if length < BLOCK { (self.added + IDLE).min(self.since + AGE) } else { Duration::ZERO })
+    }
+}
+
+/// Bytes with those that follow them.
+fn joined(job: Job, rest: &[Content]) -> Job {
+    match job {
+        Job::Data { offset, bytes } if !rest.is_empty() => {
+            let length = bytes.0.len() + rest.iter().map(|more| more.0.len()).sum::<usize>();
+            let mut all = Content(Vec::with_capacity(length));
+            std::iter::once(&bytes).chain(rest).for_each(|part| all.append(&part.0));
+            Job::Data { offset, bytes: all }
+        }
+        job => job,
     }
 }
 
