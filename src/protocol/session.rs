@@ -519,7 +519,7 @@ impl Session {
         room.lost();
         self.phase = Phase::Resuming { verifying, room, greeted: false };
         self.deadline = Some((now + self.settings.stretch(RESUMING), Wait::Opening));
-        self.leaving = before.leaving;
+        (self.leaving, self.invited) = (before.leaving, before.invited);
         true
     }
 
@@ -639,7 +639,7 @@ impl Session {
         }
     }
 
-    /// Whether this connection's handshake is in mode 0x01, by a secret that was handed over.
+    /// Whether the room's first handshake was in mode 0x01, by a secret that was handed over.
     pub fn is_invited(&self) -> bool {
         self.invited
     }

@@ -550,3 +550,30 @@ fn returns_are_paced_by_either_side() {
     peer.part();
     assert_eq!(host.exit(), 0);
 }
+
+#[test]
+fn nobody_has_compared_the_code_of_an_invite_whose_room_broke_as_it_opened() {
+    let (mut host, port, invite) = inviting(Front::Json);
+    let mut peer = Peer::call(port, holder(&invite));
+    peer.hold();
+    peer.entered();
+    damages(&mut host, &mut peer);
+    let mut peer = Peer::call_again(port, peer.cut());
+    peer.delivered(1);
+    let (mut joiner, mut host_by_hand, listener) = invited(Front::Json);
+    host_by_hand.hold();
+    host_by_hand.entered();
+    damages(&mut joiner, &mut host_by_hand);
+    let mut host_by_hand = Peer::answer_again(&listener, host_by_hand.cut());
+    host_by_hand.delivered(1);
+    for (mut program, peer) in [(host, peer), (joiner, host_by_hand)] {
+        program.shows(Front::Json.opened());
+        program.say(&json!({"command": "code"}).to_string());
+        program.shows("\"event\":\"codes\"");
+        peer.part();
+        program.exit();
+        let all = program.all();
+        assert!(all.contains("\"event\":\"room_open\",\"invited\":true"), "{all}");
+        assert!(all.contains("\"trust\":\"invite\""), "{all}");
+    }
+}
