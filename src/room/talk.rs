@@ -836,6 +836,7 @@ impl<'a> Talk<'a> {
             Request::Compared { question, same } => self.check_comparison(question, same),
             Request::Judged { same } => self.judged(same),
             Request::Next { question } => self.skip(question),
+            Request::Say { taken, .. } if !self.is_open() => drop(taken.send(false)),
             Request::Say { text, taken } => {
                 let said = self.connection.session.say(text, clock::now());
                 let (away, waiting) = (self.connection.session.stage() != Stage::Open, self.waiting());

@@ -577,3 +577,18 @@ fn nobody_has_compared_the_code_of_an_invite_whose_room_broke_as_it_opened() {
         assert!(all.contains("\"trust\":\"invite\""), "{all}");
     }
 }
+
+#[test]
+fn nothing_can_be_said_before_the_room_is_open_for_both() {
+    let (mut joiner, mut peer, listener) = joiner_and_peer(Front::Json);
+    damages(&mut joiner, &mut peer);
+    joiner.say(&Front::Json.says("to nobody yet"));
+    joiner.shows("\"not_taken\"");
+    let mut peer = Peer::answer_again(&listener, peer.cut());
+    peer.delivered(1);
+    joiner.shows(Front::Json.opened());
+    joiner.say(&Front::Json.says("to the partner"));
+    assert_eq!(peer.text(), "to the partner");
+    peer.part();
+    assert_eq!(joiner.exit(), 0, "{}", joiner.all());
+}
