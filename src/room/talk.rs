@@ -391,7 +391,7 @@ impl<'a> Talk<'a> {
                 State::Pairing { checked: false } => {
                     self.fail(if person { PairingFault::Left } else { PairingFault::NoHalf });
                 }
-                _ if away && person => self.fail(PairingFault::Left),
+                _ if person => self.fail(PairingFault::Left),
                 _ if away && matches!(self.ending, Ending::No) => self.finish_by(Some(clock::now() + RETURN)),
                 _ => {}
             }
@@ -871,6 +871,10 @@ impl<'a> Talk<'a> {
                 self.say_goodbye(Goodbye::Panic);
             }
             Request::Refused(event) => self.tell(event),
+            Request::Leave if !self.is_open() => {
+                self.room.user.leaving = true;
+                self.fail(PairingFault::Left);
+            }
             Request::End | Request::Leave => self.quit(),
         }
     }

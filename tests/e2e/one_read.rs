@@ -592,3 +592,33 @@ fn nothing_can_be_said_before_the_room_is_open_for_both() {
     peer.part();
     assert_eq!(joiner.exit(), 0, "{}", joiner.all());
 }
+
+#[test]
+fn whoever_has_confirmed_can_leave_before_the_partner_is_there() {
+    // The partner's VERIFIED is not there, or it is and no proof.
+    for verified in [false, true] {
+        everywhere(|front| {
+            let (host, host_peer, _) = host_and_peer(front, &[]);
+            let (joiner, joiner_peer, _) = joiner_and_peer(front);
+            for (mut program, mut peer) in [(host, host_peer), (joiner, joiner_peer)] {
+                if verified {
+                    let held = peer.held();
+                    program.hands(&mut peer, &held[..1]);
+                    peer.hold();
+                }
+                match (front, &program.running) {
+                    (Front::Json, _) => program.say(&json!({"command": "quit"}).to_string()),
+                    (_, Running::Seen(terminal)) => terminal.press("\x03"),
+                    (_, Running::Piped(process)) => process.signal(Signal::TERM),
+                }
+                peer.left();
+                drop(peer);
+                let Running::Seen(terminal) = &mut program.running else {
+                    assert_eq!(program.exit(), 5, "{}", program.all());
+                    continue;
+                };
+                assert_eq!(terminal.exit() as i32, 5, "{}", terminal.words());
+            }
+        });
+    }
+}
