@@ -622,3 +622,12 @@ fn whoever_has_confirmed_can_leave_before_the_partner_is_there() {
         });
     }
 }
+
+#[test]
+fn a_host_that_is_left_while_its_partner_may_come_back_does_not_say_that_nobody_joined() {
+    let (mut host, mut peer, _) = host_and_peer(Front::Json, &[]);
+    damages(&mut host, &mut peer);
+    host.say(&json!({"command": "quit"}).to_string());
+    assert_eq!(host.exit(), 5, "{}", host.all());
+    assert!(!host.all().contains("nobody_came"), "{}", host.all());
+}
