@@ -787,7 +787,7 @@ impl Session {
         room.lost();
         // The partner cannot be in the room for longer without this side's VERIFIED: that came before its own.
         let limit = if self.role == Role::Initiator && !room.entered {
-            self.settings.stretch(RETURN_UNVERIFIED)
+            self.settings.stretch(RETURN_UNVERIFIED).min(self.settings.linger)
         } else {
             self.settings.linger
         };

@@ -631,3 +631,14 @@ fn a_host_that_is_left_while_its_partner_may_come_back_does_not_say_that_nobody_
     assert_eq!(host.exit(), 5, "{}", host.all());
     assert!(!host.all().contains("nobody_came"), "{}", host.all());
 }
+
+#[test]
+fn a_joiner_that_waits_for_no_return_does_not_wait_for_one_before_the_room_is_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let mut joiner = Program::start(Front::Json, &["127.0.0.1", &port, "--linger", "0s"]);
+    let mut peer = Peer::answer(&listener, stranger());
+    check(&mut joiner, &mut peer);
+    drop((peer, listener));
+    assert_eq!(joiner.exit(), 5, "{}", joiner.all());
+}
