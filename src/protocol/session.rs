@@ -524,7 +524,7 @@ impl Session {
         }
     }
 
-    /// Whether this connection's handshake is in mode 0x01, by a secret that was handed over.
+    /// Whether the room's first handshake was in mode 0x01, by a secret that was handed over.
     pub fn is_invited(&self) -> bool {
         self.invited
     }
@@ -694,7 +694,7 @@ impl Session {
         room.lost();
         self.phase = Phase::Resuming { verifying, room, greeted: false };
         self.deadline = Some((now + self.settings.stretch(RESUMING), Wait::Opening));
-        self.leaving = before.leaving;
+        (self.leaving, self.invited) = (before.leaving, before.invited);
         true
     }
 }
@@ -805,7 +805,7 @@ impl Session {
         room.lost();
         // The partner cannot be in the room for longer without this side's VERIFIED: that came before its own.
         let limit = if self.role == Role::Initiator && !room.entered {
-            self.settings.stretch(RETURN_UNVERIFIED)
+            self.settings.stretch(RETURN_UNVERIFIED).min(self.settings.linger)
         } else {
             self.settings.linger
         };

@@ -145,6 +145,14 @@ impl Host {
         self.unproved.as_mut().is_some_and(|unproved| unproved.connection.replace(connection))
     }
 
+    /// The fault of a user who left while nobody paired. The partner of an unproved room has come.
+    fn left_by(&self, fault: Fault) -> Fault {
+        match fault {
+            Fault::NobodyCame if self.unproved.is_some() => Fault::Pairing(PairingFault::Left),
+            fault => fault,
+        }
+    }
+
     fn accept(&mut self, listeners: Vec<TcpListener>, via: Via) {
         self.tasks.spawn(listen::accept(listeners, via, self.arrivals.clone()));
     }
@@ -238,7 +246,7 @@ impl Room {
     async fn wait_for_partner(&mut self, side: &mut Side) -> Result<(), Fault> {
         loop {
             let Side::Host(host) = &mut *side else { return Err(Fault::NobodyCame) };
-            let (mut connection, back) = self.next_guest(host).await?;
+            let (mut connection, back) = self.next_guest(host).await.map_err(|fault| host.left_by(fault))?;
             let from = connection.from;
             if !back {
                 self.user.tell(Event::Caller { address: from });
@@ -261,7 +269,7 @@ impl Room {
                             host.lobby.let_back_by(Vec::new());
                         }
                         host.lobby.pause(from, another);
-                        self.pause(host, pause).await?;
+                        self.pause(host, pause).await.map_err(|fault| host.left_by(fault))?;
                     }
                 }
                 outcome => return self.end(outcome),

@@ -400,7 +400,7 @@ impl<'a> Talk<'a> {
                 State::Pairing { checked: false } => {
                     self.fail(if person { PairingFault::Left } else { PairingFault::NoHalf });
                 }
-                _ if away && person => self.fail(PairingFault::Left),
+                _ if person => self.fail(PairingFault::Left),
                 _ if away && matches!(self.ending, Ending::No) => self.finish_by(Some(clock::now() + RETURN)),
                 _ => {}
             }
@@ -587,12 +587,13 @@ impl<'a> Talk<'a> {
         // A leaver who has lost the connection comes back once, to say so.
         let comes_back = self.is_open() && matches!(goodbye, Goodbye::Done);
         if comes_back && matches!(stage, Stage::Away | Stage::Resuming) {
-            let limit = if self.room.user.frontend().person { FINISH } else { RETURN };
+            let limit = self.return_limit();
             let by = *self.return_by.get_or_insert(now + limit);
             return (now >= by).then(|| Outcome::Cut { waiting: self.waiting() });
         }
         let sent = self.say_bye().await;
         if !sent && comes_back && self.return_by.is_none() {
+            self.return_by = Some(clock::now() + self.return_limit());
             self.connection_lost(Ended::Cut);
             return None;
         }
@@ -617,6 +618,11 @@ impl<'a> Talk<'a> {
             _ if sent => Outcome::Left { waiting },
             _ => Outcome::Cut { waiting },
         })
+    }
+
+    /// How long a leaver who has lost the connection waits for another, to say BYE.
+    fn return_limit(&self) -> Duration {
+        if self.room.user.frontend().person { FINISH } else { RETURN }
     }
 
     /// Sends what is left, BYE last. `false` if it could not be sent in time.
@@ -740,7 +746,10 @@ impl<'a> Talk<'a> {
     /// unproved room goes before a caller whose code is not confirmed.
     fn move_to(&mut self, connection: Connection) {
         if !connection.session.returns_to(&self.connection.session) {
+            // With VERIFIED, which is out or about to go, the other room ends.
+            let confirmed = self.connection.session.is_confirmed();
             if let Side::Host(host) = &mut *self.side
+                && !confirmed
                 && host.take_back(connection)
             {
                 self.say_goodbye(Goodbye::Displaced);
@@ -862,6 +871,7 @@ impl<'a> Talk<'a> {
             Request::Compared { question, same } => self.check_comparison(question, same),
             Request::Judged { same } => self.judged(same),
             Request::Next { question } => self.skip(question),
+            Request::Say { taken, .. } if !self.is_open() => drop(taken.send(false)),
             Request::Say { text, taken } => {
                 let said = self.connection.session.say(text, clock::now());
                 let (away, waiting) = (self.connection.session.stage() != Stage::Open, self.waiting());
@@ -896,6 +906,10 @@ impl<'a> Talk<'a> {
                 self.say_goodbye(Goodbye::Panic);
             }
             Request::Refused(event) => self.tell(event),
+            Request::Leave if !self.is_open() => {
+                self.room.user.leaving = true;
+                self.fail(PairingFault::Left);
+            }
             Request::End | Request::Leave => self.quit(),
         }
     }

@@ -549,3 +549,95 @@ fn returns_keep_their_distance() {
     peer.part();
     assert_eq!(host.exit(), 0);
 }
+
+#[test]
+fn nobody_has_compared_the_code_of_an_invite_whose_room_broke_as_it_opened() {
+    let (mut host, port, invite) = inviting(Front::Json);
+    let mut peer = Peer::call(port, holder(&invite));
+    peer.hold();
+    peer.entered();
+    damages(&mut host, &mut peer);
+    let mut peer = Peer::call_again(port, peer.cut());
+    peer.delivered(1);
+    let (mut joiner, mut host_by_hand, listener) = invited(Front::Json);
+    host_by_hand.hold();
+    host_by_hand.entered();
+    damages(&mut joiner, &mut host_by_hand);
+    let mut host_by_hand = Peer::answer_again(&listener, host_by_hand.cut());
+    host_by_hand.delivered(1);
+    for (mut program, peer) in [(host, peer), (joiner, host_by_hand)] {
+        program.shows(Front::Json.opened());
+        program.say(&json!({"command": "code"}).to_string());
+        program.shows("\"event\":\"codes\"");
+        peer.part();
+        program.exit();
+        let all = program.all();
+        assert!(all.contains("\"event\":\"room_open\",\"invited\":true"), "{all}");
+        assert!(all.contains("\"trust\":\"invite\""), "{all}");
+    }
+}
+
+#[test]
+fn nothing_can_be_said_before_the_room_is_open_for_both() {
+    let (mut joiner, mut peer, listener) = joiner_and_peer(Front::Json);
+    damages(&mut joiner, &mut peer);
+    joiner.say(&Front::Json.says("to nobody yet"));
+    joiner.shows("\"not_taken\"");
+    let mut peer = Peer::answer_again(&listener, peer.cut());
+    peer.delivered(1);
+    joiner.shows(Front::Json.opened());
+    joiner.say(&Front::Json.says("to the partner"));
+    assert_eq!(peer.text(), "to the partner");
+    peer.part();
+    assert_eq!(joiner.exit(), 0, "{}", joiner.all());
+}
+
+#[test]
+fn whoever_has_confirmed_can_leave_before_the_partner_is_there() {
+    // The partner's VERIFIED is not there, or it is and no proof.
+    for verified in [false, true] {
+        everywhere(|front| {
+            let (host, host_peer, _) = host_and_peer(front, &[]);
+            let (joiner, joiner_peer, _) = joiner_and_peer(front);
+            for (mut program, mut peer) in [(host, host_peer), (joiner, joiner_peer)] {
+                if verified {
+                    let held = peer.held();
+                    program.hands(&mut peer, &held[..1]);
+                    peer.hold();
+                }
+                match (front, &program.running) {
+                    (Front::Json, _) => program.say(&json!({"command": "quit"}).to_string()),
+                    (_, Running::Seen(terminal)) => terminal.press("\x03"),
+                    (_, Running::Piped(process)) => process.signal(Signal::TERM),
+                }
+                peer.left();
+                drop(peer);
+                let Running::Seen(terminal) = &mut program.running else {
+                    assert_eq!(program.exit(), 5, "{}", program.all());
+                    continue;
+                };
+                assert_eq!(terminal.exit() as i32, 5, "{}", terminal.words());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_host_that_is_left_while_its_partner_may_come_back_does_not_say_that_nobody_joined() {
+    let (mut host, mut peer, _) = host_and_peer(Front::Json, &[]);
+    damages(&mut host, &mut peer);
+    host.say(&json!({"command": "quit"}).to_string());
+    assert_eq!(host.exit(), 5, "{}", host.all());
+    assert!(!host.all().contains("nobody_came"), "{}", host.all());
+}
+
+#[test]
+fn a_joiner_that_waits_for_no_return_does_not_wait_for_one_before_the_room_is_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let mut joiner = Program::start(Front::Json, &["127.0.0.1", &port, "--linger", "0s"]);
+    let mut peer = Peer::answer(&listener, stranger());
+    check(&mut joiner, &mut peer);
+    drop((peer, listener));
+    assert_eq!(joiner.exit(), 5, "{}", joiner.all());
+}
