@@ -702,8 +702,8 @@ impl Session {
 /// The end.
 impl Session {
     /// Leaves: once everything else is sent, [`transmit`](Self::transmit) sends BYE with the reason. The session is
-    /// closed then, or [leaving](Stage::Leaving) an open room until the partner has closed the connection or
-    /// [`end`](Self::end) is called.
+    /// closed then, or [leaving](Stage::Leaving) an open room: receipts are still taken until the partner's BYE comes or
+    /// the session is dropped.
     ///
     /// The first reason counts: a failed check of the code stays one whatever the user does next.
     pub fn leave(&mut self, why: Farewell) {
@@ -719,11 +719,6 @@ impl Session {
     /// Whether receipts for the partner's texts are still to be sent before the connection may be closed.
     pub fn owes_receipts(&self) -> bool {
         matches!(self.phase, Phase::Left { .. })
-    }
-
-    /// Ends the session at once, whatever it still had to do.
-    pub fn end(&mut self) {
-        self.close();
     }
 }
 
@@ -1050,7 +1045,7 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
                 }
             }
         }
-        Phase::Open { mut link, mut room, greeted } => match room.take(&mut link, body, random, now) {
+        Phase::Open { mut link, mut room, greeted } => match room.take(&mut link, body, random, now, false) {
             Ok((event, proof)) => {
                 let phase = match event {
                     Some(Event::Left(_)) => Phase::Left { link, room },
@@ -1060,9 +1055,9 @@ fn step(phase: Phase, body: &[u8], random: &mut dyn Randomness, paced: bool, now
             }
             Err(error) => Err(Failure { error, room: Some(room) }),
         },
-        Phase::Leaving { mut link, mut room } => match room.take_last(&mut link, body, now) {
-            Ok(Some(Event::Left(_))) => Step::to(Phase::Closed),
-            Ok(event) => Ok(Step { phase: Phase::Leaving { link, room }, record: None, event, proof: false }),
+        Phase::Leaving { mut link, mut room } => match room.take(&mut link, body, random, now, true) {
+            Ok((Some(Event::Left(_)), _)) => Step::to(Phase::Closed),
+            Ok((event, _)) => Ok(Step { phase: Phase::Leaving { link, room }, record: None, event, proof: false }),
             Err(error) => Err(Failure { error, room: Some(room) }),
         },
         Phase::Away(_) | Phase::Left { .. } | Phase::Closed => Err(Error::OutOfOrder.into()),

@@ -89,15 +89,22 @@ impl Room {
     }
 
     /// Opens and handles one frame that came by `link`. `true` if only an open room sends such a frame.
+    ///
+    /// After this side's BYE (`left`) receipts, the other side's keys and its BYE count; all else means nothing any more.
     pub fn take(
         &mut self,
         link: &mut Link,
         body: &[u8],
         random: &mut dyn Randomness,
         now: Duration,
+        left: bool,
     ) -> Result<(Option<Event>, bool), Error> {
         link.received.count(body.len());
         let frame = link.channel.open(body)?;
+        if left && !matches!(frame, Frame::Receipt { .. } | Frame::Rk2(_) | Frame::Rk3 | Frame::Bye { .. }) {
+            link.channel.forget();
+            return Ok((None, false));
+        }
         if let Frame::FileData { batch, index, offset, part } = frame {
             return Ok((self.receiving.data(batch, index, offset, part)?.map(Event::Received), true));
         }
@@ -106,7 +113,13 @@ impl Room {
         let event = match frame {
             Frame::Pad | Frame::Extension(_) => None,
             Frame::Text { id, age_ms, more, part } => self.inbox.part(id, age_ms, more, part)?.map(Event::Text),
-            Frame::Receipt { id } => self.receipt(link, id, now)?,
+            Frame::Receipt { id } => match self.outbox.receipt(id)? {
+                0 => None,
+                count => {
+                    link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
+                    Some(Event::Delivered(count))
+                }
+            },
             Frame::Pong(token) => {
                 if let Some((_, sent)) = link.ping.take_if(|(expected, _)| *expected == token) {
                     link.round_trip = (!link.paced).then(|| now.saturating_sub(sent));
@@ -147,12 +160,21 @@ impl Room {
                 None
             }
             Frame::Rk2(message) => {
-                let next = link.change.answered(message)?;
-                self.enter_epoch(link, next);
+                let Change::Begun(begun, _) = std::mem::take(&mut link.change) else { return Err(Error::OutOfOrder) };
+                let Next { chain, keys, resume_psk } = begun.finish(message)?;
+                link.channel.switch_receiving(&keys);
+                self.resume.add(resume_psk);
+                self.resume.forget_older();
+                link.change = Change::Finish(chain, keys);
                 None
             }
             Frame::Rk3 => {
-                self.finish_epoch(link, now)?;
+                let Change::Answered(chain, keys, _) = std::mem::take(&mut link.change) else {
+                    return Err(Error::OutOfOrder);
+                };
+                link.channel.switch_receiving(&keys);
+                self.resume.forget_older();
+                link.begin_epoch(chain, now);
                 None
             }
             Frame::Bye { reason } => Some(Event::Left(reason)),
@@ -161,55 +183,6 @@ impl Room {
         // The frame may be the last for a while, so its plaintext is wiped at once.
         link.channel.forget();
         Ok((event, proof))
-    }
-
-    /// Opens and handles one frame that came by `link` after this side's BYE: receipts and the other side's keys count,
-    /// BYE is [`Event::Left`], and everything else means nothing any more.
-    pub fn take_last(&mut self, link: &mut Link, body: &[u8], now: Duration) -> Result<Option<Event>, Error> {
-        let event = match link.channel.open(body)? {
-            Frame::Receipt { id } => self.receipt(link, id, now)?,
-            Frame::Rk2(message) => {
-                let next = link.change.answered(message)?;
-                self.enter_epoch(link, next);
-                None
-            }
-            Frame::Rk3 => {
-                self.finish_epoch(link, now)?;
-                None
-            }
-            Frame::Bye { reason } => Some(Event::Left(reason)),
-            _ => None,
-        };
-        link.channel.forget();
-        Ok(event)
-    }
-
-    fn receipt(&mut self, link: &mut Link, id: u32, now: Duration) -> Result<Option<Event>, Error> {
-        let count = self.outbox.receipt(id)?;
-        if count > 0 {
-            link.unreceipted = (self.outbox.waiting() > 0).then_some(now);
-        }
-        Ok((count > 0).then_some(Event::Delivered(count)))
-    }
-
-    /// The initiator has read RK2: it receives, and comes back, by the keys of the next epoch.
-    fn enter_epoch(&mut self, link: &mut Link, next: Next) {
-        let Next { chain, keys, resume_psk } = next;
-        link.channel.switch_receiving(&keys);
-        self.resume.add(resume_psk);
-        self.resume.forget_older();
-        link.change = Change::Finish(chain, keys);
-    }
-
-    /// The responder has read RK3: the partner has all keys of the next epoch.
-    fn finish_epoch(&mut self, link: &mut Link, now: Duration) -> Result<(), Error> {
-        let Change::Answered(chain, keys, _) = std::mem::take(&mut link.change) else {
-            return Err(Error::OutOfOrder);
-        };
-        link.channel.switch_receiving(&keys);
-        self.resume.forget_older();
-        link.begin_epoch(chain, now);
-        Ok(())
     }
 
     /// Seals the receipt that is due, if one is.
@@ -394,16 +367,6 @@ enum Change {
     Answered(Chain, TrafficKeys, Duration),
     /// The initiator owes RK3 and receives under the new key.
     Finish(Chain, TrafficKeys),
-}
-
-impl Change {
-    /// The next epoch, by the RK2 that answers this side's RK1.
-    fn answered(&mut self, message: &[u8; RK2]) -> Result<Next, Error> {
-        match std::mem::take(self) {
-            Self::Begun(begun, _) => begun.finish(message),
-            _ => Err(Error::OutOfOrder),
-        }
-    }
 }
 
 impl Link {
