@@ -202,9 +202,11 @@ impl User {
         loop {
             let listen = self.frontend().converses && !self.leaving;
             match self.next(listen).await {
-                UserEvent::Request(Request::Leave | Request::Panic) | UserEvent::Signal => {
+                UserEvent::Request(Request::Panic) => {
+                    self.wipe();
                     return Err(Fault::NobodyCame);
                 }
+                UserEvent::Request(Request::Leave) | UserEvent::Signal => return Err(Fault::NobodyCame),
                 UserEvent::Request(request) => return Ok(request),
                 // A person whose terminal is gone has given up.
                 UserEvent::Gone(fault) => return Err(if self.frontend().person { Fault::NobodyCame } else { fault }),
@@ -342,6 +344,18 @@ mod tests {
             assert!(matches!(user.next(true).await, UserEvent::Gone(Fault::Interface)), "{ended}");
             assert!(matches!(user.early().await, Err(Fault::Interface)), "{ended}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_wipes_what_was_shown_even_where_nobody_has_come() {
+        let (act, requests) = mpsc::channel(1);
+        let (_tell, acks) = mpsc::channel(1);
+        let (output, _show) = mpsc::channel(1);
+        let mut user =
+            User::new(UserChannels { requests, acks, output, frontend: Frontend::JSON }, Signals::new().unwrap());
+        act.send(Request::Panic).await.unwrap();
+        assert!(matches!(user.early().await, Err(Fault::NobodyCame)));
+        assert!(matches!(user.queue.make_contiguous(), [Output::Wipe]));
     }
 
     #[tokio::test]
