@@ -308,8 +308,10 @@ impl Room {
         let unproved = host.unproved.as_mut()?;
         let (late, limit) = (unproved.since + RETURN_UNVERIFIED, unproved.connection.session.limit());
         if limit.is_none_or(|limit| now >= limit) {
+            let seconds = now.saturating_sub(unproved.since).as_secs();
             host.unproved = None;
             host.lobby.let_back_by(Vec::new());
+            self.user.tell(Event::StillAway { seconds, redialing: false });
             return None;
         }
         if now >= late && !std::mem::replace(&mut unproved.told, true) {
