@@ -22,6 +22,8 @@ pub enum Refusal {
     NotAsked,
     /// The code is not shown again before it was checked.
     NotConfirmed,
+    /// The room is not open yet.
+    NotOpen,
     /// It is not possible while the connection is lost.
     NotConnected,
     /// Only the full screen has the command.

@@ -80,7 +80,7 @@ pub struct Talk<'a> {
 
 /// How far the two have come.
 enum State {
-    /// The code is being checked; `checked` once this side's user has.
+    /// The room is not open. `checked` once this side's user has checked the code, or has none to check.
     Pairing { checked: bool },
     /// The room is open.
     Open(Open),
@@ -168,9 +168,10 @@ enum Moved {
 }
 
 impl<'a> Talk<'a> {
-    /// A run that begins with a connection whose handshake is finished. `checked`: the partner is back, whose code this
+    /// A run that begins with a connection whose handshake is finished. `back`: the partner is back, whose code this
     /// side's user has checked before.
-    pub fn new(room: &'a mut Room, side: &'a mut Side, connection: &'a mut Connection, checked: bool) -> Self {
+    pub fn new(room: &'a mut Room, side: &'a mut Side, connection: &'a mut Connection, back: bool) -> Self {
+        let checked = back || connection.session.is_invited();
         Self {
             room,
             side,
@@ -872,6 +873,10 @@ impl<'a> Talk<'a> {
             Request::Judged { same } => self.judged(same),
             Request::Next { question } => self.skip(question),
             Request::Say { taken, .. } if !self.is_open() => drop(taken.send(false)),
+            Request::Who | Request::Code | Request::Rekey if !self.is_open() => {
+                let checked = !matches!(self.state, State::Pairing { checked: false });
+                self.tell(Event::Refused(if checked { Refusal::NotOpen } else { Refusal::NotConfirmed }));
+            }
             Request::Say { text, taken } => {
                 let said = self.connection.session.say(text, clock::now());
                 let (away, waiting) = (self.connection.session.stage() != Stage::Open, self.waiting());
@@ -989,9 +994,6 @@ impl<'a> Talk<'a> {
     /// The code of this connection, to a user who has checked it or has no need to.
     fn show_code(&mut self) {
         let trust = self.trust();
-        if let State::Pairing { .. } = self.state {
-            return self.tell(Event::Refused(Refusal::NotConfirmed));
-        }
         let Some(code) = self.connection.session.code() else {
             return self.tell(Event::Refused(Refusal::NotConnected));
         };

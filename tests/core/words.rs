@@ -196,6 +196,7 @@ fn events() -> Vec<Event> {
         Event::StaleAnswer,
         Event::Refused(Refusal::NotAsked),
         Event::Refused(Refusal::NotConfirmed),
+        Event::Refused(Refusal::NotOpen),
         Event::NeitherWord,
         Event::Confirmed { partner_confirmed: false },
         Event::Confirmed { partner_confirmed: true },

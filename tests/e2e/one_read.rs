@@ -641,3 +641,20 @@ fn a_joiner_that_waits_for_no_return_does_not_wait_for_one_before_the_room_is_op
     drop((peer, listener));
     assert_eq!(joiner.exit(), 5, "{}", joiner.all());
 }
+
+#[test]
+fn a_script_with_an_invite_whose_input_has_ended_waits_for_the_room_and_misses_no_code() {
+    for front in [Front::Pipe, Front::Json] {
+        let (mut joiner, mut peer, _listener) = invited(front);
+        peer.hold();
+        peer.entered();
+        let Running::Piped(process) = &mut joiner.running else { unreachable!() };
+        process.end_input();
+        peer.waits(Duration::from_millis(300));
+        peer.write_held();
+        peer.opened();
+        peer.left();
+        drop(peer);
+        assert_eq!(joiner.exit(), 0, "{front:?}: {}", joiner.all());
+    }
+}

@@ -122,3 +122,47 @@ fn a_line_in_a_pipe_is_no_answer_to_a_code_that_is_not_a_second_old() {
     second.opened();
     host.until("room open");
 }
+
+#[test]
+fn what_asks_about_the_room_is_refused_as_long_as_there_is_none_and_says_why() {
+    let (mut host, port) = host_with(&[]);
+    let mut peer = Peer::call(port, stranger());
+    let half = peer.half();
+    let (number, ours) = question(&mut host, "code");
+    let refused = |host: &mut Process, why: &str| {
+        for command in ["who", "code", "rekey"] {
+            tell(host, json!({"command": command}));
+            assert_eq!(until(host, "refused")["why"], why, "{command}");
+        }
+    };
+    refused(&mut host, "not_confirmed");
+    tell(&host, json!({"command": "half", "half": half, "question": number}));
+    until(&mut host, "confirmed");
+    refused(&mut host, "not_open");
+    peer.enter(ours["own"].as_str().unwrap());
+    peer.opened();
+    until(&mut host, "room_open");
+    tell(&host, json!({"command": "who"}));
+    until(&mut host, "who");
+}
+
+#[test]
+fn a_program_that_answered_three_times_wrong_waits_for_the_next_caller() {
+    let (mut host, port) = host_with(&[]);
+    let mut first = Peer::call(port, stranger());
+    let half = first.half();
+    let wrong = if half.starts_with('0') { "1111 1111" } else { "0000 0000" };
+    for asked in ["code", "wrong_code", "wrong_code"] {
+        let (number, _) = question(&mut host, asked);
+        tell(&host, json!({"command": "half", "half": wrong, "question": number}));
+    }
+    assert_eq!(until(&mut host, "pairing_failed")["why"], "wrong_half");
+    first.left();
+    let mut second = Peer::call(port, stranger());
+    let half = second.half();
+    let (number, ours) = question(&mut host, "code");
+    tell(&host, json!({"command": "half", "half": half, "question": number}));
+    second.enter(ours["own"].as_str().unwrap());
+    second.opened();
+    until(&mut host, "room_open");
+}

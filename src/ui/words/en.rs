@@ -246,6 +246,7 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::StaleAnswer => "That belonged to an earlier code and was ignored.".into(),
         Event::Refused(Refusal::NotAsked) => "That does not answer the current question and was ignored.".into(),
         Event::Refused(Refusal::NotConfirmed) => "Please check the code first.".into(),
+        Event::Refused(Refusal::NotOpen) => "The room is not open yet.".into(),
         Event::NeitherWord => "Please type the whole word, same or different.".into(),
         Event::Confirmed { partner_confirmed } => if *partner_confirmed { "Correct. Your partner has confirmed it, too." } else { "Correct. Waiting for your partner." }.into(),
         Event::RoomOpen { invited: false } => {

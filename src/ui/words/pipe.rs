@@ -45,6 +45,7 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::StaleAnswer
         | Event::Refused(Refusal::NotAsked)
         | Event::Refused(Refusal::NotConfirmed)
+        | Event::Refused(Refusal::NotOpen)
         | Event::NeitherWord
         | Event::Confirmed { .. }
         | Event::PairingFailed { .. }

@@ -233,6 +233,7 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::StaleAnswer => "刚才输入的是给上一个配对码的，已忽略。".into(),
         Event::Refused(Refusal::NotAsked) => "与当前的问题不符，已忽略。".into(),
         Event::Refused(Refusal::NotConfirmed) => "请先核对配对码。".into(),
+        Event::Refused(Refusal::NotOpen) => "房间还没有打开。".into(),
         Event::NeitherWord => "请输入完整的词：一样，或 不一样。".into(),
         Event::Confirmed { partner_confirmed } => {
             if *partner_confirmed { "正确，对方也已核对。" } else { "正确，正在等对方核对。" }.into()
