@@ -50,7 +50,7 @@ const MARKER_END: char = '›';
 
 /// Foreign text that is safe to print; wiped on drop.
 ///
-/// Displayed it is a part of a sentence of ours: cut to [`CELLS`], quoted unless it is a single plain word, and isolated
+/// Displayed it is a part of a sentence of ours: cut to 60 cells, quoted unless it is a single plain word, and isolated
 /// where it is written from right to left, so that it cannot be taken for a sentence itself. `{:#}` is all of it as it is.
 ///
 /// Making a printable text printable again changes nothing. It is at most 64 bytes longer than twelve times the
