@@ -8,7 +8,8 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use tete::cli::plan::{Front, Plan, Surroundings, What, plan};
+use tete::cli::config::Config;
+use tete::cli::plan::{Front, Plan, Surroundings, What, is_in_hosts, plan};
 use tete::cli::{self, Stop};
 use tete::harden::{check_files, harden};
 use tete::interface::UserChannels;
@@ -24,10 +25,13 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let lang = cli::language(&args).unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()));
+    let config = if cli::wants_no_config(&args) { Ok(Config::default()) } else { Config::read() };
+    let set = config.as_ref().ok().and_then(Config::lang);
+    let lang = cli::language(&args).or(set).unwrap_or_else(|| Lang::of_locale(|name| std::env::var(name).ok()));
     let terminal = TerminalGuard::new();
     restore_on_panic(&terminal);
-    let result = catch_unwind(AssertUnwindSafe(|| run(&args, lang, &terminal))).unwrap_or(Err(Fault::Interface));
+    let result =
+        catch_unwind(AssertUnwindSafe(|| run(&args, lang, config, &terminal))).unwrap_or(Err(Fault::Interface));
     terminal.restore();
     if cli::wants_json(&args) {
         json::print_end(&result);
@@ -41,8 +45,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &[OsString], lang: Lang, terminal: &TerminalGuard) -> Result<(), Fault> {
-    let Some((plan, runtime)) = prepare(args, lang)? else { return Ok(()) };
+fn run(args: &[OsString], lang: Lang, config: Result<Config, Fault>, terminal: &TerminalGuard) -> Result<(), Fault> {
+    let Some((plan, runtime)) = prepare(args, lang, config)? else { return Ok(()) };
     let Plan { what, options, egress, front } = plan;
     let result = match what {
         What::Doctor(case) => {
@@ -64,9 +68,11 @@ fn run(args: &[OsString], lang: Lang, terminal: &TerminalGuard) -> Result<(), Fa
 }
 
 /// What is to be done, and the runtime for it. `None` where help was printed instead.
-fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fault> {
+fn prepare(args: &[OsString], lang: Lang, config: Result<Config, Fault>) -> Result<Option<(Plan, Runtime)>, Fault> {
     harden().map_err(|error| system(error.into()))?;
-    let cli = match cli::parse(args, lang) {
+    // Help and complaints about the command line need no options of the file.
+    let (config, unread) = config.map_or_else(|fault| (Config::default(), Some(fault)), |config| (config, None));
+    let cli = match cli::parse(args, lang, &config) {
         Ok(cli) => cli,
         Err(Stop::Print(text)) => {
             let _ = stdout().write_all(text.as_bytes());
@@ -74,6 +80,9 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
         }
         Err(Stop::Wrong(fault)) => return Err(fault),
     };
+    if let Some(fault) = unread {
+        return Err(fault);
+    }
     check_files().map_err(|error| system(error.into()))?;
     if output_is_closed() {
         return Err(Fault::Output(SystemError::Closed));
@@ -83,7 +92,7 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
         Lang::Zh => || ask_address(Lang::Zh),
     };
     let (typed, seen) = (stdin().is_terminal(), stdout().is_terminal());
-    let around = Surroundings { typed, seen, capable: !is_dumb(), ask };
+    let around = Surroundings { typed, seen, capable: !is_dumb(), knows: is_in_hosts, ask };
     let plan = plan(cli, around)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
     Ok(Some((plan, runtime)))
@@ -93,8 +102,8 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
 fn start(front: Front, lang: Lang, terminal: &TerminalGuard) -> Result<UserChannels, Fault> {
     match front {
         Front::Json => json::start().map_err(system),
-        Front::Transfer { code } => transfer::start(lang, code),
-        Front::Lines => line::start(lang).map_err(system),
+        Front::Transfer { code, call } => transfer::start(lang, code, call),
+        Front::Lines { call } => line::start(lang, call).map_err(system),
         Front::Screen(options) => tui::start(lang, options, terminal).map_err(system),
     }
 }

@@ -5,7 +5,7 @@
 
 use clap::{Arg, Command};
 
-use super::grammar;
+use super::{grammar, is_useless};
 use crate::address::PORT;
 use crate::ui::words::Lang;
 
@@ -120,6 +120,12 @@ const ARGUMENTS: &[(&str, Group, Words, Words)] = &[
     ("notify", Interface,
         ("HOW", "When a message comes while you look elsewhere: bell, desktop (without saying what came) or off"),
         ("方式", "你在看别处时来了消息：bell 响铃，desktop 桌面提醒（不含内容），off 不提醒")),
+    ("call", Interface,
+        ("NAME", "What your partner is called here; never sent"),
+        ("名字", "在这里怎么称呼对方；不会发给对方")),
+    ("no_config", Interface,
+        ("", "Do not read the file of your options, ~/.config/tete/config"),
+        ("", "不读你的选项文件 ~/.config/tete/config")),
     ("lang", Interface,
         ("LANG", "Language of the interface, en or zh, instead of the locale's"),
         ("语言", "界面语言，en 或 zh，不按系统设置")),
@@ -176,16 +182,32 @@ const EXIT_CODES: Words = (
     "退出代码：0 正常离开且对方都看到了；2 用法；3 没连上；4 那边不是 tete/1；5 配对失败；6 掉线；7 本机故障。",
 );
 
-/// clap's command with its help in that language.
-pub fn localized(lang: Lang) -> Command {
-    localize(grammar(), lang).after_help(chosen(lang, EXIT_CODES.0, EXIT_CODES.1))
+/// The arguments of the short help, by their ids.
+const ESSENTIAL: &[&str] =
+    &["host", "peer_port", "paths", "topic", "to", "invite", "invite_file", "port", "tor", "stdout", "help"];
+/// Where the rest stands, under the short help.
+const MORE: (&str, &str) = ("All options: --help", "全部选项：--help");
+
+/// clap's command with its help in that language, all of it or the short one.
+pub fn localized(lang: Lang, short: bool) -> Command {
+    let mut command = localize(grammar(), lang, short);
+    let common: Vec<_> = command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    // An argument that a subcommand has already is not handed down to it.
+    command = command.mut_subcommands(|sub| {
+        let useless = common.iter().filter(|arg| is_useless(sub.get_name(), arg));
+        let useless: Vec<_> = useless.map(|arg| arg.clone().hide(true)).collect();
+        sub.args(useless)
+    });
+    if short { command } else { command.after_help(chosen(lang, EXIT_CODES.0, EXIT_CODES.1)) }
 }
 
-fn localize(command: Command, lang: Lang) -> Command {
+fn localize(command: Command, lang: Lang, short: bool) -> Command {
     let words = COMMANDS.iter().find(|(name, ..)| *name == command.get_name());
     let (about, usage) = words.map(|(_, en, zh)| chosen(lang, *en, *zh)).unwrap_or_default();
+    let first = about.split('\n').next().unwrap_or_default();
+    let command = if short { command.after_help(chosen(lang, MORE.0, MORE.1)) } else { command };
     command
-        .about(about)
+        .about(if short { first } else { about })
         .override_usage(usage)
         .help_template(chosen(
             lang,
@@ -193,8 +215,11 @@ fn localize(command: Command, lang: Lang) -> Command {
             "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}\n",
         ))
         .subcommand_help_heading(chosen(lang, "Commands", "命令"))
-        .mut_args(|arg| describe(arg, lang))
-        .mut_subcommands(|command| localize(command, lang))
+        .mut_args(|arg| {
+            let left_out = short && !ESSENTIAL.iter().any(|id| arg.get_id() == id);
+            describe(arg, lang).hide(left_out)
+        })
+        .mut_subcommands(|command| localize(command, lang, short))
 }
 
 fn describe(arg: Arg, lang: Lang) -> Arg {

@@ -1,5 +1,6 @@
 //! The command line: its options ([`Cli`]), what they mean ([`plan`](plan::plan)) and their help.
 
+pub mod config;
 mod help;
 pub mod plan;
 
@@ -12,12 +13,14 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
+use config::Config;
 use jiff::{Span, SpanRelativeTo};
+use unicode_segmentation::UnicodeSegmentation as _;
 use zeroize::Zeroizing;
 
 use crate::address::AddressError;
 use crate::interface::fault::{Fault, RATES, UsageFault, ValueError};
-use crate::printable::Printable;
+use crate::printable::{Printable, cells};
 use crate::protocol::invite::{is_begun_in, resembles};
 use crate::room::Confirm;
 use crate::ui::tui::state::Notify;
@@ -28,8 +31,31 @@ const HELP: &str = "help";
 const TOPIC: &str = "topic";
 /// Names of the commands.
 const COMMANDS: [&str; 6] = ["host", "join", "send", "receive", "doctor", HELP];
+/// The [`Common`] options that have nothing to act on behind a command, by their ids.
+const USELESS: [(&str, &[&str]); 3] = [
+    ("send", &["save_to", "auto_accept", "executable", "plain", "lock", "notify"]),
+    ("receive", &["auto_accept", "plain", "lock", "notify"]),
+    (
+        "doctor",
+        &[
+            "confirm",
+            "confirm_minutes",
+            "linger",
+            "close_after",
+            "quiet_line",
+            "save_to",
+            "auto_accept",
+            "executable",
+            "plain",
+            "lock",
+            "notify",
+        ],
+    ),
+];
 /// The longest time that an option takes, in days.
 const MOST_DAYS: u32 = 366;
+/// Columns of the longest name for the partner.
+const NAME: usize = 12;
 /// Characters of a typed word that an error repeats.
 const REPEATED: usize = 60;
 
@@ -212,6 +238,12 @@ pub struct Common {
     /// How to be told of a text while looking elsewhere.
     #[arg(long, value_enum, default_value_t = Notify::Off, global = true)]
     pub notify: Notify,
+    /// What the partner is called here.
+    #[arg(long, value_name = "NAME", value_parser = called, global = true)]
+    pub call: Option<Printable>,
+    /// The file of the user's options is not read.
+    #[arg(long, global = true)]
+    pub no_config: bool,
     /// Language of the interface.
     #[arg(long, value_enum, global = true)]
     pub lang: Option<Lang>,
@@ -219,6 +251,9 @@ pub struct Common {
     help: Option<bool>,
     #[arg(short = 'V', long, action = clap::ArgAction::Version)]
     version: Option<bool>,
+    /// The time before the screen locks itself is the file's, not the command line's.
+    #[arg(skip)]
+    pub lock_is_preset: bool,
 }
 
 /// Why there is nothing to run.
@@ -229,16 +264,16 @@ pub enum Stop {
     Wrong(Fault),
 }
 
-/// Reads the command line; help is in `lang`.
+/// Reads the command line; help is in `lang`. What it leaves open is as in `config`.
 ///
 /// # Errors
 ///
 /// [`Stop`] if the user asked for help or the version, or the command line cannot be read.
-pub fn parse(args: &[OsString], lang: Lang) -> Result<Cli, Stop> {
+pub fn parse(args: &[OsString], lang: Lang, config: &Config) -> Result<Cli, Stop> {
     if holds_invite(args) {
         return Err(Stop::Wrong(Fault::InviteInArguments));
     }
-    let mut command = help::localized(lang);
+    let mut command = config.apply(help::localized(lang, options(args).any(|arg| arg == "-h")));
     let matches = command.try_get_matches_from_mut(args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(error.render().to_string()),
         _ => Stop::Wrong(Fault::CommandLine(complaint(&error))),
@@ -247,7 +282,8 @@ pub fn parse(args: &[OsString], lang: Lang) -> Result<Cli, Stop> {
         check_before(&command, &matches, word).map_err(Stop::Wrong)?;
         command.build();
         if let Some(command) = command.find_subcommand(word) {
-            check_conflicts(command, chosen).map_err(|why| Stop::Wrong(Fault::CommandLine(why)))?;
+            check_conflicts(command, chosen, config).map_err(|why| Stop::Wrong(Fault::CommandLine(why)))?;
+            check_useless(command, chosen).map_err(|why| Stop::Wrong(Fault::CommandLine(why)))?;
         }
     }
     if let Some((HELP, chosen)) = matches.subcommand() {
@@ -255,7 +291,11 @@ pub fn parse(args: &[OsString], lang: Lang) -> Result<Cli, Stop> {
         let about = topic.map(clap::Command::render_help);
         return Err(Stop::Print(about.unwrap_or_else(|| command.render_help()).to_string()));
     }
-    Cli::from_arg_matches(&matches).map_err(|error| Stop::Wrong(Fault::CommandLine(complaint(&error))))
+    check_conflicts(&command, &matches, config).map_err(|why| Stop::Wrong(Fault::CommandLine(why)))?;
+    let mut cli =
+        Cli::from_arg_matches(&matches).map_err(|error| Stop::Wrong(Fault::CommandLine(complaint(&error))))?;
+    cli.common.lock_is_preset = matches.value_source("lock") == Some(ValueSource::DefaultValue);
+    Ok(cli)
 }
 
 /// Whether an invite was given as an argument, or as several.
@@ -287,8 +327,13 @@ fn check_before(command: &clap::Command, matches: &ArgMatches, word: &str) -> Re
 }
 
 /// Refuses arguments of a command that exclude each other. clap does, too, but only where both stand behind the command.
-fn check_conflicts(command: &clap::Command, matches: &ArgMatches) -> Result<(), UsageFault> {
-    let given = |arg: &&clap::Arg| is_given(matches, arg.get_id().as_str());
+fn check_conflicts(command: &clap::Command, matches: &ArgMatches, config: &Config) -> Result<(), UsageFault> {
+    let given = |arg: &&clap::Arg| {
+        let id = arg.get_id().as_str();
+        // Nothing but switches can exclude another and be preset.
+        let preset = || config.sets(id) && !arg.get_action().takes_values() && matches.get_flag(id);
+        is_given(matches, id) || preset()
+    };
     for one in command.get_arguments().filter(given) {
         if let Some(other) = command.get_arg_conflicts_with(one).into_iter().find(given) {
             let [one, other] = [one, other].map(|arg| first_word(&arg.to_string()));
@@ -296,6 +341,23 @@ fn check_conflicts(command: &clap::Command, matches: &ArgMatches) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Refuses an option that does nothing with the command it is given to.
+fn check_useless(command: &clap::Command, matches: &ArgMatches) -> Result<(), UsageFault> {
+    let given = |arg: &&clap::Arg| is_useless(command.get_name(), arg) && is_given(matches, arg.get_id().as_str());
+    match command.get_arguments().find(given) {
+        Some(arg) => Err(UsageFault::Useless {
+            option: first_word(&arg.to_string()),
+            command: Printable::line(command.get_name()),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether an option does nothing with a command.
+fn is_useless(command: &str, arg: &clap::Arg) -> bool {
+    USELESS.iter().any(|(name, ids)| *name == command && ids.iter().any(|id| arg.get_id() == id))
 }
 
 /// What clap found wrong with the command line.
@@ -385,6 +447,13 @@ fn time(typed: &str) -> Result<Duration, ValueError> {
     if time <= most { Ok(time) } else { Err(ValueError::LongTime { most_days: MOST_DAYS }) }
 }
 
+/// A name for the partner, short enough to stand beside each of their messages.
+fn called(typed: &str) -> Result<Printable, ValueError> {
+    let name = Printable::line(typed.trim());
+    let columns: usize = name.as_str().graphemes(true).map(cells).sum();
+    if (1..=NAME).contains(&columns) { Ok(name) } else { Err(ValueError::Name { most: NAME }) }
+}
+
 /// The pause between two records, from records per second.
 fn interval(typed: &str) -> Result<Duration, ValueError> {
     let rate = typed.parse().ok().filter(|rate| RATES.contains(rate)).ok_or(ValueError::Rate)?;
@@ -420,6 +489,12 @@ pub fn wants_json(args: &[OsString]) -> bool {
     options(args).any(|arg| arg == "--json")
 }
 
+/// Whether a command line wants nothing of the user's file, found before the rest is read. A program is asked for
+/// nothing that its command line does not say.
+pub fn wants_no_config(args: &[OsString]) -> bool {
+    wants_json(args) || options(args).any(|arg| arg == "--no-config")
+}
+
 /// The language a command line asks for, found before the rest is read.
 pub fn language(args: &[OsString]) -> Option<Lang> {
     let apart = options(args).skip_while(|arg| *arg != "--lang").nth(1);
@@ -436,9 +511,13 @@ mod tests {
         ["tete"].iter().chain(words).map(OsString::from).collect()
     }
 
+    fn read(line: &[&str], lang: Lang) -> Result<Cli, Stop> {
+        parse(&args(line), lang, &Config::default())
+    }
+
     /// What is wrong with a command line, in one language.
     fn told(line: &[&str], lang: Lang) -> String {
-        match parse(&args(line), lang) {
+        match read(line, lang) {
             Err(Stop::Wrong(fault)) => words::fault(&fault, lang).0,
             _ => panic!("{line:?} is right"),
         }
@@ -447,7 +526,7 @@ mod tests {
     #[test]
     fn help_is_chinese_where_the_rest_is() {
         for line in [&["--help"][..], &["help"], &["help", "send"], &["send", "--help"]] {
-            let Err(Stop::Print(help)) = parse(&args(line), Lang::Zh) else { panic!("no help") };
+            let Err(Stop::Print(help)) = read(line, Lang::Zh) else { panic!("no help") };
             for english in ["Usage", "Options", "Arguments", "Commands", "PORT", "default", "possible"] {
                 assert!(!help.contains(english), "{english}: {help}");
             }
@@ -517,10 +596,10 @@ mod tests {
     #[test]
     fn common_options_stand_before_a_command_or_after_it_and_exclude_each_other_across_it() {
         for line in [&["--json", "send", "x"][..], &["send", "--json", "x"], &["send", "x", "--json"]] {
-            let Ok(cli) = parse(&args(line), Lang::En) else { panic!("{line:?}") };
+            let Ok(cli) = read(line, Lang::En) else { panic!("{line:?}") };
             assert!(cli.common.json && matches!(cli.command, Some(Command::Send(_))));
         }
-        let Ok(cli) = parse(&args(&["--confirm", "compare", "join", "x"]), Lang::En) else { panic!("no command") };
+        let Ok(cli) = read(&["--confirm", "compare", "join", "x"], Lang::En) else { panic!("no command") };
         assert_eq!(cli.common.confirm, Confirm::Compare);
         assert_eq!(told(&["--tor", "join", "--proxy", "x"], Lang::En), "--tor and --proxy do not go together");
         assert_eq!(told(&["--proxy", "x", "host", "--onion"], Lang::En), "--onion and --proxy do not go together");
@@ -584,7 +663,54 @@ mod tests {
         let commands: Vec<_> = grammar().get_subcommands().map(|command| command.get_name().to_owned()).collect();
         assert_eq!(commands, COMMANDS);
         for name in COMMANDS {
-            assert!(matches!(parse(&args(&["help", name]), Lang::En), Err(Stop::Print(_))), "{name}");
+            assert!(matches!(read(&["help", name], Lang::En), Err(Stop::Print(_))), "{name}");
+        }
+    }
+
+    fn help(line: &[&str]) -> String {
+        match read(line, Lang::En) {
+            Err(Stop::Print(text)) => text,
+            _ => panic!("{line:?} prints no help"),
+        }
+    }
+
+    #[test]
+    fn a_command_lists_and_takes_only_the_options_that_do_something_with_it() {
+        let common = Common::augment_args(clap::Command::new(""));
+        let takes = |arg: &clap::Arg| arg.get_action().takes_values();
+        for (command, useless) in USELESS {
+            for arg in common.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+                let long = arg.get_long().unwrap();
+                let does_nothing = useless.iter().any(|id| arg.get_id() == id);
+                assert_eq!(
+                    !help(&[command, "--help"]).contains(&format!("--{long} ")),
+                    does_nothing,
+                    "{command} {long}"
+                );
+                if does_nothing {
+                    let option = format!("--{long}");
+                    let value = arg.get_possible_values().first().map_or("1", |value| value.get_name()).to_owned();
+                    let value = if long.contains("after") || long == "linger" { "1s".to_owned() } else { value };
+                    let mut line = vec![option.as_str()];
+                    line.extend(takes(arg).then_some(value.as_str()));
+                    // Before the command and behind it.
+                    for line in [[&[command], &line[..]].concat(), [&line[..], &[command]].concat()] {
+                        assert_eq!(told(&line, Lang::En), format!("{option} does nothing with tete {command}"));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_help_is_a_part_of_the_long_one_and_fits_a_screen() {
+        for command in [&[][..], &["host"], &["join"], &["send"], &["receive"], &["doctor"]] {
+            let (short, long) = (help(&[command, &["-h"]].concat()), help(&[command, &["--help"]].concat()));
+            assert!(short.lines().count() <= 24 && short.lines().count() < long.lines().count(), "{short}");
+            for option in short.split_whitespace().filter(|word| word.starts_with("--")) {
+                assert!(long.contains(option), "{option}");
+            }
+            assert!(short.contains("--help"), "{short}");
         }
     }
 }

@@ -24,6 +24,10 @@ use crate::ui::tui::state;
 
 /// Bytes of the longest configuration that is handed to a tor.
 const TOR_CONFIG: u64 = 1 << 20;
+/// The file of the machines that this one knows by itself.
+const HOSTS: &str = "/etc/hosts";
+/// The name of this machine wherever there is no such file (RFC 6761).
+const LOCALHOST: &str = "localhost";
 /// Bytes beyond which a word that begins like an invite is taken for one.
 const SHORT: usize = 40;
 
@@ -36,6 +40,8 @@ pub struct Surroundings {
     pub seen: bool,
     /// The terminal can show a full screen.
     pub capable: bool,
+    /// Whether this machine knows a name without asking another.
+    pub knows: fn(&str) -> bool,
     /// Asks the user where to go. `None` where nobody can be asked.
     pub ask: fn() -> Option<Zeroizing<String>>,
 }
@@ -70,9 +76,14 @@ pub enum Front {
     Transfer {
         /// A code has to be checked there.
         code: bool,
+        /// What the partner is called.
+        call: Option<Printable>,
     },
     /// At a terminal in lines, or behind a pipe.
-    Lines,
+    Lines {
+        /// What the partner is called.
+        call: Option<Printable>,
+    },
     /// At a full screen.
     Screen(state::Options),
 }
@@ -87,7 +98,7 @@ pub fn plan(cli: Cli, around: Surroundings) -> Result<Plan, Fault> {
     let files_only = !matches!(task, Task::Talk);
     let talks = !files_only && !common.json && !matches!(cli.command, Some(Command::Doctor(_)));
     let screen = screen(common, around).filter(|_| talks);
-    if common.lock.is_some() && screen.is_none() {
+    if common.lock.is_some() && !common.lock_is_preset && screen.is_none() {
         return Err(Fault::NoScreenToLock);
     }
     let options = Options {
@@ -111,12 +122,12 @@ pub fn plan(cli: Cli, around: Surroundings) -> Result<Plan, Fault> {
     check_folder(&options.files)?;
     check_sendable(&options.task)?;
     let egress = egress(common)?;
-    let json = common.json;
+    let (json, call) = (common.json, common.call.clone());
     let what = what(cli, around)?;
     let front = match screen {
         _ if json => Front::Json,
-        _ if files_only => Front::Transfer { code: what.is_by_code() },
-        None => Front::Lines,
+        _ if files_only => Front::Transfer { code: what.is_by_code(), call },
+        None => Front::Lines { call },
         Some(options) => Front::Screen(options),
     };
     Ok(Plan { what, options, egress, front })
@@ -138,6 +149,7 @@ fn screen(common: &Common, around: Surroundings) -> Option<state::Options> {
     (around.capable && around.typed && around.seen && !common.plain).then(|| state::Options {
         lock: common.lock.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
         notify: common.notify,
+        call: common.call.clone(),
     })
 }
 
@@ -221,6 +233,12 @@ fn what(cli: Cli, around: Surroundings) -> Result<What, Fault> {
             if let Some((word, command)) = cli.to.host.as_deref().and_then(|word| Some((word, near_command(word)?))) {
                 return Err(Fault::NearCommand { word: repeated(word), command });
             }
+            if let (Some(word), None) = (cli.to.host.as_deref(), &cli.to.peer_port)
+                && is_lone(word)
+                && !(around.knows)(word)
+            {
+                return Err(Fault::LoneWord { word: repeated(word) });
+            }
             (cli.to, cli.at)
         }
     };
@@ -230,6 +248,21 @@ fn what(cli: Cli, around: Surroundings) -> Result<What, Fault> {
         _ if waits => Err(Fault::HostOptions),
         _ => join(to, lan, around),
     }
+}
+
+/// Whether a word may be a name without a dot, and nothing else that leads somewhere.
+fn is_lone(word: &str) -> bool {
+    !word.contains(['.', ':', '[', '。', '：', '．']) && !word.is_empty() && !resembles(word)
+}
+
+/// Whether a name stands in the file of the machines that this one knows by itself (hosts(5)).
+pub fn is_in_hosts(name: &str) -> bool {
+    std::fs::read_to_string(HOSTS).is_ok_and(|hosts| knows(&hosts, name))
+}
+
+fn knows(hosts: &str, name: &str) -> bool {
+    let names = hosts.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace().skip(1));
+    [LOCALHOST].into_iter().chain(names).any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn host(at: At, tor: bool, lan: bool) -> Result<What, Fault> {
@@ -328,17 +361,19 @@ fn invite_in(file: &Path) -> Result<Zeroizing<String>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::config::Config;
     use crate::cli::{Stop, parse};
     use crate::room::Confirm;
     use crate::ui::tui::state::Notify;
     use crate::ui::words::Lang;
 
-    const PIPE: Surroundings = Surroundings { typed: false, seen: false, capable: false, ask: || None };
-    const TERMINAL: Surroundings = Surroundings { typed: true, seen: true, capable: true, ask: || None };
+    const PIPE: Surroundings =
+        Surroundings { typed: false, seen: false, capable: false, knows: |name| name == "x", ask: || None };
+    const TERMINAL: Surroundings = Surroundings { typed: true, seen: true, capable: true, ..PIPE };
 
     fn planned(line: &[&str], around: Surroundings) -> Result<Plan, Fault> {
         let args: Vec<_> = ["tete"].iter().chain(line).map(std::ffi::OsString::from).collect();
-        match parse(&args, Lang::En) {
+        match parse(&args, Lang::En, &Config::default()) {
             Ok(cli) => plan(cli, around),
             Err(Stop::Wrong(fault)) => Err(fault),
             Err(Stop::Print(_)) => panic!("{line:?} asks for help"),
@@ -397,13 +432,13 @@ mod tests {
             (&[], Surroundings { seen: false, ..TERMINAL }),
             (&[], Surroundings { capable: false, ..TERMINAL }),
         ] {
-            assert!(matches!(plan_of(line, around).front, Front::Lines), "{line:?}");
+            assert!(matches!(plan_of(line, around).front, Front::Lines { .. }), "{line:?}");
             assert!(matches!(fault_of(&[line, &["--lock", "5"]].concat(), around), Fault::NoScreenToLock));
         }
         assert!(matches!(plan_of(&["--json"], TERMINAL).front, Front::Json));
-        assert!(matches!(plan_of(&["receive", "--stdout"], TERMINAL).front, Front::Transfer { code: true }));
+        assert!(matches!(plan_of(&["receive", "--stdout"], TERMINAL).front, Front::Transfer { code: true, .. }));
         let invited = plan_of(&["receive", "--stdout", "--invite"], TERMINAL).front;
-        assert!(matches!(invited, Front::Transfer { code: false }));
+        assert!(matches!(invited, Front::Transfer { code: false, .. }));
     }
 
     #[test]
@@ -451,6 +486,14 @@ mod tests {
         assert!(matches!(fault_of(&[&invite], PIPE), Fault::InviteInArguments));
         let relays = ["--relay", "example.org:1"].repeat(RELAYS + 1);
         assert!(matches!(fault_of(&[&["--invite"][..], &relays].concat(), PIPE), Fault::TooManyRelays));
+        for word in ["chat", "laptop", "帮助", "-"] {
+            let fault = planned(&["--", word], PIPE).err();
+            assert!(matches!(fault, Some(Fault::LoneWord { .. })), "{word}");
+            assert!(!matches!(planned(&["join", word], PIPE).err(), Some(Fault::LoneWord { .. })), "{word}");
+        }
+        for line in [&["laptop.local"][..], &["laptop:7"], &["laptop", "7"], &["::1"], &["doctor", "laptop"]] {
+            assert!(planned(line, PIPE).is_ok(), "{line:?}");
+        }
         // A machine may be called what a command is nearly called.
         assert!(planned(&["join", "jion"], PIPE).is_ok());
     }
@@ -501,6 +544,15 @@ mod tests {
         for host in ["tete1", "tete1.example.org", "tete12-laptop.local", "xn--bcher-kva.example", &onion] {
             assert!(!resembles(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_name_is_known_from_the_hosts_file_and_localhost_always() {
+        let hosts = "127.0.0.1 here\n# 192.0.2.1 there\n192.0.2.2\tlaptop.example Laptop # old\n";
+        for (name, known) in [("here", true), ("laptop", true), ("localhost", true), ("there", false), ("old", false)] {
+            assert_eq!(knows(hosts, name), known, "{name}");
+        }
+        assert!(!knows(hosts, "192.0.2.2"));
     }
 
     #[test]

@@ -89,10 +89,36 @@ pub enum UsageFault {
     Twice { option: Printable },
     /// Two arguments exclude each other.
     Conflict { one: Printable, other: Printable },
+    /// An option has nothing to act on with that command.
+    Useless { option: Printable, command: Printable },
     /// An argument is not UTF-8.
     NotUtf8,
     /// Anything else, in the words of the parser.
     Other(Printable),
+}
+
+/// Why the file of the user's options is not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the fields are what the sentence is made of")]
+pub enum ConfigFault {
+    /// A line without a value.
+    NoValue,
+    /// A key that is none, or none for this file, but perhaps nearly one.
+    Key { key: Printable, like: Option<Printable> },
+    /// A switch that is neither yes nor no.
+    YesOrNo,
+    /// A key that was set further up.
+    Twice,
+    /// A value that the option does not take.
+    Option(UsageFault),
+    /// A folder whose name is not text.
+    NotText,
+    /// A folder, a pipe or a device.
+    NoFile,
+    /// Others can write it.
+    OthersWrite,
+    /// The system did not let it be read.
+    System(SystemError),
 }
 
 /// Why an option's value cannot be read.
@@ -121,6 +147,12 @@ pub enum ValueError {
         /// The largest, in days.
         most_days: u32,
     },
+    /// Not a short name of one line.
+    #[error("not a name of 1 to {most} columns")]
+    Name {
+        /// The widest.
+        most: usize,
+    },
     /// Not a number of records per second within bounds.
     #[error("not a rate")]
     Rate,
@@ -132,8 +164,12 @@ pub enum ValueError {
 pub enum Fault {
     /// The command line cannot be read.
     CommandLine(UsageFault),
+    /// The file of the user's options is not taken; the number is that of the line.
+    Config { path: Printable, line: Option<usize>, why: ConfigFault },
     /// A word that is nearly a command stands where a host may stand.
     NearCommand { word: Printable, command: &'static str },
+    /// A lone word that is no command, and no machine that this one knows by itself, stands where a host may stand.
+    LoneWord { word: Printable },
     /// Options of the side that waits, given with a host to join.
     HostOptions,
     /// What is given as address, and why it is none.
@@ -229,7 +265,7 @@ impl Fault {
     pub fn code(&self) -> u8 {
         match self {
             Self::CommandLine(_) | Self::HostOptions | Self::Address { .. } | Self::NoAddress | Self::NoTerminal => 2,
-            Self::NearCommand { .. } => 2,
+            Self::NearCommand { .. } | Self::LoneWord { .. } | Self::Config { .. } => 2,
             Self::Invite(_) | Self::InviteInArguments | Self::InviteFile(_) | Self::NeedsInvite | Self::Proxy(_) => 2,
             Self::TooManyRelays | Self::WordFirst(_) | Self::InputAndMore | Self::JsonAndStream => 2,
             Self::NothingToSend | Self::TooManyPaths { .. } | Self::CannotSend { .. } | Self::Folder { .. } => 2,

@@ -29,6 +29,7 @@ use super::thread;
 use crate::interface::fault::Fault;
 use crate::interface::finding::Finding;
 use crate::interface::{Frontend, UserChannels};
+use crate::printable::Printable;
 use crate::protocol::invite::LONGEST;
 use crate::ui::words::{self, Lang};
 use desk::{Desk, Shared};
@@ -39,7 +40,7 @@ use writer::Writer;
 pub use writer::output_is_closed;
 
 /// Starts the threads.
-pub fn start(lang: Lang) -> io::Result<UserChannels> {
+pub fn start(lang: Lang, call: Option<Printable>) -> io::Result<UserChannels> {
     let interactive = io::stdin().is_terminal();
     let (act, requests) = mpsc::channel(1);
     let (tell, acks) = mpsc::channel(64);
@@ -52,7 +53,7 @@ pub fn start(lang: Lang) -> io::Result<UserChannels> {
     if let Some(desk) = desk.clone() {
         come_back(desk)?;
     }
-    let writer = Writer::new(lang, interactive, desk.clone(), Arc::clone(&prompt));
+    let writer = Writer::new(lang, call, interactive, desk.clone(), Arc::clone(&prompt));
     thread::start(move || writer.run(show, &tell))?;
     let reader = Reader::new(lang, prompt, act);
     thread::start(move || match desk {

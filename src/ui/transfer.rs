@@ -28,7 +28,7 @@ const ANSWER: usize = 256;
 ///
 /// [`Fault::NoTerminal`] where somebody must check the code and has no terminal for it, [`Fault::System`] where the
 /// system has no room for the threads.
-pub fn start(lang: Lang, code: bool) -> Result<UserChannels, Fault> {
+pub fn start(lang: Lang, code: bool, call: Option<Printable>) -> Result<UserChannels, Fault> {
     let system = |error: io::Error| Fault::System(error.into());
     let terminal = match OpenOptions::new().read(true).write(true).open("/dev/tty") {
         Ok(terminal) => terminal,
@@ -44,7 +44,7 @@ pub fn start(lang: Lang, code: bool) -> Result<UserChannels, Fault> {
             Reader { prompt: Arc::clone(&prompt), act: act.clone(), terminal: terminal.try_clone().map_err(system)? };
         thread::start(move || reader.run()).map_err(system)?;
     }
-    let writer = Writer { lang, prompt, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
+    let writer = Writer { lang, call, prompt, _act: act, terminal, bar: io::stderr().is_terminal(), drawn: false };
     thread::start(move || writer.run(show, &tell)).map_err(system)?;
     Ok(UserChannels { requests, acks, output, frontend: Frontend::TRANSFER })
 }
@@ -85,6 +85,8 @@ impl Reader {
 
 struct Writer {
     lang: Lang,
+    /// What the partner is called.
+    call: Option<Printable>,
     prompt: Arc<Prompt>,
     /// The room takes a closed channel for a failure, and the reader ends early.
     _act: mpsc::Sender<Request>,
@@ -103,7 +105,7 @@ impl Writer {
                 Output::Status(status) => self.draw(status.files),
                 Output::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
                 Output::Text(text) => {
-                    let head = format!("{} ", words::words(self.lang).partner);
+                    let head = format!("{} ", words::partner(self.call.as_ref(), self.lang));
                     if self.bar {
                         let said = Printable::text(&text.text);
                         self.print(&rows::said(&head, &said, self.columns(), false));

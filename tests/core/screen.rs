@@ -811,7 +811,7 @@ fn a_screen_on_which_nothing_happens_is_not_drawn_again() {
 #[test]
 fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
     for (notify, effect) in [(Notify::Off, None), (Notify::Bell, Some("bell")), (Notify::Desktop, Some("notify"))] {
-        let mut sitting = Sitting::with((80, 24), Lang::En, Options { notify, lock: None });
+        let mut sitting = Sitting::with((80, 24), Lang::En, Options { notify, ..Options::default() });
         sitting.opens();
         sitting.hears("a");
         assert!(sitting.effects().is_empty());
@@ -821,6 +821,19 @@ fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
         sitting.state.input(event::Event::FocusGained);
         sitting.hears("c");
         assert!(sitting.effects().is_empty());
+    }
+}
+
+#[test]
+fn the_partner_is_called_what_the_user_chose_where_there_is_room_for_it() {
+    for (columns, name) in [(80, "Mum"), (40, "Mum"), (39, "partner")] {
+        let call = Some(Printable::line("Mum"));
+        let mut sitting = Sitting::with((columns, 24), Lang::En, Options { call, ..Options::default() });
+        sitting.opens();
+        sitting.hears("hello");
+        let screen = sitting.rows();
+        let row = screen.iter().find(|row| row.contains("hello")).unwrap();
+        assert!(row.contains(&format!("{name} ")), "{row}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 
 use crate::process::*;
+use crate::scratch::Scratch;
 use rustix::process::Signal;
 
 /// What no message may hold: insides of the program or of the system.
@@ -494,4 +495,55 @@ fn a_time_zone_that_is_a_device_does_no_harm() {
         assert!(memory(&host, PEAK) < 64 * 1024, "{zone}: {} KiB", memory(&host, PEAK));
         part(host, guest);
     }
+}
+
+/// A program at home in a folder with this file of options.
+fn with_options(scratch: &Scratch, options: &str, args: &[&str]) -> Command {
+    let folder = scratch.path().join("tete");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config"), options).unwrap();
+    at_home(scratch, args)
+}
+
+fn at_home(scratch: &Scratch, args: &[&str]) -> Command {
+    let mut command = tete(args);
+    command.env("XDG_CONFIG_HOME", scratch.path());
+    command
+}
+
+#[test]
+fn a_file_of_options_is_read_and_the_command_line_goes_before_it() {
+    let scratch = Scratch::new();
+    let chinese = Process::start(with_options(&scratch, "lang = zh\n", &["--help"])).finish();
+    assert!(chinese.code == 0 && chinese.out.contains("用法"), "{}", chinese.out);
+    for args in [&["--lang", "en", "--help"][..], &["--no-config", "--help"], &["--json", "--help"]] {
+        let english = Process::start(at_home(&scratch, args)).finish();
+        assert!(english.code == 0 && english.out.contains("Usage"), "{args:?}: {}", english.out);
+    }
+    fails(with_options(&scratch, "tor = yes\n", &["--proxy", "socks5://127.0.0.1:9"]), 2, "do not go together");
+    // Where there is no screen to lock, the file's lock means nothing.
+    fails(with_options(&scratch, "lock = 10\n", &["127.0.0.1", &free_port().to_string()]), 3, "could not be reached");
+}
+
+#[test]
+fn a_file_of_options_that_cannot_be_trusted_or_understood_is_refused_and_none_is_ever_made() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let scratch = Scratch::new();
+    assert_eq!(Process::start(at_home(&scratch, &["--version"])).finish().code, 0);
+    assert!(std::fs::read_dir(scratch.path()).unwrap().next().is_none());
+    let port = free_port().to_string();
+    let target = ["127.0.0.1", &port];
+    fails(with_options(&scratch, "\nlokc = 5\n", &target), 2, "line 2: unknown key lokc; did you mean lock?");
+    fails(with_options(&scratch, "proxy = socks5://u:secret@h:1\n", &target), 2, "proxy cannot be set here");
+    let file = scratch.path().join("tete/config");
+    std::fs::write(&file, "lang = en\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    fails(at_home(&scratch, &target), 2, "others can write this file");
+    std::fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    fails(at_home(&scratch, &target), 2, "this is not a file");
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    fails(at_home(&scratch, &target), 2, "this is not a file");
 }

@@ -28,6 +28,8 @@ const LATE: Duration = Duration::from_secs(10);
 /// Shows what it is given, in order.
 pub struct Writer {
     lang: Lang,
+    /// What the partner is called.
+    call: Option<Printable>,
     /// A person reads this, so events are told in their language and not for a script.
     interactive: bool,
     /// Where they sit, if they have a prompt there.
@@ -40,10 +42,17 @@ pub struct Writer {
 
 impl Writer {
     /// Status in `lang` for a person, in stable lines for a script.
-    pub fn new(lang: Lang, interactive: bool, desk: Option<Shared>, prompt: Arc<Prompt>) -> Self {
+    pub fn new(
+        lang: Lang,
+        call: Option<Printable>,
+        interactive: bool,
+        desk: Option<Shared>,
+        prompt: Arc<Prompt>,
+    ) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
         Self {
             lang,
+            call,
             interactive,
             desk,
             prompt,
@@ -120,7 +129,7 @@ impl Writer {
         }
         let printable = Printable::text(&text.text);
         let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
-        let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::words(self.lang).partner);
+        let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::partner(self.call.as_ref(), self.lang));
         let out = rows::said(&head, &printable, columns(), self.color);
         match &self.desk {
             Some(desk) => desk.lock().print(&out),

@@ -43,6 +43,8 @@ const NOTICE: Duration = Duration::from_secs(4);
 /// Time for which the keys that close a screen do nothing after it came by itself: they were meant for the screen
 /// before.
 const UNSEEN: Duration = Duration::from_secs(1);
+/// Columns of a screen from which on the partner has the name that the user chose.
+const NAMED: u16 = 40;
 /// Number of rows that the wheel scrolls at once.
 const WHEEL: usize = 3;
 /// Age from which a message counts as late.
@@ -61,12 +63,14 @@ pub enum Notify {
 }
 
 /// What the user chose for the full screen.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Time without a key after which the screen locks itself.
     pub lock: Option<Duration>,
     /// The notification of a user who looks elsewhere about a message.
     pub notify: Notify,
+    /// What the partner is called.
+    pub call: Option<Printable>,
 }
 
 /// An action that the state asks its driver for.
@@ -529,9 +533,15 @@ impl State {
         let words = self.words();
         Shape {
             columns: usize::from(self.size.0.max(COLUMNS)),
-            names: names(words.you, words.partner),
+            names: names(words.you, self.partner()),
             new_from: self.new_from,
         }
+    }
+
+    /// What the partner is called beside their messages. A narrow screen has no room for a name of any length.
+    pub fn partner(&self) -> &str {
+        let called = self.options.call.as_ref().filter(|_| self.size.0 >= NAMED);
+        words::partner(called, self.lang)
     }
 
     /// Whether the screen shows a number of seconds that changes.

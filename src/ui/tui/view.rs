@@ -616,10 +616,10 @@ fn late(kind: Kind) -> &'static str {
     if matches!(kind, Kind::Partner { late: true }) { "~" } else { " " }
 }
 
-fn name(state: &State, kind: Kind) -> &'static str {
+fn name(state: &State, kind: Kind) -> &str {
     match kind {
         Kind::Own { .. } => state.words().you,
-        Kind::Partner { .. } => state.words().partner,
+        Kind::Partner { .. } => state.partner(),
         Kind::Event { .. } => "",
     }
 }

@@ -10,7 +10,7 @@ use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
-use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
+use crate::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
@@ -499,8 +499,24 @@ fn usage(why: &UsageFault) -> String {
         }
         UsageFault::Twice { option } => format!("{option:#} is given more than once"),
         UsageFault::Conflict { one, other } => format!("{one:#} and {other:#} do not go together"),
+        UsageFault::Useless { option, command } => format!("{option:#} does nothing with tete {command:#}"),
         UsageFault::NotUtf8 => "an argument is not UTF-8".to_owned(),
         UsageFault::Other(why) => why.as_str().to_owned(),
+    }
+}
+
+fn config(why: &ConfigFault) -> String {
+    match why {
+        ConfigFault::NoValue => "a line is written like lock = 10".to_owned(),
+        ConfigFault::Key { key, like: None } => format!("{key:#} cannot be set here"),
+        ConfigFault::Key { key, like: Some(like) } => format!("unknown key {key:#}; did you mean {like:#}?"),
+        ConfigFault::YesOrNo => "this is yes or no".to_owned(),
+        ConfigFault::Twice => "this was set further up".to_owned(),
+        ConfigFault::Option(why) => usage(why),
+        ConfigFault::NotText => "the name of the folder is not text".to_owned(),
+        ConfigFault::NoFile => "this is not a file".to_owned(),
+        ConfigFault::OthersWrite => "others can write this file, so it is not read".to_owned(),
+        ConfigFault::System(why) => system_error(*why),
     }
 }
 
@@ -511,6 +527,7 @@ fn value_error(why: ValueError) -> String {
         ValueError::Minutes { least, most } => format!("minutes are a whole number from {least} to {most}"),
         ValueError::Time => "a time is written like 90s, 30m, 24h, 7d or 1h 30m".to_owned(),
         ValueError::LongTime { most_days } => format!("a time is at most {most_days}d"),
+        ValueError::Name { most } => format!("a name has 1 to {most} columns, in one line"),
         ValueError::Rate => {
             format!("a rate is {} to {} records per second", RATES.start(), RATES.end())
         }
@@ -522,9 +539,20 @@ pub fn fault(fault: &Fault) -> (String, String) {
     let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
     match fault {
         Fault::CommandLine(why) => (usage(why), "See `tete --help`.".to_owned()),
+        Fault::Config { path, line, why } => (
+            match line {
+                Some(line) => format!("{path}, line {line}: {}", config(why)),
+                None => format!("{path}: {}", config(why)),
+            },
+            "Mend it, or leave it out with --no-config.".to_owned(),
+        ),
         Fault::NearCommand { word, command } => two(
             &format!("\"{word:#}\" looks like the command {command}, so it was not looked up as a host"),
             &format!("Write `tete {command}`; or for a machine of that name `tete join {word:#}`."),
+        ),
+        Fault::LoneWord { word } => two(
+            &format!("\"{word:#}\" is neither a command nor a machine in /etc/hosts, so it was not looked up"),
+            &format!("Write `tete join {word:#}` if your partner's machine is called that; `tete --help` lists the commands."),
         ),
         Fault::HostOptions => two(
             "--port, --bind, --invite, --relay and --onion are for the side that waits",

@@ -19,6 +19,7 @@ use crate::interface::event::{ConnectionState, Event, Who};
 use crate::interface::fault::Fault;
 use crate::interface::files::{FileEvent, FileFault, Progress};
 use crate::interface::finding::Finding;
+use crate::printable::Printable;
 use crate::ui::commands::{Command, commands_of};
 pub use large::large_rows;
 pub use pipe::line;
@@ -40,6 +41,11 @@ impl Lang {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
         if locale.is_some_and(|value| value.starts_with("zh")) { Self::Zh } else { Self::En }
     }
+}
+
+/// What the partner is called beside each of their messages, in place of the language's word if the user has chosen.
+pub fn partner(called: Option<&Printable>, lang: Lang) -> &str {
+    called.map_or(words(lang).partner, Printable::as_str)
 }
 
 /// What happened, for a person at a terminal of so many columns. `None` where there is nothing to tell them.

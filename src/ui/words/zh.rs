@@ -10,7 +10,7 @@ use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
-use crate::interface::fault::{CodesDiffer, Fault, PairingFault, RATES, UsageFault, ValueError};
+use crate::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
@@ -468,8 +468,24 @@ fn usage(why: &UsageFault) -> String {
         UsageFault::Value { option, value, why } => format!("{option:#} 不能是“{value:#}”：{}", value_error(*why)),
         UsageFault::Twice { option } => format!("{option:#} 写了不止一次"),
         UsageFault::Conflict { one, other } => format!("{one:#} 和 {other:#} 不能一起用"),
+        UsageFault::Useless { option, command } => format!("{option:#} 对 tete {command:#} 不起作用"),
         UsageFault::NotUtf8 => "有参数不是 UTF-8".to_owned(),
         UsageFault::Other(why) => why.as_str().to_owned(),
+    }
+}
+
+fn config(why: &ConfigFault) -> String {
+    match why {
+        ConfigFault::NoValue => "一行要写成 lock = 10 这样".to_owned(),
+        ConfigFault::Key { key, like: None } => format!("{key:#} 不能在这里设置"),
+        ConfigFault::Key { key, like: Some(like) } => format!("没有 {key:#} 这一项，是不是 {like:#}？"),
+        ConfigFault::YesOrNo => "这一项只能是 yes 或 no".to_owned(),
+        ConfigFault::Twice => "前面已经设置过了".to_owned(),
+        ConfigFault::Option(why) => usage(why),
+        ConfigFault::NotText => "文件夹的名字不是文本".to_owned(),
+        ConfigFault::NoFile => "这不是文件".to_owned(),
+        ConfigFault::OthersWrite => "别人能改写这个文件，所以不读它".to_owned(),
+        ConfigFault::System(why) => system_error(*why),
     }
 }
 
@@ -480,6 +496,7 @@ fn value_error(why: ValueError) -> String {
         ValueError::Minutes { least, most } => format!("分钟是 {least} 到 {most} 的整数"),
         ValueError::Time => "时间写成 90s、30m、24h、7d 或 1h 30m 这样".to_owned(),
         ValueError::LongTime { most_days } => format!("时间最长 {most_days}d"),
+        ValueError::Name { most } => format!("名字是一行，宽 1 到 {most} 列"),
         ValueError::Rate => format!("速率是每秒 {} 到 {} 个数据包", RATES.start(), RATES.end()),
     }
 }
@@ -489,9 +506,20 @@ pub fn fault(fault: &Fault) -> (String, String) {
     let two = |fact: &str, advice: &str| (fact.to_owned(), advice.to_owned());
     match fault {
         Fault::CommandLine(why) => (usage(why), "用法见 `tete --help`。".to_owned()),
+        Fault::Config { path, line, why } => (
+            match line {
+                Some(line) => format!("{path} 第 {line} 行：{}", config(why)),
+                None => format!("{path}：{}", config(why)),
+            },
+            "改好它，或者加 --no-config 不读它。".to_owned(),
+        ),
         Fault::NearCommand { word, command } => two(
             &format!("“{word:#}”很像命令 {command}，所以没有当作主机去查"),
             &format!("请写 `tete {command}`；如果真有叫这个名字的机器，写 `tete join {word:#}`。"),
+        ),
+        Fault::LoneWord { word } => two(
+            &format!("“{word:#}”不是命令，/etc/hosts 里也没有这台机器，所以没有去查"),
+            &format!("如果对方的机器就叫这个名字，写 `tete join {word:#}`；命令见 `tete --help`。"),
         ),
         Fault::HostOptions => two(
             "命令行有误：--port、--bind、--invite、--relay、--onion 是等的那一边用的",
