@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 pub use self::origin::{Origin, most_crowded};
-pub use self::scope::{Scope, is_carrier_grade};
+pub use self::scope::{OwnAddress, Scope, is_carrier_grade};
 
 /// The port both sides use unless told otherwise.
 pub const PORT: u16 = 51_423;
@@ -46,6 +46,9 @@ pub enum AddressError {
     /// A name that ends in `.onion` without being an onion address.
     #[error("not an onion address")]
     Onion,
+    /// A link-local address without the interface that leads there (RFC 4007).
+    #[error("no interface")]
+    Zone,
     /// Two ports, one in the address and one beside it.
     #[error("two ports")]
     TwoPorts,
@@ -140,9 +143,16 @@ fn check_host(host: &str) -> Result<(), AddressError> {
 /// Checks an IPv6 address, with or without the zone that a link-local one needs (RFC 4007).
 fn check_ipv6(host: &str) -> Result<(), AddressError> {
     let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
-    let zone_ok = (1..=16).contains(&zone.len())
-        && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if address.parse::<Ipv6Addr>().is_ok() && zone_ok { Ok(()) } else { Err(AddressError::Host) }
+    match address.parse::<Ipv6Addr>() {
+        Ok(address) if address.is_unicast_link_local() && !host.contains('%') => Err(AddressError::Zone),
+        Ok(_) if is_zone(zone) => Ok(()),
+        _ => Err(AddressError::Host),
+    }
+}
+
+/// Whether a text may be the zone of a link-local address: the name of an interface.
+pub fn is_zone(text: &str) -> bool {
+    (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// The longest user name and password (RFC 1929), in bytes.
@@ -284,6 +294,8 @@ mod tests {
             ("0x7f.1", AddressError::Host),
             ("a..b", AddressError::Host),
             ("fe80::1%", AddressError::Host),
+            ("fe80::1", AddressError::Zone),
+            ("[fe80::1]:7", AddressError::Zone),
             ("1.2.3.4:99999", AddressError::Port),
             ("example.org:0", AddressError::Port),
             ("example.org:", AddressError::Port),

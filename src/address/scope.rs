@@ -10,8 +10,12 @@ use serde::Serialize;
 pub enum Scope {
     /// The internet, unless a firewall is in between.
     Global,
+    /// The same private network, over a tunnel.
+    Vpn,
     /// The same local network.
     Local,
+    /// The cable or the radio that an interface is on.
+    Link,
     /// This machine only.
     Machine,
 }
@@ -28,6 +32,24 @@ impl Scope {
             IpAddr::V6(v6) if is_global_v6(v6) => Self::Global,
             _ => Self::Local,
         }
+    }
+}
+
+/// An address of this machine, for the partner to use.
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+pub struct OwnAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// From where it can be reached.
+    pub scope: Scope,
+    /// The interface that has it, by a name fit for a zone (RFC 4007), where the scope alone does not say enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+}
+
+impl From<IpAddr> for OwnAddress {
+    fn from(address: IpAddr) -> Self {
+        Self { address, scope: Scope::of(address), interface: None }
     }
 }
 

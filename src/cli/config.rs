@@ -64,7 +64,7 @@ impl Config {
     /// Reads the lines of a file. An error comes with the number of its line, from 1.
     fn parse(text: &str) -> Result<Self, (usize, ConfigFault)> {
         let mut out = Self::default();
-        let command = Common::augment_args(Command::new("tete"));
+        let command = grammar();
         for (number, line) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {
             if !line.is_empty() && !line.starts_with('#') {
                 let entry = entry(&command, line).map_err(|why| (number + 1, why))?;
@@ -93,6 +93,11 @@ impl Config {
             .iter()
             .fold(command, |command, (id, value)| command.mut_arg(*id, |arg| arg.default_value(value.clone())))
     }
+}
+
+/// The options, by themselves.
+fn grammar() -> Command {
+    Common::augment_args(Command::new("tete").version("").disable_help_flag(true).disable_version_flag(true))
 }
 
 /// Reads one line.
@@ -215,7 +220,7 @@ mod tests {
 
     #[test]
     fn no_address_and_no_secret_is_taken_from_the_file() {
-        let command = Common::augment_args(Command::new("tete"));
+        let command = grammar();
         let taken: BTreeSet<_> = command.get_arguments().filter_map(settable).collect();
         assert_eq!(taken, BTreeSet::from(SETTABLE));
         for key in

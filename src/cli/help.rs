@@ -183,8 +183,7 @@ const EXIT_CODES: Words = (
 );
 
 /// The arguments of the short help, by their ids.
-const ESSENTIAL: &[&str] =
-    &["host", "peer_port", "paths", "topic", "to", "invite", "invite_file", "port", "tor", "stdout", "help"];
+const ESSENTIAL: &[&str] = &["host", "peer_port", "paths", "topic", "to", "invite", "invite_file", "tor", "stdout"];
 /// Where the rest stands, under the short help.
 const MORE: (&str, &str) = ("All options: --help", "全部选项：--help");
 

@@ -1,6 +1,6 @@
 //! What happens in a room, for whoever shows it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::finding::Finding;
 use super::refusal::Refusal;
 use super::route::Route;
 use super::serialize;
-use crate::address::{PeerAddr, Scope};
+use crate::address::{OwnAddress, PeerAddr};
 use crate::printable::Printable;
 use crate::protocol::pairing::Half;
 use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
@@ -29,8 +29,8 @@ pub enum Event {
     Listening { address: SocketAddr },
     /// What to tell the partner.
     Addresses {
-        #[serde(serialize_with = "serialize::addresses")]
-        addresses: Vec<(Scope, IpAddr)>,
+        addresses: Vec<OwnAddress>,
+        left_out: usize,
         port: u16,
         #[serde(skip)]
         how: Invitation,
@@ -64,6 +64,7 @@ pub enum Event {
         #[serde(serialize_with = "serialize::secret")]
         invite: Arc<Zeroizing<String>>,
         routes: Vec<Route>,
+        left_out: usize,
         #[serde(skip)]
         how: Invitation,
     },

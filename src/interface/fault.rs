@@ -188,6 +188,8 @@ pub enum Fault {
     InviteInArguments,
     /// A way that only somebody with an invite can take.
     NeedsInvite,
+    /// An invite that would lead only to this machine.
+    NoAddressForInvite,
     /// More relays than an invite can name.
     TooManyRelays,
     /// A command stands after options.
@@ -271,7 +273,7 @@ impl Fault {
             Self::NothingToSend | Self::TooManyPaths { .. } | Self::CannotSend { .. } | Self::Folder { .. } => 2,
             Self::NoScreenToLock | Self::TorConfig { .. } | Self::TorControl(_) => 2,
             Self::Lookup(_) | Self::Unreachable(_) | Self::Busy | Self::NobodyCame | Self::NoWay => 3,
-            Self::Tor(_) => 3,
+            Self::Tor(_) | Self::NoAddressForInvite => 3,
             Self::Handshake { .. } | Self::Version { .. } | Self::Refused(_) => 4,
             Self::Pairing(_) | Self::CodesDiffer(_) => 5,
             Self::Files { .. } | Self::NothingCame | Self::Unread { .. } => 6,

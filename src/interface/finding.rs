@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::route::Route;
-use crate::address::{PeerAddr, Scope};
+use crate::address::{OwnAddress, PeerAddr, Scope};
 use crate::printable::Printable;
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
@@ -53,7 +53,7 @@ pub enum Finding {
         why: SystemError,
     },
     /// This machine's addresses.
-    Addresses(#[serde(skip)] Vec<(Scope, IpAddr)>),
+    Addresses(#[serde(skip)] Vec<OwnAddress>),
     /// The address translation between this machine and IPv4 outside.
     Nat(#[serde(skip)] Nat),
     /// This machine's IPv6 address, if there is one with a route, and whether a host was reached from it, if that was
@@ -64,6 +64,8 @@ pub enum Finding {
         #[serde(skip)]
         reached: Option<bool>,
     },
+    /// Whether the network, which has no IPv4, leads to IPv4 hosts all the same (NAT64).
+    Nat64(#[serde(skip)] bool),
     /// A program that filters what comes to this machine, if one is known to be on.
     Firewall {
         #[serde(skip)]
@@ -150,12 +152,13 @@ impl Finding {
             Self::Connection { broken, .. } => of(!broken),
             Self::Listens(_) => Verdict::Works,
             Self::PortInUse(_) | Self::CannotListen { .. } => Verdict::Not,
-            Self::Addresses(addresses) => of(addresses.iter().any(|(scope, _)| *scope != Scope::Machine)),
+            Self::Addresses(addresses) => of(addresses.iter().any(|own| own.scope != Scope::Machine)),
             Self::Nat(Nat::None(_)) => Verdict::Works,
             Self::Nat(Nat::Router(_) | Nat::Unknown) => Verdict::Unknown,
             Self::Nat(Nat::Double(_) | Nat::NoIpv4) => Verdict::Not,
             Self::Ipv6 { own: None, .. } => Verdict::Not,
             Self::Ipv6 { reached, .. } => reached.map_or(Verdict::Unknown, of),
+            Self::Nat64(leads) => of(*leads),
             Self::Firewall { .. } | Self::NoRelay => Verdict::Unknown,
             Self::Mapping(result) => result.map_or(Verdict::Unknown, |result| of(result.is_ok())),
             Self::Lan(result) => result.as_ref().map_or(Verdict::Unknown, |result| of(result.is_ok())),

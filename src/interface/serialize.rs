@@ -1,7 +1,6 @@
 //! How the values in an event are written for programs.
 
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::address::Scope;
 use crate::clock;
 
 /// Writes a value as the text that people see.
@@ -48,16 +46,6 @@ pub fn since<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> 
         since: Duration,
     }
     Since { since: *value }.serialize(to)
-}
-
-/// Writes addresses, each with where it can be reached from.
-pub fn addresses<S: Serializer>(value: &[(Scope, IpAddr)], to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Address {
-        address: IpAddr,
-        scope: Scope,
-    }
-    to.collect_seq(value.iter().map(|(scope, address)| Address { address: *address, scope: *scope }))
 }
 
 /// Writes the number of an epoch and when it began, both null while there is no connection.

@@ -30,6 +30,7 @@ use crate::protocol::session::{Session, Settings, Stage};
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, TorError};
 use crate::transport::lan::{Announcement, Browser, LanKey};
+use crate::transport::nat64::Prefix;
 use crate::transport::portmap::Mapping;
 use crate::transport::way::{Egress, Way, try_relay};
 use crate::transport::{dial, listen, local, tor};
@@ -124,7 +125,7 @@ fn checks(case: DoctorOptions, mut egress: Egress) -> Result<Vec<Check>, Fault> 
     let open = egress.is_open();
     let mut checks: Vec<Check> = Vec::new();
     if !egress.tor.only {
-        checks.push(Box::pin(async { vec![Finding::Addresses(listen::own_addresses())] }));
+        checks.push(Box::pin(async { vec![Finding::Addresses(local::addresses())] }));
     }
     if waits && !egress.tor.only {
         let (bind, port) = (case.bind, case.port);
@@ -162,7 +163,7 @@ impl Room {
         };
         let tor_only = egress.is_some_and(|egress| egress.tor.only);
         if !tor_only {
-            known.push(Finding::Addresses(listen::own_addresses()));
+            known.push(Finding::Addresses(local::addresses()));
         }
         match side {
             Side::Joiner(joiner) => known.extend(joiner.ways.iter().map(|way| {
@@ -233,9 +234,9 @@ async fn router(ask: bool) -> Vec<Finding> {
 /// The address translation between this machine and the internet, judged by the machine's addresses and the router's
 /// answer.
 fn nat(mapped: Option<Result<SocketAddr, MappingError>>) -> Nat {
-    let own: Vec<_> = listen::own_addresses().into_iter().filter(|(_, ip)| ip.is_ipv4()).collect();
+    let own = || local::addresses().into_iter().find(|own| own.address.is_ipv4());
     // Any other address may belong to a tunnel or to virtual machines.
-    let near = local::ipv4().map(|ip| (Scope::of(ip), ip)).or_else(|| own.first().copied());
+    let near = local::ipv4().map(|ip| (Scope::of(ip), ip)).or_else(|| own().map(|own| (own.scope, own.address)));
     let near = near.filter(|(scope, _)| *scope != Scope::Machine);
     match (near, mapped) {
         (None, _) => Nat::NoIpv4,
@@ -267,7 +268,11 @@ async fn ipv6(ways: Vec<Way>, relays: Vec<Address>) -> Vec<Finding> {
     });
     // A refusal is an answer, too: IPv6 works up to the host.
     let reached = stream.await.is_some() || refused;
-    vec![Finding::Ipv6 { own: local::ipv6(), reached: tried.then_some(reached) }]
+    let own = local::ipv6();
+    let ipv6 = Finding::Ipv6 { own, reached: tried.then_some(reached) };
+    let alone = own.is_some() && local::ipv4().is_none();
+    let nat64 = if alone { Some(Finding::Nat64(Prefix::discover().await.is_some())) } else { None };
+    [ipv6].into_iter().chain(nat64).collect()
 }
 
 /// Announces a random key on the local network, and listens for it.

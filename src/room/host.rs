@@ -14,7 +14,7 @@ use super::lobby::{DoorEvent, Lobby};
 use super::side::{Side, SideEvent};
 use super::talk::Talk;
 use super::{OWN, Options, Outcome, Room, STEPS, Task, route, side_of_relay, system};
-use crate::address::{Address, Scope, Via};
+use crate::address::{Address, OwnAddress, Scope, Via};
 use crate::clock;
 use crate::interface::UserChannels;
 use crate::interface::event::{Event, Invitation};
@@ -30,6 +30,7 @@ use crate::system::SystemError;
 use crate::transport::error::{ConnectError, MappingError};
 use crate::transport::lan::{Announcement, LanKey};
 use crate::transport::listen::{self, Arrival, keep_onion, wait_at_relay};
+use crate::transport::local;
 use crate::transport::portmap::Mapping;
 use crate::transport::relay::Token;
 use crate::transport::tor::{ONION_PORT, Step};
@@ -51,6 +52,13 @@ pub struct HostOptions {
     pub map: bool,
     /// Whether the host is announced on the local network.
     pub lan: bool,
+}
+
+impl HostOptions {
+    /// Whether an invite leads to nothing but the machine's own addresses.
+    fn leads_nowhere_else(&self, egress: &Egress) -> bool {
+        self.relays.is_empty() && !self.onion && !self.lan && !egress.tor.only
+    }
 }
 
 /// Waits for the partner and talks until the room ends.
@@ -221,10 +229,12 @@ impl Room {
             host.listening.push(local);
             self.user.tell(Event::Listening { address: local });
         }
-        let mut addresses: Vec<_> = listen::own_addresses();
+        let mut addresses = local::addresses();
         if !bound.iter().any(IpAddr::is_unspecified) {
-            addresses = bound.iter().map(|address| (Scope::of(*address), *address)).collect();
+            addresses = bound.into_iter().map(OwnAddress::from).collect();
         }
+        let left_out = addresses.len().saturating_sub(OWN);
+        addresses.truncate(OWN);
         let how = match self.options.task {
             Task::Talk => Invitation::Join,
             Task::Send(_) | Task::SendInput(_) => Invitation::Receive,
@@ -232,10 +242,16 @@ impl Room {
         };
         host.accept(listeners, Via::Direct);
         let entry = if at.invite {
-            let direct = addresses.iter().map(|(_, ip)| SocketAddr::new(*ip, port)).collect();
-            self.invite(host, direct, at, egress, how).await?
+            let leads_on = |own: &OwnAddress| own.scope != Scope::Machine && own.scope != Scope::Link;
+            if at.bind.is_none() && !addresses.iter().any(leads_on) && at.leads_nowhere_else(&egress) {
+                return Err(Fault::NoAddressForInvite);
+            }
+            // The zone of a link-local address is not the partner's.
+            let direct = addresses.iter().filter(|own| own.scope != Scope::Link);
+            let direct = direct.map(|own| SocketAddr::new(own.address, port)).collect();
+            self.invite(host, direct, left_out, at, egress, how).await?
         } else {
-            self.user.tell(Event::Addresses { addresses, port, how });
+            self.user.tell(Event::Addresses { addresses, left_out, port, how });
             Mode::Pair(self.key.clone())
         };
         host.lobby.greet_with(entry);
@@ -393,6 +409,7 @@ impl Room {
         &mut self,
         host: &mut Host,
         direct: Vec<SocketAddr>,
+        left_out: usize,
         at: HostOptions,
         mut egress: Egress,
         how: Invitation,
@@ -409,7 +426,7 @@ impl Room {
             None => None,
         };
         // With --tor the invite must not tell where this machine is.
-        let direct = mapped.into_iter().chain(direct.into_iter().take(OWN)).filter(|_| !egress.tor.only);
+        let direct = mapped.into_iter().chain(direct).filter(|_| !egress.tor.only);
         let mut ways: Vec<_> = direct.map(Way::Direct).chain(at.relays.iter().cloned().map(Way::Relay)).collect();
         egress.token = Some(Token::new(&secret.relay_token().map_err(system)?, side_of_relay().map_err(system)?));
         let (say, steps) = mpsc::channel(STEPS);
@@ -430,7 +447,7 @@ impl Room {
         let mode = Mode::Secret(Arc::new(SharedSecret { psk: secret.psk().map_err(system)?, local: self.key.clone() }));
         let names = ways.iter().map(route).collect();
         let line = Invite { secret, hints: ways.iter().map(Way::hint).collect() }.line();
-        self.user.tell(Event::Invite { invite: Arc::new(line), routes: names, how });
+        self.user.tell(Event::Invite { invite: Arc::new(line), routes: names, left_out, how });
         Ok(mode)
     }
 

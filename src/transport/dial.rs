@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::error::ConnectError;
+use super::nat64::Prefix;
 use crate::address::Address;
 
 /// Limit for a lookup, and for each attempt to connect.
@@ -85,8 +86,19 @@ pub async fn reach(address: &Address) -> Result<(TcpStream, SocketAddr), Connect
     Ok((stream, at))
 }
 
-/// Connects to one address, within [`CONNECT`].
+/// Connects to one address, within [`CONNECT`]. Where nothing leads to IPv4, the network's translator is tried, if it has
+/// one.
 pub async fn connect(to: SocketAddr) -> Result<TcpStream, ConnectError> {
+    match connect_there(to).await {
+        Err(ConnectError::NoRoute) if to.is_ipv4() => {
+            let translated = Prefix::discover().await.and_then(|prefix| prefix.translate(to));
+            connect_there(translated.ok_or(ConnectError::NoRoute)?).await
+        }
+        result => result,
+    }
+}
+
+async fn connect_there(to: SocketAddr) -> Result<TcpStream, ConnectError> {
     let stream = timeout(CONNECT, TcpStream::connect(to)).await.map_err(|_| ConnectError::Timeout)??;
     // On Linux a connection to a free local port may be connected to itself (TCP simultaneous open).
     if stream.local_addr()? == stream.peer_addr()? {

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::error::{ConnectError, TorError};
 use super::tor::{ONION_PORT, Opened, Service};
 use super::way::{Egress, TOR, Way};
-use crate::address::{Address, PeerAddr, Scope, Via};
+use crate::address::{Address, PeerAddr, Via};
 use crate::protocol::record::{HEADER, Record, SMALL, SMALL_BODY};
 use crate::system::SystemError;
 
@@ -112,26 +112,6 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 fn is_missing_family(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
-}
-
-/// The addresses of this machine that a partner may use, the widest scope first.
-///
-/// Without link-local IPv6, which needs a zone that only the partner knows, and without loopback addresses, unless there
-/// are no others.
-pub fn own_addresses() -> Vec<(Scope, IpAddr)> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let mut out: Vec<_> = interfaces
-        .iter()
-        .map(|interface| interface.ip())
-        .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
-        .map(|ip| (Scope::of(ip), ip))
-        .collect();
-    out.sort_by_key(|(scope, ip)| (*scope, ip.is_ipv6()));
-    out.dedup();
-    if out.first().is_some_and(|(scope, _)| *scope != Scope::Machine) {
-        out.retain(|(scope, _)| *scope != Scope::Machine);
-    }
-    out
 }
 
 /// Accepts connections for ever and passes on those that send a whole record. `by` says what leads to the sockets.

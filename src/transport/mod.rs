@@ -5,6 +5,7 @@ pub mod error;
 pub mod lan;
 pub mod listen;
 pub mod local;
+pub mod nat64;
 pub mod portmap;
 pub mod relay;
 pub mod socks;

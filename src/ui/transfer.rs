@@ -146,7 +146,7 @@ impl Writer {
         if let Event::RoomOpen { .. } | Event::PartnerLeft = status {
             return;
         }
-        let Some(text) = words::event(status, self.lang, self.columns()).map(Zeroizing::new) else { return };
+        let Some(text) = words::event(status, self.lang).map(Zeroizing::new) else { return };
         let rows = rows::event(status, &text, self.columns());
         if self.bar {
             return self.print(&rows);

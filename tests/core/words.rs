@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tete::address::{AddressError, PeerAddr, ProxyError, Scope, Via};
+use tete::address::{AddressError, OwnAddress, PeerAddr, ProxyError, Scope, Via};
 use tete::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
-use tete::interface::fault::{CodesDiffer, Fault, PairingFault};
+use tete::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, UsageFault};
 use tete::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use tete::interface::finding::{Finding, Nat, ProbeResult};
 use tete::interface::refusal::{FileRefusal, Refusal};
@@ -30,6 +30,12 @@ fn foreign() -> Printable {
 
 fn ip() -> IpAddr {
     IpAddr::from([192, 0, 2, 7])
+}
+
+const SCOPES: [Scope; 5] = [Scope::Global, Scope::Vpn, Scope::Local, Scope::Link, Scope::Machine];
+
+fn own(scope: Scope) -> OwnAddress {
+    OwnAddress { address: ip(), scope, interface: Some("eth0".into()) }
 }
 
 fn socket() -> SocketAddr {
@@ -239,11 +245,11 @@ fn events() -> Vec<Event> {
         all.push(Event::Who(Who { partner: address, ..who(Trust::Code, ConnectionState::Connected) }));
     }
     for how in [Invitation::Join, Invitation::Receive, Invitation::Send] {
-        for scope in [Scope::Global, Scope::Local, Scope::Machine] {
-            all.push(Event::Addresses { addresses: vec![(scope, ip())], port: 7, how });
+        for scope in SCOPES {
+            all.push(Event::Addresses { addresses: vec![own(scope)], left_out: 3, port: 7, how });
         }
         let invite = Arc::new(Zeroizing::new(FOREIGN.to_owned()));
-        all.push(Event::Invite { invite, routes: routes().to_vec(), how });
+        all.push(Event::Invite { invite, routes: routes().to_vec(), left_out: 3, how });
     }
     for epoch in [None, Some((0, TIME)), Some((1, TIME))] {
         all.push(Event::Who(Who { epoch, ..who(Trust::Code, ConnectionState::Connected) }));
@@ -356,6 +362,9 @@ fn faults() -> Vec<Fault> {
         Fault::Invite(InviteError::Newer),
         Fault::InviteInArguments,
         Fault::NeedsInvite,
+        Fault::NoAddressForInvite,
+        Fault::LoneWord { word: why() },
+        Fault::Address { typed: why(), why: AddressError::Zone },
         Fault::TooManyRelays,
         Fault::WordFirst(why()),
         Fault::InviteFile(SystemError::NotFound),
@@ -388,6 +397,22 @@ fn faults() -> Vec<Fault> {
         Fault::Interface,
         Fault::System(SystemError::PermissionDenied),
     ];
+    for why in [
+        ConfigFault::NoValue,
+        ConfigFault::Key { key: why(), like: None },
+        ConfigFault::Key { key: why(), like: Some(why()) },
+        ConfigFault::YesOrNo,
+        ConfigFault::Twice,
+        ConfigFault::Option(UsageFault::Useless { option: why(), command: why() }),
+        ConfigFault::NotText,
+        ConfigFault::NoFile,
+        ConfigFault::OthersWrite,
+        ConfigFault::System(SystemError::PermissionDenied),
+    ] {
+        for line in [None, Some(3)] {
+            all.push(Fault::Config { path: foreign(), line, why: why.clone() });
+        }
+    }
     all.extend([0, 1].map(|waiting| Fault::CutOff { waiting }));
     all.push(Fault::Damaged { waiting: 1 });
     all.push(Fault::HostGone { after: TIME, waiting: 1 });
@@ -408,7 +433,9 @@ fn findings() -> Vec<Finding> {
         Finding::PortInUse(7),
         Finding::CannotListen { port: 7, why: SystemError::PermissionDenied },
         Finding::Addresses(Vec::new()),
-        Finding::Addresses([Scope::Global, Scope::Local, Scope::Machine].map(|scope| (scope, ip())).to_vec()),
+        Finding::Nat64(true),
+        Finding::Nat64(false),
+        Finding::Addresses(SCOPES.map(own).to_vec()),
         Finding::Ipv6 { own: None, reached: None },
         Finding::Firewall { name: Some("ufw"), port: 7 },
         Finding::Firewall { name: Some("firewalld"), port: 7 },
@@ -451,8 +478,7 @@ fn findings() -> Vec<Finding> {
 
 /// Everything that a language says, sentence by sentence.
 fn sentences(lang: Lang) -> Vec<String> {
-    // Too narrow for the QR code and the large digits.
-    let mut all: Vec<_> = events().iter().filter_map(|event| words::event(event, lang, 20)).collect();
+    let mut all: Vec<_> = events().iter().filter_map(|event| words::event(event, lang)).collect();
     for keys in [true, false] {
         all.extend(file_events().iter().map(|event| words::file(event, lang, keys)));
     }
@@ -513,7 +539,7 @@ fn ascii_words(sentence: &str) -> Vec<String> {
 fn no_english_stands_inside_chinese() {
     let names = "tete tor torrc Tor SOCKS SOCKS5 cookie IP IPv4 IPv6 DNS UTF-8 TCP NAT CGNAT PCP NAT-PMP UPnP Debian apt install ufw sudo \
                  allow firewalld firewall-cmd Noise ML-KEM-768 tete1 xn-- .onion onion \
-                 .part part F2 F3 Ctrl-C Ctrl-D Ctrl-R Ctrl-S Ctrl-X Ctrl-End Enter Esc c p q s B kB MB B/s /s socks5";
+                 .part part VPN NAT64 eth0 lock yes no F2 F3 Ctrl-C Ctrl-D Ctrl-R Ctrl-S Ctrl-X Ctrl-End Enter Esc c p q s B kB MB B/s /s socks5";
     let names: Vec<_> = names.split_whitespace().collect();
     let mut found = Vec::new();
     for sentence in
@@ -547,6 +573,7 @@ fn the_english_says_message_code_and_connection() {
         "Lines must",
         "command line",
         "lines above",
+        ", line 3",
     ];
     let mut found = Vec::new();
     for sentence in sentences(Lang::En) {
@@ -571,7 +598,7 @@ fn the_english_says_message_code_and_connection() {
 fn who_confirms_second_is_not_told_to_wait() {
     for (lang, waiting) in [(Lang::En, "Waiting"), (Lang::Zh, "等")] {
         for partner_confirmed in [true, false] {
-            let told = words::event(&Event::Confirmed { partner_confirmed }, lang, 80).unwrap();
+            let told = words::event(&Event::Confirmed { partner_confirmed }, lang).unwrap();
             assert_eq!(told.contains(waiting), !partner_confirmed, "{told}");
         }
     }
@@ -584,9 +611,10 @@ fn only_lists_and_commands_break_a_line() {
             let (fact, advice) = words::fault(fault, lang);
             assert!(!fact.contains('\n') && !advice.contains('\n'), "{fact:?} {advice:?}");
         }
-        let reach = Event::Addresses { addresses: vec![(Scope::Global, ip())], port: 7, how: Invitation::Join };
+        let reach =
+            Event::Addresses { addresses: vec![own(Scope::Global)], left_out: 0, port: 7, how: Invitation::Join };
         assert_eq!(
-            words::event(&reach, lang, 20).unwrap().lines().count(),
+            words::event(&reach, lang).unwrap().lines().count(),
             4,
             "what to run, the command, advice, what goes on"
         );
@@ -596,7 +624,7 @@ fn only_lists_and_commands_break_a_line() {
 #[test]
 fn a_person_is_told_what_to_give_away_and_not_which_sockets_listen() {
     for lang in [Lang::En, Lang::Zh] {
-        assert_eq!(words::event(&Event::Listening { address: socket() }, lang, 80), None);
+        assert_eq!(words::event(&Event::Listening { address: socket() }, lang), None);
     }
     assert_eq!(words::line(&Event::Listening { address: socket() }).unwrap(), format!("listening: {}", socket()));
 }

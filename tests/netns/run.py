@@ -146,6 +146,26 @@ def a_dead_ipv6_route_does_not_keep_the_partner_waiting() -> str:
         sh(f"ip netns exec {A} nft delete table ip6 t")
 
 
+def without_ipv4_the_partner_is_reached_through_the_translator_of_the_network() -> str:
+    """A network that has IPv6 alone, with NAT64 (RFC 6146) and a name server that tells its prefix (RFC 7050)."""
+    links = [f"v{name[-6:]}" for name in (A, B)]
+    sh(f"ip -n {A} addr add 2606:4700:99::1/64 dev {links[0]} nodad")
+    sh(f"ip -n {A} addr add 64:ff9b::8.8.4.4/128 dev {links[0]} nodad")
+    sh(f"ip -n {B} addr add 2606:4700:99::2/64 dev {links[1]} nodad")
+    sh(f"ip -n {B} route add default via 2606:4700:99::1")
+    sh(f"ip -n {B} addr del 10.99.0.2/24 dev {links[1]}")
+    with open(f"/etc/netns/{B}/hosts", "a") as hosts:
+        hosts.write("64:ff9b::192.0.0.170 ipv4only.arpa\n")
+    try:
+        return talk("8.8.4.4")
+    finally:
+        sh(f"ip -n {B} addr add 10.99.0.2/24 dev {links[1]}")
+        sh(f"ip -n {B} route del default")
+        sh(f"ip -n {B} addr del 2606:4700:99::2/64 dev {links[1]}")
+        sh(f"ip -n {A} addr del 2606:4700:99::1/64 dev {links[0]}")
+        sh(f"ip -n {A} addr del 64:ff9b::8.8.4.4/128 dev {links[0]}")
+
+
 def a_filtered_port_is_no_connection_after_ten_seconds() -> str:
     sh(f"ip netns exec {A} nft 'add table ip t; add chain ip t c {{ type filter hook input priority 0; }};"
        f" add rule ip t c tcp dport 51423 drop'")
@@ -240,6 +260,7 @@ def a_disk_without_room_for_a_name_holds_the_file_back() -> str:
 def main() -> int:
     cases = [
         a_room_opens_over_ipv4, a_room_opens_over_ipv6, a_dead_ipv6_route_does_not_keep_the_partner_waiting,
+        without_ipv4_the_partner_is_reached_through_the_translator_of_the_network,
         a_filtered_port_is_no_connection_after_ten_seconds, a_pulled_cable_is_noticed_and_healed,
         a_full_disk_holds_the_file_back_and_not_the_chat, a_disk_without_room_for_a_name_holds_the_file_back,
     ]

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crossterm::event::{Event, KeyEvent, KeyEventKind};
 use zeroize::Zeroizing;
@@ -18,6 +19,7 @@ use crate::ui::editor::{Edit, Editor};
 use crate::ui::keys::{Key, key, write};
 use crate::ui::recall::Recall;
 use crate::ui::rows;
+use crate::ui::time::local_time;
 use crate::ui::words::Words;
 
 /// Bytes of an answer.
@@ -147,7 +149,8 @@ impl Desk {
 
     /// Leaves the draft standing as it was entered, and begins another. A refused one can be had back.
     pub fn accept(&mut self) -> io::Result<()> {
-        let rows = self.field.entered(&self.draft, self.terminal.columns());
+        let said = Field::new(format!("{} {}", local_time(Duration::ZERO), self.field.label));
+        let rows = said.entered(&self.draft, self.terminal.columns());
         self.remember();
         self.draft.take();
         self.lay();

@@ -17,7 +17,7 @@ const LEAST: usize = 4;
 /// A prompt and what is written after it.
 pub struct Field {
     /// The words before it.
-    pub label: &'static str,
+    pub label: Cow<'static, str>,
     /// An invite is not to be seen.
     pub hides: bool,
     /// Nothing of the text is to be seen: it may be an invite in another form.
@@ -44,8 +44,8 @@ impl Row {
 
 impl Field {
     /// A prompt with those words.
-    pub fn new(label: &'static str) -> Self {
-        Self { label, hides: false, all: false, left: 0 }
+    pub fn new(label: impl Into<Cow<'static, str>>) -> Self {
+        Self { label: label.into(), hides: false, all: false, left: 0 }
     }
 
     /// The row, which leaves the last column of the terminal free: nothing depends on what happens there.
@@ -53,7 +53,7 @@ impl Field {
     /// What does not fit is scrolled to the left, so far that the cursor can be seen. `<` and `>` stand for the rest.
     pub fn row(&mut self, editor: &Editor, columns: usize) -> Row {
         let room = columns.saturating_sub(1);
-        let mut label = self.label;
+        let mut label = self.label.as_ref();
         while !label.is_empty() && widest(label) + SPACE.min(room / 2) > room {
             label = label.get(label.graphemes(true).next().map_or(0, str::len)..).unwrap_or_default();
         }
@@ -135,12 +135,12 @@ impl Field {
             let hidden = (all || self.hides && is_secret(text, at)) && !c.is_whitespace();
             masked.push(if hidden { '*' } else { c });
         }
-        let mut rows = Zeroizing::new(self.label.to_owned());
+        let mut rows = Zeroizing::new(self.label.to_string());
         if text.is_empty() {
             rows.push('\n');
             return rows;
         }
-        let mut indent = widest(self.label);
+        let mut indent = widest(&self.label);
         if indent > columns / 2 {
             append(&mut rows, "\n");
             indent = 0;
@@ -222,7 +222,7 @@ mod tests {
                 editor.edit(edit);
             }
             for row in field.entered(&editor, columns).lines() {
-                assert!(widest(row) < columns.max(widest(field.label) + 1), "{columns}: {row}");
+                assert!(widest(row) < columns.max(widest(&field.label) + 1), "{columns}: {row}");
             }
         }
     }

@@ -146,7 +146,7 @@ impl Writer {
             return Some(Zeroizing::new(format!("{}\n", words::line(event)?)));
         }
         let columns = columns();
-        let text = Zeroizing::new(words::event(event, self.lang, columns)?);
+        let text = Zeroizing::new(words::event(event, self.lang)?);
         let rows = rows::event(event, &text, columns);
         let style = match event {
             _ if !self.color || !self.events_to_terminal => return Some(rows),

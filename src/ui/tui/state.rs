@@ -614,7 +614,11 @@ impl State {
         let text = match event {
             Event::File(event) => Some(words::file(event, self.lang, true)),
             Event::Who(who) => Some(words::who(who, self.lang, |ago| (self.wall)(ago).strftime("%H:%M").to_string())),
-            other => words::event(other, self.lang, usize::from(self.size.0)),
+            other => words::event(other, self.lang),
+        };
+        let text = match event {
+            Event::Invite { invite, .. } => text.map(|text| self.with_picture(invite, text)),
+            _ => text,
         };
         let Some(text) = text.map(Zeroizing::new) else { return };
         let text = Printable::sentence(&text, false);
@@ -633,6 +637,14 @@ impl State {
         if let Event::Invite { .. } = event {
             self.invite = Some(id);
         }
+    }
+
+    /// An invite's picture above its words, on a screen that shows both.
+    fn with_picture(&self, invite: &str, text: String) -> String {
+        let columns = usize::from(self.size.0);
+        let picture = words::picture(invite, columns);
+        let rows = picture.lines().count() + Printable::sentence(&text, false).rows(columns).len();
+        if rows < self.height() { picture + &text } else { text }
     }
 
     fn ask(&mut self, question: u64, what: PromptKind, about: Option<Event>) {
@@ -658,7 +670,7 @@ impl State {
             }
             Some(event) => {
                 let wrong = matches!(event, Event::WrongCode { .. });
-                let text = words::event(&event, self.lang, usize::from(self.size.0)).unwrap_or_default();
+                let text = words::event(&event, self.lang).unwrap_or_default();
                 let text = Printable::sentence(&text, false);
                 match &mut self.pairing {
                     Some(pairing) => pairing.note = Some((text, wrong)),

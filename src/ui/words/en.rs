@@ -1,13 +1,12 @@
 //! Every word of the interface in English.
 
-use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::large::{large, picture, pictures};
+use super::large::pictures;
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
+use crate::address::{AddressError, OwnAddress, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, RATES, UsageFault, ValueError};
@@ -139,22 +138,27 @@ pub fn command(command: Command) -> &'static str {
     }
 }
 
-/// What happened, for a terminal of so many columns. `None` where there is nothing to tell a person.
-pub fn event(event: &Event, columns: usize) -> Option<String> {
+/// What happened. `None` where there is nothing to tell a person.
+pub fn event(event: &Event) -> Option<String> {
     Some(match event {
         // The addresses to give away, or the invite, say where this side waits.
         Event::Listening { .. } => return None,
-        Event::Addresses { addresses, port, how } => {
-            let row = |(scope, address): &(Scope, IpAddr)| {
-                let place = match scope {
-                    Scope::Global => "from anywhere",
-                    Scope::Local => "from your own network",
-                    Scope::Machine => "from this machine",
+        Event::Addresses { addresses, left_out, port, how } => {
+            let row = |own: &OwnAddress| {
+                let place = match own.scope {
+                    Scope::Global => "from anywhere".into(),
+                    Scope::Vpn => format!("from the same VPN{}", interface(own)),
+                    Scope::Local => "from your own network".into(),
+                    Scope::Link if own.address.is_ipv6() => {
+                        "over a cable between you two; they put their own interface after %".into()
+                    }
+                    Scope::Link => "over a cable between you two".into(),
+                    Scope::Machine => "from this machine".into(),
                 };
-                format!("  {:<44}  {place}", invocation(*address, *port, *how))
+                format!("  {:<44}  {place}", invocation(own, *port, *how))
             };
-            let rows: Vec<_> = addresses.iter().map(row).collect();
-            let advice = if addresses.iter().any(|(scope, _)| *scope == Scope::Global) {
+            let rows: Vec<_> = addresses.iter().map(row).chain(others(*left_out)).collect();
+            let advice = if addresses.iter().any(|own| own.scope == Scope::Global) {
                 format!(
                     "Can't be reached? Open port {port} in your router and firewall, start again with --invite or \
                      --tor, or swap roles: let your partner wait. `tete doctor` tells you what is blocking it."
@@ -170,8 +174,8 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
                 rows.join("\n")
             )
         }
-        Event::Invite { invite: line, routes: ways, how } => {
-            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).collect();
+        Event::Invite { invite: line, routes: ways, left_out, how } => {
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).chain(others(*left_out)).collect();
             let command = match how {
                 Invitation::Join => "tete join",
                 Invitation::Receive => "tete receive --invite-file -",
@@ -180,10 +184,9 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             // Where only files are sent nobody can compare.
             let check = if *how == Invitation::Join { ", so compare the /code afterwards" } else { "" };
             format!(
-                "{}Send your partner this line over a channel only the two of you can read; they paste it into \
+                "Send your partner this line over a channel only the two of you can read; they paste it into \
                  `{command}`. It admits one person, once. The first person to use it gets in{check}.\n\n\
                  {}\n\nIts routes:\n{}\nWaiting for your partner; Ctrl-C cancels.",
-                picture(line, columns),
                 line.as_str(),
                 ways.join("\n")
             )
@@ -222,9 +225,8 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             "{callers} others are waiting. If this is not your partner, type /next: your partner may be one of them."
         ),
         Event::Code { own, can_skip } => format!(
-            "Read this to your partner by phone, or wherever you know their voice:\n\n{}\n\n\
+            "Read this to your partner by phone, or wherever you know their voice:\n\n    {own}\n\n\
              Then type what your partner reads to you.{}",
-            large(own, columns),
             if *can_skip { "\nNot your partner? Type /next." } else { "" }
         ),
         Event::Compare { own, partner, emoji, can_skip } => format!(
@@ -325,6 +327,16 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::Refused(Refusal::NeedsScreen) => "This needs the full screen: start without --plain.".into(),
         Event::Refused(Refusal::WhatToSend) => "Say what to send: /send FILE, or /send \"A FOLDER\".".into(),
     })
+}
+
+/// The interface that an address belongs to, if that is worth a word.
+fn interface(own: &OwnAddress) -> String {
+    own.interface.as_ref().map(|name| format!(", {name}")).unwrap_or_default()
+}
+
+/// The row about the addresses that have none.
+fn others(left_out: usize) -> Option<String> {
+    (left_out > 0).then(|| format!("  ({left_out} more of this machine's addresses left out)"))
 }
 
 /// With whom, how. `clock` tells the time of so long ago.
@@ -507,13 +519,13 @@ fn usage(why: &UsageFault) -> String {
 
 fn config(why: &ConfigFault) -> String {
     match why {
-        ConfigFault::NoValue => "a line is written like lock = 10".to_owned(),
+        ConfigFault::NoValue => "write it like lock = 10".to_owned(),
         ConfigFault::Key { key, like: None } => format!("{key:#} cannot be set here"),
         ConfigFault::Key { key, like: Some(like) } => format!("unknown key {key:#}; did you mean {like:#}?"),
         ConfigFault::YesOrNo => "this is yes or no".to_owned(),
         ConfigFault::Twice => "this was set further up".to_owned(),
         ConfigFault::Option(why) => usage(why),
-        ConfigFault::NotText => "the name of the folder is not text".to_owned(),
+        ConfigFault::NotText => "the name of the folder is not UTF-8".to_owned(),
         ConfigFault::NoFile => "this is not a file".to_owned(),
         ConfigFault::OthersWrite => "others can write this file, so it is not read".to_owned(),
         ConfigFault::System(why) => system_error(*why),
@@ -527,7 +539,7 @@ fn value_error(why: ValueError) -> String {
         ValueError::Minutes { least, most } => format!("minutes are a whole number from {least} to {most}"),
         ValueError::Time => "a time is written like 90s, 30m, 24h, 7d or 1h 30m".to_owned(),
         ValueError::LongTime { most_days } => format!("a time is at most {most_days}d"),
-        ValueError::Name { most } => format!("a name has 1 to {most} columns, in one line"),
+        ValueError::Name { most } => format!("a name is 1 to {most} columns wide"),
         ValueError::Rate => {
             format!("a rate is {} to {} records per second", RATES.start(), RATES.end())
         }
@@ -552,7 +564,9 @@ pub fn fault(fault: &Fault) -> (String, String) {
         ),
         Fault::LoneWord { word } => two(
             &format!("\"{word:#}\" is neither a command nor a machine in /etc/hosts, so it was not looked up"),
-            &format!("Write `tete join {word:#}` if your partner's machine is called that; `tete --help` lists the commands."),
+            &format!(
+                "Write `tete join {word:#}` if your partner's machine is called that; `tete --help` lists the commands."
+            ),
         ),
         Fault::HostOptions => two(
             "--port, --bind, --invite, --relay and --onion are for the side that waits",
@@ -571,6 +585,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::Address { typed, why: AddressError::Onion } => {
             two(&format!("\"{typed:#}\" is not an onion address"), "It has 56 letters and digits before .onion.")
         }
+        Fault::Address { typed, why: AddressError::Zone } => two(
+            &format!("\"{typed:#}\" leads nowhere without the interface it is reached by"),
+            &format!("Write the interface of this machine behind it: {typed:#}%INTERFACE."),
+        ),
         Fault::Address { typed, why: AddressError::TwoPorts } => {
             two(&format!("the port is given twice: {typed:#}"), "Give it once: HOST:PORT or HOST PORT.")
         }
@@ -595,6 +613,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
             two("this invite is incomplete or damaged", "Copy all of it, in one piece.")
         }
         Fault::Invite(InviteError::Newer) => two("this invite was made by a newer tete", "Update tete."),
+        Fault::NoAddressForInvite => two(
+            "an invite would lead only to this machine: it has no other address",
+            "Connect it to a network; or use --tor, --lan or --relay; or --bind 127.0.0.1 to try it here.",
+        ),
         Fault::NeedsInvite => {
             two("--relay, --onion and --lan need an invite", "Make one with --invite; your partner joins with it.")
         }
@@ -953,6 +975,7 @@ fn label(finding: &Finding) -> String {
         Finding::Addresses(_) => "addresses".into(),
         Finding::Nat(_) => "router".into(),
         Finding::Ipv6 { .. } => "IPv6".into(),
+        Finding::Nat64(_) => "IPv4 by NAT64".into(),
         Finding::Firewall { .. } => "firewall".into(),
         Finding::Mapping(_) => "port mapping".into(),
         Finding::Lan(_) => "local network".into(),
@@ -987,10 +1010,12 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         }
         Finding::Addresses(addresses) => no(&addresses
             .iter()
-            .map(|(scope, ip)| match scope {
-                Scope::Global => format!("{ip} (from anywhere)"),
-                Scope::Local => format!("{ip} (from the local network)"),
-                Scope::Machine => format!("{ip} (from this machine only)"),
+            .map(|own| match (own.address, own.scope) {
+                (ip, Scope::Global) => format!("{ip} (from anywhere)"),
+                (ip, Scope::Vpn) => format!("{ip} (from the same VPN{})", interface(own)),
+                (ip, Scope::Local) => format!("{ip} (from the local network)"),
+                (ip, Scope::Link) => format!("{ip} (over a cable only{})", interface(own)),
+                (ip, Scope::Machine) => format!("{ip} (from this machine only)"),
             })
             .collect::<Vec<_>>()
             .join(", ")),
@@ -1022,6 +1047,11 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         Finding::Ipv6 { own: None, .. } => {
             and("no global address or no route", "it is not needed where IPv4, a relay or Tor works")
         }
+        Finding::Nat64(true) => no("this network translates to IPv4, so you can join partners who have no IPv6"),
+        Finding::Nat64(false) => and(
+            "this network has neither IPv4 nor a translator to it",
+            "your partner needs IPv6, a relay or Tor, or joins you",
+        ),
         Finding::Firewall { name: Some(name), port } => and(
             &format!("{name} is on; its rules cannot be seen from here"),
             &match *name {

@@ -39,13 +39,6 @@ const FONT: [[u8; 5]; 10] = [
     [0b111, 0b101, 0b111, 0b001, 0b111],
 ];
 
-/// The half as large as the terminal allows, and once more as text.
-pub fn large(half: &Half, columns: usize) -> String {
-    let rows = large_rows(half, columns.saturating_sub(4));
-    let rows: String = rows.iter().map(|row| format!("    {row}\n")).collect();
-    if rows.is_empty() { format!("    {half}") } else { format!("{rows}\n    {half}") }
-}
-
 /// The half in digits of five rows, as wide as so many columns allow. Empty where they do not.
 pub fn large_rows(half: &Half, columns: usize) -> Vec<String> {
     let Some(scale) = [2, 1].into_iter().find(|scale| columns > (DIGITS * (FONT_WIDTH + 1) + 1) * scale) else {

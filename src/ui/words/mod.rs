@@ -21,7 +21,7 @@ use crate::interface::files::{FileEvent, FileFault, Progress};
 use crate::interface::finding::Finding;
 use crate::printable::Printable;
 use crate::ui::commands::{Command, commands_of};
-pub use large::large_rows;
+pub use large::{large_rows, picture};
 pub use pipe::line;
 pub use screen::{ScreenWords, Topic, Words};
 pub use units::bar;
@@ -48,11 +48,11 @@ pub fn partner(called: Option<&Printable>, lang: Lang) -> &str {
     called.map_or(words(lang).partner, Printable::as_str)
 }
 
-/// What happened, for a person at a terminal of so many columns. `None` where there is nothing to tell them.
-pub fn event(event: &Event, lang: Lang, columns: usize) -> Option<String> {
+/// What happened, for a person. `None` where there is nothing to tell them.
+pub fn event(event: &Event, lang: Lang) -> Option<String> {
     match lang {
-        Lang::En => en::event(event, columns),
-        Lang::Zh => zh::event(event, columns),
+        Lang::En => en::event(event),
+        Lang::Zh => zh::event(event),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Numbers, units and commands as they stand in sentences of every language.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::address::PORT;
+use crate::address::{Address, OwnAddress, PORT, Scope};
 use crate::interface::event::Invitation;
 use crate::interface::files::Progress;
 use crate::interface::finding::Verdict;
@@ -64,8 +64,12 @@ pub fn seconds(time: Duration) -> String {
 }
 
 /// What the partner types to get here.
-pub fn invocation(address: IpAddr, port: u16, how: Invitation) -> String {
-    let to = SocketAddr::new(address, port);
+pub fn invocation(own: &OwnAddress, port: u16, how: Invitation) -> String {
+    let address = match (&own.interface, own.scope) {
+        (Some(interface), Scope::Link) if own.address.is_ipv6() => format!("{}%{interface}", own.address),
+        _ => own.address.to_string(),
+    };
+    let to = Address { host: address.clone(), port };
     match how {
         Invitation::Join if port == PORT => format!("tete {address}"),
         Invitation::Join => format!("tete {address} {port}"),

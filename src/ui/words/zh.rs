@@ -1,13 +1,12 @@
 //! Every word of the interface in Chinese.
 
-use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::large::{large, picture, pictures};
+use super::large::pictures;
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
-use crate::address::{AddressError, PORT, PeerAddr, ProxyError, Scope, Via};
+use crate::address::{AddressError, OwnAddress, PORT, PeerAddr, ProxyError, Scope, Via};
 use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, RATES, UsageFault, ValueError};
@@ -139,22 +138,25 @@ pub fn command(command: Command) -> &'static str {
     }
 }
 
-/// What happened, for a terminal of so many columns. `None` where there is nothing to tell a person.
-pub fn event(event: &Event, columns: usize) -> Option<String> {
+/// What happened. `None` where there is nothing to tell a person.
+pub fn event(event: &Event) -> Option<String> {
     Some(match event {
         // The addresses to give away, or the invite, say where this side waits.
         Event::Listening { .. } => return None,
-        Event::Addresses { addresses, port, how } => {
-            let row = |(scope, address): &(Scope, IpAddr)| {
-                let place = match scope {
-                    Scope::Global => "任何网络",
-                    Scope::Local => "同一局域网",
-                    Scope::Machine => "本机",
+        Event::Addresses { addresses, left_out, port, how } => {
+            let row = |own: &OwnAddress| {
+                let place = match own.scope {
+                    Scope::Global => "任何网络".into(),
+                    Scope::Vpn => format!("同一 VPN{}", interface(own)),
+                    Scope::Local => "同一局域网".into(),
+                    Scope::Link if own.address.is_ipv6() => "两台机器用网线直连；% 后面换成对方自己的网络接口".into(),
+                    Scope::Link => "两台机器用网线直连".into(),
+                    Scope::Machine => "本机".into(),
                 };
-                format!("  {:<44}  {place}", invocation(*address, *port, *how))
+                format!("  {:<44}  {place}", invocation(own, *port, *how))
             };
-            let rows: Vec<_> = addresses.iter().map(row).collect();
-            let advice = if addresses.iter().any(|(scope, _)| *scope == Scope::Global) {
+            let rows: Vec<_> = addresses.iter().map(row).chain(others(*left_out)).collect();
+            let advice = if addresses.iter().any(|own| own.scope == Scope::Global) {
                 format!(
                     "连不上？请在路由器和防火墙里放行端口 {port}，或加上 --invite 或 --tor 重新运行，\
                      也可以反过来：让对方等待，你去连。`tete doctor` 会说明原因。"
@@ -166,8 +168,8 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             };
             format!("请对方运行下面任意一条命令：\n{}\n{advice}\n正在等对方，按 Ctrl-C 取消。", rows.join("\n"))
         }
-        Event::Invite { invite: line, routes: ways, how } => {
-            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).collect();
+        Event::Invite { invite: line, routes: ways, left_out, how } => {
+            let ways: Vec<_> = ways.iter().map(|way| format!("  {}", route(way))).chain(others(*left_out)).collect();
             let command = match how {
                 Invitation::Join => "tete join",
                 Invitation::Receive => "tete receive --invite-file -",
@@ -176,10 +178,9 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             // Where only files are sent nobody can compare.
             let check = if *how == Invitation::Join { "，所以之后请用 /code 核对" } else { "" };
             format!(
-                "{}请把这一行通过只有你们俩看得到的途径发给对方，对方运行 `{command}` 后粘贴。\
+                "请把这一行通过只有你们俩看得到的途径发给对方，对方运行 `{command}` 后粘贴。\
                  它只允许一个人进入一次，谁先使用谁就能进来{check}。\n\n\
                  {}\n\n连接方式：\n{}\n正在等对方，按 Ctrl-C 取消。",
-                picture(line, columns),
                 line.as_str(),
                 ways.join("\n")
             )
@@ -213,8 +214,7 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
             format!("另有 {callers} 人在等。如果现在连上的不是你等的人，请输入 /next：你等的人可能就在其中。")
         }
         Event::Code { own, can_skip } => format!(
-            "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n{}\n\n然后输入对方念给你的数字。{}",
-            large(own, columns),
+            "把这串数字念给对方听（打电话，或其他能听出对方声音的方式）：\n\n    {own}\n\n然后输入对方念给你的数字。{}",
             if *can_skip { "\n不是你等的人？输入 /next。" } else { "" }
         ),
         Event::Compare { own, partner, emoji, can_skip } => format!(
@@ -312,6 +312,16 @@ pub fn event(event: &Event, columns: usize) -> Option<String> {
         Event::Refused(Refusal::NeedsScreen) => "需要全屏界面：启动时不加 --plain。".into(),
         Event::Refused(Refusal::WhatToSend) => "请指定要发送的内容：/send 文件，或 /send \"文件夹\"。".into(),
     })
+}
+
+/// The interface that an address belongs to, if that is worth a word.
+fn interface(own: &OwnAddress) -> String {
+    own.interface.as_ref().map(|name| format!("，{name}")).unwrap_or_default()
+}
+
+/// The row about the addresses that have none.
+fn others(left_out: usize) -> Option<String> {
+    (left_out > 0).then(|| format!("  （本机还有 {left_out} 个地址没有列出）"))
 }
 
 /// With whom, how. `clock` tells the time of so long ago.
@@ -476,13 +486,13 @@ fn usage(why: &UsageFault) -> String {
 
 fn config(why: &ConfigFault) -> String {
     match why {
-        ConfigFault::NoValue => "一行要写成 lock = 10 这样".to_owned(),
+        ConfigFault::NoValue => "要写成 lock = 10 这样".to_owned(),
         ConfigFault::Key { key, like: None } => format!("{key:#} 不能在这里设置"),
         ConfigFault::Key { key, like: Some(like) } => format!("没有 {key:#} 这一项，是不是 {like:#}？"),
         ConfigFault::YesOrNo => "这一项只能是 yes 或 no".to_owned(),
         ConfigFault::Twice => "前面已经设置过了".to_owned(),
         ConfigFault::Option(why) => usage(why),
-        ConfigFault::NotText => "文件夹的名字不是文本".to_owned(),
+        ConfigFault::NotText => "文件夹的名字不是 UTF-8".to_owned(),
         ConfigFault::NoFile => "这不是文件".to_owned(),
         ConfigFault::OthersWrite => "别人能改写这个文件，所以不读它".to_owned(),
         ConfigFault::System(why) => system_error(*why),
@@ -496,7 +506,7 @@ fn value_error(why: ValueError) -> String {
         ValueError::Minutes { least, most } => format!("分钟是 {least} 到 {most} 的整数"),
         ValueError::Time => "时间写成 90s、30m、24h、7d 或 1h 30m 这样".to_owned(),
         ValueError::LongTime { most_days } => format!("时间最长 {most_days}d"),
-        ValueError::Name { most } => format!("名字是一行，宽 1 到 {most} 列"),
+        ValueError::Name { most } => format!("名字宽 1 到 {most} 列"),
         ValueError::Rate => format!("速率是每秒 {} 到 {} 个数据包", RATES.start(), RATES.end()),
     }
 }
@@ -537,6 +547,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::Address { typed, why: AddressError::Onion } => {
             two(&format!("“{typed:#}”不是洋葱地址"), "在 .onion 前面应有 56 个字母和数字。")
         }
+        Fault::Address { typed, why: AddressError::Zone } => two(
+            &format!("“{typed:#}”没有写网络接口，不知道从哪里走"),
+            &format!("在后面写上本机的网络接口：{typed:#}%接口。"),
+        ),
         Fault::Address { typed, why: AddressError::TwoPorts } => {
             two(&format!("端口重复：{typed:#}"), "端口只写一次：主机:端口 或 主机 端口。")
         }
@@ -552,6 +566,10 @@ pub fn fault(fault: &Fault) -> (String, String) {
         Fault::Invite(InviteError::NotAnInvite) => two("这不是邀请", "邀请是以 tete1 开头的一长行。"),
         Fault::Invite(InviteError::Damaged) => two("邀请不完整或已损坏", "请整行复制。"),
         Fault::Invite(InviteError::Newer) => two("这个邀请由更新版本的 tete 生成", "请更新 tete。"),
+        Fault::NoAddressForInvite => two(
+            "本机没有别的地址，邀请只能通到本机自己",
+            "请先连上网络；或者用 --tor、--lan 或 --relay；只想在本机试试就加 --bind 127.0.0.1。",
+        ),
         Fault::NeedsInvite => {
             two("命令行有误：--relay、--onion 和 --lan 需要邀请", "用 --invite 生成一个，对方凭它进入。")
         }
@@ -878,6 +896,7 @@ fn label(finding: &Finding) -> String {
         Finding::Addresses(_) => "地址".into(),
         Finding::Nat(_) => "路由器".into(),
         Finding::Ipv6 { .. } => "IPv6".into(),
+        Finding::Nat64(_) => "经 NAT64 到 IPv4".into(),
         Finding::Firewall { .. } => "防火墙".into(),
         Finding::Mapping(_) => "端口映射".into(),
         Finding::Lan(_) => "局域网".into(),
@@ -906,10 +925,12 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
         Finding::Addresses(addresses) if addresses.is_empty() => and("本机没有地址", "请先连上网络"),
         Finding::Addresses(addresses) => no(&addresses
             .iter()
-            .map(|(scope, ip)| match scope {
-                Scope::Global => format!("{ip}（任何网络）"),
-                Scope::Local => format!("{ip}（同一局域网）"),
-                Scope::Machine => format!("{ip}（仅限本机）"),
+            .map(|own| match (own.address, own.scope) {
+                (ip, Scope::Global) => format!("{ip}（任何网络）"),
+                (ip, Scope::Vpn) => format!("{ip}（同一 VPN{}）", interface(own)),
+                (ip, Scope::Local) => format!("{ip}（同一局域网）"),
+                (ip, Scope::Link) => format!("{ip}（仅限网线直连{}）", interface(own)),
+                (ip, Scope::Machine) => format!("{ip}（仅限本机）"),
             })
             .collect::<Vec<_>>()
             .join("，")),
@@ -934,6 +955,10 @@ pub fn finding_words(finding: &Finding) -> (String, Option<String>) {
             and(&format!("有地址 {ip} 和路由；未检测能否连出"), "请指定一个有 IPv6 的主机来检测：`tete doctor 主机`")
         }
         Finding::Ipv6 { own: None, .. } => and("没有公网地址或路由", "IPv4、中转或 Tor 可用时不需要它"),
+        Finding::Nat64(true) => no("这个网络会转换到 IPv4，对方没有 IPv6 你也能连过去"),
+        Finding::Nat64(false) => {
+            and("这个网络没有 IPv4，也不转换到 IPv4", "对方需要 IPv6、中转或 Tor，或者由对方来连你")
+        }
         Finding::Firewall { name: Some(name), port } => and(
             &format!("{name} 已启用；这里看不到它的规则"),
             &match *name {
