@@ -29,10 +29,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
 use super::keyboard::next_event;
-use super::thread;
 use super::time::then;
 use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
+use crate::thread;
 use crate::ui::words::Lang;
 use painter::{Painter, WIPE};
 use state::{Effect, Options, State, bounded};

@@ -119,6 +119,7 @@ fn connect_errors() -> Vec<ConnectError> {
         TimedOut,
         Unreachable,
         TooManyFiles,
+        TooManyThreads,
         OutOfMemory,
         Unsupported,
         Cryptography,
