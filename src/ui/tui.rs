@@ -100,7 +100,7 @@ enum Moved {
 
 impl Driver {
     async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
-        let timer = Timer::new();
+        let mut timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.terminal.take()?;
         let mut state = State::new(lang, self.terminal.size(), options, then, clock::now());
@@ -167,7 +167,7 @@ impl Driver {
 
     /// The room is over and stays on the screen until the user leaves.
     async fn read_on(&mut self, mut state: State) -> io::Result<()> {
-        let timer = Timer::new();
+        let mut timer = Timer::new();
         loop {
             state.tick(clock::now());
             self.draw(&mut state).await?;
