@@ -61,6 +61,7 @@ pub mod room;
 pub mod store;
 #[doc(hidden)]
 pub mod system;
+mod thread;
 #[doc(hidden)]
 pub mod transport;
 #[doc(hidden)]

@@ -62,7 +62,7 @@ fn run(args: &[OsString], lang: Lang, config: Result<Config, Fault>, terminal: &
             runtime.block_on(room::join(user, options, to, egress))
         }
     };
-    // A lookup or a read of standard input may still block a thread.
+    // Nothing waits for what still runs.
     runtime.shutdown_background();
     result
 }

@@ -74,6 +74,9 @@ pub enum SystemError {
     /// The system has no file descriptor left for this.
     #[error("too many open files")]
     TooManyFiles,
+    /// The system has no room for another thread or process.
+    #[error("too many threads")]
+    TooManyThreads,
     /// The system has no memory left for this.
     #[error("out of memory")]
     OutOfMemory,
@@ -96,6 +99,8 @@ impl From<&io::Error> for SystemError {
         let number = error.raw_os_error();
         match number.map(Errno::from_raw_os_error) {
             Some(Errno::MFILE | Errno::NFILE) => return Self::TooManyFiles,
+            // Of all that fails so, only threads and processes come here: nothing that would block is told.
+            Some(Errno::AGAIN) => return Self::TooManyThreads,
             Some(Errno::LOOP) => return Self::SymbolicLink,
             Some(Errno::IO) => return Self::Disk,
             _ => {}
@@ -148,6 +153,7 @@ mod tests {
         assert_eq!(of(Errno::NOSPC), SystemError::DiskFull);
         assert_eq!(of(Errno::DQUOT), SystemError::DiskFull);
         assert_eq!(of(Errno::MFILE), SystemError::TooManyFiles);
+        assert_eq!(of(Errno::AGAIN), SystemError::TooManyThreads);
         assert_eq!(of(Errno::IO), SystemError::Disk);
         assert_eq!(of(Errno::XDEV), SystemError::Number(Errno::XDEV.raw_os_error()));
         assert_eq!(SystemError::from(io::Error::other("x")), SystemError::Unknown);

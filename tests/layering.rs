@@ -157,17 +157,28 @@ fn the_parts_of_the_program_use_each_other_downwards_only() {
                 "address",
                 "clock",
                 "system",
+                "thread",
             ],
-            "ui" => &["ui", "interface", "transport::error", "protocol", "printable", "address", "clock", "system"],
+            "ui" => &[
+                "ui",
+                "interface",
+                "transport::error",
+                "protocol",
+                "printable",
+                "address",
+                "clock",
+                "system",
+                "thread",
+            ],
             "interface" => &["interface", "transport::error", "protocol", "printable", "address", "clock", "system"],
-            "store" => &["store", "protocol", "clock"],
-            "transport" => &["transport", "transport::error", "protocol", "address", "system"],
+            "store" => &["store", "protocol", "clock", "thread"],
+            "transport" => &["transport", "transport::error", "protocol", "address", "system", "thread"],
             "transport::error" => &["system"],
             "protocol" => &["protocol"],
             "printable" => &["printable"],
             "address" => &["address"],
             "harden" => &["harden"],
-            "clock" | "system" => &[],
+            "clock" | "system" | "thread" => &[],
             "lib" => &[],
             other => panic!("a new part of the program, unknown here: {other}"),
         }
@@ -225,6 +236,26 @@ fn the_protocol_does_no_input_or_output_and_asks_no_clock() {
             assert!(!source.code.contains(word), "{} says {word}", source.name());
         }
     }
+}
+
+#[test]
+fn nothing_that_panics_without_room_for_another_thread_starts_one() {
+    let mut starts = 0;
+    for source in sources() {
+        for word in ["thread::spawn(", "thread::scope(", "spawn_blocking(", "block_in_place(", "lookup_host("] {
+            assert!(!source.code.contains(word), "{} says {word}", source.name());
+        }
+        // A host in words is looked up by a thread of the runtime, which panics where it cannot be started.
+        for word in
+            ["tokio::fs", "tokio::io::stdin", "tokio::io::stdout", "TcpStream::connect((", "TcpListener::bind(("]
+        {
+            assert!(!source.code.contains(word), "{} says {word}", source.name());
+        }
+        let own = source.code.contains("thread::Builder");
+        assert!(!own || source.name() == "thread", "{}", source.name());
+        starts += source.code.matches("thread::start(").count();
+    }
+    assert!(starts > 10, "only {starts} were found");
 }
 
 #[test]

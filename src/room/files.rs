@@ -25,6 +25,7 @@ use crate::store::source::{Source, SourceError, Unsendable};
 use crate::store::tree::{StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
 use crate::system::SystemError;
+use crate::thread;
 use meter::Meter;
 
 /// Maximum number of files and folders that wait to be offered.
@@ -209,12 +210,20 @@ impl Files {
         if self.looking + self.queue.len() >= QUEUE {
             return self.told.push_back(FileEvent::CannotSend { path: shown, why: FileFault::TooManyWait });
         }
-        self.looking += 1;
         let (tell, drops) = (self.looked.0.clone(), self.drops);
-        std::thread::spawn(move || {
+        let looking = thread::start(move || {
             let found = Source::find(&path);
             let _ = tell.blocking_send((drops, path, found));
         });
+        match looking {
+            Ok(()) => self.looking += 1,
+            Err(error) => self.cannot_send(shown, FileFault::System(error.into())),
+        }
+    }
+
+    fn cannot_send(&mut self, path: Printable, why: FileFault) {
+        self.failed += 1;
+        self.told.push_back(FileEvent::CannotSend { path, why });
     }
 
     /// Queues standard input.
@@ -237,10 +246,10 @@ impl Files {
     fn take(&mut self, session: &mut Session) {
         let Some(incoming) = &mut self.receiving else { return };
         let name = incoming.name.clone();
+        let place = self.options.place();
         let target = if self.options.to_stdout {
             Target::Out(Box::new(Output))
         } else {
-            let place = self.options.place();
             let folder = Folder::open(&place).and_then(|folder| folder.room().map(|room| (folder, room)));
             let (folder, free) = match folder {
                 Ok(found) => found,
@@ -254,7 +263,6 @@ impl Files {
             if incoming.offer.bytes != UNKNOWN && needed > free {
                 return self.cannot_take(FileEvent::NoSpace { name, needed, free }, session);
             }
-            self.told.push_back(FileEvent::Accepting { name, folder: Printable::line(&place.to_string_lossy()) });
             Target::Folder {
                 folder,
                 name: incoming.path.clone(),
@@ -263,7 +271,16 @@ impl Files {
                 plain: plain_name,
             }
         };
-        incoming.writer = Some(Writer::start(target));
+        match Writer::start(target) {
+            Ok(writer) => incoming.writer = Some(writer),
+            Err(error) => {
+                let why = FileFault::System(error.into());
+                return self.cannot_take(FileEvent::NotStored { path: name, why }, session);
+            }
+        }
+        if !self.options.to_stdout {
+            self.told.push_back(FileEvent::Accepting { name, folder: Printable::line(&place.to_string_lossy()) });
+        }
         incoming.meter.begin();
         if let Some(receiving) = session.receiving() {
             receiving.want();
@@ -404,10 +421,7 @@ impl Files {
                 }
                 self.queue.push_back(source);
             }
-            Err(why) => {
-                self.failed += 1;
-                self.told.push_back(FileEvent::CannotSend { path: shown, why: no_source(why) });
-            }
+            Err(why) => self.cannot_send(shown, no_source(why)),
         }
     }
 
@@ -655,24 +669,37 @@ impl Files {
         let sending = self.sending.is_some() && over(session.sending().map(|sending| sending.is_open()));
         let receiving = self.receiving.is_some() && over(session.receiving().map(|receiving| receiving.is_open()));
         self.ended(sending, receiving, EndedBy::Us);
-        if self.sending.is_none()
-            && let Some(sending) = session.sending().filter(|sending| !sending.is_open())
+        while self.sending.is_none()
+            && let Some(sending) = session.sending().filter(|sending| sending.can_offer())
             && let Some(source) = self.queue.pop_front()
         {
+            let name = Printable::line(&source.name);
+            let source = Arc::new(source);
+            let (mut reader, read) = match Reader::start(Arc::clone(&source)) {
+                Ok(started) => started,
+                Err(error) => {
+                    self.cannot_send(name, FileFault::System(error.into()));
+                    continue;
+                }
+            };
             let files = u32::try_from(source.entries.len()).unwrap_or(u32::MAX);
             let bytes = source.bytes;
-            if sending.offer(files, bytes, source.name.clone()).is_none() {
-                return self.queue.push_front(source);
-            }
-            let name = Printable::line(&source.name);
+            sending.offer(files, bytes, source.name.clone());
             let shown = (bytes != UNKNOWN).then_some(bytes);
             self.told.push_back(FileEvent::Offering { name: name.clone(), files, bytes: shown });
-            let source = Arc::new(source);
-            let (mut reader, read) = Reader::start(Arc::clone(&source));
             reader.set_run(losses);
             let meter = Meter::new(files, bytes);
-            let (taken, broken, read_to, failed) = (false, None, 0, 0);
-            self.sending = Some(Outgoing { source, name, reader, read, taken, broken, read_to, failed, meter });
+            self.sending = Some(Outgoing {
+                source,
+                name,
+                reader,
+                read,
+                taken: false,
+                broken: None,
+                read_to: 0,
+                failed: 0,
+                meter,
+            });
         }
     }
 }
@@ -769,7 +796,7 @@ mod tests {
 
     #[test]
     fn nothing_more_is_read_while_too_much_waits_for_the_disk() {
-        let (writer, reports) = Writer::start(Target::Out(Box::new(Output)));
+        let (writer, reports) = Writer::start(Target::Out(Box::new(Output))).unwrap();
         // Nobody reads its reports, so it stands still.
         (0..100).for_each(|_| writer.give(Job::Lost));
         let name = Printable::line("x");

@@ -367,7 +367,10 @@ impl Room {
         // At most two reports for each address, so that the channel holds them all.
         let (tell, mut told) = mpsc::channel(2 * dial::ADDRESSES);
         let dialing = async {
-            let found = dial::lookup(address).await.map_err(|_| Fault::Lookup(Printable::line(&address.host)))?;
+            let found = dial::lookup(address).await.map_err(|error| match error {
+                ConnectError::System(error) => Fault::System(error),
+                _ => Fault::Lookup(Printable::line(&address.host)),
+            })?;
             let stream = dial::dial(found.clone(), move |progress| drop(tell.try_send(progress))).await;
             stream
                 .map(|stream| (stream, found))

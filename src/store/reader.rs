@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::source::{Entry, Source, State};
 use crate::protocol::frame::{EntryKind, Hash};
 use crate::protocol::transfer::{BROKEN, Content, Item, NOTHING, UNKNOWN, WINDOW};
+use crate::thread;
 
 /// Number of bytes that are read at once.
 const CHUNK: usize = 128 << 10;
@@ -74,13 +75,17 @@ struct Shared {
 
 impl Reader {
     /// Starts the thread. Each event comes with the number of the connection it was read for.
-    pub fn start(source: Arc<Source>) -> (Self, mpsc::Receiver<(u64, Read)>) {
+    ///
+    /// # Errors
+    ///
+    /// The system has no room for another thread.
+    pub fn start(source: Arc<Source>) -> io::Result<(Self, mpsc::Receiver<(u64, Read)>)> {
         let (wanted, todo) = channel();
         let (out, read) = mpsc::channel(4);
         let shared = Arc::new(Shared::default());
         let reading = Reading { source, shared: Arc::clone(&shared), out, stream: None, run: 0 };
-        std::thread::spawn(move || reading.run(&todo));
-        (Self { wanted, shared, run: 0 }, read)
+        thread::start(move || reading.run(&todo))?;
+        Ok((Self { wanted, shared, run: 0 }, read))
     }
 
     /// Queues an entry to be read. The protocol lets each entry be wanted once on a connection.
@@ -376,7 +381,7 @@ mod tests {
         File::create(&path).unwrap().set_len(LONG + 1).unwrap();
         let source = Arc::new(Source::find(&path).unwrap());
         for (offset, reported) in [(LONG - 1, false), (LONG, true)] {
-            let (reader, mut read) = Reader::start(Arc::clone(&source));
+            let (reader, mut read) = Reader::start(Arc::clone(&source)).unwrap();
             let mut prefix = blake3::Hasher::new();
             prefix.update(&vec![0; offset as usize]);
             reader.want(Wanted { index: 0, offset, prefix: *prefix.finalize().as_bytes() });

@@ -18,6 +18,7 @@ use super::tree::{Current, Storage, StoreError, Target};
 use crate::clock;
 use crate::protocol::frame::{EntryKind, Hash};
 use crate::protocol::transfer::{BROKEN, Content};
+use crate::thread;
 
 /// Number of bytes after which progress is reported.
 const REPORT_BYTES: u64 = 512 << 10;
@@ -98,7 +99,11 @@ pub struct Writer(Arc<Queue>);
 
 impl Writer {
     /// Starts the thread.
-    pub fn start(target: Target) -> (Self, mpsc::Receiver<Report>) {
+    ///
+    /// # Errors
+    ///
+    /// The system has no room for another thread.
+    pub fn start(target: Target) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (report, reports) = mpsc::channel(64);
         let queue = Arc::new(Queue::default());
         let storing = Storing {
@@ -109,8 +114,8 @@ impl Writer {
             report,
             queue: Arc::clone(&queue),
         };
-        std::thread::spawn(move || storing.run());
-        (Self(queue), reports)
+        thread::start(move || storing.run())?;
+        Ok((Self(queue), reports))
     }
 
     /// Queues a job. The caller bounds the queue, by the window of the protocol and by what [waits](Self::waiting).

@@ -1,15 +1,18 @@
 //! Connections to all addresses of a host at once, as in Happy Eyeballs (RFC 8305).
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::error::ConnectError;
 use super::nat64::Prefix;
 use crate::address::Address;
+use crate::thread;
 
 /// Limit for a lookup, and for each attempt to connect.
 pub const CONNECT: Duration = Duration::from_secs(10);
@@ -30,14 +33,27 @@ pub enum Progress {
 ///
 /// # Errors
 /// [`ConnectError::Lookup`] if there is none, if no name server answers within [`CONNECT`], and for an onion address: a
-/// name server must not learn it.
+/// name server must not learn it. [`ConnectError::System`] if the system has no room for the thread that asks.
 pub async fn lookup(address: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
     if address.onion().is_some() {
         return Err(ConnectError::Lookup);
     }
-    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
-    let found = timeout(CONNECT, lookup).await.ok().and_then(Result::ok).ok_or(ConnectError::Lookup)?;
-    Some(interleave(found.collect())).filter(|found| !found.is_empty()).ok_or(ConnectError::Lookup)
+    let found = match address.host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, address.port)],
+        Err(_) => timeout(CONNECT, ask(address)?).await.ok().and_then(Result::ok).unwrap_or_default(),
+    };
+    Some(interleave(found)).filter(|found| !found.is_empty()).ok_or(ConnectError::Lookup)
+}
+
+/// Has a thread look up a name, as the system can only be waited for. The thread ends when the system answers.
+fn ask(address: &Address) -> io::Result<oneshot::Receiver<Vec<SocketAddr>>> {
+    let (tell, found) = oneshot::channel();
+    let (host, port) = (address.host.clone(), address.port);
+    thread::start(move || {
+        let asked = (host.as_str(), port).to_socket_addrs();
+        let _ = tell.send(asked.map(Iterator::collect).unwrap_or_default());
+    })?;
+    Ok(found)
 }
 
 /// Tries all addresses, each with a [`HEAD_START`] over the next, and returns the first connection.
@@ -127,7 +143,34 @@ fn interleave(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
     use super::*;
+    use crate::system::SystemError;
+
+    /// Runs only this test in a process of its own, whose memory can be bounded.
+    #[test]
+    fn a_name_that_needs_a_thread_too_many_is_not_looked_up_and_says_why() {
+        const ALONE: &str = "TETE_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let name = "transport::dial::tests::a_name_that_needs_a_thread_too_many_is_not_looked_up_and_says_why";
+            let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+            test.args(["--exact", name, "--test-threads", "1"]).env(ALONE, "");
+            let ran = test.output().unwrap();
+            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let looks_up = || runtime.block_on(lookup(&Address { host: "localhost".into(), port: 7 }));
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap().trim().trim_end_matches(" kB");
+        // Enough for anything but the stack of a thread.
+        let most = (size.parse::<u64>().unwrap() + 1_024) << 10;
+        setrlimit(Resource::As, Rlimit { current: Some(most), maximum: None }).unwrap();
+        assert_eq!(looks_up(), Err(ConnectError::System(SystemError::TooManyThreads)));
+        setrlimit(Resource::As, Rlimit { current: None, maximum: None }).unwrap();
+        assert!(looks_up().is_ok());
+    }
 
     #[test]
     fn families_take_turns_and_no_address_is_tried_twice() {

@@ -14,7 +14,6 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::input::{Line, read_line};
-use super::thread;
 use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
@@ -23,6 +22,7 @@ use crate::interface::refusal::Refusal;
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::printable::{Printable, is_writable};
 use crate::protocol::delivery::TEXT;
+use crate::thread;
 use crate::ui::commands::named;
 use crate::ui::typed::request;
 use crate::ui::words::{self, Lang};

@@ -13,7 +13,6 @@ pub mod paths;
 mod prompt;
 pub mod recall;
 pub mod rows;
-mod thread;
 pub mod time;
 pub mod transfer;
 pub mod tui;

@@ -11,12 +11,12 @@ use zeroize::Zeroizing;
 use super::input::{Line, read_line};
 use super::prompt::Prompt;
 use super::rows::{self, columns_of};
-use super::thread;
 use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::Progress;
 use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
 use crate::printable::Printable;
+use crate::thread;
 use crate::ui::words::{self, Lang, compared};
 
 /// Bytes of the longest answer.

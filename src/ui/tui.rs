@@ -29,10 +29,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
 use super::keyboard::next_event;
-use super::thread;
 use super::time::then;
 use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
+use crate::thread;
 use crate::ui::words::Lang;
 use painter::{Painter, WIPE};
 use state::{Effect, Options, State, bounded};
@@ -100,7 +100,7 @@ enum Moved {
 
 impl Driver {
     async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
-        let timer = Timer::new();
+        let mut timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.terminal.take()?;
         let mut state = State::new(lang, self.terminal.size(), options, then, clock::now());
@@ -167,7 +167,7 @@ impl Driver {
 
     /// The room is over and stays on the screen until the user leaves.
     async fn read_on(&mut self, mut state: State) -> io::Result<()> {
-        let timer = Timer::new();
+        let mut timer = Timer::new();
         loop {
             state.tick(clock::now());
             self.draw(&mut state).await?;

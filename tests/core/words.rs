@@ -125,6 +125,7 @@ fn connect_errors() -> Vec<ConnectError> {
         TimedOut,
         Unreachable,
         TooManyFiles,
+        TooManyThreads,
         OutOfMemory,
         Unsupported,
         Cryptography,

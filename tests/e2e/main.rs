@@ -33,4 +33,5 @@ mod resume;
 mod screen;
 mod send;
 mod strangers;
+mod threads;
 mod tmux;

@@ -91,15 +91,17 @@ struct Ended {
 }
 
 impl Sending {
+    /// Whether a batch can be [offered](Self::offer) now.
+    pub fn can_offer(&self) -> bool {
+        self.open.is_none() && self.ended.len() < UNCERTAIN && self.next_batch < u32::MAX
+    }
+
     /// Offers a batch of `entries` files with `bytes` bytes in all, and returns its number.
     ///
     /// `None` while another batch is open, or if the partner has not heard of the end of 64 earlier ones.
     pub fn offer(&mut self, entries: u32, bytes: u64, name: String) -> Option<u32> {
-        if self.open.is_some() || self.ended.len() >= UNCERTAIN {
-            return None;
-        }
         let batch = self.next_batch;
-        self.next_batch = batch.checked_add(1)?;
+        self.next_batch = batch.checked_add(1).filter(|_| self.can_offer())?;
         self.open = Some(Outgoing {
             offer: Offer { batch, entries, bytes, name },
             offer_due: true,

@@ -947,6 +947,7 @@ pub fn system_error(why: SystemError) -> String {
         SystemError::TimedOut => "no answer in time".into(),
         SystemError::Unreachable => "no route leads there".into(),
         SystemError::TooManyFiles => "too many files are open".into(),
+        SystemError::TooManyThreads => "too many threads or processes are running".into(),
         SystemError::OutOfMemory => "no memory is left".into(),
         SystemError::Unsupported => "the system cannot do that here".into(),
         SystemError::Cryptography => "a cryptographic primitive or the random generator failed".into(),

@@ -868,6 +868,7 @@ pub fn system_error(why: SystemError) -> String {
         SystemError::TimedOut => "没有及时回应".into(),
         SystemError::Unreachable => "没有路由能到".into(),
         SystemError::TooManyFiles => "打开的文件太多".into(),
+        SystemError::TooManyThreads => "线程或进程太多".into(),
         SystemError::OutOfMemory => "内存不够".into(),
         SystemError::Unsupported => "系统在这里做不到".into(),
         SystemError::Cryptography => "密码学运算或随机数出错".into(),

@@ -1,4 +1,4 @@
-//! Threads of a front end.
+//! Threads beside the one of the runtime.
 
 use std::io;
 
