@@ -16,7 +16,7 @@ use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::Progress;
 use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
-use crate::printable::Printable;
+use crate::printable::{Printable, widest};
 use crate::ui::words::{self, Lang, compared};
 
 /// Bytes of the longest answer.
@@ -170,10 +170,7 @@ impl Writer {
         let [sending, receiving] = files;
         let shown = sending.or(receiving).map(|now| format!("{}  {}", words::bar(&now), words::rest(&now, self.lang)));
         let clear = if self.drawn { "\r\x1b[K" } else { "" };
-        let text = shown.as_deref().map_or("", |text| {
-            let fits = Printable::line(text).rows(self.columns()).count() <= 1;
-            if fits { text } else { "" }
-        });
+        let text = shown.as_deref().map_or("", |text| if widest(text) < self.columns() { text } else { "" });
         self.drawn = !text.is_empty();
         let mut out = io::stderr().lock();
         let _ = write!(out, "{clear}{text}").and_then(|()| out.flush());

@@ -41,13 +41,14 @@ const FONT: [[u8; 5]; 10] = [
 
 /// The half as large as the terminal allows, and once more as text.
 pub fn large(half: &Half, columns: usize) -> String {
-    let rows = large_rows(half, columns.saturating_sub(4));
+    // In rows of a terminal nobody knows what it makes of blocks.
+    let rows = large_rows(half, columns.saturating_sub(4), "#");
     let rows: String = rows.iter().map(|row| format!("    {row}\n")).collect();
     if rows.is_empty() { format!("    {half}") } else { format!("{rows}\n    {half}") }
 }
 
-/// The half in digits of five rows, as wide as so many columns allow. Empty where they do not.
-pub fn large_rows(half: &Half, columns: usize) -> Vec<String> {
+/// The half in digits of five rows made of a `block`, as wide as so many columns allow. Empty where they do not.
+pub fn large_rows(half: &Half, columns: usize, block: &str) -> Vec<String> {
     let Some(scale) = [2, 1].into_iter().find(|scale| columns > (DIGITS * (FONT_WIDTH + 1) + 1) * scale) else {
         return Vec::new();
     };
@@ -58,7 +59,7 @@ pub fn large_rows(half: &Half, columns: usize) -> Vec<String> {
             let bits = FONT.get(usize::from(*digit)).and_then(|rows| rows.get(row)).copied().unwrap_or_default();
             let gap = if place == DIGITS / 2 - 1 { 2 } else { 1 };
             for element in (0..FONT_WIDTH).rev() {
-                out.push_str(&if bits >> element & 1 == 1 { "█" } else { " " }.repeat(scale));
+                out.push_str(&if bits >> element & 1 == 1 { block } else { " " }.repeat(scale));
             }
             out.push_str(&" ".repeat(gap * scale));
         }
