@@ -6,7 +6,7 @@ mod sessions;
 
 use divan::{Bencher, black_box};
 use sessions::Pair;
-use tete::printable::Printable;
+use tete::printable::{Ambiguous, Printable};
 use tete::protocol::session::Role;
 
 fn main() {
@@ -49,5 +49,5 @@ fn seal_and_open(bencher: Bencher) {
 fn printable_of_65536_bytes() {
     let text = "a\u{301}".repeat(21_845);
     let printable = Printable::text(black_box(&text));
-    black_box(printable.rows(80).count());
+    black_box(printable.rows(80, Ambiguous::Narrow).count());
 }

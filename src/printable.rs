@@ -16,11 +16,14 @@
 //! | variation selector | itself once after an emoji, digit, `#`, `*` (FE0E, FE0F) or ideograph (E0100-E01EF), else a marker for the run |
 //! | mark, skin tone or anything else that joins what stands before it, where there is nothing it joins | itself after `◌` |
 //! | more than 8 of those, or a ZWJ among more than 16 scalars, in a grapheme cluster | the cluster without joiners and without further marks, then a marker |
+//! | Hangul vowel or final of a syllable that lacks what stands before it | marker |
 //! | nothing visible | `(nothing visible, N characters)` |
 //!
 //! Where the rules meet: a text of nothing but blanks and of the markers for what was invisible anyway counts as
 //! nothing visible, while a marker for a control counts as visible; and since no row may be wider than its area,
 //! a grapheme cluster that is wider is broken between its scalars.
+
+mod width;
 
 use std::fmt::{self, Write};
 
@@ -29,6 +32,8 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, Un
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthChar;
 use zeroize::Zeroizing;
+
+pub use width::{Ambiguous, cells, is_certain, widest};
 
 /// Maximum number of marks in a grapheme cluster.
 const CLUSTER_MARKS: usize = 8;
@@ -40,6 +45,8 @@ const CELLS: usize = 60;
 const END_CELLS: usize = 20;
 /// Number of cells of the widest scalar.
 const WIDEST: usize = 3;
+/// Number of isolates around a row of right-to-left letters. Some terminals give each a cell.
+const ISOLATES: usize = 4;
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
@@ -100,15 +107,10 @@ impl Printable {
     /// The text in rows of at most `columns` cells, of which it takes no fewer than three.
     ///
     /// Breaks at line breaks, between words and beside wide characters, inside a word only when it alone is wider
-    /// than a row. Spaces at a break of ours are left out. Cells are counted generously, so that a terminal which
-    /// draws the parts of a cluster side by side does not break rows on its own.
-    pub fn rows(&self, columns: usize) -> impl Iterator<Item = &str> {
-        self.0.split('\n').flat_map(move |line| wrap(line, columns.max(WIDEST), cells))
-    }
-
-    /// The text in rows that fit even where the terminal draws characters of ambiguous width in two cells.
-    pub fn widest_rows(&self, columns: usize) -> impl Iterator<Item = &str> {
-        self.0.split('\n').flat_map(move |line| widest_rows(line, columns))
+    /// than a row. Spaces at a break of ours are left out. There is room for the [`isolates`](Self::isolates), too.
+    pub fn rows(&self, columns: usize, ambiguous: Ambiguous) -> impl Iterator<Item = &str> {
+        let columns = if self.isolates().0.is_empty() { columns } else { columns.saturating_sub(ISOLATES) };
+        self.0.split('\n').flat_map(move |line| rows_of(line, columns, ambiguous))
     }
 
     /// The characters to write before and after each row on a terminal, so that right-to-left letters do not reorder
@@ -224,7 +226,12 @@ fn replace(foreign: &str, line_break: char) -> (Draft, bool) {
                 out.push_marker(c, run);
                 left = Some(MARKER_END);
             }
-            Fate::Joiner | Fate::Invisible => {
+            Fate::Syllable if left.is_some_and(|left| is_cluster(left, c)) => {
+                out.push(c);
+                visible = true;
+                left = Some(c);
+            }
+            Fate::Joiner | Fate::Syllable | Fate::Invisible => {
                 out.push_marker(c, 0);
                 left = Some(MARKER_END);
             }
@@ -285,6 +292,8 @@ enum Fate {
     Picture(char),
     Joiner,
     Selector,
+    /// A part of a Hangul syllable that has no shape without what it joins.
+    Syllable,
     /// A marker, which shows something that a terminal would act upon.
     Marker,
     /// A marker, in place of something nobody would see.
@@ -299,6 +308,7 @@ fn fate(c: char) -> Fate {
         '\0'..='\x1f' | '\x7f' => Fate::Picture(c),
         ZWNJ | ZWJ => Fate::Joiner,
         '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => Fate::Selector,
+        '\u{1161}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7ff}' => Fate::Syllable,
         _ if is_blank(c) => Fate::Invisible,
         _ if is_noncharacter(c) => Fate::Marker,
         _ => match c.general_category() {
@@ -358,11 +368,6 @@ fn is_surplus(c: char) -> bool {
     joins(c) && !matches!(c, ZWNJ | ZWJ)
 }
 
-/// A mark that takes no place of its own.
-fn is_mark(c: char) -> bool {
-    !c.is_ascii() && matches!(c.general_category(), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
-}
-
 /// Letters, marks and symbols without a glyph, and what Unicode keeps free for more of them.
 fn is_blank(c: char) -> bool {
     matches!(
@@ -406,19 +411,15 @@ fn is_right_to_left(c: char) -> bool {
     )
 }
 
-/// A part of one line of a [`Printable`] in rows, as [`Printable::widest_rows`] makes them.
-pub fn widest_rows(part: &str, columns: usize) -> Vec<&str> {
-    wrap(part, columns.max(WIDEST), widest)
-}
-
-/// Breaks one line into rows in one pass.
-fn wrap(line: &str, columns: usize, cells: fn(&str) -> usize) -> Vec<&str> {
+/// A part of one line of a [`Printable`] in rows, as [`Printable::rows`] makes them, in one pass.
+pub fn rows_of(line: &str, columns: usize, ambiguous: Ambiguous) -> Vec<&str> {
+    let columns = columns.max(WIDEST);
     let mut rows = Vec::new();
     let mut row = Row::default();
     let mut at = 0_usize;
     let mut before = "";
-    for unit in units(line, columns, cells) {
-        let (space, width) = (unit == " ", cells(unit));
+    for unit in units(line, columns, ambiguous) {
+        let (space, width) = (unit == " ", cells(unit, ambiguous));
         if may_break(before, unit) && row.text_end > row.start {
             row.fold = Some(Fold { end: row.text_end, next: at, cells: row.cells });
         }
@@ -484,11 +485,11 @@ struct Fold {
 
 /// What a row keeps whole: a grapheme cluster with all that joins it; of one wider than the row a scalar with what joins
 /// it, or if that is too wide as well a scalar.
-fn units(line: &str, columns: usize, cells: fn(&str) -> usize) -> impl Iterator<Item = &str> {
+fn units(line: &str, columns: usize, ambiguous: Ambiguous) -> impl Iterator<Item = &str> {
     whole(line, true).flat_map(move |cluster| {
-        let too_wide = cells(cluster) > columns;
+        let too_wide = cells(cluster, ambiguous) > columns;
         whole(cluster, !too_wide).flat_map(move |part| {
-            let too_wide = cells(part) > columns;
+            let too_wide = cells(part, ambiguous) > columns;
             part.split_inclusive(move |_| too_wide)
         })
     })
@@ -512,7 +513,7 @@ fn whole(text: &str, clusters: bool) -> impl Iterator<Item = &str> {
 
 /// Whether this side's user may write the character. One that hides, reorders or controls is left out of a paste.
 pub fn is_writable(c: char) -> bool {
-    matches!(fate(c), Fate::Keep | Fate::LineBreak | Fate::Tab | Fate::Joiner | Fate::Selector)
+    matches!(fate(c), Fate::Keep | Fate::LineBreak | Fate::Tab | Fate::Joiner | Fate::Selector | Fate::Syllable)
 }
 
 /// Replaces the characters of a name that no terminal should be given by `_`. The result is printable as it is.
@@ -524,28 +525,6 @@ pub fn plain_name(name: &str) -> String {
     let mut tries = plain.into_iter().map(only);
     let printable = tries.find(|name| Printable::line(name).as_str() == name);
     printable.unwrap_or_else(|| only(|c| c.is_ascii_graphic()))
-}
-
-/// Maximum number of cells that a terminal may use for a grapheme cluster or a scalar.
-pub fn cells(unit: &str) -> usize {
-    unit.chars()
-        .map(|c| match (c, c.width().unwrap_or(0)) {
-            ('\u{fe0f}', _) => 1,
-            (ZWNJ | ZWJ, _) => 0,
-            (_, 0) => usize::from(!is_mark(c)),
-            (_, width) => width,
-        })
-        .sum()
-}
-
-/// Maximum number of cells for a grapheme cluster or a scalar if ambiguous characters and regional indicators are wide.
-pub fn widest(unit: &str) -> usize {
-    let more = |c: char| match c {
-        '\u{fe0f}' => 0,
-        '\u{1f1e6}'..='\u{1f1ff}' => 1,
-        c => c.width_cjk().unwrap_or(0).saturating_sub(c.width().unwrap_or(0)),
-    };
-    cells(unit) + unit.chars().map(more).sum::<usize>()
 }
 
 /// Appends to a text. If the text has to move to larger memory, the old memory is wiped.
@@ -629,7 +608,7 @@ mod tests {
             assert!(once.len() <= 12 * foreign.len() + 64, "{} of {}", once.len(), foreign.len());
             assert!(!once.trim().is_empty());
             for cluster in once.graphemes(true) {
-                assert!(cluster.chars().filter(|c| is_mark(*c)).count() <= CLUSTER_MARKS, "{cluster:?}");
+                assert!(cluster.chars().filter(|c| is_surplus(*c)).count() <= CLUSTER_MARKS, "{cluster:?}");
                 assert!(!cluster.contains(ZWJ) || cluster.chars().count() <= JOINED_SCALARS, "{cluster:?}");
             }
             assert!(once.split('\n').all(|line| !line.starts_with(joins)));
@@ -637,18 +616,22 @@ mod tests {
         }
         assert!(!line(foreign).contains('\n'));
         let printable = Printable::text(foreign);
-        for columns in [0, 3, 4, 7, 80] {
-            let rows: Vec<_> = printable.rows(columns).collect();
+        for (columns, ambiguous) in [0, 3, 4, 7, 80].into_iter().flat_map(|columns| AMBIGUOUS.map(|it| (columns, it))) {
+            let rows: Vec<_> = printable.rows(columns, ambiguous).collect();
+            let (open, close) = printable.isolates();
             for row in &rows {
                 assert!(row.width() <= columns.max(WIDEST), "{row:?}");
-                assert!(cells(row) <= columns.max(WIDEST), "{row:?}");
+                let all = if columns > 2 * WIDEST { format!("{open}{row}{close}") } else { (*row).to_owned() };
+                assert!(cells(&all, ambiguous) <= columns.max(WIDEST), "{row:?}");
             }
             assert_eq!(rows.concat().replace(' ', ""), printable.as_str().replace([' ', '\n'], ""));
         }
     }
 
+    const AMBIGUOUS: [Ambiguous; 2] = [Ambiguous::Narrow, Ambiguous::Wide];
+
     fn rows(foreign: &str, columns: usize) -> Vec<String> {
-        Printable::text(foreign).rows(columns).map(str::to_owned).collect()
+        Printable::text(foreign).rows(columns, Ambiguous::Narrow).map(str::to_owned).collect()
     }
 
     #[test]
@@ -764,6 +747,16 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_syllable_without_the_rest_is_a_marker() {
+        assert_eq!(text("yes\u{1161}\u{1165}no"), "yes‹U+1161›‹U+1165›no");
+        assert_eq!(text("\u{1161}\u{1162}"), "(nothing visible, 2 characters)");
+        assert_eq!(text("a\u{11a8}\u{d7b0}\u{d7cb}한\u{1161}"), "a‹U+11A8›‹U+D7B0›‹U+D7CB›한‹U+1161›");
+        for kept in ["\u{1112}\u{1161}\u{11ab}", "\u{1112}\u{1161}", "가\u{11a8}"] {
+            assert_eq!(text(kept), kept);
+        }
+    }
+
+    #[test]
     fn tags_private_use_and_noncharacters_show_their_number() {
         assert_eq!(text("🏴\u{e0067}\u{e007f}"), "🏴‹U+E0067›‹U+E007F›");
         assert_eq!(text("\u{e000}\u{fdd0}\u{10ffff}"), "‹U+E000›‹U+FDD0›‹U+10FFFF›");
@@ -785,25 +778,21 @@ mod tests {
     #[test]
     fn rows_keep_clusters_whole_that_fit() {
         let family = "👨\u{200d}👩\u{200d}👧";
-        assert_eq!(rows(&format!("{family}{family}"), 6), [family, family]);
+        assert_eq!(rows(&format!("{family}{family}"), 8), [family, family]);
         assert_eq!(rows("e\u{301}e\u{301}e\u{301}e\u{301}", 3), ["e\u{301}".repeat(3), "e\u{301}".to_owned()]);
-        assert_eq!(rows(family, 4), ["👨\u{200d}👩\u{200d}", "👧"]);
+        assert_eq!(rows(family, 6), ["👨\u{200d}👩\u{200d}", "👧"]);
     }
 
     #[test]
     fn letters_drawn_into_others_still_take_a_cell() {
-        assert_eq!(
-            rows(&"\u{1161}".repeat(7), 3),
-            ["◌\u{1161}\u{1161}", "\u{1161}\u{1161}\u{1161}", "\u{1161}\u{1161}"]
-        );
         assert_eq!(rows(&"\u{9be}".repeat(3), 3), ["◌\u{9be}\u{9be}", "\u{9be}"]);
         assert_eq!(rows(&format!("{} b", "\u{9be}".repeat(3)), 4), ["◌\u{9be}\u{9be}\u{9be}", "b"]);
     }
 
     #[test]
     fn nothing_that_joins_what_stands_before_it_begins_a_row() {
-        // SARA AM, its Lao like, half-width voice marks, jamo that follow another, a skin tone, spacing marks.
-        let joining = "\u{e33}\u{eb3}\u{ff9e}\u{ff9f}\u{1161}\u{11a8}\u{1f3fb}\u{93e}\u{9be}\u{d7b0}\u{302e}\u{1885}";
+        // SARA AM, its Lao like, half-width voice marks, a skin tone, spacing marks.
+        let joining = "\u{e33}\u{eb3}\u{ff9e}\u{ff9f}\u{1f3fb}\u{93e}\u{9be}\u{302e}\u{1885}";
         for c in joining.chars() {
             assert!(text(&c.to_string()).starts_with('◌'), "{c:?}");
             assert!(text(&format!("a\n{c}")).contains("\n◌"), "{c:?}");
@@ -851,7 +840,7 @@ mod tests {
         for unit in units.split('|') {
             let foreign = unit.repeat(65_536 / unit.len());
             let printable = Printable::text(&foreign);
-            let rows = printable.rows(80).count() + printable.rows(3).count();
+            let rows = printable.rows(80, Ambiguous::Narrow).count() + printable.rows(3, Ambiguous::Wide).count();
             assert!(rows > 1, "{unit:?}");
         }
     }

@@ -15,12 +15,11 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use config::Config;
 use jiff::{Span, SpanRelativeTo};
-use unicode_segmentation::UnicodeSegmentation as _;
 use zeroize::Zeroizing;
 
 use crate::address::AddressError;
 use crate::interface::fault::{Fault, RATES, UsageFault, ValueError};
-use crate::printable::{Printable, cells};
+use crate::printable::{Printable, widest};
 use crate::protocol::invite::{is_begun_in, resembles};
 use crate::room::Confirm;
 use crate::ui::tui::state::Notify;
@@ -450,7 +449,7 @@ fn time(typed: &str) -> Result<Duration, ValueError> {
 /// A name for the partner, short enough to stand beside each of their messages.
 fn called(typed: &str) -> Result<Printable, ValueError> {
     let name = Printable::line(typed.trim());
-    let columns: usize = name.as_str().graphemes(true).map(cells).sum();
+    let columns = widest(name.as_str());
     if (1..=NAME).contains(&columns) { Ok(name) } else { Err(ValueError::Name { most: NAME }) }
 }
 

@@ -689,17 +689,8 @@ impl Files {
             self.told.push_back(FileEvent::Offering { name: name.clone(), files, bytes: shown });
             reader.set_run(losses);
             let meter = Meter::new(files, bytes);
-            self.sending = Some(Outgoing {
-                source,
-                name,
-                reader,
-                read,
-                taken: false,
-                broken: None,
-                read_to: 0,
-                failed: 0,
-                meter,
-            });
+            self.sending =
+                Some(Outgoing { source, name, reader, read, taken: false, broken: None, read_to: 0, failed: 0, meter });
         }
     }
 }

@@ -6,10 +6,9 @@
 use std::ops::Range;
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
-use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use crate::printable::{cells, is_writable, may_break};
+use crate::printable::{Ambiguous, cells, is_writable, may_break};
 
 /// Maximum number of changes that can be undone.
 const UNDO: usize = 200;
@@ -122,6 +121,7 @@ pub struct Editor {
     typing: bool,
     /// The column that moves by rows return to.
     column: Option<usize>,
+    ambiguous: Ambiguous,
 }
 
 /// A change: at the byte offset `at`, `removed` was replaced by `inserted`.
@@ -156,7 +156,13 @@ impl Editor {
             redo: Vec::new(),
             typing: false,
             column: None,
+            ambiguous: Ambiguous::Narrow,
         }
+    }
+
+    /// Sets the width of ambiguous characters in the box.
+    pub fn set_ambiguous(&mut self, ambiguous: Ambiguous) {
+        self.ambiguous = ambiguous;
     }
 
     /// The text.
@@ -221,7 +227,7 @@ impl Editor {
     /// Takes the text and leaves an empty one, without changes to undo.
     pub fn take(&mut self) -> Draft {
         let draft = self.draft();
-        *self = Self { cut: std::mem::take(&mut self.cut), ..Self::new(self.limit) };
+        *self = Self { cut: std::mem::take(&mut self.cut), ambiguous: self.ambiguous, ..Self::new(self.limit) };
         draft
     }
 
@@ -266,7 +272,7 @@ impl Editor {
         self.typing = false;
         let (mut cursor, mut column) = (range.start, 0);
         for cluster in self.slice(range).graphemes(true) {
-            column += cluster.width();
+            column += cells(cluster, self.ambiguous);
             if column > wanted {
                 break;
             }
@@ -296,7 +302,7 @@ impl Editor {
         let mut fold = None;
         let mut before = "";
         for (place, cluster) in self.slice(line.clone()).grapheme_indices(true) {
-            let (at, wide, blank) = (line.start + place, cells(cluster), cluster == " ");
+            let (at, wide, blank) = (line.start + place, cells(cluster, self.ambiguous), cluster == " ");
             if at > start && may_break(before, cluster) {
                 fold = Some((at, width));
             }
@@ -318,8 +324,7 @@ impl Editor {
 
     fn push_row(&self, row: Range<usize>, line_end: usize, columns: usize, out: &mut Layout) {
         if row.contains(&self.cursor) || self.cursor == row.end && row.end == line_end {
-            let before =
-                self.slice(row.start..self.cursor).graphemes(true).map(|cluster| cluster.width()).sum::<usize>();
+            let before = cells(self.slice(row.start..self.cursor), self.ambiguous);
             (out.row, out.column) = (out.rows.len(), before.min(columns));
         }
         out.rows.push(row);
@@ -622,7 +627,7 @@ mod tests {
         };
         assert_eq!(place("你好", 10, &[]), (0, 4));
         assert_eq!(place("你好", 10, &[Edit::Left]), (0, 2));
-        assert_eq!(place("👨‍👩‍👧", 10, &[]), (0, 2));
+        assert_eq!(place("👨‍👩‍👧", 10, &[]), (0, 8));
         assert_eq!(place("one two", 5, &[Edit::WordLeft]), (1, 0));
         assert_eq!(place("one two", 5, &[Edit::WordLeft, Edit::Left]), (0, 3));
         assert_eq!(place("abc", 3, &[]), (1, 0));

@@ -3,11 +3,10 @@
 use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
-use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use crate::interface::event::Event;
-use crate::printable::{Printable, append, widest_rows};
+use crate::printable::{Ambiguous, Printable, append, rows_of, widest};
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
@@ -34,9 +33,9 @@ pub fn sentence(text: &str, columns: usize) -> Zeroizing<String> {
     for line in Printable::sentence(text, true).as_str().split('\n') {
         let content = line.trim_start_matches(' ');
         let indent = (line.len() - content.len()).min(room / 2);
-        let mut rows = widest_rows(content, room - indent);
+        let mut rows = rows_of(content, room - indent, Ambiguous::Wide);
         if rows.len() > 1 {
-            rows = widest_rows(content, room.saturating_sub(indent + INDENT));
+            rows = rows_of(content, room.saturating_sub(indent + INDENT), Ambiguous::Wide);
         }
         for (place, row) in rows.into_iter().enumerate() {
             let before = " ".repeat(if place == 0 { indent } else { indent + INDENT });
@@ -54,7 +53,7 @@ pub fn event(event: &Event, text: &str, columns: usize) -> Zeroizing<String> {
         return sentence(text, columns);
     };
     let mut out = Zeroizing::new(String::new());
-    for row in Printable::sentence(text, true).rows(columns) {
+    for row in Printable::sentence(text, true).rows(columns, Ambiguous::Narrow) {
         append(&mut out, row);
         append(&mut out, "\n");
     }
@@ -69,10 +68,10 @@ pub fn said(head: &str, text: &Printable, columns: usize, color: bool) -> Zeroiz
         append(&mut out, "\n");
         0
     } else {
-        head.width()
+        widest(head)
     };
     let (open, close) = text.isolates();
-    for (place, row) in text.widest_rows(columns.saturating_sub(indent + 4)).enumerate() {
+    for (place, row) in text.rows(columns.saturating_sub(indent + 4), Ambiguous::Wide).enumerate() {
         let gutter = if place == 0 && indent > 0 { head.to_owned() } else { " ".repeat(indent) };
         let gutter = if color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
         for part in [gutter.as_str(), open, row, close, "\n"] {
@@ -88,7 +87,6 @@ mod tests {
     use unicode_segmentation::UnicodeSegmentation as _;
 
     use super::*;
-    use crate::printable::widest;
 
     #[test]
     fn a_row_that_continues_a_line_is_indented_by_two_more_than_the_line() {

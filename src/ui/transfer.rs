@@ -15,7 +15,7 @@ use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::Progress;
 use crate::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
-use crate::printable::Printable;
+use crate::printable::{Printable, widest};
 use crate::thread;
 use crate::ui::words::{self, Lang, compared};
 
@@ -172,10 +172,7 @@ impl Writer {
         let [sending, receiving] = files;
         let shown = sending.or(receiving).map(|now| format!("{}  {}", words::bar(&now), words::rest(&now, self.lang)));
         let clear = if self.drawn { "\r\x1b[K" } else { "" };
-        let text = shown.as_deref().map_or("", |text| {
-            let fits = Printable::line(text).rows(self.columns()).count() <= 1;
-            if fits { text } else { "" }
-        });
+        let text = shown.as_deref().map_or("", |text| if widest(text) < self.columns() { text } else { "" });
         self.drawn = !text.is_empty();
         let mut out = io::stderr().lock();
         let _ = write!(out, "{clear}{text}").and_then(|()| out.flush());

@@ -34,7 +34,7 @@ use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
 use crate::thread;
 use crate::ui::words::Lang;
-use painter::{Painter, WIPE};
+use painter::{MEASURE, Painter, WIPE};
 use state::{Effect, Options, State, bounded};
 
 /// Pause between two frames that no key has asked for.
@@ -103,6 +103,7 @@ impl Driver {
         let mut timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.terminal.take()?;
+        self.terminal.write(MEASURE)?;
         let mut state = State::new(lang, self.terminal.size(), options, then, clock::now());
         let mut drawn_at = Duration::ZERO;
         let mut due = true;

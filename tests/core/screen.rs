@@ -7,7 +7,7 @@ use crossterm::event::{self, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseE
 use jiff::Zoned;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
-use ratatui::backend::{Backend, TestBackend};
+use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use tete::address::{OwnAddress, Scope};
@@ -17,7 +17,7 @@ use tete::interface::files::{FileEvent, Progress};
 use tete::interface::refusal::Refusal;
 use tete::interface::route::Route;
 use tete::interface::{Frontend, Output, PromptKind, Request};
-use tete::printable::Printable;
+use tete::printable::{Ambiguous, Printable, cells, is_certain};
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::transport::error::ConnectError;
@@ -27,7 +27,8 @@ use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
 use tete::ui::tui::view::draw;
 use tete::ui::words::{self, Lang};
-use unicode_width::UnicodeWidthStr;
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 const NOW: Duration = Duration::from_secs(100_000);
@@ -139,17 +140,7 @@ impl Sitting {
         let area = Rect::new(0, 0, columns, rows);
         let mut cells = Buffer::empty(area);
         let cursor = draw(&self.state, true, &mut cells);
-        let mut terminal = TestBackend::new(columns, rows);
-        terminal.draw(Buffer::empty(area).diff_iter(&cells)).unwrap();
-        let row = |y| {
-            let (mut out, mut x) = (String::new(), 0);
-            while x < columns {
-                let symbol = terminal.buffer()[(x, y)].symbol();
-                out.push_str(symbol);
-                x += u16::try_from(symbol.width().max(1)).unwrap();
-            }
-            out.trim_end().to_owned()
-        };
+        let row = |y| (0..columns).map(|x| cells[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
         ((0..rows).map(row).collect(), cursor)
     }
 }
@@ -934,7 +925,7 @@ fn letters_from_the_right_are_kept_from_what_stands_beside_them() {
 #[test]
 fn the_cursor_stands_where_the_next_character_goes() {
     let mut sitting = Sitting::open();
-    for (typed, column) in [("你好", 6), ("🙂", 8), ("👨‍👩‍👧", 10), ("e\u{301}", 11), ("a", 12)] {
+    for (typed, column) in [("你好", 6), ("🙂", 8), ("👨‍👩‍👧", 16), ("e\u{301}", 17), ("a", 18)] {
         sitting.types(typed);
         assert_eq!(sitting.drawn().1, Some(Position::new(column, 23)), "{typed}");
     }
@@ -1247,7 +1238,7 @@ fn another_kind_of_screen_begins_on_a_cleared_terminal_and_only_that_does() {
                 assert!(!written.contains("\x1b[2J"), "{before} to {after}");
             } else {
                 assert_eq!(written, whole_frame(to), "{before} to {after}");
-                assert!(written.starts_with("\x1b[?2026h\x1b[2J"), "{before} to {after}");
+                assert!(written.starts_with("\x1b[?2026h\x1b[?25l\x1b[m\x1b[2J"), "{before} to {after}");
                 let forgets = written.contains("\x1b[3J");
                 assert_eq!(forgets, to.state.scene() == Scene::Locked, "{before} to {after}");
             }
@@ -1326,27 +1317,32 @@ fn whatever_lay_above_the_talk_leaves_the_terminal_whole() {
     }
 }
 
-/// A terminal without autowrap that draws everything but ASCII three times as wide as it may.
-struct WideTerminal {
-    cells: Vec<Vec<char>>,
+/// A terminal without autowrap, with a mind of its own about how wide a character is.
+struct Odd {
+    width: fn(char) -> usize,
+    /// What was drawn into each cell; nothing in the others of a wide character.
+    cells: Vec<Vec<String>>,
     row: usize,
     column: usize,
 }
 
-impl WideTerminal {
-    fn new() -> Self {
-        Self { cells: vec![vec![' '; 80]; 24], row: 0, column: 0 }
+impl Odd {
+    fn new(width: fn(char) -> usize) -> Self {
+        Self { width, cells: vec![vec![" ".into(); 80]; 24], row: 0, column: 0 }
+    }
+
+    /// A terminal that shows the whole of a screen, and nothing from before.
+    fn fresh(width: fn(char) -> usize, sitting: &Sitting) -> Self {
+        let mut fresh = Self::new(width);
+        fresh.show(&whole_frame(sitting));
+        fresh
     }
 
     fn show(&mut self, frame: &str) {
         let mut rest = frame.chars();
         while let Some(c) = rest.next() {
             if c != '\x1b' {
-                let cells = if c.is_ascii() { 1 } else { 3 };
-                for _ in 0..cells {
-                    self.cells[self.row][self.column] = c;
-                    self.column = (self.column + 1).min(79);
-                }
+                self.draw(c);
                 continue;
             }
             assert_eq!(rest.next(), Some('['));
@@ -1362,33 +1358,352 @@ impl WideTerminal {
                     let (row, column) = place.split_once(';').unwrap();
                     (self.row, self.column) = (row.parse::<usize>().unwrap() - 1, column.parse::<usize>().unwrap() - 1);
                 }
-                ('J', "2") => self.cells.iter_mut().for_each(|row| row.fill(' ')),
-                _ => {}
+                ('J', "2") => self.cells.iter_mut().for_each(|row| row.fill(" ".into())),
+                ('K', "2") => self.cells[self.row].fill(" ".into()),
+                ('J', "3") | ('h' | 'l' | 'm', _) => {}
+                _ => panic!("CSI {parameters} {end}"),
+            }
+        }
+    }
+
+    fn draw(&mut self, c: char) {
+        match (self.width)(c) {
+            0 => {
+                let place = self.cells[self.row][..self.column].iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
+                self.cells[self.row][place].push(c);
+            }
+            width => {
+                for place in 0..width {
+                    let column = self.column.min(79);
+                    self.cells[self.row][column] = if place == 0 { c.into() } else { String::new() };
+                    self.column += 1;
+                }
+                self.column = self.column.min(80);
+            }
+        }
+    }
+
+    fn rows(&self) -> Vec<String> {
+        self.cells.iter().map(|row| row.concat()).collect()
+    }
+}
+
+/// The number of cells of what terminals agree on, and of what the program itself draws where that is narrow.
+fn agreed(c: char) -> Option<usize> {
+    let counted = || cells(c.encode_utf8(&mut [0; 4]), Ambiguous::Narrow);
+    (is_certain(c.encode_utf8(&mut [0; 4])) || "│─✓◌·›↓↑█┌┬┐└┴┘…".contains(c)).then(counted)
+}
+
+/// A cell for a character that does not join what stands before it.
+fn stands_alone(c: char) -> usize {
+    usize::from(format!("a{c}").graphemes(true).nth(1).is_some())
+}
+
+/// Whoever measures a text: as narrow as it can be, as wide as it was counted, and as no terminal should.
+const MEASURES: [fn(char) -> usize; 5] = [
+    |c| agreed(c).unwrap_or(stands_alone(c)),
+    |c| cells(c.encode_utf8(&mut [0; 4]), Ambiguous::Narrow),
+    |c| agreed(c).unwrap_or(3),
+    |c| agreed(c).unwrap_or(stands_alone(c).max(u32::from(c) as usize % 4)),
+    |c| agreed(c).unwrap_or(stands_alone(c).max(u32::from(c) as usize / 3 % 3)),
+];
+
+/// Texts of which terminals make what they like, and texts that make use of that.
+fn doubtful() -> Vec<String> {
+    let forged = |text: &str| format!("{text}03:42\u{a0}\u{a0}\u{a0}\u{a0}\u{a0}you\u{a0}✓\u{a0}I\u{a0}did\u{a0}it");
+    let mut out: Vec<_> = "กำ secret|क्षि secret|ｶﾞｷﾞ secret|◌̂ secret|বাংলা ভাষা, আমি ভালো আছি|ಕನ್ನಡ ಕೋಟಿ|① “secret” ─|⌚︎⌛︎⚡︎|👨‍👩‍👧‍👦|end|🇦b🇩🇪|\
+                       한글 한글|שלום עולם|\u{fdfd}\u{12031}|zwnj می‌خواهم|❤️1️⃣👍🏽|\u{d4e}ക \u{a8fa}x \u{111c2}y|ｶ\u{ff9e}\u{ff9e}\u{ff9e}"
+        .split('|')
+        .map(str::to_owned)
+        .collect();
+    out.extend([
+        forged(&("xx".to_owned() + &"\u{3248}".repeat(31))),
+        forged(&("a".to_owned() + &"\u{302e}".repeat(31) + "x")),
+        forged(&("🇦x".repeat(21) + "x")),
+        forged(&("xx".to_owned() + &"a\u{898}".repeat(31))),
+        "ｶ".to_owned() + &"\u{ff9e}".repeat(63),
+        "👨‍👩‍👧‍👦".repeat(30),
+    ]);
+    out
+}
+
+#[test]
+fn whatever_a_terminal_makes_of_a_text_everything_else_stands_where_it_was_put() {
+    for (number, width) in MEASURES.into_iter().enumerate() {
+        let mut sitting = Sitting::open();
+        let (mut painter, mut terminal) = (Painter::new(true), Odd::new(width));
+        sitting.hears("the first");
+        for text in doubtful() {
+            sitting.hears(&text);
+            sitting.says("mine");
+            let (columns, rows) = sitting.state.size();
+            terminal.show(&frame(&mut painter, &sitting));
+            let mut cells = Buffer::empty(Rect::new(0, 0, columns, rows));
+            draw(&sitting.state, true, &mut cells);
+            let areas = sitting.state.areas();
+            for y in 0..rows {
+                let ours = if y < areas.messages { 16 } else { columns };
+                let put: Vec<_> = (0..ours).map(|x| cells[(x, y)].symbol().to_owned()).collect();
+                let stands: Vec<_> = terminal.cells[usize::from(y)][..put.len()].to_vec();
+                // What takes no cell joins what stands before it, at the most the blank of the gutter.
+                let stands: Vec<_> = stands.iter().map(|cell| cell.chars().take(1).collect::<String>()).collect();
+                assert_eq!(stands, put, "{number}, {text:?}, row {y}");
             }
         }
     }
 }
 
 #[test]
-fn nothing_of_the_talk_is_left_on_a_locked_terminal_that_draws_texts_too_wide() {
-    let mut sitting = Sitting::open();
-    let (mut painter, mut terminal) = (Painter::new(true), WideTerminal::new());
-    for text in ["กำ secret", "क्षि secret", "ｶﾞｷﾞ secret", "◌̂ secret", "বাংলা secret", "① “secret” ─"]
-    {
-        sitting.hears(text);
-        terminal.show(&frame(&mut painter, &sitting));
-    }
-    sitting.types("/lock");
-    sitting.press(KeyCode::Enter);
-    for _ in 0..2 {
-        sitting.types("abc");
+fn nothing_that_was_drawn_before_is_left_on_a_terminal_whatever_it_makes_of_a_text() {
+    for (number, width) in MEASURES.into_iter().enumerate() {
+        let mut sitting = Sitting::open();
+        let (mut painter, mut terminal) = (Painter::new(true), Odd::new(width));
+        let mut step = |sitting: &Sitting, what: &str| {
+            terminal.show(&frame(&mut painter, sitting));
+            for (row, fresh) in terminal.rows().iter().zip(Odd::fresh(width, sitting).rows()) {
+                assert_eq!(*row, fresh, "{number}, {what}");
+            }
+        };
+        for text in doubtful() {
+            sitting.hears(&text);
+            step(&sitting, &text);
+            sitting.paste(&text);
+            step(&sitting, &text);
+            for code in [KeyCode::Left, KeyCode::Backspace, KeyCode::Home, KeyCode::Char('x'), KeyCode::Delete] {
+                sitting.press(code);
+                step(&sitting, &text);
+            }
+            sitting.control('c');
+            step(&sitting, &text);
+        }
+        for code in [KeyCode::PageUp, KeyCode::PageUp, KeyCode::PageDown, KeyCode::F(1), KeyCode::Esc] {
+            sitting.press(code);
+            step(&sitting, "scrolling");
+        }
+        sitting.control('r');
+        for letter in "secret".chars() {
+            sitting.press(KeyCode::Char(letter));
+            step(&sitting, "searching");
+        }
+        sitting.press(KeyCode::Esc);
+        sitting.types("/lock");
         sitting.press(KeyCode::Enter);
-        terminal.show(&frame(&mut painter, &sitting));
+        for _ in 0..2 {
+            sitting.types("abc");
+            step(&sitting, "a passphrase");
+            sitting.press(KeyCode::Enter);
+            step(&sitting, "the lock");
+        }
+        let mut empty = Sitting::open();
+        empty.types("/lock");
+        empty.press(KeyCode::Enter);
+        for _ in 0..2 {
+            empty.types("abc");
+            empty.press(KeyCode::Enter);
+        }
+        assert_eq!(terminal.rows(), Odd::fresh(width, &empty).rows(), "{number}: of another room");
     }
-    let mut empty = WideTerminal::new();
-    empty.show(&whole_frame(&sitting));
-    let rows = |terminal: &WideTerminal| terminal.cells.iter().map(String::from_iter).collect::<Vec<_>>();
-    assert_eq!(rows(&terminal), rows(&empty));
+}
+
+#[test]
+fn the_cursor_stands_behind_what_was_written_whatever_a_terminal_makes_of_it() {
+    for (number, width) in MEASURES.into_iter().enumerate() {
+        for text in doubtful() {
+            let mut sitting = Sitting::open();
+            let (mut painter, mut terminal) = (Painter::new(true), Odd::new(width));
+            let start: String = text.chars().take(8).collect();
+            sitting.paste(&start);
+            sitting.types("|");
+            terminal.show(&frame(&mut painter, &sitting));
+            let behind = terminal.column;
+            assert_eq!(terminal.cells[23][behind - 1], "|", "{number}, {start:?}");
+            sitting.press(KeyCode::Left);
+            terminal.show(&frame(&mut painter, &sitting));
+            assert_eq!((terminal.row, terminal.column), (23, behind - 1), "{number}, {start:?}");
+        }
+    }
+}
+
+/// The characters of a frame, without what moves, styles and clears.
+fn characters(frame: &str) -> String {
+    let mut rest = frame.split('\x1b');
+    let first = rest.next().unwrap_or_default().to_owned();
+    first
+        + &rest
+            .map(|part| &part[part.find(|c: char| ('@'..='~').contains(&c) && c != '[').unwrap() + 1..])
+            .collect::<String>()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn every_cluster_of_a_text_that_fits_is_in_the_bytes_drawn(
+        text in prop::collection::vec(prop_oneof![
+            4 => prop::sample::select(doubtful()),
+            2 => "[a-z 你好é…]{1,20}".prop_map(|text| text),
+            1 => any::<String>(),
+        ], 1..4).prop_map(|parts| parts.concat()),
+        wide in any::<bool>(),
+    ) {
+        let mut sitting = Sitting::new((80, 200), Lang::En);
+        sitting.state.position(if wide { 3 } else { 2 });
+        let ambiguous = sitting.state.ambiguous();
+        sitting.opens();
+        sitting.effects();
+        let shown = |sitting: &Sitting, text: &Printable, gutter: usize, what: &str| -> Result<(), TestCaseError> {
+            let drawn = characters(&whole_frame(sitting));
+            for row in text.rows(80 - gutter, ambiguous) {
+                prop_assert!(drawn.contains(row.trim_end()), "{} {:?} in {:?}", what, row, drawn);
+            }
+            Ok(())
+        };
+        let printable = Printable::text(&text);
+        sitting.hears(&text);
+        shown(&sitting, &printable, 16, "heard")?;
+        let name = || Printable::line(&text);
+        let offered = || Event::File(FileEvent::Offered {
+            offer: 0, name: name(), offered_as: None, files: 1, bytes: Some(7), folder: Printable::line("/tmp"),
+        });
+        sitting.status(offered());
+        let Event::File(event) = offered() else { unreachable!() };
+        shown(&sitting, &Printable::sentence(&words::file(&event, Lang::En, true), false), 8, "a name")?;
+        sitting.paste(&text);
+        sitting.press(KeyCode::Esc);
+        sitting.paste(&text.replace(char::is_control, " "));
+        let draft = sitting.state.editor().text().to_owned();
+        let drawn = characters(&whole_frame(&sitting));
+        for range in sitting.state.editor().layout(sitting.state.input_columns()).rows.into_iter().skip(sitting.state.input_top()).take(8) {
+            prop_assert!(drawn.contains(draft[range.clone()].trim_end()), "{:?} in {:?}", &draft[range], drawn);
+        }
+        if !draft.trim().is_empty() && !draft.trim_start().starts_with(['/', '／']) {
+            sitting.press(KeyCode::Enter);
+            sitting.effects();
+            sitting.state.said(true);
+            shown(&sitting, &Printable::text(&draft), 16, "said")?;
+        }
+        sitting.control('r');
+        let part: String = printable.as_str().lines().next().unwrap_or_default().graphemes(true).take(4).collect();
+        sitting.paste(&part);
+        shown(&sitting, &printable, 16, "found")?;
+        prop_assert!(characters(&whole_frame(&sitting)).contains(sitting.state.sought().trim_end()));
+    }
+}
+
+#[test]
+fn where_ambiguous_characters_are_wide_none_of_the_frames_is_drawn_with_them() {
+    let wide: fn(char) -> usize = |c| cells(c.encode_utf8(&mut [0; 4]), Ambiguous::Wide);
+    for lang in [Lang::En, Lang::Zh] {
+        for (name, mut sitting) in screens((80, 24), lang) {
+            assert!(sitting.state.position(3), "{name}");
+            assert!(!sitting.state.position(3), "asked once");
+            let terminal = Odd::fresh(wide, &sitting);
+            let rows = terminal.rows();
+            assert!(!rows.concat().contains(|c| ('\u{2500}'..='\u{25a0}').contains(&c)), "{name}: {rows:#?}");
+            let drawn: Vec<_> = rows.iter().map(|row| row.trim_end()).collect();
+            assert_eq!(drawn, sitting.rows(), "{name}: nothing is drawn over");
+        }
+    }
+    let mut narrow = Sitting::open();
+    assert!(narrow.state.position(2));
+    assert_eq!(narrow.state.ambiguous(), Ambiguous::Narrow);
+}
+
+/// Sixteen colours, and the foreground and background of the user.
+struct Scheme {
+    name: &'static str,
+    palette: [u32; 16],
+    grounds: [[u32; 2]; 2],
+}
+
+const BLACK_AND_WHITE: [[u32; 2]; 2] = [[0xff_ff_ff, 0], [0, 0xff_ff_ff]];
+
+#[rustfmt::skip]
+const SCHEMES: [Scheme; 5] = [
+    Scheme { name: "xterm", grounds: BLACK_AND_WHITE, palette: [
+        0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5,
+        0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff,
+    ] },
+    Scheme { name: "VTE", grounds: BLACK_AND_WHITE, palette: [
+        0x000000, 0xaa0000, 0x00aa00, 0xaa5500, 0x0000aa, 0xaa00aa, 0x00aaaa, 0xaaaaaa,
+        0x555555, 0xff5555, 0x55ff55, 0xffff55, 0x5555ff, 0xff55ff, 0x55ffff, 0xffffff,
+    ] },
+    Scheme { name: "urxvt, mlterm", grounds: BLACK_AND_WHITE, palette: [
+        0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000cd, 0xcd00cd, 0x00cdcd, 0xfaebd7,
+        0x404040, 0xff0000, 0x00ff00, 0xffff00, 0x0000ff, 0xff00ff, 0x00ffff, 0xffffff,
+    ] },
+    Scheme { name: "GNOME", grounds: [[0xffffff, 0x1e1e1e], [0x1e1e1e, 0xffffff]], palette: [
+        0x171421, 0xc01c28, 0x26a269, 0xa2734c, 0x12488b, 0xa347ba, 0x2aa1b3, 0xd0cfcc,
+        0x5e5c64, 0xf66151, 0x33da7a, 0xe9ad0c, 0x2a7bde, 0xc061cb, 0x33c7de, 0xffffff,
+    ] },
+    Scheme { name: "Tango", grounds: [[0xeeeeec, 0x2e3436], [0x2e3436, 0xeeeeec]], palette: [
+        0x2e3436, 0xcc0000, 0x4e9a06, 0xc4a000, 0x3465a4, 0x75507b, 0x06989a, 0xd3d7cf,
+        0x555753, 0xef2929, 0x8ae234, 0xfce94f, 0x729fcf, 0xad7fa8, 0x34e2e2, 0xeeeeec,
+    ] },
+];
+
+/// The contrast of two colours, as the Web Content Accessibility Guidelines define it.
+fn contrast(one: u32, other: u32) -> f64 {
+    let luminance = |color: u32| {
+        let part = |shift: u32| {
+            let value = f64::from(color >> shift & 0xff) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(16) + 0.7152 * part(8) + 0.0722 * part(0) + 0.05
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one / other).max(other / one)
+}
+
+#[test]
+fn every_style_is_legible_in_the_usual_schemes() {
+    use ratatui::style::{Color, Modifier};
+    let place = |color: Color| match color {
+        Color::Black => Some(0),
+        Color::LightCyan => Some(14),
+        Color::Reset => None,
+        other => panic!("add {other:?}"),
+    };
+    let mut styles = std::collections::BTreeSet::new();
+    for (name, sitting) in screens((80, 24), Lang::En) {
+        let mut cells = Buffer::empty(Rect::new(0, 0, 80, 24));
+        draw(&sitting.state, true, &mut cells);
+        for cell in &cells.content {
+            let [fg, bg] = [cell.fg, cell.bg].map(place);
+            let bold = cell.modifier.contains(Modifier::BOLD);
+            assert!(fg.is_some() == bg.is_some(), "{name}: a colour stands before one that nobody knows");
+            assert!(fg.is_none() || !cell.modifier.contains(Modifier::DIM), "{name}");
+            styles.insert((fg, bg, bold));
+        }
+    }
+    assert!(styles.len() > 2, "{styles:?}");
+    for (scheme, ground) in SCHEMES.iter().flat_map(|scheme| scheme.grounds.map(|ground| (scheme, ground))) {
+        for (fg, bg, bold) in &styles {
+            // Bold is bright with some.
+            for bright in [0, if *bold { 8 } else { 0 }] {
+                let fg = fg.map_or(ground[0], |fg| scheme.palette[(fg + bright) & 15]);
+                let bg = bg.map_or(ground[1], |bg| scheme.palette[bg]);
+                assert!(contrast(fg, bg) >= 4.5, "{}: {fg:06x} on {bg:06x}", scheme.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_that_is_not_well_is_told_by_the_whole_bar() {
+    for (color, lang) in [(true, Lang::En), (false, Lang::Zh)] {
+        let mut sitting = Sitting::new((80, 24), lang);
+        sitting.opens();
+        let bar = |sitting: &Sitting| {
+            let mut cells = Buffer::empty(Rect::new(0, 0, 80, 24));
+            draw(&sitting.state, color, &mut cells);
+            (0..80).map(|x| (cells[(x, 22)].modifier, cells[(x, 22)].symbol().to_owned())).collect::<Vec<_>>()
+        };
+        let well = bar(&sitting);
+        sitting.state.show(Output::Status(status(true, ConnectionState::Awaiting(NOW))));
+        let cut = bar(&sitting);
+        assert!(well.iter().zip(&cut).all(|(well, cut)| well.0 != cut.0));
+        assert!(cut.iter().rev().take(10).all(|(_, symbol)| symbol == "/"), "{cut:?}");
+    }
 }
 
 #[test]

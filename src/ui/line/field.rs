@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation as _;
 use zeroize::Zeroizing;
 
-use crate::printable::{Printable, append, widest};
+use crate::printable::{Ambiguous, Printable, append, widest};
 use crate::protocol::invite::{MARK, resembles};
 use crate::ui::editor::Editor;
 
@@ -147,7 +147,7 @@ impl Field {
         }
         let printable = Printable::text(&masked);
         let (open, close) = printable.isolates();
-        for (place, row) in printable.widest_rows(columns.saturating_sub(indent + 1)).enumerate() {
+        for (place, row) in printable.rows(columns.saturating_sub(indent + 1), Ambiguous::Wide).enumerate() {
             let gutter = " ".repeat(if place > 0 { indent } else { 0 });
             for part in [gutter.as_str(), open, row, close, "\n"] {
                 append(&mut rows, part);

@@ -6,9 +6,8 @@ use std::ops::Range;
 
 use jiff::Zoned;
 use jiff::civil::Date;
-use unicode_width::UnicodeWidthStr as _;
 
-use crate::printable::Printable;
+use crate::printable::{Ambiguous, Printable, widest};
 
 /// Maximum number of entries that are kept.
 pub const ENTRIES: usize = 10_000;
@@ -58,23 +57,25 @@ pub struct Entry {
 #[derive(Default)]
 struct Broken {
     columns: usize,
+    ambiguous: Ambiguous,
     rows: Vec<Range<usize>>,
 }
 
 impl Entry {
     /// Calls `row` with the place of each row of the text, in bytes.
-    fn for_rows(&self, columns: usize, mut row: impl FnMut(Range<usize>)) {
+    fn for_rows(&self, columns: usize, ambiguous: Ambiguous, mut row: impl FnMut(Range<usize>)) {
         let text = self.text.as_str();
         let place = |row: &str| {
             let start = row.as_ptr().addr() - text.as_ptr().addr();
             start..start + row.len()
         };
         if text.len() < LONG {
-            return self.text.rows(columns).map(place).for_each(row);
+            return self.text.rows(columns, ambiguous).map(place).for_each(row);
         }
         let mut broken = self.rows.borrow_mut();
-        if broken.columns != columns || broken.rows.is_empty() {
-            *broken = Broken { columns, rows: self.text.rows(columns).map(place).collect() };
+        if (broken.columns, broken.ambiguous) != (columns, ambiguous) || broken.rows.is_empty() {
+            let rows = self.text.rows(columns, ambiguous).map(place).collect();
+            *broken = Broken { columns, ambiguous, rows };
         }
         broken.rows.iter().cloned().for_each(&mut row);
     }
@@ -117,6 +118,8 @@ pub struct Shape {
     pub names: usize,
     /// Number of the first entry that is new to the user.
     pub new_from: Option<u64>,
+    /// The width of ambiguous characters.
+    pub ambiguous: Ambiguous,
 }
 
 impl Shape {
@@ -312,7 +315,7 @@ impl Scrollback {
             out.push(Row::Head(entry));
         }
         let mut first = !head;
-        entry.for_rows(shape.columns.saturating_sub(shape.gutter(entry.kind)), |range| {
+        entry.for_rows(shape.columns.saturating_sub(shape.gutter(entry.kind)), shape.ambiguous, |range| {
             out.push(Row::Text { entry, range, first: std::mem::take(&mut first) });
         });
         out
@@ -375,14 +378,14 @@ fn match_at(text: &str, words: &str) -> Option<usize> {
 
 /// Number of columns of the longer of two names.
 pub fn names(first: &str, second: &str) -> usize {
-    first.width().max(second.width())
+    widest(first).max(widest(second))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { columns: 26, names: 7, new_from: None };
+    const SHAPE: Shape = Shape { columns: 26, names: 7, new_from: None, ambiguous: Ambiguous::Narrow };
     const OWN: Kind = Kind::Own { shown: false };
 
     fn at(second: i64) -> Zoned {

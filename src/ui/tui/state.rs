@@ -14,7 +14,7 @@ use crate::interface::event::{Event, Status};
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
 use crate::interface::{Frontend, Output, PromptKind, Request};
-use crate::printable::Printable;
+use crate::printable::{Ambiguous, Printable};
 use crate::protocol::delivery::{Incoming, TEXT};
 use crate::protocol::pairing::Half;
 use crate::protocol::random::OsRandom;
@@ -202,6 +202,9 @@ pub struct State {
     entry: Editor,
     recall: Recall,
     overlay: Overlay,
+    /// What the terminal makes of ambiguous characters, and whether it was asked and has not answered.
+    ambiguous: Ambiguous,
+    measuring: bool,
     alarm: Option<Printable>,
     lock: Lock,
     status: Option<Status>,
@@ -255,6 +258,8 @@ impl State {
             entry: Editor::new(ENTRY),
             recall: Recall::default(),
             overlay,
+            ambiguous: Ambiguous::Narrow,
+            measuring: true,
             alarm: None,
             lock: Lock::default(),
             status: None,
@@ -350,6 +355,23 @@ impl State {
         self.recall.remember(written);
     }
 
+    /// Takes the column of a cursor report, from 1 on, if it answers
+    /// [`MEASURE`](super::painter::MEASURE): later ones are none of its business.
+    pub fn position(&mut self, column: u16) -> bool {
+        let answers = std::mem::take(&mut self.measuring);
+        if answers && column > 2 {
+            self.ambiguous = Ambiguous::Wide;
+            let sought = if let Overlay::Find { words, .. } = &mut self.overlay { Some(words) } else { None };
+            for editor in [&mut self.editor, &mut self.entry].into_iter().chain(sought) {
+                editor.set_ambiguous(Ambiguous::Wide);
+            }
+            self.settle_input();
+            self.effects.push_back(Effect::Redraw);
+            self.changed = true;
+        }
+        answers
+    }
+
     /// Handles an event of the terminal.
     pub fn input(&mut self, event: event::Event) {
         match event {
@@ -382,6 +404,11 @@ impl State {
         }
         self.settle_input();
         self.changed = true;
+    }
+
+    /// The width of ambiguous characters.
+    pub fn ambiguous(&self) -> Ambiguous {
+        self.ambiguous
     }
 
     /// The language.
@@ -535,6 +562,7 @@ impl State {
             columns: usize::from(self.size.0.max(COLUMNS)),
             names: names(words.you, self.partner()),
             new_from: self.new_from,
+            ambiguous: self.ambiguous,
         }
     }
 
@@ -617,7 +645,10 @@ impl State {
             other => words::event(other, self.lang),
         };
         let text = match event {
-            Event::Invite { invite, .. } => text.map(|text| self.with_picture(invite, text)),
+            // A picture of wide blocks is none.
+            Event::Invite { invite, .. } if self.ambiguous != Ambiguous::Wide => {
+                text.map(|text| self.with_picture(invite, text))
+            }
             _ => text,
         };
         let Some(text) = text.map(Zeroizing::new) else { return };
@@ -643,7 +674,7 @@ impl State {
     fn with_picture(&self, invite: &str, text: String) -> String {
         let columns = usize::from(self.size.0);
         let picture = words::picture(invite, columns);
-        let rows = picture.lines().count() + Printable::sentence(&text, false).rows(columns).len();
+        let rows = picture.lines().count() + Printable::sentence(&text, false).rows(columns, self.ambiguous).count();
         if rows < self.height() { picture + &text } else { text }
     }
 
@@ -706,8 +737,7 @@ impl State {
     /// Wipes everything that either side has said.
     fn wipe(&mut self) {
         self.scrollback.clear();
-        self.editor = Editor::new(TEXT);
-        self.entry = Editor::new(ENTRY);
+        (self.editor, self.entry) = (self.blank(TEXT), self.blank(ENTRY));
         self.recall = Recall::default();
         self.overlay = Overlay::None;
         (self.alarm, self.pairing, self.status) = (None, None, None);
@@ -715,6 +745,12 @@ impl State {
         self.unshown.clear();
         self.seen.clear();
         self.effects.push_back(Effect::Wipe);
+    }
+
+    fn blank(&self, limit: usize) -> Editor {
+        let mut editor = Editor::new(limit);
+        editor.set_ambiguous(self.ambiguous);
+        editor
     }
 
     fn clear(&mut self) {
@@ -1001,7 +1037,7 @@ impl State {
     }
 
     fn find(&mut self, sought: &str) {
-        let mut words = Editor::new(ENTRY);
+        let mut words = self.blank(ENTRY);
         words.insert(sought);
         self.overlay = Overlay::Find { words, hit: None, nothing: false };
         self.find_from(None, true);

@@ -2,16 +2,17 @@
 
 use std::ops::Range;
 
-use ratatui::buffer::{Buffer, CellDiffOption};
+use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
+
+use zeroize::Zeroizing;
 
 use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
 use crate::interface::{Frontend, PromptKind};
-use crate::printable::{Printable, cells};
+use crate::printable::{Ambiguous, Printable, cells};
 use crate::protocol::pairing::DIGITS;
 use crate::ui::commands::commands_of;
 use crate::ui::editor::Editor;
@@ -19,15 +20,19 @@ use crate::ui::keys::{self, command_help};
 use crate::ui::words;
 
 /// Number of columns of the keys in the help, if their descriptions stand beside them.
-const HELP_COLUMN: usize = 30;
+const HELP_COLUMN: u16 = 30;
+
+/// Fills the rest of the bar while the connection is not well: no colour is legible in all schemes.
+const TROUBLE: &str = "/";
 
 /// Draws the screen and returns the position of the cursor, if it has one.
 ///
-/// The cursor is the terminal's own, so that an input method shows what is being composed in the right place.
-/// Without `color` only bold, dim and reversed are used; with it only the sixteen colours that the user has chosen
-/// for a light or a dark background.
+/// A grapheme cluster stands in the first of its cells, and the others hold nothing; a text begins at a cell that
+/// [`is_placed`]. The cursor is the terminal's own, so that an input method shows what is being composed in the right
+/// place. What matters is bold or reversed, in the user's own foreground and background; a colour is used only as a
+/// pair that is legible in every scheme, and never without `color`.
 pub fn draw(state: &State, color: bool, buffer: &mut Buffer) -> Option<Position> {
-    let mut canvas = Canvas { buffer, color, cursor: None };
+    let mut canvas = Canvas { buffer, color, ambiguous: state.ambiguous(), cursor: None };
     canvas.buffer.reset();
     // The terminal may have become smaller since the state was told its size.
     let fits = canvas.columns() >= COLUMNS && canvas.rows() >= ROWS;
@@ -45,9 +50,18 @@ pub fn draw(state: &State, color: bool, buffer: &mut Buffer) -> Option<Position>
     canvas.cursor
 }
 
+/// The mark of a cell that a text begins at.
+const PLACED: CellDiffOption = CellDiffOption::AlwaysUpdate;
+
+/// Whether a text begins at a cell, so that it stands at its column whatever the terminal has drawn before it.
+pub fn is_placed(cell: &Cell) -> bool {
+    cell.diff_option == PLACED
+}
+
 struct Canvas<'a> {
     buffer: &'a mut Buffer,
     color: bool,
+    ambiguous: Ambiguous,
     cursor: Option<Position>,
 }
 
@@ -70,8 +84,17 @@ impl Canvas<'_> {
         self.buffer.area.height
     }
 
-    fn colored(&self, color: Color) -> Style {
-        if self.color { Style::new().fg(color) } else { Style::new() }
+    /// The style of what is new or to be noticed.
+    fn notable(&self) -> Style {
+        if self.color { Style::new().fg(Color::Black).bg(Color::LightCyan) } else { Self::reversed() }
+    }
+
+    fn reversed() -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    fn alarming() -> Style {
+        Self::reversed().add_modifier(Modifier::BOLD)
     }
 
     fn dim() -> Style {
@@ -90,39 +113,43 @@ impl Canvas<'_> {
     /// Writes as [`text`](Self::text) does, with a style for each byte.
     fn put(&mut self, x: u16, y: u16, text: &str, style: impl Fn(usize) -> Style) -> u16 {
         let (area, mut at) = (self.buffer.area, x);
-        if y >= area.height {
-            return x;
-        }
-        // A terminal may draw a cluster wider than it is: the cells behind it are then drawn again.
-        let mut disputed = false;
         for (place, cluster) in text.grapheme_indices(true) {
-            let width = u16::try_from(cluster.width()).unwrap_or(u16::MAX);
-            if width == 0 || cluster.contains(char::is_control) {
-                continue;
-            }
-            if at.saturating_add(width) > area.width {
+            let width = u16::try_from(cells(cluster, self.ambiguous)).unwrap_or(u16::MAX);
+            let end = at.saturating_add(width);
+            if y >= area.height || end > area.width {
                 break;
             }
-            disputed |= cells(cluster) != usize::from(width);
-            for column in at..at + width {
-                if let Some(cell) = self.buffer.cell_mut((column, y)) {
-                    cell.reset();
-                    cell.set_style(style(place));
-                    if column == at {
-                        cell.set_symbol(cluster);
-                    }
+            if width == 0 {
+                // A mark that the user began a line with.
+                if let Some(cell) = at.checked_sub(1).and_then(|before| self.buffer.cell_mut((before, y))) {
+                    cell.set_symbol(&format!("{}{cluster}", cell.symbol()));
                 }
             }
-            at += width;
-        }
-        if disputed {
-            for column in x..area.width {
-                if let Some(cell) = self.buffer.cell_mut((column, y)) {
-                    cell.set_diff_option(CellDiffOption::AlwaysUpdate);
-                }
+            for column in at..end {
+                let Some(cell) = self.buffer.cell_mut((column, y)) else { break };
+                cell.reset();
+                cell.set_style(style(place)).set_symbol(if column == at { cluster } else { "" });
             }
+            at = end;
         }
+        self.place(x, y);
         at
+    }
+
+    /// Has the terminal's cursor moved to a cell before it is drawn.
+    fn place(&mut self, x: u16, y: u16) {
+        if let Some(cell) = self.buffer.cell_mut((x, y)) {
+            cell.set_diff_option(PLACED);
+        }
+    }
+
+    fn cells(&self, text: &str) -> u16 {
+        u16::try_from(cells(text, self.ambiguous)).unwrap_or(u16::MAX)
+    }
+
+    /// A box or block character, or what stands for it where it would be wide.
+    fn line(&self, drawn: &'static str, plain: &'static str) -> &'static str {
+        if self.ambiguous == Ambiguous::Narrow { drawn } else { plain }
     }
 
     /// Keeps right-to-left letters within `columns`, on terminals that reorder.
@@ -130,7 +157,10 @@ impl Canvas<'_> {
         if open.is_empty() || columns.is_empty() {
             return;
         }
-        let last = columns.clone().rev().find(|x| self.buffer.cell((*x, y)).is_some_and(|cell| cell.symbol() != " "));
+        let last = columns
+            .clone()
+            .rev()
+            .find(|x| self.buffer.cell((*x, y)).is_some_and(|cell| !matches!(cell.symbol(), "" | " ")));
         for (x, before, after) in [(columns.start, open, ""), (last.unwrap_or(columns.start), "", close)] {
             if let Some(cell) = self.buffer.cell_mut((x, y)) {
                 let symbol = format!("{before}{}{after}", cell.symbol());
@@ -143,7 +173,7 @@ impl Canvas<'_> {
     fn block(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         let printable = Printable::text(text);
         let mut row = y;
-        for line in printable.rows(usize::from(self.columns().saturating_sub(x))) {
+        for line in printable.rows(usize::from(self.columns().saturating_sub(x)), self.ambiguous) {
             self.text(x, row, line, style);
             row = row.saturating_add(1);
         }
@@ -159,7 +189,9 @@ impl Canvas<'_> {
         }
     }
 
-    fn point(&mut self, x: u16, y: u16) {
+    /// Shows the cursor in or behind a text that begins at `start`.
+    fn point(&mut self, start: u16, x: u16, y: u16) {
+        self.place(start, y);
         self.cursor = Some(Position::new(x.min(self.columns() - 1), y.min(self.rows() - 1)));
     }
 
@@ -180,10 +212,10 @@ impl Canvas<'_> {
         let words = state.words();
         match row {
             Row::Day(day) => self.rule(y, &day.to_string(), Self::dim()),
-            Row::New => self.rule(y, words.new, self.colored(Color::Yellow).add_modifier(Modifier::BOLD)),
+            Row::New => self.rule(y, words.new, self.notable()),
             Row::Head(entry) => {
                 let x = self.text(0, y, &entry.time, Self::dim());
-                let x = self.text(x, y, late(entry.kind), self.colored(Color::Yellow));
+                let x = self.text(x, y, late(entry.kind), Self::bold());
                 let x = self.name(state, x, y, entry.kind);
                 self.mark(x + 1, y, entry.kind);
             }
@@ -191,16 +223,16 @@ impl Canvas<'_> {
                 let gutter = u16::try_from(state.shape().gutter(entry.kind)).unwrap_or(u16::MAX);
                 if *first {
                     self.text(0, y, &entry.time, Self::dim());
-                    self.text(5, y, late(entry.kind), self.colored(Color::Yellow));
+                    self.text(5, y, late(entry.kind), Self::bold());
                 }
                 if state.shape().is_narrow() || !*first {
                     if !matches!(entry.kind, Kind::Event { .. }) {
-                        self.text(gutter - 2, y, "│", self.speaker(entry.kind));
+                        self.text(gutter - 2, y, self.line("│", "|"), Style::new());
                     }
                 } else if let Kind::Event { .. } = entry.kind {
                     self.text(6, y, "·", Self::dim());
                 } else {
-                    let name = u16::try_from(name(state, entry.kind).width()).unwrap_or(0);
+                    let name = self.cells(name(state, entry.kind));
                     self.name(state, gutter - 3 - name, y, entry.kind);
                     self.mark(gutter - 2, y, entry.kind);
                 }
@@ -212,7 +244,7 @@ impl Canvas<'_> {
     fn said(&mut self, state: &State, x: u16, y: u16, entry: &Entry, range: &Range<usize>) {
         let text = entry.text.as_str();
         let base = match entry.kind {
-            Kind::Event { alarm: true } => self.colored(Color::Red).add_modifier(Modifier::BOLD),
+            Kind::Event { alarm: true } => Self::alarming(),
             Kind::Event { alarm: false } => Self::dim(),
             _ => Style::new(),
         };
@@ -225,8 +257,9 @@ impl Canvas<'_> {
             let place = range.start + place;
             match hits.iter().find(|hit| hit.contains(&place)) {
                 Some(hit) if current == Some(hit.start) => {
-                    base.add_modifier(Modifier::REVERSED | Modifier::BOLD | Modifier::UNDERLINED)
+                    Self::reversed().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
                 }
+                Some(_) if base == Self::alarming() => base.add_modifier(Modifier::UNDERLINED),
                 Some(_) => base.add_modifier(Modifier::REVERSED),
                 None => base,
             }
@@ -235,33 +268,27 @@ impl Canvas<'_> {
         self.isolate(x..self.columns(), y, entry.text.isolates());
     }
 
-    fn speaker(&self, kind: Kind) -> Style {
-        match kind {
-            Kind::Partner { .. } => self.colored(Color::Cyan),
-            Kind::Own { .. } => self.colored(Color::Green),
-            Kind::Event { .. } => Self::dim(),
-        }
-    }
-
     fn name(&mut self, state: &State, x: u16, y: u16, kind: Kind) -> u16 {
-        self.text(x, y, name(state, kind), self.speaker(kind).add_modifier(Modifier::BOLD))
+        let style = if let Kind::Partner { .. } = kind { Self::bold() } else { Style::new() };
+        self.text(x, y, name(state, kind), style)
     }
 
     fn mark(&mut self, x: u16, y: u16, kind: Kind) {
         match kind {
-            Kind::Own { shown: true } => self.text(x, y, "✓", self.colored(Color::Green)),
-            Kind::Own { shown: false } => self.text(x, y, "◌", self.colored(Color::Yellow)),
-            Kind::Partner { .. } => self.text(x, y, "│", self.speaker(kind)),
+            Kind::Own { shown: true } => self.text(x, y, "✓", Style::new()),
+            Kind::Own { shown: false } => self.text(x, y, "◌", Self::bold()),
+            Kind::Partner { .. } => self.text(x, y, self.line("│", "|"), Style::new()),
             Kind::Event { .. } => x,
         };
     }
 
     fn rule(&mut self, y: u16, text: &str, style: Style) {
         let text = format!(" {text} ");
-        let room = usize::from(self.columns()).saturating_sub(text.width());
-        let left = "─".repeat(room / 2);
-        let right = "─".repeat(room - room / 2);
-        self.text(0, y, &format!("{left}{text}{right}"), style);
+        let room = self.columns().saturating_sub(self.cells(&text));
+        let line = self.line("─", "-");
+        self.text(0, y, &line.repeat(usize::from(room / 2)), Self::dim());
+        let x = self.text(room / 2, y, &text, style);
+        self.text(x, y, &line.repeat(usize::from(room - room / 2)), Self::dim());
     }
 
     fn candidates(&mut self, state: &State, bar: u16) {
@@ -275,7 +302,7 @@ impl Canvas<'_> {
     }
 
     fn bar(&mut self, state: &State, y: u16) {
-        let style = Style::new().add_modifier(Modifier::REVERSED);
+        let style = if line_is_well(state) { Self::reversed() } else { Self::alarming() };
         self.fill(y, style);
         let words = state.words();
         if let Some(notice) = state.notice() {
@@ -311,7 +338,8 @@ impl Canvas<'_> {
         }
         for (arrow, progress) in ["↑", "↓"].into_iter().zip(state.status().map_or([None; 2], |now| now.files)) {
             if let Some(progress) = progress {
-                parts.push((8, format!("{arrow} {}", words::bar(&progress))));
+                let bar = words::bar(&progress).replace('█', self.line("█", "#")).replace('░', self.line("░", "-"));
+                parts.push((8, format!("{arrow} {bar}")));
                 parts.push((5, words::rest(&progress, state.lang())));
             }
         }
@@ -328,17 +356,19 @@ impl Canvas<'_> {
         }
         let joined =
             |parts: &[(i32, String)]| parts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" · ");
-        while parts.len() > 1 && joined(&parts).width() + 2 > usize::from(self.columns()) {
+        while parts.len() > 1 && self.cells(&joined(&parts)).saturating_add(2) > self.columns() {
             let least = parts.iter().map(|(rank, _)| *rank).min();
             parts.retain(|(rank, _)| Some(*rank) != least);
         }
-        let style = if line_is_well(state) { style } else { style.patch(self.colored(Color::Yellow)) };
-        self.text(1, y, &joined(&parts), style);
+        let x = self.text(1, y, &joined(&parts), style).saturating_add(1);
+        if !line_is_well(state) {
+            self.text(x, y, &TROUBLE.repeat(usize::from(self.columns().saturating_sub(x))), style);
+        }
     }
 
     fn input(&mut self, state: &State, y: u16, rows: u16) {
         let words = state.words();
-        let prompt = self.colored(Color::Green).add_modifier(Modifier::BOLD);
+        let prompt = Self::bold();
         match state.overlay() {
             Overlay::Find { words: sought, .. } => {
                 let x = self.text(0, y, words.find, prompt);
@@ -367,33 +397,29 @@ impl Canvas<'_> {
         }
         let below = layout.row.checked_sub(top).and_then(|row| u16::try_from(row).ok());
         if let Some(row) = below.filter(|row| *row < rows && !state.is_over()) {
-            self.point(PROMPT + u16::try_from(layout.column).unwrap_or(u16::MAX - PROMPT), y + row);
+            self.point(PROMPT, PROMPT + u16::try_from(layout.column).unwrap_or(u16::MAX - PROMPT), y + row);
         }
     }
 
-    /// Draws a line that is being written, or dots in its place, with the cursor visible.
+    /// Draws a line that is being written, or stars in its place, with the cursor visible.
     fn entry(&mut self, x: u16, y: u16, written: &Editor, secret: bool) {
-        let before = written.text().get(..written.cursor()).unwrap_or_default();
-        let after = written.text().get(written.cursor()..).unwrap_or_default();
-        if secret {
-            let dots = |text: &str| "•".repeat(text.graphemes(true).count());
-            let at = self.text(x, y, &dots(before), Style::new());
-            self.text(at, y, &dots(after), Style::new());
-            return self.point(at, y);
-        }
-        let room = usize::from(self.columns().saturating_sub(x + 1));
+        let stars = |text: &str| Zeroizing::new("*".repeat(text.graphemes(true).count()));
+        let shown = |text: &str| if secret { stars(text) } else { Zeroizing::new(text.to_owned()) };
+        let before = shown(written.text().get(..written.cursor()).unwrap_or_default());
+        let after = shown(written.text().get(written.cursor()..).unwrap_or_default());
+        let room = self.columns().saturating_sub(x + 1);
         let mut start = before.len();
-        let mut used = 0;
+        let mut used = 0_u16;
         for (place, cluster) in before.grapheme_indices(true).rev() {
-            used += cluster.width();
+            used = used.saturating_add(self.cells(cluster));
             if used > room {
                 break;
             }
             start = place;
         }
-        let at = self.text(x, y, before.get(start..).unwrap_or_default(), Style::new());
-        self.text(at, y, after, Style::new());
-        self.point(at, y);
+        let before = before.get(start..).unwrap_or_default();
+        self.text(x, y, &Zeroizing::new(format!("{before}{}", *after)), Style::new());
+        self.point(x, x.saturating_add(self.cells(before)), y);
     }
 
     fn help(&mut self, state: &State) {
@@ -409,36 +435,36 @@ impl Canvas<'_> {
         let rows: Vec<_> = lines.iter().flat_map(|(left, right)| self.help_rows(left, right)).collect();
         let room = usize::from(self.rows() - 1);
         let top = top.min(rows.len().saturating_sub(room));
-        for (y, (row, key)) in (0..self.rows() - 1).zip(rows.iter().skip(top)) {
-            self.put(1, y, row, |place| if place < *key { Self::bold() } else { Style::new() });
+        for (y, (left, x, right)) in (0..self.rows() - 1).zip(rows.iter().skip(top)) {
+            self.text(1, y, left, Self::bold());
+            self.text(*x, y, right, Style::new());
         }
         let y = self.rows() - 1;
-        let style = Style::new().add_modifier(Modifier::REVERSED);
+        let style = Self::reversed();
         self.fill(y, style);
         let more = if top + room < rows.len() { "↓ " } else { "" };
         self.text(1, y, &format!("{more}{}", words.close), style);
     }
 
-    /// Rows of one entry of the help, each with the number of bold bytes at its start. The keys and their description
-    /// stand side by side where there is room.
-    fn help_rows(&self, left: &str, right: &str) -> Vec<(String, usize)> {
+    /// Rows of one entry of the help: the keys, and their description from a column on, beside them where there is room.
+    fn help_rows(&self, left: &str, right: &str) -> Vec<(String, u16, String)> {
         let columns = usize::from(self.columns());
         if left.is_empty() {
-            return vec![(String::new(), 0)];
-        }
-        if columns < 60 {
-            let (left, right) = (Printable::text(left), Printable::text(right));
-            let lefts = left.rows(columns - 1).map(|row| (row.to_owned(), row.len()));
-            return lefts.chain(right.rows(columns - 3).map(|row| (format!("  {row}"), 0))).collect();
+            return vec![(String::new(), 0, String::new())];
         }
         let (left, right) = (Printable::text(left), Printable::text(right));
-        let mut lefts = left.rows(HELP_COLUMN - 2).map(str::trim_end);
-        let mut rights = right.rows(columns - HELP_COLUMN - 1);
+        if columns < 60 {
+            let lefts = left.rows(columns - 1, self.ambiguous).map(|row| (row.to_owned(), 0, String::new()));
+            let rights = right.rows(columns - 3, self.ambiguous).map(|row| (String::new(), 3, row.to_owned()));
+            return lefts.chain(rights).collect();
+        }
+        let mut lefts = left.rows(usize::from(HELP_COLUMN) - 2, self.ambiguous);
+        let mut rights = right.rows(columns - usize::from(HELP_COLUMN) - 1, self.ambiguous);
         std::iter::from_fn(|| match (lefts.next(), rights.next()) {
             (None, None) => None,
             (left, right) => {
-                let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
-                Some((format!("{left}{}{right}", pad(left, HELP_COLUMN)), left.len()))
+                let [left, right] = [left, right].map(|row| row.unwrap_or_default().to_owned());
+                Some((left, HELP_COLUMN + 1, right))
             }
         })
         .collect()
@@ -446,12 +472,12 @@ impl Canvas<'_> {
 
     fn alarm(&mut self, state: &State) {
         let Some(text) = state.alarm() else { return };
-        let style = self.colored(Color::Red).add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        let style = Self::alarming();
         for y in 0..self.rows() {
             self.fill(y, style);
         }
         let room = self.rows() - 1;
-        for (y, row) in (1..room).zip(text.rows(usize::from(self.columns() - 2))) {
+        for (y, row) in (1..room).zip(text.rows(usize::from(self.columns() - 2), self.ambiguous)) {
             self.text(1, y, row, style);
         }
         self.text(1, room, state.words().close, style);
@@ -531,10 +557,11 @@ impl Canvas<'_> {
             }
             y += blank;
         } else {
-            let large = words::large_rows(&pairing.own, usize::from(self.columns().saturating_sub(x)));
+            let columns = usize::from(self.columns().saturating_sub(x));
+            let large = words::large_rows(&pairing.own, columns, self.line("█", "#"));
             if detail.large && !large.is_empty() {
                 for row in large {
-                    self.text(x, y, &row, self.colored(Color::Cyan));
+                    self.text(x, y, &row, Style::new());
                     y += 1;
                 }
                 y += blank;
@@ -554,8 +581,7 @@ impl Canvas<'_> {
             }
         }
         if let Some((note, wrong)) = &pairing.note {
-            let style = if *wrong { self.colored(Color::Red) } else { self.colored(Color::Yellow) };
-            let style = style.add_modifier(Modifier::BOLD);
+            let style = if *wrong { Self::alarming() } else { Self::bold() };
             y = self.block(x, y + blank, note.as_str(), style);
         }
         if detail.next && pairing.can_skip && pairing.done.is_none() {
@@ -574,7 +600,7 @@ impl Canvas<'_> {
         let room = self.columns().saturating_sub(x);
         if pairing.partner.is_some() || !is_half || !at_end {
             let prompt = if pairing.partner.is_some() { state.words().same } else { "› " };
-            let after = self.text(x, y, prompt, self.colored(Color::Green));
+            let after = self.text(x, y, prompt, Self::bold());
             self.entry(after, y, state.entry(), false);
             return y + 1;
         }
@@ -582,19 +608,23 @@ impl Canvas<'_> {
         let next = u16::try_from(digits.len().min(DIGITS - 1)).unwrap_or(0);
         let second = next >= 4;
         if boxes && room >= 36 {
-            let edge = |[left, middle, right]: [&str; 3]| {
-                let group = format!("{left}{}{right}", ["───"; 4].join(middle));
+            let (line, side) = (self.line("─", "-").repeat(3), self.line("│", "|"));
+            let edge = |corners: [&'static str; 3]| {
+                let [left, middle, right] = corners.map(|corner| self.line(corner, "+"));
+                let group = format!("{left}{}{right}", [line.as_str(); 4].join(middle));
                 format!("{group}  {group}")
             };
             let cells = |from: usize| {
                 let inner: Vec<_> =
                     (from..from + 4).map(|place| format!(" {} ", digit(place).unwrap_or(' '))).collect();
-                format!("│{}│", inner.join("│"))
+                format!("{side}{}{side}", inner.join(side))
             };
-            self.text(x, y, &edge(["┌", "┬", "┐"]), Self::dim());
-            self.text(x, y + 1, &format!("{}  {}", cells(0), cells(4)), Self::bold());
-            self.text(x, y + 2, &edge(["└", "┴", "┘"]), Self::dim());
-            self.point(x + 2 + 4 * next + if second { 3 } else { 0 }, y + 1);
+            let (above, below) = (edge(["┌", "┬", "┐"]), edge(["└", "┴", "┘"]));
+            let digits = format!("{}  {}", cells(0), cells(4));
+            self.text(x, y, &above, Self::dim());
+            self.text(x, y + 1, &digits, Self::bold());
+            self.text(x, y + 2, &below, Self::dim());
+            self.point(x, x + 2 + 4 * next + if second { 3 } else { 0 }, y + 1);
             return y + 3;
         }
         let (open, close, step, gap) = if room >= 26 { ("[", "]", 3, 2) } else { ("", "", 1, 1) };
@@ -603,7 +633,7 @@ impl Canvas<'_> {
         };
         self.text(x, y, &format!("{}{}{}", group(0), " ".repeat(gap), group(4)), Self::bold());
         let gap = if second { u16::try_from(gap).unwrap_or(0) } else { 0 };
-        self.point(x + u16::try_from(open.len()).unwrap_or(0) + step * next + gap, y);
+        self.point(x, x + u16::try_from(open.len()).unwrap_or(0) + step * next + gap, y);
         y + 1
     }
 }
@@ -622,8 +652,4 @@ fn name(state: &State, kind: Kind) -> &str {
         Kind::Partner { .. } => state.partner(),
         Kind::Event { .. } => "",
     }
-}
-
-fn pad(text: &str, columns: usize) -> String {
-    " ".repeat(columns.saturating_sub(text.width()))
 }

@@ -39,8 +39,8 @@ const FONT: [[u8; 5]; 10] = [
     [0b111, 0b101, 0b111, 0b001, 0b111],
 ];
 
-/// The half in digits of five rows, as wide as so many columns allow. Empty where they do not.
-pub fn large_rows(half: &Half, columns: usize) -> Vec<String> {
+/// The half in digits of five rows made of a `block`, as wide as so many columns allow. Empty where they do not.
+pub fn large_rows(half: &Half, columns: usize, block: &str) -> Vec<String> {
     let Some(scale) = [2, 1].into_iter().find(|scale| columns > (DIGITS * (FONT_WIDTH + 1) + 1) * scale) else {
         return Vec::new();
     };
@@ -51,7 +51,7 @@ pub fn large_rows(half: &Half, columns: usize) -> Vec<String> {
             let bits = FONT.get(usize::from(*digit)).and_then(|rows| rows.get(row)).copied().unwrap_or_default();
             let gap = if place == DIGITS / 2 - 1 { 2 } else { 1 };
             for element in (0..FONT_WIDTH).rev() {
-                out.push_str(&if bits >> element & 1 == 1 { "█" } else { " " }.repeat(scale));
+                out.push_str(&if bits >> element & 1 == 1 { block } else { " " }.repeat(scale));
             }
             out.push_str(&" ".repeat(gap * scale));
         }

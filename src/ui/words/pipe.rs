@@ -7,9 +7,6 @@ use crate::interface::event::Event;
 use crate::interface::files::FileEvent;
 use crate::interface::refusal::Refusal;
 
-/// Columns of what a script reads.
-const COLUMNS: usize = 80;
-
 /// The line a script reads. `None` where there is nothing for a script.
 pub fn line(event: &Event) -> Option<String> {
     Some(match event {
@@ -59,9 +56,9 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Displaced { .. }
         | Event::BetterRoute { .. }
         | Event::Intruder { .. }
-        | Event::TimeIsUp => return en::event(event, COLUMNS),
+        | Event::TimeIsUp => return en::event(event),
         Event::File(FileEvent::Queued { .. } | FileEvent::Progress { .. }) => return None,
-        Event::File(_) => return en::event(event, COLUMNS),
+        Event::File(_) => return en::event(event),
         Event::Addresses { .. } | Event::Delivered { .. } | Event::RedialFailed { .. } | Event::Waiting { .. } => {
             return None;
         }
