@@ -28,6 +28,7 @@ use std::time::Duration;
 use meeting::Meeting;
 use process::*;
 use relay::Relay;
+use rustix::fs::{CWD, FileType, mknodat};
 use rustix::process::Signal;
 use scratch::Scratch;
 use terminal::Terminal;
@@ -37,6 +38,7 @@ use tete::protocol::keys::{InviteSecret, Secret, StaticKey};
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::SMALL;
 use tete::protocol::session::{Session, Settings, Stage};
+use tete::protocol::transfer::NOTHING;
 
 /// Runs functions at once, each in a thread of its own, and names those that fail.
 macro_rules! hold_at_once {
@@ -68,6 +70,8 @@ fn every_limit_of_time_holds() {
         an_interactive_host_listens_again_5_s_after_its_own_three_wrong_halves,
         leaving_waits_3_s_for_receipts,
         a_script_waits_a_minute_for_the_next_receipt_of_a_partner_who_is_there,
+        whoever_takes_files_and_says_nothing_of_them_is_waited_for_a_minute,
+        a_receiver_whose_output_stands_still_for_longer_than_a_minute_is_waited_for,
         an_invite_that_leads_to_silence_is_given_up_after_15_s,
         whoever_met_somebody_dead_at_a_relay_tries_again_after_15_s_and_the_host_after_5_s,
     );
@@ -403,6 +407,56 @@ fn a_script_waits_a_minute_for_the_next_receipt_of_a_partner_who_is_there() {
         assert!(there.join().is_err(), "the script has left, not the partner");
     });
     assert_eq!(host.exit(), 6);
+}
+
+fn whoever_takes_files_and_says_nothing_of_them_is_waited_for_a_minute() {
+    let folder = Scratch::new();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "content").unwrap();
+    let mut host =
+        Terminal::start(terminal::tete(&["send", file.to_str().unwrap(), "--port", "0", "--bind", "127.0.0.1"]));
+    let mut peer = peer::Peer::call(host.port(), peer::stranger());
+    let half = peer.half();
+    peer.enter(&host.half());
+    host.answer(HALF, &half);
+    peer.opened();
+    while !peer.session.receiving().unwrap().is_open() {
+        peer.waits(Duration::from_millis(10));
+    }
+    let receiving = peer.session.receiving().unwrap();
+    receiving.want();
+    receiving.accept(0, NOTHING);
+    takes(60, || {
+        let there = std::thread::spawn(move || (0..70).for_each(|_| peer.waits(Duration::from_secs(1))));
+        assert!(there.join().is_err(), "the sender has left, not the partner");
+    });
+    host.shows("file was not sent completely: your partner's side has not confirmed anything for 60 s.");
+    assert_eq!(host.exit(), 6);
+}
+
+fn a_receiver_whose_output_stands_still_for_longer_than_a_minute_is_waited_for() {
+    let [from, to] = [Scratch::new(), Scratch::new()];
+    // More than the pipe takes.
+    std::fs::write(from.path().join("source"), vec![7; 300_000]).unwrap();
+    mknodat(CWD, to.path().join("go"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let taking = "tete receive --stdout --port 0 --bind 127.0.0.1 | (cat go; cat >target); echo done";
+    let mut host = terminal::shell(taking, to.path());
+    let giving = format!("cat source | tete send --to 127.0.0.1:{}; echo exit $?", host.port());
+    let mut guest = terminal::shell(&giving, from.path());
+    let halves = [host.half(), guest.half()];
+    host.answer(HALF, &halves[1]);
+    guest.answer(HALF, &halves[0]);
+    guest.shows("accepted");
+    let until = now() + Duration::from_secs(70);
+    while now() < until {
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(!guest.words().contains("exit"), "{}", guest.words());
+    }
+    std::fs::write(to.path().join("go"), "").unwrap();
+    guest.shows("exit 0");
+    host.shows("done");
+    assert_eq!([host.exit(), guest.exit()], [0, 0]);
+    assert_eq!(std::fs::read(to.path().join("target")).unwrap(), vec![7; 300_000]);
 }
 
 /// What a joiner sends first when it wants to come back, as somebody on the wire saw it.

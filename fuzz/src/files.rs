@@ -106,6 +106,7 @@ impl Files {
                 sending.feed(Item::End { index, hash: HASH });
             }
             Sent::Seen { index, .. } => assert!(index < entries),
+            Sent::Working => {}
             Sent::Done { index, last, .. } => {
                 assert!(index < entries);
                 if last {

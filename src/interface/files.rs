@@ -144,6 +144,8 @@ pub enum EndedBy {
     Partner,
     /// The connection was lost and did not come back.
     Connection,
+    /// The partner was there, and said nothing of the batch for as long as [`ANSWER`](super::ANSWER).
+    Silence,
 }
 
 /// Why a file is not sent or not stored.

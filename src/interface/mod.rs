@@ -10,6 +10,7 @@ mod serialize;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -20,6 +21,9 @@ use fault::Fault;
 
 /// Relays that an invite can name.
 pub const RELAYS: usize = 8;
+/// How long a partner who is there may leave unsaid what became of what was sent: the next receipt for the texts of a
+/// script that has said everything, a word about the files of anybody.
+pub const ANSWER: Duration = Duration::from_secs(60);
 
 /// The kind of question that the user is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

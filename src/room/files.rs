@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::clock;
+use crate::interface::ANSWER;
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::refusal::FileRefusal;
 use crate::printable::{Printable, plain_name};
@@ -28,6 +30,8 @@ use crate::system::SystemError;
 use crate::thread;
 use meter::Meter;
 
+/// How often the partner is told that this side still has what came of a batch, whatever its disk does.
+const STILL_AT_IT: Duration = Duration::from_secs(15);
 /// Maximum number of files and folders that wait to be offered.
 pub const QUEUE: usize = 64;
 /// Number of bytes that wait for the disk beyond which reading from the connection slows down.
@@ -96,6 +100,8 @@ struct Outgoing {
     read_to: u64,
     failed: u32,
     meter: Meter,
+    /// Since when the partner has had something to say of it, and has not.
+    owed_since: Option<Duration>,
 }
 
 struct Incoming {
@@ -113,6 +119,8 @@ struct Incoming {
     /// The name under which the only file, or the folder of the first file, was stored.
     stored: String,
     meter: Meter,
+    /// When the partner was last told of what is under way, or that began.
+    told_at: Option<Duration>,
 }
 
 impl Incoming {
@@ -128,6 +136,7 @@ impl Incoming {
             failed: 0,
             came: 0,
             stored: String::new(),
+            told_at: None,
         }
     }
 
@@ -522,6 +531,7 @@ impl Files {
     /// Handles an event of the batch that this side sends.
     pub fn sent(&mut self, sent: Sent) {
         let Some(out) = &mut self.sending else { return };
+        out.owed_since = None;
         match sent {
             Sent::Wanted { index, offset, prefix } => {
                 if !std::mem::replace(&mut out.taken, true) {
@@ -538,6 +548,7 @@ impl Files {
                 out.meter.set(index, offset);
                 out.reader.seen(offset);
             }
+            Sent::Working => {}
             Sent::Done { index, ok, last } => {
                 let entry = out.source.entries.get(index as usize);
                 let size = entry.map_or(0, |entry| entry.state.size);
@@ -642,6 +653,32 @@ impl Files {
         self.ended(sending, receiving, EndedBy::Partner);
     }
 
+    /// Ends a batch of which a partner who is `there` says nothing, and says that this side still has theirs.
+    pub fn see_to_time(&mut self, there: bool, session: &mut Session) {
+        let now = clock::now();
+        if let (Some(out), Some(sending)) = (&mut self.sending, session.sending()) {
+            out.owed_since = out.owed_since.or(Some(now)).filter(|_| there && sending.is_owed());
+            if out.owed_since.is_some_and(|since| now >= since + ANSWER) {
+                sending.cancel();
+                self.ended(true, false, EndedBy::Silence);
+            }
+        }
+        if let (Some(incoming), Some(receiving)) = (&mut self.receiving, session.receiving()) {
+            incoming.told_at = incoming.told_at.or(Some(now)).filter(|_| there && receiving.is_under_way());
+            if incoming.told_at.is_some_and(|at| now >= at + STILL_AT_IT) {
+                incoming.told_at = Some(now);
+                receiving.say_again();
+            }
+        }
+    }
+
+    /// Time at which to [see to it](Self::see_to_time) next.
+    pub fn due(&self) -> Option<Duration> {
+        let owed = self.sending.as_ref().and_then(|out| Some(out.owed_since? + ANSWER));
+        let told = self.receiving.as_ref().and_then(|incoming| Some(incoming.told_at? + STILL_AT_IT));
+        owed.into_iter().chain(told).min()
+    }
+
     /// Does what has become possible. Call it after every event.
     pub fn settle(&mut self, session: &mut Session) {
         let losses = session.losses();
@@ -689,8 +726,18 @@ impl Files {
             self.told.push_back(FileEvent::Offering { name: name.clone(), files, bytes: shown });
             reader.set_run(losses);
             let meter = Meter::new(files, bytes);
-            self.sending =
-                Some(Outgoing { source, name, reader, read, taken: false, broken: None, read_to: 0, failed: 0, meter });
+            self.sending = Some(Outgoing {
+                source,
+                name,
+                reader,
+                read,
+                taken: false,
+                broken: None,
+                read_to: 0,
+                failed: 0,
+                meter,
+                owed_since: None,
+            });
         }
     }
 }

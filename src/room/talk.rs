@@ -21,7 +21,7 @@ use crate::interface::event::{ConnectionFault, ConnectionState, Event, Status, T
 use crate::interface::fault::{CodesDiffer, PairingFault};
 use crate::interface::finding::Finding;
 use crate::interface::refusal::Refusal;
-use crate::interface::{Frontend, PromptKind, Request};
+use crate::interface::{ANSWER, Frontend, PromptKind, Request};
 use crate::protocol::delivery::SayError;
 use crate::protocol::error::{Error, Wait};
 use crate::protocol::frame::Farewell;
@@ -37,8 +37,6 @@ const FINISH: Duration = Duration::from_secs(3);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a script that has said everything waits for the connection, to say BYE.
 const RETURN: Duration = Duration::from_secs(10);
-/// How long a script that has said everything waits for the next receipt of a partner who is there.
-const RECEIPTS: Duration = Duration::from_secs(60);
 /// How long a BYE may take when everything is to vanish.
 const PANIC: Duration = Duration::from_millis(200);
 /// Pause between two measurements of the round-trip time.
@@ -439,7 +437,7 @@ impl<'a> Talk<'a> {
         let there = self.connection.session.stage() == Stage::Open && self.waiting() > 0;
         match (&self.state, &self.ending) {
             (State::Open(open), Ending::Finishing { .. }) if there && !self.room.user.frontend().person => {
-                Some(open.heard + RECEIPTS)
+                Some(open.heard + ANSWER)
             }
             _ => None,
         }
@@ -518,6 +516,8 @@ impl<'a> Talk<'a> {
     /// Goes on with files where something has become possible, and tells what happened.
     fn settle_files(&mut self) {
         if self.is_open() {
+            let there = self.connection.session.stage() == Stage::Open && matches!(self.health, Health::Well);
+            self.room.files.see_to_time(there, &mut self.connection.session);
             self.room.files.settle(&mut self.connection.session);
         }
         let now = clock::now();
@@ -670,7 +670,8 @@ impl<'a> Talk<'a> {
         let away = self.away_at();
         let listens = !matches!(self.ending, Ending::Left { .. });
         let close_at = if let State::Open(open) = &self.state { open.close_at } else { None };
-        let wake = [leave_by, close_at, away, quiet, look, probe, bars, slow].into_iter().flatten().min();
+        let files_due = self.room.files.due();
+        let wake = [leave_by, close_at, away, quiet, look, probe, bars, slow, files_due].into_iter().flatten().min();
         let wake = wake.map(|at| at.saturating_sub(now));
         let items = session.wants_items();
         // In a pipe the next line is read only when it can be taken.

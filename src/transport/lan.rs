@@ -357,8 +357,13 @@ mod tests {
     #[test]
     fn forged_address_records_beside_a_true_tag_lead_nowhere_and_hide_nothing() {
         let own = places("192.0.2.1:7 192.0.2.2:7 192.0.2.3:7 192.0.2.4:7 192.0.2.5:7 192.0.2.6:7 192.0.2.7:7");
-        let found = key(1).knows(&heard("a", &entries(&key(1), "a", &own)));
+        let entry = |bytes: &[u8]| [(PLACES, HEXLOWER.encode(bytes)), (TAG, HEXLOWER.encode(&key(1).tag("a", bytes)))];
+        let mut bytes = Vec::new();
+        (1..=7).for_each(|last| Hint::Ipv4([192, 0, 2, last], 7).write(&mut bytes));
+        let found = key(1).knows(&heard("a", &entry(&bytes)));
         assert_eq!(found, &own[..ANNOUNCED], "those under the tag, and no more than an announcement may have");
+        bytes.truncate(ANNOUNCED * bytes.len() / 7);
+        assert_eq!(entries(&key(1), "a", &own), entry(&bytes), "and no more are announced");
         let v6 = places(&"[2001:db8:1111:2222:3333:4444:5555:6666]:65535 ".repeat(ANNOUNCED));
         let [(key, value), _] = entries(&super::tests::key(1), "a", &v6);
         assert!(key.len() + 1 + value.len() <= 255, "it fits into one TXT entry");

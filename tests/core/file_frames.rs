@@ -291,6 +291,86 @@ fn nothing_is_seen_or_done_that_was_not_sent() {
 }
 
 #[test]
+fn a_partner_who_has_accepted_owes_a_word_until_it_is_our_turn() {
+    let owed = |room: &mut Room| room.side.session.sending().unwrap().is_owed();
+    // Whether to accept, a person decides.
+    assert!(!owed(&mut offering(2, false)));
+    let mut room = offering(2, false);
+    room.ok(&accept(1));
+    assert!(!owed(&mut room), "nothing was sent of what is wanted");
+    let mut room = offering(2, true);
+    assert!(owed(&mut room));
+    room.ok(&Frame::FileSeen { batch: 0, index: 0, offset: 3 });
+    assert!(owed(&mut room), "it is not stored");
+    room.ok(&accept(1));
+    assert!(!owed(&mut room), "all of it was seen, and the next is to be sent");
+    room.ok(&Frame::FileDone { batch: 0, index: 0, ok: true });
+    assert!(!owed(&mut room));
+    let mut room = offering(2, true);
+    room.ok(&Frame::FileDone { batch: 0, index: 0, ok: true });
+    assert!(owed(&mut room), "what does it want next?");
+    room.ok(&accept(1));
+    let sending = room.side.session.sending().unwrap();
+    sending.feed(Item::Begin { index: 1, size: 3, kind: EntryKind::File, path: "name".into() });
+    sending.feed(Item::Data { index: 1, offset: 0, bytes: Content(b"abc".to_vec()) });
+    assert!(!owed(&mut room));
+    while room.side.session.transmit_data(&mut Vec::new(), NOW).unwrap() {}
+    assert!(owed(&mut room), "a part was sent and not seen");
+    room.ok(&Frame::FileSeen { batch: 0, index: 1, offset: 3 });
+    assert!(!owed(&mut room));
+    room.ok(&Frame::FileDone { batch: 0, index: 1, ok: false });
+    assert!(!owed(&mut room), "it is over");
+}
+
+#[test]
+fn a_partner_who_is_no_further_says_so_and_claims_no_more_than_was_sent() {
+    let seen = |index, offset| Frame::FileSeen { batch: 0, index, offset };
+    let mut room = offering(2, true);
+    room.ok(&seen(0, 2));
+    assert!(matches!(room.ok(&seen(0, 2)), Some(Event::Sent(Sent::Seen { index: 0, offset: 2 }))));
+    for offset in [0, 4, u64::MAX] {
+        assert!(matches!(room.ok(&seen(0, offset)), Some(Event::Sent(Sent::Working))), "{offset}");
+    }
+    // Begun, and not sent whole.
+    room.ok(&accept(1));
+    room.side.session.sending().unwrap().feed(Item::Begin {
+        index: 1,
+        size: 3,
+        kind: EntryKind::File,
+        path: "name".into(),
+    });
+    while room.side.session.transmit_data(&mut Vec::new(), NOW).unwrap() {}
+    assert!(matches!(room.ok(&seen(1, u64::MAX)), Some(Event::Sent(Sent::Working))));
+}
+
+#[test]
+fn what_came_and_is_not_done_can_be_told_again_and_is_no_further_for_that() {
+    let seen = |index, offset| plain(&Frame::FileSeen { batch: 0, index, offset });
+    let mut room = Room::taking(2, 6);
+    let again = |room: &mut Room| {
+        room.side.session.receiving().unwrap().say_again();
+        room.said()
+    };
+    assert!(!room.side.session.receiving().unwrap().is_under_way());
+    assert_eq!(again(&mut room), Vec::<Vec<u8>>::new(), "nothing has begun");
+    room.ok(&begin(0, 3));
+    room.ok(&data(0, 0, b"ab"));
+    assert_eq!(again(&mut room), [seen(0, 0)]);
+    room.side.session.receiving().unwrap().seen(0, 2);
+    assert_eq!([again(&mut room), again(&mut room)], [[seen(0, 2)], [seen(0, 2)]]);
+    room.ok(&data(0, 2, b"c"));
+    room.ok(&end(0));
+    room.ok(&begin(1, 3));
+    assert_eq!(again(&mut room), [seen(0, 2)]);
+    assert!(room.side.session.receiving().unwrap().is_under_way());
+    room.side.session.receiving().unwrap().done(0, true);
+    assert_eq!(again(&mut room), [plain(&Frame::FileDone { batch: 0, index: 0, ok: true }), seen(1, 0)]);
+    room.side.session.receiving().unwrap().done(1, false);
+    room.said();
+    assert_eq!(again(&mut room), Vec::<Vec<u8>>::new(), "it is over");
+}
+
+#[test]
 fn a_batch_that_we_ended_is_ended_again_if_the_partner_did_not_hear() {
     let mut room = offering(1, false);
     room.side.session.sending().unwrap().cancel();

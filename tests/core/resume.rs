@@ -532,14 +532,21 @@ fn receipts_that_are_owed_go_out_after_the_partners_goodbye_and_nothing_else_doe
     }
 }
 
+/// A room that one side leaves with a text under way: BYE is sealed, and nothing of the two has arrived.
+fn leaving(role: Role, text: &str) -> Pair {
+    let mut pair = Pair::open();
+    let now = pair.now;
+    pair.say(role, text);
+    pair.side(role).session.leave(Farewell::Done);
+    pair.side(role).drain(now);
+    pair
+}
+
 #[test]
 fn a_leaver_hears_what_was_delivered_and_says_nothing_more() {
     for role in ROLES {
-        let mut pair = Pair::open();
+        let mut pair = leaving(role, "one");
         let now = pair.now;
-        pair.say(role, "one");
-        pair.side(role).session.leave(Farewell::Done);
-        pair.side(role).drain(now);
         assert_eq!(pair.side(role).session.stage(), Stage::Leaving);
         assert_eq!(pair.side(role).session.waiting(), 1);
         pair.run();
@@ -566,11 +573,8 @@ fn a_leaver_hears_what_was_delivered_and_says_nothing_more() {
 #[test]
 fn a_leaver_whose_goodbye_was_not_sent_comes_back_to_say_it() {
     for role in ROLES {
-        let mut pair = Pair::open();
+        let mut pair = leaving(role, "the last");
         let now = pair.now;
-        pair.say(role, "the last");
-        pair.side(role).session.leave(Farewell::Done);
-        pair.side(role).drain(now);
         // None of it leaves.
         pair.side(role).sent.clear();
         pair.i.session.lost(now);

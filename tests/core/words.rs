@@ -341,7 +341,7 @@ fn file_events() -> Vec<FileEvent> {
         all.push(FileEvent::NotStored { path: name(), why: why.clone() });
         all.push(FileEvent::OfferRefused { name: name(), why });
     }
-    for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Connection] {
+    for by in [EndedBy::Us, EndedBy::Partner, EndedBy::Connection, EndedBy::Silence] {
         for sending in [true, false] {
             all.push(FileEvent::Withdrawn { name: name(), sending, by });
             all.push(FileEvent::TransferEnded { name: name(), sending, by });

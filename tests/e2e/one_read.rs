@@ -658,3 +658,12 @@ fn a_script_with_an_invite_whose_input_has_ended_waits_for_the_room_and_misses_n
         assert_eq!(joiner.exit(), 0, "{front:?}: {}", joiner.all());
     }
 }
+
+#[test]
+fn the_end_of_a_room_to_which_nobody_came_back_before_it_was_open_is_told() {
+    let (mut host, mut peer, _) = host_and_peer(Front::Json, &["--linger", "1s"]);
+    damages(&mut host, &mut peer);
+    host.shows("\"event\":\"still_away\",\"seconds\":1,");
+    host.say(&json!({"command": "quit"}).to_string());
+    assert_eq!(host.exit(), 3, "nobody has a room here: {}", host.all());
+}

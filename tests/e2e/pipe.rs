@@ -310,11 +310,7 @@ fn a_closed_or_empty_standard_input_fails_the_pairing() {
 #[test]
 fn a_reader_of_standard_output_that_is_gone_is_a_local_fault() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
-    command.stdout(writer);
-    let (mut host, port) = listening(command);
-    let mut guest = guest(port);
-    pair(&mut host, &mut guest);
+    let (host, guest) = room_into(writer);
     drop(reader);
     output_fails(host, guest);
 }
@@ -331,11 +327,7 @@ fn a_closed_standard_output_is_a_local_fault() {
 
 #[test]
 fn a_full_disk_behind_standard_output_is_a_local_fault() {
-    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
-    command.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
-    let (mut host, port) = listening(command);
-    let mut guest = guest(port);
-    pair(&mut host, &mut guest);
+    let (host, guest) = room_into(OpenOptions::new().write(true).open("/dev/full").unwrap());
     output_fails(host, guest);
 }
 

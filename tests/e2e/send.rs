@@ -11,20 +11,14 @@ use std::process::Command;
 
 use crate::process::{self, Process, TETE};
 use crate::scratch::Scratch;
-use crate::terminal::Terminal;
-use portable_pty::CommandBuilder;
+use crate::terminal::{self, Terminal};
 use rustix::fs::{CWD, FileType, mknodat};
 
 const HALF: &str = "partner's code: ";
 
 /// A shell on a terminal of its own that runs tete in a pipe.
 fn shell(script: &str, folder: &Scratch) -> Terminal {
-    let mut command = CommandBuilder::new("sh");
-    command.args(["-c", &script.replace("tete", TETE)]);
-    command.cwd(folder.path());
-    command.env("LC_ALL", "C.UTF-8");
-    command.env("TERM", "xterm");
-    Terminal::start(command)
+    terminal::shell(script, folder.path())
 }
 
 fn pair(host: &Terminal, guest: &Terminal) {

@@ -363,6 +363,17 @@ pub fn room() -> (Process, Process) {
     (host, guest)
 }
 
+/// An open room whose host writes its partner's texts there.
+#[track_caller]
+pub fn room_into(out: impl Into<Stdio>) -> (Process, Process) {
+    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
+    command.stdout(out);
+    let (mut host, port) = listening(command);
+    let mut guest = guest(port);
+    pair(&mut host, &mut guest);
+    (host, guest)
+}
+
 /// An open room that ends with its line.
 #[track_caller]
 pub fn fragile_room() -> (Process, Process) {
@@ -377,11 +388,7 @@ pub fn fragile_room() -> (Process, Process) {
 #[track_caller]
 pub fn a_host_that_does_not_read(texts: usize, limit: Duration) {
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = tete(["--port", "0", "--bind", "127.0.0.1"]);
-    command.stdout(writer);
-    let (mut host, port) = listening(command);
-    let mut guest = guest(port);
-    pair(&mut host, &mut guest);
+    let (host, mut guest) = room_into(writer);
     let texts: Vec<_> = (0..texts).map(|number| format!("{number} {}", "x".repeat(200))).collect();
     guest.send((texts.join("\n") + "\n").into_bytes());
     guest.end_input();

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -126,6 +127,16 @@ pub fn tete(args: &[&str]) -> CommandBuilder {
 /// `tete` with these arguments, as a full screen.
 pub fn screen(args: &[&str]) -> CommandBuilder {
     command(TETE, args)
+}
+
+/// A shell on a terminal of its own, in that folder, for which `tete` is the program.
+pub fn shell(script: &str, folder: &Path) -> Terminal {
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", &script.replace("tete", TETE)]);
+    command.cwd(folder);
+    command.env("LC_ALL", "C.UTF-8");
+    command.env("TERM", "xterm");
+    Terminal::start(command)
 }
 
 /// A program in an environment of its own, for a terminal.

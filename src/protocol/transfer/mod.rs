@@ -132,6 +132,8 @@ pub enum Sent {
         /// Position in the entry, in bytes.
         offset: u64,
     },
+    /// The partner still works on what was sent, and is no further.
+    Working,
     /// The partner is done with an entry.
     Done {
         /// Number of the entry in the batch.

@@ -47,6 +47,9 @@ struct Incoming {
     accepts: u64,
     /// The entry that this side is done with although it is still arriving.
     refused: Option<u32>,
+    /// The entry that was under way when the connection was lost, and the offset up to which the partner knows it to be
+    /// handled, until it is accepted again.
+    broken: Option<(u32, u64)>,
 }
 
 struct Entry {
@@ -69,7 +72,10 @@ enum State {
         seen: u64,
     },
     /// The entry came whole, and this side is not done with it.
-    Whole,
+    Whole {
+        /// The offset up to which the partner knows the entry to be handled.
+        seen: u64,
+    },
 }
 
 impl Receiving {
@@ -96,6 +102,7 @@ impl Receiving {
             bytes: 0,
             accepts: 0,
             refused: None,
+            broken: None,
         });
         Ok(Some(Received::Offered(offer)))
     }
@@ -136,6 +143,7 @@ impl Receiving {
         if open.again.pop_front().is_none() {
             open.next_index += 1;
         }
+        open.broken = None;
         open.entries.push_back(Entry { index, offset, number: open.accepts, state: State::Accepted });
         open.accepts += 1;
         self.due.push_back((Say::Accept { batch: open.offer.batch, index, offset, prefix }, open.accepts));
@@ -147,11 +155,27 @@ impl Receiving {
         let sent = entry.is_some_and(|entry| match entry.state {
             State::Accepted => false,
             State::Begun { next, .. } => next.is_some_and(|next| offset <= next),
-            State::Whole => true,
+            State::Whole { .. } => true,
         });
         if sent {
             self.seen_due = Some((index, offset));
         }
+    }
+
+    /// Whether something came of the batch that this side is not done with.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way().is_some()
+    }
+
+    /// Tells the partner once more how far that is handled, as a sign that this side still works on it.
+    pub fn say_again(&mut self) {
+        self.seen_due = self.seen_due.or(self.under_way());
+    }
+
+    /// The first entry that has begun, and the offset up to which the partner knows it to be handled.
+    fn under_way(&self) -> Option<(u32, u64)> {
+        let open = self.open.as_ref()?;
+        open.entries.iter().find_map(Entry::under_way).or(open.broken)
     }
 
     /// Reports that this side is done with an entry that has begun, and whether it was stored.
@@ -240,8 +264,8 @@ impl Receiving {
             return Ok(None);
         }
         let entry = open.entries.iter_mut().find(|entry| entry.index == index).ok_or(Error::OutOfOrder)?;
-        let State::Begun { size, next, .. } = entry.state else { return Err(Error::OutOfOrder) };
-        entry.state = State::Whole;
+        let State::Begun { size, next, seen } = entry.state else { return Err(Error::OutOfOrder) };
+        entry.state = State::Whole { seen };
         open.bytes = open.bytes.saturating_add(if size == UNKNOWN { 0 } else { size });
         let size = if size == UNKNOWN { next.unwrap_or(entry.offset) } else { size };
         Ok(Some(Received::Ended { hash: *hash, size }))
@@ -273,7 +297,9 @@ impl Receiving {
             *accepts = 0;
         }
         if let Some(open) = &mut self.open {
-            let whole = |entry: &Entry| entry.state == State::Whole;
+            let whole = |entry: &Entry| matches!(entry.state, State::Whole { .. });
+            let begun = open.entries.iter().filter(|entry| !whole(entry)).find_map(Entry::under_way);
+            open.broken = begun.or(open.broken);
             let again = open.entries.iter().filter(|entry| !whole(entry)).map(|entry| entry.index);
             open.again = again.chain(open.again.iter().copied()).collect();
             open.entries.retain(whole);
@@ -287,8 +313,8 @@ impl Receiving {
         let Some((say, accepts)) = self.due.pop_front() else {
             let (index, offset) = self.seen_due.take()?;
             let open = self.open.as_mut()?;
-            let entry = open.entries.iter_mut().find(|entry| entry.index == index)?;
-            if let State::Begun { seen, .. } = &mut entry.state {
+            let entry = open.entries.iter_mut().find(|entry| entry.index == index);
+            if let Some(State::Begun { seen, .. } | State::Whole { seen }) = entry.map(|entry| &mut entry.state) {
                 *seen = offset;
             }
             return Some(Frame::FileSeen { batch: open.offer.batch, index, offset });
@@ -322,6 +348,14 @@ impl Receiving {
 }
 
 impl Entry {
+    /// The entry if it has begun, and the offset up to which the partner knows it to be handled.
+    fn under_way(&self) -> Option<(u32, u64)> {
+        match self.state {
+            State::Begun { seen, .. } | State::Whole { seen } => Some((self.index, seen)),
+            State::Accepted => None,
+        }
+    }
+
     fn is_begun(&self) -> bool {
         matches!(self.state, State::Begun { .. })
     }

@@ -58,8 +58,11 @@ struct Outgoing {
     begun: Set,
     /// Entries that were sent whole, on any connection.
     whole: Set,
-    /// Entries accepted on this connection.
+    /// Entries accepted on this connection, and how many of them are neither sent whole on it nor done.
     accepted: Set,
+    unsent: u32,
+    /// Of those, the entries that are.
+    finished: Set,
     /// Entries sent whole on this connection that the partner is not done with: index, end, and the offset up to which
     /// the partner has handled it.
     unseen: VecDeque<(u32, u64, u64)>,
@@ -111,6 +114,8 @@ impl Sending {
             begun: Set::default(),
             whole: Set::default(),
             accepted: Set::default(),
+            unsent: 0,
+            finished: Set::default(),
             unseen: VecDeque::new(),
             unseen_bytes: 0,
             items: VecDeque::new(),
@@ -125,6 +130,12 @@ impl Sending {
     /// Whether a batch is open.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether it is the partner's turn to say something of the batch that it has accepted: what becomes of what was
+    /// sent, or what it wants next.
+    pub fn is_owed(&self) -> bool {
+        self.open.as_ref().is_some_and(Outgoing::is_owed)
     }
 
     /// Ends the open batch. The partner is told.
@@ -168,6 +179,7 @@ impl Sending {
         if index >= open.offer.entries || open.done.contains(index) || !open.accepted.insert(index) {
             return Err(Error::OutOfOrder);
         }
+        open.unsent += 1;
         Ok(Some(Sent::Wanted { index, offset, prefix: *prefix }))
     }
 
@@ -184,12 +196,14 @@ impl Sending {
                 }
                 *seen = offset;
             }
-            _ if open.whole.contains(index) || open.done.contains(index) => {
+            _ if open.begun.contains(index) => {
                 let whole = open.unseen.iter_mut().find(|(whole, ..)| *whole == index);
-                if let Some((_, _, seen)) = whole.filter(|(_, end, seen)| (*seen..=*end).contains(&offset)) {
-                    open.unseen_bytes -= offset - *seen;
-                    *seen = offset;
-                }
+                let Some((_, _, seen)) = whole.filter(|(_, end, seen)| (*seen..=*end).contains(&offset)) else {
+                    // Of what was sent on an earlier connection only the partner knows.
+                    return Ok(Some(Sent::Working));
+                };
+                open.unseen_bytes -= offset - *seen;
+                *seen = offset;
             }
             _ => return Err(Error::OutOfOrder),
         }
@@ -220,6 +234,7 @@ impl Sending {
         {
             open.unseen_bytes -= end - seen;
         }
+        open.finish(index);
         open.done.insert(index);
         open.done_count += 1;
         let last = open.done_count == open.offer.entries;
@@ -259,7 +274,7 @@ impl Sending {
         }
         if let Some(open) = &mut self.open {
             open.offer_due = !open.known;
-            open.accepted = Set::default();
+            (open.accepted, open.finished, open.unsent) = (Set::default(), Set::default(), 0);
             open.unseen.clear();
             open.unseen_bytes = 0;
             open.items.clear();
@@ -310,6 +325,7 @@ impl Sending {
                     open.unseen_bytes += sent - seen;
                 }
                 open.whole.insert(index);
+                open.finish(index);
                 open.pop();
             }
             Item::Data { offset, bytes, .. } => {
@@ -359,6 +375,18 @@ impl Sending {
 }
 
 impl Outgoing {
+    fn is_owed(&self) -> bool {
+        let under_way = matches!(self.current, Some(Current { window: Some((sent, seen)), .. }) if sent > seen);
+        self.known && (self.unsent == 0 || self.unseen_bytes > 0 || under_way)
+    }
+
+    /// An entry is sent whole on this connection, or done.
+    fn finish(&mut self, index: u32) {
+        if self.accepted.contains(index) && self.finished.insert(index) {
+            self.unsent -= 1;
+        }
+    }
+
     /// Moves the first item of the queue to `last`.
     fn pop(&mut self) {
         self.last = self.items.pop_front();

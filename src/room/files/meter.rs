@@ -21,7 +21,7 @@ pub struct Meter {
     before: u64,
     /// Bytes of each that is under way, by its number, and of all of them.
     under_way: HashMap<u32, u64>,
-    current: u64,
+    current: u128,
     of_bytes: u64,
     rate: f64,
     looked: (Duration, u64),
@@ -58,7 +58,7 @@ impl Meter {
     /// A file has come so far.
     pub fn set(&mut self, index: u32, bytes: u64) {
         let before = self.under_way.insert(index, bytes).unwrap_or_default();
-        self.current = (self.current - before).saturating_add(bytes);
+        self.current = self.current - u128::from(before) + u128::from(bytes);
     }
 
     /// A file goes on from there. What came of it before is not counted in the rate.
@@ -76,7 +76,7 @@ impl Meter {
     pub fn done(&mut self, index: u32, size: u64) {
         self.files += 1;
         self.before = self.before.saturating_add(size);
-        self.current -= self.under_way.remove(&index).unwrap_or_default();
+        self.current -= u128::from(self.under_way.remove(&index).unwrap_or_default());
     }
 
     /// Files of the whole batch.
@@ -86,7 +86,7 @@ impl Meter {
 
     /// Bytes that are done.
     pub fn bytes(&self) -> u64 {
-        self.before.saturating_add(self.current)
+        self.before.saturating_add(u64::try_from(self.current).unwrap_or(u64::MAX))
     }
 
     /// Time since the batch began.
@@ -136,6 +136,15 @@ mod tests {
         let progress = meter.progress(false);
         assert_eq!((progress.bytes, progress.rate), (1 << 30, 0));
         assert!(Meter::new(1, 9).progress(false).rate == 0);
+    }
+
+    #[test]
+    fn whatever_a_partner_claims_to_have_of_several_files_is_counted() {
+        let mut meter = Meter::new(2, 9);
+        (0..2).for_each(|index| meter.begin_at(index, u64::MAX));
+        assert_eq!(meter.bytes(), u64::MAX);
+        (0..2).for_each(|index| meter.done(index, 3));
+        assert_eq!((meter.bytes(), meter.files), (6, 2));
     }
 
     #[test]

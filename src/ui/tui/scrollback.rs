@@ -452,10 +452,16 @@ mod tests {
             all.view(None, 5, SHAPE);
             assert_eq!(kept(&all), first);
         }
-        let rows = |shape| all.rows(0, shape).len();
-        assert!(rows(wide) < rows(SHAPE) && rows(wide) > 1);
+        let rows = |all: &Scrollback, shape| all.rows(0, shape).len();
+        assert!(2 * rows(&all, wide) < rows(&all, SHAPE) && rows(&all, wide) > 1);
         all.replace(0, Printable::text("short"));
         assert_eq!(shown(&all, None, 5), ["00:00", "short"]);
+        let other = ["first", &"x".repeat(2 * LONG), "last"].join("\n");
+        all.replace(0, Printable::text(&long));
+        assert!(rows(&all, SHAPE) > 1);
+        all.replace(0, Printable::text(&other));
+        assert_eq!(rows(&all, SHAPE), rows(&scrollback(&[&other]), SHAPE));
+        assert_eq!(shown(&all, None, 1), ["last"]);
     }
 
     #[test]

@@ -7,13 +7,13 @@ use super::large::pictures;
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{AddressError, OwnAddress, PORT, PeerAddr, ProxyError, Scope, Via};
-use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::route::Route;
+use crate::interface::{ANSWER, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
@@ -458,11 +458,12 @@ pub fn file_fault(why: &FileFault) -> String {
     }
 }
 
-fn ended_by(who: EndedBy) -> &'static str {
+fn ended_by(who: EndedBy) -> String {
     match who {
-        EndedBy::Us => "you cancelled it",
-        EndedBy::Partner => "your partner cancelled it",
-        EndedBy::Connection => "the connection was lost",
+        EndedBy::Us => "you cancelled it".into(),
+        EndedBy::Partner => "your partner cancelled it".into(),
+        EndedBy::Connection => "the connection was lost".into(),
+        EndedBy::Silence => format!("your partner's side has not confirmed anything for {} s", ANSWER.as_secs()),
     }
 }
 

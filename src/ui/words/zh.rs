@@ -7,13 +7,13 @@ use super::large::pictures;
 use super::screen::{ScreenWords, Topic, Words};
 use super::units::{arrow, bar, invocation, list, mark, seconds, size, speed};
 use crate::address::{AddressError, OwnAddress, PORT, PeerAddr, ProxyError, Scope, Via};
-use crate::interface::RELAYS;
 use crate::interface::event::{ConnectionFault, ConnectionState, Event, Invitation, Trust, Who};
 use crate::interface::fault::{CodesDiffer, ConfigFault, Fault, PairingFault, RATES, UsageFault, ValueError};
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::finding::{Finding, Nat, ProbeResult, Verdict};
 use crate::interface::refusal::{FileRefusal, Refusal};
 use crate::interface::route::Route;
+use crate::interface::{ANSWER, RELAYS};
 use crate::printable::Printable;
 use crate::protocol::delivery::TEXT;
 use crate::protocol::handshake::VERSION;
@@ -431,11 +431,12 @@ pub fn file_fault(why: &FileFault) -> String {
     }
 }
 
-fn ended_by(who: EndedBy) -> &'static str {
+fn ended_by(who: EndedBy) -> String {
     match who {
-        EndedBy::Us => "你取消了",
-        EndedBy::Partner => "对方取消了",
-        EndedBy::Connection => "连接断开了",
+        EndedBy::Us => "你取消了".into(),
+        EndedBy::Partner => "对方取消了".into(),
+        EndedBy::Connection => "连接断开了".into(),
+        EndedBy::Silence => format!("对方 {} 秒没有任何确认", ANSWER.as_secs()),
     }
 }
 
