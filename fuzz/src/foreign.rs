@@ -55,7 +55,7 @@ pub fn play(name: &str, steps: &[u8]) {
             screen.show(Output::Text(Incoming { id, age: TOOK, text: Zeroizing::new(name.clone()) }));
         }
         let size = (columns.min(200) as u16, 5 + u16::from(what / 8));
-        screen.input(crossterm::event::Event::Resize(size.0, size.1));
+        screen.input(tete::ui::keyboard::Event::Resize(size.0, size.1));
         drawn(screen, size);
     }
 }

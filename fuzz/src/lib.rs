@@ -5,6 +5,7 @@ pub mod files;
 pub mod foreign;
 pub mod handshake;
 pub mod hostile;
+pub mod input;
 pub mod pair;
 pub mod peer;
 pub mod sitting;

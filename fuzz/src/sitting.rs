@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossterm::event::{self, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ratatui::buffer::Buffer;
@@ -16,6 +15,7 @@ use tete::printable::Printable;
 use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::transport::error::ConnectError;
+use tete::ui::keyboard::{self as event, KeyCode, KeyEvent, KeyModifiers};
 use tete::ui::tui::state::{Effect, Notify, Options, State};
 use tete::ui::tui::view::draw;
 use tete::ui::words::Lang;
@@ -71,16 +71,15 @@ pub fn play(words: &str, steps: &[u8]) {
                 let c = char::from(b'a' + which % 26);
                 state.input(event::Event::Key(KeyEvent::new(KeyCode::Char(c), MODIFIERS[1 + place / 128])));
             }
-            5 => state.input(event::Event::Paste(word.repeat(1 + place / 8))),
+            5 => state.input(event::Event::Paste(Zeroizing::new(word.repeat(1 + place / 8)))),
             6 => {
                 size = (u16::from(*which) % 130, u16::from(what / 16) * 4 + 1);
                 state.input(event::Event::Resize(size.0, size.1));
             }
             7 => {
-                let kind = if place % 2 == 0 { MouseEventKind::ScrollUp } else { MouseEventKind::ScrollDown };
-                state.input(event::Event::Mouse(MouseEvent { kind, column: 0, row: 0, modifiers: KeyModifiers::NONE }));
+                state.input(event::Event::Wheel { down: place % 2 == 1 });
             }
-            8 => state.input(if place % 2 == 0 { event::Event::FocusLost } else { event::Event::FocusGained }),
+            8 => state.input(event::Event::Focus(place % 2 == 1)),
             9 | 10 => {
                 let text = Zeroizing::new(word.repeat(1 + place / 4));
                 let age = Duration::from_millis(u64::from(u32::MAX) * u64::from(which % 2));

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use super::keyboard::RESET_KEYS;
+
 /// Ends a synchronized update and bracketed paste, and clears the row of the prompt.
-const RESET: &[u8] = b"\x1b[?2026l\x1b[?2004l\r\x1b[K";
+const RESET: &str = "\x1b[?2026l\x1b[?2004l\r\x1b[K";
 /// Clears the full screen, undoes its modes, and brings back the screen from before.
-const LEAVE: &[u8] =
-    b"\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
+const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
 
 /// Whether the terminal understands no control sequence.
 pub fn is_dumb() -> bool {
@@ -45,15 +46,18 @@ impl TerminalGuard {
     /// Puts the modes back, also those that were set by escape sequences.
     pub fn restore(&self) {
         let Some(modes) = &self.modes else { return };
-        let bytes = if self.full.swap(false, Ordering::SeqCst) { LEAVE } else { RESET };
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+        let full = self.full.swap(false, Ordering::SeqCst);
+        let bytes = if full { [RESET_KEYS, LEAVE].concat() } else { RESET.to_owned() };
+        // An answer of the terminal that comes late is not for the shell.
+        let actions = if full { OptionalActions::Flush } else { OptionalActions::Now };
+        let _ = tcsetattr(io::stdin(), actions, modes);
         if is_dumb() {
             return;
         }
         if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
-            let _ = terminal.write_all(bytes);
-        } else if bytes == LEAVE {
-            let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+            let _ = terminal.write_all(bytes.as_bytes());
+        } else if full {
+            let _ = io::stdout().write_all(bytes.as_bytes()).and_then(|()| io::stdout().flush());
         }
     }
 }

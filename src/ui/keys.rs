@@ -1,9 +1,8 @@
 //! Which key asks for what: one table, for the screen and the lines that obey it and for the help that prints it.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
 use super::commands::Command;
 use super::editor::{Edit, Editor};
+use super::keyboard::{KeyCode, KeyEvent, KeyModifiers};
 use crate::ui::words::{self, Lang, ScreenWords, Topic};
 
 /// What a key asks for. What comes of it depends on the screen that is shown.
@@ -11,6 +10,8 @@ use crate::ui::words::{self, Lang, ScreenWords, Topic};
 pub enum Key {
     /// Sends, answers, agrees.
     Enter,
+    /// The same, by an Enter that may be the end of a paste.
+    Hurried,
     /// Begins a new line.
     NewLine,
     /// Completes a command or a path.
@@ -88,7 +89,7 @@ const fn c(letter: char) -> KeyCode {
 /// Every key but the characters that are written, in the order of the help.
 pub const KEYS: &[(&[Chord], Key)] = &[
     (&[plain(KeyCode::Enter)], Key::Enter),
-    (&[alt(KeyCode::Enter), control(c('j')), shift(KeyCode::Enter)], Key::NewLine),
+    (&[control(c('j')), alt(KeyCode::Enter), shift(KeyCode::Enter)], Key::NewLine),
     (&[plain(KeyCode::Tab)], Key::Complete),
     (&[control(c('c'))], Key::Interrupt),
     (&[control(c('d'))], Key::End),
@@ -132,11 +133,12 @@ pub const KEYS: &[(&[Chord], Key)] = &[
 
 /// What a key asks for, if anything.
 pub fn key(event: KeyEvent) -> Option<Key> {
-    let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
+    let held = event.modifiers;
     let find = |held| KEYS.iter().find(|(chords, _)| chords.contains(&Chord(held, event.code))).map(|(_, key)| *key);
-    let unshifted = held - KeyModifiers::SHIFT;
+    let unshifted = held.without(KeyModifiers::SHIFT);
     match event.code {
-        KeyCode::Char(c) if unshifted.is_empty() => Some(Key::Char(c)),
+        KeyCode::Char(c) if unshifted == KeyModifiers::NONE => Some(Key::Char(c)),
+        KeyCode::Enter if event.hurried => Some(Key::Hurried),
         _ => find(held).or_else(|| find(unshifted)),
     }
 }
@@ -153,10 +155,15 @@ pub fn write(editor: &mut Editor, key: Key) -> bool {
 }
 
 impl Key {
+    /// The same key where it makes no difference how soon it came.
+    pub fn unhurried(self) -> Self {
+        if self == Self::Hurried { Self::Enter } else { self }
+    }
+
     /// The row of the help where it stands. `None` for characters.
     pub fn topic(self) -> Option<Topic> {
         Some(match self {
-            Self::Enter => Topic::Send,
+            Self::Enter | Self::Hurried => Topic::Send,
             Self::NewLine => Topic::NewLine,
             Self::Complete => Topic::Complete,
             Self::PageUp | Self::PageDown | Self::RowUp | Self::RowDown => Topic::Scroll,
@@ -211,7 +218,6 @@ impl Chord {
             KeyCode::Backspace => "Backspace",
             KeyCode::Tab => "Tab",
             KeyCode::Esc => "Esc",
-            _ => "",
         };
         format!("{held}{name}")
     }
@@ -291,7 +297,7 @@ mod tests {
         assert_eq!(key(KeyModifiers::SHIFT, KeyCode::Char('A')), Some(Key::Char('A')));
         assert_eq!(key(KeyModifiers::SHIFT, KeyCode::Home), Some(Key::Edit(Edit::Home)));
         assert_eq!(key(KeyModifiers::SHIFT, KeyCode::Up), Some(Key::RowUp));
-        assert_eq!(key(KeyModifiers::ALT | KeyModifiers::SHIFT, KeyCode::Char('<')), Some(Key::Top));
+        assert_eq!(key(KeyModifiers::ALT.and(KeyModifiers::SHIFT), KeyCode::Char('<')), Some(Key::Top));
         assert_eq!(key(KeyModifiers::CONTROL, KeyCode::Char('o')), None);
     }
 

@@ -13,7 +13,6 @@ use std::io::{self, IsTerminal, Write as _};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crossterm::event::{Event, KeyEventKind};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -21,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::editor::Editor;
 use super::input::{Line, read_line};
-use super::keyboard::next_event;
+use super::keyboard::{Event, Keyboard};
 use super::keys::{Key, key, write};
 use super::prompt::Prompt;
 use super::rows;
@@ -64,14 +63,27 @@ pub fn start(lang: Lang, call: Option<Printable>) -> io::Result<UserChannels> {
     Ok(UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } })
 }
 
-/// Takes the terminal anew whenever the program was stopped and goes on.
+/// Takes the terminal anew whenever the program was stopped and goes on, and fits the prompt into it when its size
+/// changes.
 fn come_back(desk: Shared) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut continued = runtime.block_on(async { signal(SignalKind::from_raw(Signal::CONT.as_raw())) })?;
+    let signals = runtime.block_on(async {
+        let continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        io::Result::Ok((continued, signal(SignalKind::window_change())?))
+    });
+    let (mut continued, mut resized) = signals?;
     thread::start(move || {
-        while runtime.block_on(continued.recv()).is_some() {
-            let _ = desk.lock().take();
-        }
+        runtime.block_on(async {
+            loop {
+                let done = tokio::select! {
+                    Some(()) = continued.recv() => desk.lock().take(),
+                    Some(()) = resized.recv() => desk.lock().fit(),
+                    else => return,
+                };
+                // A terminal that is gone ends the reader.
+                drop(done);
+            }
+        });
     })
 }
 
@@ -88,15 +100,17 @@ pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
         terminal.set_prompt(Some(row));
     };
     lay(&mut terminal, &editor);
+    terminal.forget_input();
     terminal.take().ok()?;
     if terminal.is_dumb() {
         let line = read_line(&mut io::stdin().lock(), 2 * LONGEST).ok()??;
         return if let Line::Text(typed) = line { Some(typed) } else { None }.filter(|typed| !typed.trim().is_empty());
     }
+    let mut keyboard = Keyboard::default();
     let entered = loop {
-        let Ok(event) = next_event() else { break false };
+        let Ok(event) = keyboard.wait() else { break false };
         match event {
-            Event::Key(event) if event.kind != KeyEventKind::Release => match key(event) {
+            Event::Key(event) => match key(event).map(Key::unhurried) {
                 Some(Key::Enter) => break true,
                 Some(Key::Interrupt) => break false,
                 Some(Key::End) if editor.is_empty() => break false,
@@ -104,7 +118,7 @@ pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
                 Some(key) => drop(write(&mut editor, key)),
                 None => {}
             },
-            Event::Paste(text) => drop(editor.paste(&Zeroizing::new(text))),
+            Event::Paste(text) => drop(editor.paste(&text)),
             _ => {}
         }
         lay(&mut terminal, &editor);

@@ -6,7 +6,7 @@ pub mod editor;
 pub mod guard;
 mod input;
 pub mod json;
-mod keyboard;
+pub mod keyboard;
 pub mod keys;
 pub mod line;
 pub mod paths;

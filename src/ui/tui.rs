@@ -20,15 +20,14 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crossterm::event::Event;
 use rustix::process::{Signal, getpid, kill_process};
-use rustix::termios::tcgetwinsize;
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
+use tokio::signal::unix::{Signal as Resized, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
-use super::keyboard::next_event;
+use super::keyboard::{Event, Keyboard, SET_KEYS};
 use super::time::then;
 use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
@@ -74,7 +73,8 @@ pub fn start(lang: Lang, options: Options, guard: &TerminalGuard) -> io::Result<
 
 /// Reads the terminal's input until it fails or has no other end.
 fn read_keys(press: &mpsc::Sender<Event>) {
-    while next_event().is_ok_and(|event| press.blocking_send(event).is_ok()) {}
+    let mut keyboard = Keyboard::default();
+    while keyboard.wait().is_ok_and(|event| press.blocking_send(event).is_ok()) {}
 }
 
 fn hung_up() -> io::Error {
@@ -102,6 +102,9 @@ impl Driver {
     async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
         let mut timer = Timer::new();
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        let mut resized = signal(SignalKind::window_change())?;
+        // What was pressed before was meant for what is no longer to be seen, and an answer for who has asked.
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
         self.terminal.take()?;
         self.terminal.write(MEASURE)?;
         let mut state = State::new(lang, self.terminal.size(), options, then, clock::now());
@@ -121,6 +124,7 @@ impl Driver {
                 key = self.keys.recv() => Moved::Key(key),
                 show = self.show.recv() => Moved::Output(show),
                 _ = continued.recv() => Moved::Continued,
+                _ = resized.recv() => Moved::Key(Some(self.terminal.resized())),
                 () = timer.until(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
             };
             match moved {
@@ -153,7 +157,7 @@ impl Driver {
                 }
                 // The room is done with the user. One who may still read leaves by a key.
                 Moved::Output(None) if !state.is_over() => return Ok(()),
-                Moved::Output(None) => return self.read_on(state).await,
+                Moved::Output(None) => return self.read_on(state, resized).await,
                 Moved::Continued => {
                     self.terminal.take()?;
                     due = true;
@@ -167,7 +171,7 @@ impl Driver {
     }
 
     /// The room is over and stays on the screen until the user leaves.
-    async fn read_on(&mut self, mut state: State) -> io::Result<()> {
+    async fn read_on(&mut self, mut state: State, mut resized: Resized) -> io::Result<()> {
         let mut timer = Timer::new();
         loop {
             state.tick(clock::now());
@@ -178,6 +182,7 @@ impl Driver {
                     Some(key) => state.input(key),
                     None => return Err(hung_up()),
                 },
+                _ = resized.recv() => state.input(self.terminal.resized()),
                 () = timer.until(wake.unwrap_or_default()), if wake.is_some() => {}
             }
             if !self.perform(&mut state).await? {
@@ -252,11 +257,17 @@ impl Terminal {
         }
     }
 
+    fn resized(&self) -> Event {
+        let (columns, rows) = self.size();
+        Event::Resize(columns, rows)
+    }
+
     fn take(&mut self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
         self.guard.take();
         self.painter.forget();
-        self.write(TAKE).map(drop)
+        self.write(TAKE)?;
+        self.write(SET_KEYS.as_bytes()).map(drop)
     }
 
     fn leave(&mut self) -> io::Result<()> {

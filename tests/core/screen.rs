@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{self, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use jiff::Zoned;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
@@ -22,6 +21,7 @@ use tete::protocol::delivery::Incoming;
 use tete::protocol::pairing::Half;
 use tete::transport::error::ConnectError;
 use tete::ui::commands::commands_of;
+use tete::ui::keyboard::{self as event, KeyCode, KeyEvent, KeyModifiers};
 use tete::ui::keys;
 use tete::ui::tui::painter::Painter;
 use tete::ui::tui::state::{Effect, Notify, Options, Scene, State};
@@ -88,7 +88,7 @@ impl Sitting {
     }
 
     fn paste(&mut self, text: &str) {
-        self.state.input(event::Event::Paste(text.to_owned()));
+        self.state.input(event::Event::Paste(Zeroizing::new(text.to_owned())));
     }
 
     /// Types a text and sends it; the room takes it.
@@ -513,8 +513,7 @@ fn whatever_is_done_between_two_presses_they_do_not_leave() {
         |sitting| sitting.control('d'),
         |sitting| sitting.control('l'),
         |sitting| {
-            let (kind, modifiers) = (MouseEventKind::ScrollUp, KeyModifiers::NONE);
-            sitting.state.input(event::Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers }));
+            sitting.state.input(event::Event::Wheel { down: false });
         },
         |sitting| sitting.passes(Duration::from_secs(4)),
     ];
@@ -530,7 +529,7 @@ fn whatever_is_done_between_two_presses_they_do_not_leave() {
     }
     let mut sitting = Sitting::open();
     sitting.control('d');
-    sitting.state.input(event::Event::FocusLost);
+    sitting.state.input(event::Event::Focus(false));
     sitting.state.input(event::Event::Resize(60, 20));
     sitting.hears("a text");
     sitting.effects();
@@ -570,10 +569,9 @@ fn scrolling_stays_where_it_is_and_what_comes_is_marked() {
     assert!(!sitting.shows("─ new ─"));
     sitting.with_key(KeyCode::Home, CONTROL);
     assert!(sitting.shows("text 0.") && !sitting.shows("text 99."));
-    let wheel = |kind| event::Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers: KeyModifiers::NONE });
-    sitting.state.input(wheel(MouseEventKind::ScrollDown));
+    sitting.state.input(event::Event::Wheel { down: true });
     assert!(!sitting.shows("text 0.") && sitting.shows("text 22."), "{:#?}", sitting.rows());
-    sitting.state.input(wheel(MouseEventKind::ScrollUp));
+    sitting.state.input(event::Event::Wheel { down: false });
     assert!(sitting.shows("text 0."));
 }
 
@@ -808,10 +806,10 @@ fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
         sitting.opens();
         sitting.hears("a");
         assert!(sitting.effects().is_empty());
-        sitting.state.input(event::Event::FocusLost);
+        sitting.state.input(event::Event::Focus(false));
         sitting.hears("b");
         assert_eq!(sitting.effects(), Vec::from_iter(effect));
-        sitting.state.input(event::Event::FocusGained);
+        sitting.state.input(event::Event::Focus(true));
         sitting.hears("c");
         assert!(sitting.effects().is_empty());
     }
@@ -999,7 +997,7 @@ fn screens(size: (u16, u16), lang: Lang) -> Vec<(&'static str, Sitting)> {
         talk.status(Event::Delivered { messages: 1, waiting: 0 });
         talk.hears("在的。The house is quiet now, so we can talk as long as we like 👨‍👩‍👧 and nobody keeps a word of it.");
         talk.hears("שלום!");
-        talk.state.input(event::Event::FocusLost);
+        talk.state.input(event::Event::Focus(false));
         talk.hears_late("this was written while the line was cut", Duration::from_secs(95));
         talk
     };

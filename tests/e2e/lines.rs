@@ -3,6 +3,7 @@
 use crate::process::{self, Process, TETE};
 use crate::pty::{CHAT, HALF, guest_with, gutters, host_with, leave, meeting, pair, room, room_with_script, text};
 use crate::scratch::Scratch;
+use crate::screen::room_with_script as room_with_script_on_screen;
 use crate::terminal::{Display, Terminal, command, tete};
 
 fn paste(text: &str) -> String {
@@ -223,4 +224,80 @@ fn the_code_and_the_chat_have_a_prompt_each_and_between_them_there_is_none() {
     host.until("that the keys were read", |display| display.raw().contains("\x1b[2J").then_some(()));
     guest.answer(HALF, &halves[0]);
     host.prompts(CHAT);
+}
+
+/// Two people, in lines or at full screens, and what the one reads of the other.
+#[track_caller]
+fn rooms(test: impl Fn(&Terminal, &dyn Fn(&[&str]))) {
+    let (host, guest) = room();
+    test(&host, &|expected| assert_eq!(text(&guest, expected[0], expected[expected.len() - 1]), expected));
+    let (mut script, person, _relay) = room_with_script_on_screen();
+    let texts = std::cell::RefCell::new(&mut script);
+    test(&person, &|expected| assert_eq!(texts.borrow_mut().text(), expected.join("␤")));
+}
+
+#[test]
+fn a_paste_that_is_not_marked_as_one_is_one_text_and_is_asked_about() {
+    rooms(|side, says| {
+        side.press("first line\rsecond line\n\r\nlast line\r");
+        side.shows("Enter sends it.");
+        says(&["first line", "second line", "", "last line"]);
+    });
+}
+
+#[test]
+fn an_escape_at_the_end_of_a_read_belongs_to_what_follows() {
+    rooms(|side, says| {
+        side.press("ab");
+        for part in ["\x1b", "[", "D", "\x1b", "\r", "\x1b[20", "0~x\x1b", "[201~"] {
+            side.press(part);
+        }
+        side.press("\x1b[F!\r");
+        says(&["a", "xb!"]);
+    });
+}
+
+#[test]
+fn no_sequence_without_an_end_silences_the_keyboard() {
+    rooms(|side, says| {
+        side.press("\x1b[200~lost");
+        side.shows("A paste has no end. Ctrl-C twice drops it.");
+        side.press("\x03");
+        side.press("\x03");
+        side.shows("The paste was dropped.");
+        for begun in ["\x1b[<64;1", "\x1b]11;rgb", "\x1bP1$r", "\x1b_G"] {
+            // A key that empties the input is no part of it.
+            side.press(&format!("{begun}\x15"));
+        }
+        side.press("heard\r");
+        says(&["heard"]);
+    });
+}
+
+#[test]
+fn answers_of_the_terminal_are_not_typed() {
+    rooms(|side, says| {
+        let answers = [
+            "]11;rgb:0000/0000/0000\x1b\\",
+            "]11;rgb:0/0/0\x07",
+            "P1+r544e\x1b\\",
+            "_Gi=1;OK\x1b\\",
+            "[>41;0;0c",
+            "[?1u",
+            "[0n",
+            "[5;7R",
+        ];
+        side.press("a");
+        answers.iter().for_each(|answer| side.press(&format!("\x1b{answer}")));
+        side.press("b\r");
+        says(&["ab"]);
+    });
+}
+
+#[test]
+fn keys_are_read_in_the_encodings_that_a_program_before_has_left_behind() {
+    rooms(|side, says| {
+        side.press("\x1b[72;2u\x1b[27;1;105~\x1b[13;2u\x1b[200~a\x1b[27;5;106~\x1b[10;1ub\x1b[201~\x1b[67;46;33;1;16;1_\x1b[13u");
+        says(&["Hi", "aj", "b!"]);
+    });
 }

@@ -316,7 +316,7 @@ fn texts_that_cross_are_all_shown_and_all_sent() {
     let ours: Vec<_> = (0..count).map(|number| format!("ours {number}")).collect();
     for (their, our) in theirs.iter().zip(&ours) {
         script.say(their);
-        side.press(&format!("{our}\r"));
+        side.answer(CHAT, our);
     }
     assert_eq!(script.texts(count), ours);
     script.say("the last");
@@ -500,7 +500,8 @@ fn a_hostile_partner_cannot_leave_the_gutter() {
             "\x1b[H",
             "\x1bc",
             "\x1b[6n",
-            "\x1b[?1",
+            "\x1b[?1049",
+            "\x1b[?1003",
             "\x1b[?25l",
             "\u{9b}",
             "\u{9d}",
@@ -710,7 +711,9 @@ fn a_terminal_of_any_size_will_do() {
         // The receipt: it was shown.
         script_host.say("2nd");
         has(&side, "2nd");
-        side.press("text\r");
+        side.press("text");
+        let out = script_host.out();
+        side.enters(|| !out.so_far().is_empty());
         assert_eq!(script_host.text(), "text", "{rows}x{cols}");
         script_host.end_input();
         assert_eq!(script_host.exit(), 0, "{rows}x{cols}: {}", script_host.so_far());

@@ -55,6 +55,9 @@ impl Tmux {
             if let Some(found) = look(&screen) {
                 return found;
             }
+            if screen.contains("as fast as a paste") {
+                self.press(window, &["Enter"]);
+            }
             assert!(now() < limit, "{window} does not show {what:?}, but:\n{screen}");
             std::thread::sleep(Duration::from_millis(20));
         }

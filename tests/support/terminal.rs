@@ -59,11 +59,17 @@ impl Callbacks for Effects {
         self.note(("escape", i1, i2, byte));
     }
     fn unhandled_csi(&mut self, _: &mut Screen, i1: Option<u8>, i2: Option<u8>, params: &[&[u16]], c: char) {
-        // The editor brackets its output so that it appears at once (synchronized output).
-        // The full screen wants to know whether it is looked at, and does not want long rows to be wrapped.
-        let known = [2026, 1004, 7].iter().any(|mode| params == [[*mode]].as_slice());
-        let underline_color = params == [[59].as_slice()] && c == 'm';
-        if !(known && i1 == Some(b'?') && matches!(c, 'h' | 'l') || underline_color) {
+        // Synchronized output, reports of focus, no wrapping, and Alt as an ESC.
+        let private = [2026, 1004, 7, 1036, 9001].iter().any(|mode| params == [[*mode]].as_slice());
+        let known = match (i1, c) {
+            (Some(b'?'), 'h' | 'l' | 's' | 'r') => private,
+            // The encodings of keys that are switched off, and back to what they were.
+            (Some(b'>'), 'm' | 'u') | (Some(b'<'), 'u') => true,
+            // Colour of an underline.
+            (None, 'm') => params == [[59]].as_slice(),
+            _ => false,
+        };
+        if !known {
             self.note(("CSI", i1, i2, params, c));
         }
     }
@@ -77,7 +83,12 @@ pub struct Display {
     parser: Parser<Effects>,
     raw: Vec<u8>,
     ended: bool,
+    /// Whether the question about a line that came too fast is on the screen.
+    asked: bool,
 }
+
+/// What is asked where Enter came as fast as in a paste.
+const HURRIED: [&str; 2] = ["as fast as a paste. Enter", "输入快得像粘贴。按回车"];
 
 impl Display {
     /// Every row so far, those that have scrolled off first, without the blanks at their ends.
@@ -99,6 +110,19 @@ impl Display {
     /// All words so far in a single line: finds a sentence wherever it was broken.
     pub fn words(&mut self) -> String {
         self.rows().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Takes in what came, and tells whether it asks for an Enter of a hand.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        let from = self.raw.len().saturating_sub(HURRIED[1].len());
+        self.parser.process(bytes);
+        self.raw.extend_from_slice(bytes);
+        // On the full screen only what differs from before is written, in lines everything.
+        let screen = self.parser.screen();
+        let asks = |text: &str| HURRIED.iter().any(|words| text.contains(words));
+        let asked = screen.alternate_screen() && asks(&screen.contents());
+        let again = std::mem::replace(&mut self.asked, asked);
+        asked && !again || !screen.alternate_screen() && asks(&String::from_utf8_lossy(&self.raw[from..]))
     }
 
     /// The row of the cursor up to it.
@@ -189,28 +213,31 @@ impl Terminal {
         let pair = native_pty_system().openpty(PtySize { rows, cols, ..PtySize::default() }).unwrap();
         let cells = |count: u16| NonZeroU16::new(count.max(1)).unwrap();
         let parser = Parser::new_with_callbacks(cells(rows), cells(cols), 10_000, Effects::default());
-        let display = Watched::new(Display { parser, raw: Vec::new(), ended: false });
+        let display = Watched::new(Display { parser, raw: Vec::new(), ended: false, asked: false });
         let modes = format!("{:?}", pair.master.get_termios());
         let mut reader = pair.master.try_clone_reader().unwrap();
         let mut writer = pair.master.take_writer().unwrap();
         let child = pair.slave.spawn_command(command).unwrap();
         let ended = watch(child.process_id().unwrap());
         let shown = display.clone();
+        let (input, typed) = mpsc::channel::<Vec<u8>>();
+        let answer = input.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
                 let count = reader.read(&mut buffer).unwrap_or(0);
-                shown.with(|display| {
-                    display.parser.process(&buffer[..count]);
-                    display.raw.extend_from_slice(&buffer[..count]);
+                let asks = shown.with(|display| {
                     display.ended |= count == 0;
+                    display.take(&buffer[..count])
                 });
+                if asks {
+                    let _ = answer.send(b"\r".to_vec());
+                }
                 if count == 0 {
                     return;
                 }
             }
         });
-        let (input, typed) = mpsc::channel::<Vec<u8>>();
         std::thread::spawn(move || {
             for bytes in typed {
                 if writer.write_all(&bytes).is_err() {
@@ -235,7 +262,8 @@ impl Terminal {
         self.child.process_id().unwrap()
     }
 
-    /// Presses keys, or pastes. Never waits.
+    /// Presses keys, or pastes. Never waits. Where the last of them is an Enter that comes too fast for a hand, it is
+    /// pressed again as soon as that is asked.
     pub fn press(&self, keys: &str) {
         let _ = self.input.as_ref().unwrap().send(keys.as_bytes().to_vec());
     }
@@ -298,6 +326,18 @@ impl Terminal {
         self.press("\r");
     }
 
+    /// Presses Enter, as a person does, until something comes of it.
+    #[track_caller]
+    pub fn enters(&self, mut done: impl FnMut() -> bool) {
+        let pause = Duration::from_millis(100);
+        let tries = PATIENCE.div_duration_f32(pause) as u32;
+        let is_done = (0..tries).any(|_| {
+            self.press("\r");
+            self.display.wait(pause, |_| done().then_some(())).is_some()
+        });
+        assert!(is_done, "nothing comes of Enter:\n{}", self.rows().join("\n").trim_end());
+    }
+
     /// The half that this side shows, once it asks for the other.
     #[track_caller]
     pub fn half(&self) -> String {
@@ -358,6 +398,8 @@ impl Terminal {
             let raw = display.raw();
             let paste = ["\x1b[?2004h", "\x1b[?2004l"].map(|mode| raw.rfind(mode));
             assert!(paste[1] > paste[0], "bracketed paste is still on: {raw:?}");
+            let keys = ["\x1b[>0u", "\x1b[<u"].map(|mode| raw.rfind(mode));
+            assert!(keys[1] > keys[0], "keys are told in another way than before: {raw:?}");
             let [full, given_back] = ["\x1b[?1049h", "\x1b[?1049l"].map(|mode| raw.matches(mode).count());
             assert_eq!(raw.matches("\x1b[?1049h\x1b[?7l").count(), full, "a full screen wraps rows: {raw:?}");
             assert_eq!(raw.matches("\x1b[?7h\x1b[?1049l").count(), given_back, "rows are no longer wrapped: {raw:?}");

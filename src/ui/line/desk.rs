@@ -7,7 +7,6 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyEvent, KeyEventKind};
 use zeroize::Zeroizing;
 
 use super::field::Field;
@@ -16,6 +15,7 @@ use crate::interface::{Frontend, PromptKind};
 use crate::protocol::delivery::TEXT;
 use crate::ui::complete::completion;
 use crate::ui::editor::{Edit, Editor};
+use crate::ui::keyboard::{Event, KeyEvent, f3};
 use crate::ui::keys::{Key, key, write};
 use crate::ui::recall::Recall;
 use crate::ui::rows;
@@ -81,6 +81,8 @@ pub struct Desk {
 impl Desk {
     /// Takes the terminal; nothing is asked yet.
     pub fn new(mut terminal: Terminal, words: &'static Words) -> io::Result<Self> {
+        // An answer of the terminal to who had it before is no key.
+        terminal.forget_input();
         terminal.take()?;
         Ok(Self {
             terminal,
@@ -165,17 +167,30 @@ impl Desk {
     /// What was done at the terminal.
     pub fn input(&mut self, event: Event) -> io::Result<Option<Entered>> {
         let entered = match event {
-            Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key)?,
-            Event::Paste(text) => self.paste(&Zeroizing::new(text)),
-            _ => None,
+            Event::Key(key) => self.key(key)?,
+            Event::Position { row, column } => match f3(row, column) {
+                Some(key) => self.key(key)?,
+                None => None,
+            },
+            Event::Paste(text) => self.paste(&text),
+            Event::PasteTooLong => self.asks().then_some(Entered::TooLong),
+            Event::PasteStalls => {
+                self.tell(self.words.paste_stalls)?;
+                None
+            }
+            Event::PasteGivenUp => {
+                self.tell(self.words.paste_given_up)?;
+                None
+            }
+            Event::Wheel { .. } | Event::Focus(_) | Event::Resize(..) => None,
         };
-        self.lay();
-        self.terminal.paint()?;
+        self.fit()?;
         Ok(entered)
     }
 
     fn key(&mut self, event: KeyEvent) -> io::Result<Option<Entered>> {
         let Some(key) = key(event) else { return Ok(None) };
+        let key = if self.what == PromptKind::Chat { key } else { key.unhurried() };
         let editor = if self.what == PromptKind::Chat { &mut self.draft } else { &mut self.entry };
         match (key, self.what) {
             (Key::Suspend, _) => return Ok(Some(Entered::Suspend)),
@@ -190,6 +205,8 @@ impl Desk {
             (Key::End, _) if editor.is_empty() => return Ok(Some(Entered::End)),
             (Key::NewLine, PromptKind::Chat) => drop(editor.insert("\n")),
             (Key::Enter, PromptKind::Chat) if editor.text().trim().is_empty() => drop(editor.take()),
+            (Key::Hurried, PromptKind::Chat) if editor.text().trim().is_empty() => {}
+            (Key::Hurried, PromptKind::Chat) => self.tell(self.words.hurried)?,
             (Key::Enter, PromptKind::Chat) => return Ok(Some(Entered::Line)),
             (Key::Enter, _) => return self.answer().map(Some),
             (Key::Complete, PromptKind::Chat) => {
@@ -245,6 +262,12 @@ impl Desk {
             PromptKind::Chat => Ok(Some(Entered::Line)),
             PromptKind::Half | PromptKind::Compare => self.answer().map(Some),
         }
+    }
+
+    /// Paints the prompt in the columns that there are now.
+    pub fn fit(&mut self) -> io::Result<()> {
+        self.lay();
+        self.terminal.paint()
     }
 
     /// Has every key reported, and paints what is to be seen.

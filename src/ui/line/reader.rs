@@ -15,7 +15,7 @@ use crate::interface::{Frontend, PromptKind, Request};
 use crate::protocol::delivery::TEXT;
 use crate::ui::commands::Command;
 use crate::ui::input::{Line, read_line};
-use crate::ui::keyboard::next_event;
+use crate::ui::keyboard::Keyboard;
 use crate::ui::prompt::Prompt;
 use crate::ui::typed::{Typed, request};
 use crate::ui::words::{self, Lang, compared};
@@ -38,8 +38,9 @@ impl Reader {
 
     /// Keys of a person at a terminal.
     pub fn keys(self, desk: &Shared) {
+        let mut keyboard = Keyboard::default();
         loop {
-            let Ok(event) = next_event() else { return self.hung_up(desk) };
+            let Ok(event) = keyboard.wait() else { return self.hung_up(desk) };
             let mut desk_now = desk.lock();
             match desk_now.input(event) {
                 Ok(Some(Entered::Suspend)) => {

@@ -10,6 +10,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::field::Row;
 use crate::printable::append;
 use crate::ui::guard::is_dumb;
+use crate::ui::keyboard::{RESET_KEYS, SET_KEYS};
 use crate::ui::rows::columns_of;
 
 /// Bytes that are seldom exceeded by what is written at once.
@@ -91,6 +92,7 @@ impl Terminal {
             raw.output_modes = modes.output_modes;
             tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
             append(&mut self.bytes, TAKE);
+            append(&mut self.bytes, SET_KEYS);
         }
         self.taken = true;
         self.painted = None;
@@ -102,6 +104,7 @@ impl Terminal {
         if !self.dumb && self.taken {
             self.erase();
             append(&mut self.bytes, GIVE_BACK);
+            append(&mut self.bytes, RESET_KEYS);
             let _ = self.send();
             if let Some(modes) = &self.modes {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
@@ -121,7 +124,9 @@ impl Terminal {
 
     /// Drops what was typed and not read yet.
     pub fn forget_input(&self) {
-        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        if !self.dumb {
+            let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        }
     }
 
     /// What is to stand in the row of the prompt from the next write on.

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossterm::event::{self, KeyEventKind, MouseEventKind};
 use jiff::Zoned;
 use zeroize::Zeroizing;
 
@@ -21,6 +20,7 @@ use crate::protocol::random::OsRandom;
 use crate::ui::commands::{Command, Row};
 use crate::ui::complete::{candidates, completion};
 use crate::ui::editor::{Draft, Edit, Editor};
+use crate::ui::keyboard::{self, f3};
 use crate::ui::keys::{Key, key, write};
 use crate::ui::recall::Recall;
 use crate::ui::typed::{Typed, after_slash, request};
@@ -373,29 +373,33 @@ impl State {
     }
 
     /// Handles an event of the terminal.
-    pub fn input(&mut self, event: event::Event) {
+    pub fn input(&mut self, event: keyboard::Event) {
         match event {
-            event::Event::Key(event) if event.kind != KeyEventKind::Release => {
+            keyboard::Event::Key(event) => {
                 self.touch();
                 self.key(key(event));
             }
-            event::Event::Key(_) => return,
-            event::Event::Paste(text) => {
+            keyboard::Event::Position { row, column } => {
+                if self.position(column) {
+                    return;
+                }
+                let Some(event) = f3(row, column) else { return };
                 self.touch();
-                self.paste(Zeroizing::new(text));
+                self.key(key(event));
             }
-            event::Event::Resize(columns, rows) => {
+            keyboard::Event::Paste(text) => {
+                self.touch();
+                self.paste(text);
+            }
+            keyboard::Event::PasteTooLong => self.note(&self.words().full),
+            keyboard::Event::PasteStalls => self.note(words::words(self.lang).paste_stalls),
+            keyboard::Event::PasteGivenUp => self.note(words::words(self.lang).paste_given_up),
+            keyboard::Event::Resize(columns, rows) => {
                 self.size = bounded(columns, rows);
                 self.effects.push_back(Effect::Redraw);
             }
-            event::Event::FocusGained => self.focused = true,
-            event::Event::FocusLost => self.focused = false,
-            event::Event::Mouse(mouse) => {
-                let down = match mouse.kind {
-                    MouseEventKind::ScrollUp => false,
-                    MouseEventKind::ScrollDown => true,
-                    _ => return,
-                };
+            keyboard::Event::Focus(focused) => self.focused = focused,
+            keyboard::Event::Wheel { down } => {
                 self.disarm();
                 if self.scene().shows_talk() {
                     self.scroll(WHEEL, down);
@@ -781,6 +785,7 @@ impl State {
 
     /// Handles a key; `None` is one without a meaning.
     fn key(&mut self, key: Option<Key>) {
+        let key = if self.hurries() { key } else { key.map(Key::unhurried) };
         self.notice = None;
         self.armed.take_if(|(armed, _)| Some(*armed) != key);
         match key {
@@ -820,6 +825,15 @@ impl State {
             Overlay::Paste(..) => self.key_paste(key),
             Overlay::Find { .. } => self.key_find(key),
             Overlay::Passphrase { .. } => self.key_passphrase(key),
+        }
+    }
+
+    /// Whether an Enter that may belong to a paste does not count as one: it would send, agree or close.
+    fn hurries(&self) -> bool {
+        match self.scene_at_any_size() {
+            Scene::Chat => self.ask == PromptKind::Chat,
+            Scene::Alarm | Scene::Over => true,
+            _ => false,
         }
     }
 
@@ -898,6 +912,8 @@ impl State {
         let columns = self.input_columns();
         match key {
             Key::Enter => self.send(),
+            Key::Hurried if self.editor.text().trim().is_empty() => {}
+            Key::Hurried => self.note(words::words(self.lang).hurried),
             Key::NewLine => self.write("\n"),
             Key::Complete => self.complete(),
             Key::Search => self.find(""),

@@ -31,6 +31,9 @@ pub const WORDS: Words = Words {
     compare: "same or different: ",
     address: "address or invite from your partner: ",
     error: "tete: ",
+    hurried: "Not sent: that came as fast as a paste. Enter sends it.",
+    paste_stalls: "A paste has no end. Ctrl-C twice drops it.",
+    paste_given_up: "The paste was dropped.",
     signs: &[("//...", "a message that starts with a slash"), ("Ctrl-D", "leave, as Ctrl-C does")],
 };
 

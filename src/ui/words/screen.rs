@@ -16,6 +16,12 @@ pub struct Words {
     pub address: &'static str,
     /// Before an error.
     pub error: &'static str,
+    /// An Enter came at once behind other bytes, and nothing was sent.
+    pub hurried: &'static str,
+    /// A paste has begun and does not go on.
+    pub paste_stalls: &'static str,
+    /// It was given up.
+    pub paste_given_up: &'static str,
     /// What else may be typed, below the commands, and what it does.
     pub signs: &'static [(&'static str, &'static str)],
 }

@@ -31,6 +31,9 @@ pub const WORDS: Words = Words {
     compare: "一样 还是 不一样：",
     address: "对方给你的地址或邀请：",
     error: "tete：",
+    hurried: "没有发出：输入快得像粘贴。按回车发送。",
+    paste_stalls: "粘贴没有结束。按两次 Ctrl-C 丢弃它。",
+    paste_given_up: "已丢弃这次粘贴。",
     signs: &[("//...", "发送以斜杠开头的文字"), ("Ctrl-D", "离开；Ctrl-C 也可以")],
 };
 
