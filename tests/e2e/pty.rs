@@ -97,7 +97,7 @@ fn the_code_is_large_and_the_partners_half_is_nowhere_before_it_is_typed() {
         let place = rows.iter().position(|row| row.trim() == own.as_str()).unwrap();
         assert_eq!(rows[place - 1], "");
         let large = &rows[place - 6..place - 1];
-        assert!(large.iter().all(|row| row.contains('█') && row.chars().all(|c| c == '█' || c == ' ')), "{large:?}");
+        assert!(large.iter().all(|row| row.contains('#') && row.chars().all(|c| c == '#' || c == ' ')), "{large:?}");
         assert!(large.iter().any(|row| row.chars().count() > 60), "{large:?}");
         side.shows("Read this to your partner by phone");
         let raw = side.look(|display| display.raw());

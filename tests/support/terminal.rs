@@ -61,8 +61,9 @@ impl Callbacks for Effects {
         // The editor brackets its output so that it appears at once (synchronized output).
         // The full screen wants to know whether it is looked at, and does not want long rows to be wrapped.
         let known = [2026, 1004, 7].iter().any(|mode| params == [[*mode]].as_slice());
-        let underline_color = params == [[59].as_slice()] && c == 'm';
-        if !(known && i1 == Some(b'?') && matches!(c, 'h' | 'l') || underline_color) {
+        // It asks once how wide an ambiguous character is, and this terminal does not answer.
+        let measure = params == [[6].as_slice()] && i1.is_none() && c == 'n';
+        if !(known && i1 == Some(b'?') && matches!(c, 'h' | 'l') || measure) {
             self.note(("CSI", i1, i2, params, c));
         }
     }
