@@ -15,9 +15,6 @@ FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Noto Sans Mono CJK S
 COLORS = {
     "": "#d8dee9",
     "dim": "#8b95a7",
-    "green": "#a3be8c",
-    "cyan": "#88c0d0",
-    "yellow": "#ebcb8b",
     "bar": "#20242d",
 }
 
@@ -48,32 +45,29 @@ def clusters(text: str) -> list[tuple[str, int]]:
 def styles(rows: list[str], bar: int | None) -> list[list[tuple[str, str, bool]]]:
     """Each row as runs of text, color and whether it is bold."""
     out: list[list[tuple[str, str, bool]]] = []
-    speaker = "dim"
+    said_by_somebody = False
     for y, row in enumerate(rows):
         line = re.match(r"(\d\d:\d\d)([ ~])( *)(·|\S+)( )([✓◌│]?)(.*)", row)
         if y == bar:
             out.append([(row, "bar", False)])
         elif row.startswith("›"):
-            out.append([("›", "green", True), (row[1:], "", False)])
+            out.append([("›", "", True), (row[1:], "", False)])
         elif row.startswith("─"):
-            out.append([(row, "yellow", True)])
+            out.append([(row, "dim", False)])
         elif line and line[4] == "·":
-            speaker = "dim"
+            said_by_somebody = False
             out.append([(row, "dim", False)])
         elif line:
             time, late, gap, name, blank, mark, said = line.groups()
-            speaker = "cyan" if mark == "│" else "green"
-            color = {"✓": "green", "◌": "yellow"}.get(mark, speaker)
+            said_by_somebody = True
             out.append(
-                [(time, "dim", False), (late, "yellow", False), (gap + name + blank, speaker, True)]
-                + [(mark, color, False), (said, "", False)]
+                [(time, "dim", False), (late, "", True), (gap + name + blank, "", mark == "│"), (mark, "", mark == "◌")]
+                + [(said, "", False)]
             )
-        elif "██" in row:
-            out.append([(row, "cyan", False)])
-        elif re.match(r" *[┌│└][─ \d]", row) and row.rstrip()[-1] in "┐│┘":
-            out.append([(row, "yellow", False)])
-        elif speaker != "dim" and (gutter := re.match(r"( *│)(.*)", row)):
-            out.append([(gutter[1], speaker, False), (gutter[2], "", False)])
+        elif re.match(r" *[┌└]", row):
+            out.append([(row, "dim", False)])
+        elif "██" in row or said_by_somebody and re.match(r" *│", row) or re.match(r" *│[ \d]", row):
+            out.append([(row, "", False)])
         else:
             chat = bar is not None and any(run[0][1] == "dim" for run in out)
             out.append([(row, "dim" if chat else "", bool(re.fullmatch(r" *\d{4} \d{4}", row)))])

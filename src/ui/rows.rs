@@ -53,15 +53,18 @@ pub fn event(event: &Event, text: &str, columns: usize) -> Zeroizing<String> {
         return sentence(text, columns);
     };
     let mut out = Zeroizing::new(String::new());
-    for row in Printable::sentence(text, true).rows(columns, Ambiguous::Narrow) {
+    // The picture of an invite is drawn with blocks; nobody can scan wide ones, wherever they are broken.
+    let ambiguous = if let Event::Invite { .. } = event { Ambiguous::Narrow } else { Ambiguous::Wide };
+    for row in Printable::sentence(text, true).rows(columns, ambiguous) {
         append(&mut out, row);
         append(&mut out, "\n");
     }
     out
 }
 
-/// A text of the partner behind a gutter, each row with its line feed. `head` stands before the first row.
-pub fn said(head: &str, text: &Printable, columns: usize, color: bool) -> Zeroizing<String> {
+/// A text of the partner behind a gutter, each row with its line feed. `head` stands before the first row, bold if
+/// `styled`.
+pub fn said(head: &str, text: &Printable, columns: usize, styled: bool) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::new());
     let indent = if columns < NARROW {
         append(&mut out, head);
@@ -73,7 +76,7 @@ pub fn said(head: &str, text: &Printable, columns: usize, color: bool) -> Zeroiz
     let (open, close) = text.isolates();
     for (place, row) in text.rows(columns.saturating_sub(indent + 4), Ambiguous::Wide).enumerate() {
         let gutter = if place == 0 && indent > 0 { head.to_owned() } else { " ".repeat(indent) };
-        let gutter = if color { format!("\x1b[36m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
+        let gutter = if styled { format!("\x1b[1m{gutter}│\x1b[0m ") } else { format!("{gutter}│ ") };
         for part in [gutter.as_str(), open, row, close, "\n"] {
             append(&mut out, part);
         }
@@ -113,6 +116,20 @@ mod tests {
         }
         let text = said("12:00 partner ", &Printable::text(&name), 40, false);
         assert!(text.lines().skip(1).all(|row| row.starts_with("              │ ")), "{text:?}");
+    }
+
+    #[test]
+    fn every_row_of_a_text_fits_whatever_the_terminal_makes_of_it() {
+        let texts =
+            ["🇦x".repeat(40), "\u{3248}".repeat(40), "a\u{302e}".repeat(40), "Жизнь ".repeat(40), "…".repeat(90)];
+        for text in texts.iter().chain([&"a\u{898}".repeat(40), &"שלום ".repeat(40), &"👨‍👩‍👧‍👦".repeat(9)])
+        {
+            for columns in [20, 39, 40, 80] {
+                for row in said("12:00 partner ", &Printable::text(text), columns, false).lines() {
+                    assert!(widest(row) < columns, "{columns}: {row:?}");
+                }
+            }
+        }
     }
 
     proptest! {

@@ -65,6 +65,8 @@ impl Callbacks for Effects {
             (Some(b'?'), 'h' | 'l' | 's' | 'r') => private,
             // The encodings of keys that are switched off, and back to what they were.
             (Some(b'>'), 'm' | 'u') | (Some(b'<'), 'u') => true,
+            // The question how wide an ambiguous character is, which this terminal does not answer.
+            (None, 'n') => params == [[6]].as_slice(),
             // Colour of an underline.
             (None, 'm') => params == [[59]].as_slice(),
             _ => false,

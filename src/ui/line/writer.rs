@@ -37,7 +37,7 @@ pub struct Writer {
     prompt: Arc<Prompt>,
     text_to_terminal: bool,
     events_to_terminal: bool,
-    color: bool,
+    styled: bool,
 }
 
 impl Writer {
@@ -58,7 +58,7 @@ impl Writer {
             prompt,
             text_to_terminal: io::stdout().is_terminal(),
             events_to_terminal: io::stderr().is_terminal(),
-            color: !plain,
+            styled: !plain,
         }
     }
 
@@ -130,7 +130,7 @@ impl Writer {
         let printable = Printable::text(&text.text);
         let late = if text.age < LATE { String::new() } else { format!("(-{} s) ", text.age.as_secs()) };
         let head = format!("{} {late}{} ", local_time(Duration::ZERO), words::partner(self.call.as_ref(), self.lang));
-        let out = rows::said(&head, &printable, columns(), self.color);
+        let out = rows::said(&head, &printable, columns(), self.styled);
         match &self.desk {
             Some(desk) => desk.lock().print(&out),
             None => {
@@ -149,9 +149,9 @@ impl Writer {
         let text = Zeroizing::new(words::event(event, self.lang)?);
         let rows = rows::event(event, &text, columns);
         let style = match event {
-            _ if !self.color || !self.events_to_terminal => return Some(rows),
+            _ if !self.styled || !self.events_to_terminal => return Some(rows),
             Event::Code { .. } | Event::Compare { .. } | Event::Addresses { .. } => return Some(rows),
-            Event::WrongCode { .. } | Event::PairingFailed { .. } => "\x07\x1b[1;31m",
+            Event::WrongCode { .. } | Event::PairingFailed { .. } => "\x07\x1b[1;7m",
             _ => "\x1b[2m",
         };
         Some(Zeroizing::new(format!("{style}{}\x1b[0m\n", rows.trim_end_matches('\n'))))
