@@ -152,12 +152,8 @@ impl Cipher for Aes256Gcm {
             return 0;
         };
         let Some(tag_place) = rest.get_mut(..TAG) else { return 0 };
-        body.copy_from_slice(plaintext);
-        match key.seal_in_place_separate_tag(Self::nonce(nonce), Aad::from(ad), body) {
-            Ok(tag) => {
-                tag_place.copy_from_slice(tag.as_ref());
-                plaintext.len() + TAG
-            }
+        match key.seal_out_of_place_scatter(Self::nonce(nonce), Aad::from(ad), plaintext, body, &[], tag_place) {
+            Ok(()) => plaintext.len() + TAG,
             Err(_) => {
                 body.zeroize();
                 0

@@ -406,7 +406,15 @@ impl Files {
                     self.dropped(&path.to_string_lossy());
                 }
             }
-            News::Read(run, read) => self.read(run, read, session),
+            News::Read(run, read) => {
+                self.read(run, read, session);
+                // Without a pause, so that the thread that reads wakes once for all of it.
+                while session.wants_items()
+                    && let Some((run, read)) = self.sending.as_mut().and_then(|out| out.read.try_recv().ok())
+                {
+                    self.read(run, read, session);
+                }
+            }
             News::Stored(report) => self.stored(report, session),
             News::Ended => self.cancel(session),
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::source::{Entry, Source, State};
@@ -221,16 +223,20 @@ impl Reading {
         self.send(begin(state.size))?;
         while at < state.size {
             self.check(index)?;
-            let mut bytes = Content(Vec::with_capacity(CHUNK.min(usize::try_from(state.size - at).unwrap_or(CHUNK))));
-            let most = (bytes.0.capacity() as u64).min(state.size - at);
-            match (&file).take(most).read_to_end(&mut bytes.0) {
+            let left = usize::try_from(state.size - at).unwrap_or(usize::MAX);
+            let mut bytes = Content(Vec::with_capacity(CHUNK.min(left)));
+            match rustix::io::read(&file, spare_capacity(&mut bytes.0)) {
                 Ok(0) => return Ok(Err(ReadError::Changed)),
-                Ok(count) => {
+                Ok(_) => {
+                    // The file may have grown, and the buffer have more room than was asked for.
+                    bytes.0.truncate(left);
                     hasher.update(&bytes.0);
-                    self.send(Read::Item(Item::Data { index, offset: at, bytes }))?;
-                    at += count as u64;
+                    let offset = at;
+                    at += bytes.0.len() as u64;
+                    self.send(Read::Item(Item::Data { index, offset, bytes }))?;
                 }
-                Err(error) => return Ok(Err(ReadError::Disk(error))),
+                Err(Errno::INTR) => {}
+                Err(error) => return Ok(Err(ReadError::Disk(error.into()))),
             }
         }
         if file.metadata().map(|metadata| State::of(&metadata)).ok() != Some(state) {

@@ -10,6 +10,8 @@ use crate::protocol::frame::{Frame, Hash, Whose};
 const QUEUED: usize = 512 << 10;
 /// Number of queued items at which no more are wanted.
 const QUEUED_ITEMS: usize = 256;
+/// Share of either at which more are wanted again, so that whoever feeds the queue wakes once for many items.
+const LOW: usize = 4;
 /// Number of ended batches of which the partner may not know the end.
 const UNCERTAIN: usize = 64;
 
@@ -71,6 +73,8 @@ struct Outgoing {
     items: VecDeque<Item>,
     /// Bytes in `items`.
     queued: usize,
+    /// The queue was full, and has not run low since.
+    full: bool,
     /// Bytes of the first item that were sent.
     position: usize,
     /// The entry that is being sent.
@@ -120,6 +124,7 @@ impl Sending {
             unseen_bytes: 0,
             items: VecDeque::new(),
             queued: 0,
+            full: false,
             position: 0,
             current: None,
             last: None,
@@ -147,9 +152,10 @@ impl Sending {
         }
     }
 
-    /// Whether [`feed`](Self::feed) should be called, so that the queue does not run empty.
+    /// Whether [`feed`](Self::feed) should be called, so that the queue does not run empty: until it is full, and not
+    /// again before it is low.
     pub fn wants_items(&self) -> bool {
-        self.open.as_ref().is_none_or(|open| open.queued < QUEUED && open.items.len() < QUEUED_ITEMS)
+        self.open.as_ref().is_none_or(|open| !open.full)
     }
 
     /// Queues the next item of an entry that the partner [wants](Sent::Wanted).
@@ -160,6 +166,7 @@ impl Sending {
         if let Some(open) = self.open.as_mut().filter(|open| !open.done.contains(item.index())) {
             open.queued += item.len();
             open.items.push_back(item);
+            open.weigh();
         }
     }
 
@@ -228,6 +235,7 @@ impl Sending {
             open.position = 0;
             open.items.retain(|item| item.index() != index);
             open.queued = open.items.iter().map(Item::len).sum();
+            open.weigh();
         }
         if let Some(place) = open.unseen.iter().position(|(whole, ..)| *whole == index)
             && let Some((_, end, seen)) = open.unseen.remove(place)
@@ -278,7 +286,7 @@ impl Sending {
             open.unseen.clear();
             open.unseen_bytes = 0;
             open.items.clear();
-            (open.queued, open.position) = (0, 0);
+            (open.queued, open.full, open.position) = (0, false, 0);
             open.current = None;
             open.last = None;
         }
@@ -392,6 +400,17 @@ impl Outgoing {
         self.last = self.items.pop_front();
         self.queued -= self.last.as_ref().map_or(0, Item::len);
         self.position = 0;
+        self.weigh();
+    }
+
+    /// Notes whether the queue is full, or has run low.
+    fn weigh(&mut self) {
+        let (bytes, items) = (self.queued, self.items.len());
+        self.full = if self.full {
+            bytes > QUEUED / LOW || items > QUEUED_ITEMS / LOW
+        } else {
+            bytes >= QUEUED || items >= QUEUED_ITEMS
+        };
     }
 
     /// Number of bytes that the window allows to be sent now.
