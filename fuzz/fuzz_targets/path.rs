@@ -1,18 +1,21 @@
 #![no_main]
-//! A path is refused, or stays below its folder, can be shown, and stays what it is.
+//! A path is refused, or stays below its folder, has nothing that a terminal acts upon, and stays what it is.
 
 use libfuzzer_sys::fuzz_target;
-use tete::printable::{Printable, plain_name};
-use tete::store::path::SafePath;
+use tete::store::path::{NAME, Rule, SafeName, SafePath};
 
 fuzz_target!(|path: &str| {
-    let Ok(safe) = SafePath::new(path, plain_name) else { return };
-    assert_eq!(safe.folders().len(), path.matches('/').count());
-    for name in safe.folders().iter().map(String::as_str).chain([safe.name()]) {
-        assert!(!matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0']) && name.len() <= 240);
-        assert!(!name.starts_with(['.', '-', '~', ' ']) && !name.ends_with(['.', ' ']));
-        assert_eq!(Printable::line(name).as_str(), name);
+    for strict in [false, true] {
+        let rule = Rule { strict, longest: NAME };
+        let Ok(safe) = SafePath::new(path, rule) else { return };
+        assert_eq!(safe.folders().len(), path.matches('/').count());
+        for SafeName { safe: name, .. } in safe.names() {
+            assert!(!matches!(&**name, "" | "." | "..") && !name.contains(['/', '\0']) && name.len() <= NAME);
+            assert!(!name.contains(|c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c)));
+            assert!(!strict || !name.contains(['\\', ':', '?']) && !name.ends_with(['.', ' ']));
+        }
+        let names = |path: &SafePath| path.names().iter().map(|name| name.safe.clone()).collect::<Vec<_>>();
+        let again = SafePath::new(&names(&safe).join("/"), rule).expect("a safe path is safe");
+        assert_eq!(names(&again), names(&safe));
     }
-    let again = [safe.folders(), &[safe.name().to_owned()]].concat().join("/");
-    assert_eq!(SafePath::new(&again, plain_name), Ok(safe));
 });

@@ -44,6 +44,16 @@ pub enum FileEvent {
         took: Duration,
         failed: u32,
     },
+    /// Names of a batch are stored under others: the first of them, each a path and what its last part is called there,
+    /// and how many.
+    Renamed {
+        name: Printable,
+        #[serde(rename = "direction", serialize_with = "serialize::direction")]
+        sending: bool,
+        #[serde(serialize_with = "renamed")]
+        names: Vec<(Printable, Printable)>,
+        count: usize,
+    },
     /// One of ours could not be sent, or the partner did not store it.
     NotSent {
         path: Printable,
@@ -228,4 +238,13 @@ fn left_out<S: Serializer>(paths: &[(Printable, FileFault)], to: S) -> Result<S:
         why: &'a FileFault,
     }
     to.collect_seq(paths.iter().map(|(path, why)| LeftOut { path, why }))
+}
+
+fn renamed<S: Serializer>(names: &[(Printable, Printable)], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Renamed<'a> {
+        path: &'a Printable,
+        stored_as: &'a Printable,
+    }
+    to.collect_seq(names.iter().map(|(path, stored_as)| Renamed { path, stored_as }))
 }

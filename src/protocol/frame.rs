@@ -217,8 +217,60 @@ pub enum Frame<'a> {
         /// Whose batch of that number it is.
         whose: Whose,
     },
+    /// FILE_RENAMED: the receiver stores names of a batch under others. An extension, of which nothing depends.
+    FileRenamed {
+        /// Number of the batch.
+        batch: u32,
+        /// Number of the changed names.
+        count: u32,
+        /// The first of them.
+        names: Names<'a>,
+    },
     /// A frame of a type that is left for extensions, which is ignored.
     Extension(u8),
+}
+
+/// Pairs of a path and the name that its last part is stored by, as FILE_RENAMED lists them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Names<'a>(&'a [u8]);
+
+impl<'a> Names<'a> {
+    /// Size of the longest list in bytes.
+    const LONGEST: usize = SMALL_FRAME - HEADER - 8;
+
+    /// Lists the first of these pairs, as many as there is room for.
+    pub fn list<'n>(pairs: impl IntoIterator<Item = (&'n str, &'n str)>) -> Vec<u8> {
+        let mut list = Vec::new();
+        for (path, name) in pairs {
+            let lengths = [path, name].map(|part| u16::try_from(part.len()).ok().map(u16::to_be_bytes));
+            let [Some(of_path), Some(of_name)] = lengths else { break };
+            let pair = [&of_path[..], path.as_bytes(), &of_name, name.as_bytes()].concat();
+            if list.len() + pair.len() > Self::LONGEST {
+                break;
+            }
+            list.extend(pair);
+        }
+        list
+    }
+
+    /// Takes a list of that form, and nothing else.
+    pub fn of(list: &'a [u8]) -> Option<Self> {
+        let names = Self(list);
+        let length: usize = names.pairs().map(|(path, name)| 4 + path.len() + name.len()).sum();
+        (length == list.len() && length <= Self::LONGEST).then_some(names)
+    }
+
+    /// The pairs.
+    pub fn pairs(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut reader = Reader(self.0);
+        let mut part = move || {
+            let length = u16::from_be_bytes(*reader.chunk().ok()?);
+            let (part, rest) = reader.0.split_at_checked(length.into())?;
+            reader.0 = rest;
+            str::from_utf8(part).ok()
+        };
+        std::iter::from_fn(move || Some((part()?, part()?)))
+    }
 }
 
 /// What an entry of a batch is.
@@ -327,13 +379,21 @@ impl<'a> Frame<'a> {
             kind::RK2 => Self::Rk2(reader.chunk()?),
             kind::RK3 => Self::Rk3,
             kind::EXTENSIONS.. => {
-                reader.rest();
-                Self::Extension(kind)
+                let content = reader.rest();
+                let renamed = Some(content).filter(|_| kind == kind::FILE_RENAMED).and_then(Self::renamed);
+                renamed.unwrap_or(Self::Extension(kind))
             }
             _ => return Err(Error::Frame),
         };
         reader.end()?;
         Ok(frame)
+    }
+
+    /// Reads FILE_RENAMED. Any other content of that type is an extension that this version does not know.
+    fn renamed(content: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader(content);
+        let (batch, count) = (reader.u32().ok()?, reader.u32().ok()?);
+        Some(Self::FileRenamed { batch, count, names: Names::of(reader.rest())? })
     }
 
     /// Writes the frame and its padding over all of `out`, the plaintext of a small or a large record.
@@ -384,6 +444,9 @@ impl<'a> Frame<'a> {
             Self::FileCancel { batch, whose } => {
                 write(out, kind::FILE_CANCEL, &[&batch.to_be_bytes(), &[whose.byte()]])
             }
+            Self::FileRenamed { batch, count, names } => {
+                write(out, kind::FILE_RENAMED, &[&entry(batch, count), names.0])
+            }
             Self::Text { .. } | Self::FileOffer { .. } | Self::FileBegin { .. } | Self::Extension(_) => {
                 Err(Error::Frame)
             }
@@ -419,6 +482,7 @@ mod kind {
     pub const FILE_DONE: u8 = 0x26;
     pub const FILE_CANCEL: u8 = 0x27;
     pub const EXTENSIONS: u8 = 0x80;
+    pub const FILE_RENAMED: u8 = 0x80;
 }
 
 fn write(out: &mut [u8], kind: u8, parts: &[&[u8]]) -> Result<(), Error> {
@@ -509,7 +573,9 @@ mod tests {
             let frame = Frame::decode(&bytes);
             match kind {
                 0x09..=0x0f | 0x14..=0x1f | 0x28..=0x7f => assert!(frame.is_err(), "{kind:#x}"),
-                0x80.. => assert_eq!(frame, Ok(Frame::Extension(kind))),
+                // No names changed.
+                0x80 => assert!(matches!(frame, Ok(Frame::FileRenamed { .. } | Frame::Extension(0x80)))),
+                0x81.. => assert_eq!(frame, Ok(Frame::Extension(kind))),
                 _ => {}
             }
         }
@@ -585,6 +651,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_list_of_names_is_an_extension_like_any_other() {
+        let pair = Names::list([("d/a:b", "a_b")]);
+        assert_eq!(pair, b"\0\x05d/a:b\0\x03a_b");
+        let renamed = |list: &[u8]| raw(kind::FILE_RENAMED, &[&[0, 0, 0, 1, 0, 0, 0, 2], list].concat());
+        let names = Names::of(&pair).unwrap();
+        assert_eq!(Frame::decode(&renamed(&pair)), Ok(Frame::FileRenamed { batch: 1, count: 2, names }));
+        assert_eq!(names.pairs().collect::<Vec<_>>(), [("d/a:b", "a_b")]);
+        for length in 1..pair.len() {
+            assert_eq!(Frame::decode(&renamed(&pair[..length])), Ok(Frame::Extension(kind::FILE_RENAMED)), "{length}");
+        }
+        for other in [&b"\0\x01\xff\0\x01a"[..], b"\xff\xff", b"\0\0\0\0\0"] {
+            assert_eq!(Frame::decode(&renamed(other)), Ok(Frame::Extension(kind::FILE_RENAMED)));
+        }
+        for short in 0..8 {
+            assert_eq!(
+                Frame::decode(&raw(kind::FILE_RENAMED, &vec![0; short])),
+                Ok(Frame::Extension(kind::FILE_RENAMED))
+            );
+        }
+        // The longest path and its name always have room, and what has none is left out.
+        let (path, name) = ("p".repeat(PATH), "n".repeat(210));
+        let list = Names::list([(&*path, &*name), ("a", "b")]);
+        assert_eq!(Names::of(&list).unwrap().pairs().collect::<Vec<_>>(), [(&*path, &*name), ("a", "b")]);
+        let list = Names::list([(&*path, &*name), (&*path, &*name)]);
+        assert_eq!(Names::of(&list).unwrap().pairs().count(), 1);
+    }
+
+    #[test]
     fn undefined_flags_of_a_text_are_refused() {
         for flags in 2..=255 {
             assert_eq!(Frame::decode(&raw(kind::TEXT, &[0, 0, 0, 0, 0, 0, 0, 0, flags])), Err(Error::Frame));
@@ -597,6 +691,7 @@ mod tests {
             id: u32, age_ms: u32, more: bool, token: Token, nonce: [u8; 32], reason: u8,
             part in prop::collection::vec(any::<u8>(), 0..=TEXT_PART), bytes: u64, ok: bool, name in ".{0,200}",
         ) {
+            let list = Names::list([(&*name, "x"), ("", &*name), (&*name, "")]);
             let frames = [
                 Frame::Pad, Frame::SasOpen(&nonce), Frame::Verified, Frame::Text { id, age_ms, more, part: &part },
                 Frame::Receipt { id }, Frame::Bye { reason: Farewell::of([reason]) }, Frame::Ping(token), Frame::Pong(token),
@@ -607,6 +702,7 @@ mod tests {
                 Frame::FileEnd { batch: id, index: age_ms, hash: &nonce },
                 Frame::FileSeen { batch: id, index: age_ms, offset: bytes },
                 Frame::FileDone { batch: id, index: age_ms, ok },
+                Frame::FileRenamed { batch: id, count: age_ms, names: Names::of(&list).unwrap() },
                 Frame::FileCancel { batch: id, whose: Whose::Mine },
                 Frame::FileCancel { batch: id, whose: Whose::Yours },
                 Frame::FileCancel { batch: id, whose: Whose::Either },

@@ -2,7 +2,7 @@
 
 mod meter;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::clock;
 use crate::interface::ANSWER;
 use crate::interface::files::{EndedBy, FileEvent, FileFault, Progress};
 use crate::interface::refusal::FileRefusal;
-use crate::printable::{Printable, plain_name};
+use crate::printable::Printable;
 use crate::protocol::frame::Hash;
 use crate::protocol::session::Session;
 use crate::protocol::transfer::{ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 use crate::store::downloads::downloads;
 use crate::store::folder::Folder;
 use crate::store::output::Output;
-use crate::store::path::SafePath;
+use crate::store::path::{Rule, SafePath};
 use crate::store::reader::{Read, ReadError, Reader, Wanted};
 use crate::store::source::{Source, SourceError, Unsendable};
-use crate::store::tree::{StoreError, Target};
+use crate::store::tree::{Renamed, StoreError, Target};
 use crate::store::writer::{Job, Report, Stored, Writer};
 use crate::system::SystemError;
 use crate::thread;
@@ -34,6 +34,8 @@ use meter::Meter;
 const STILL_AT_IT: Duration = Duration::from_secs(15);
 /// Maximum number of files and folders that wait to be offered.
 pub const QUEUE: usize = 64;
+/// Number of changed names that are told. The rest are only counted.
+const NAMED: usize = 5;
 /// Number of bytes that wait for the disk beyond which reading from the connection slows down.
 const BEHIND: usize = 2 << 20;
 /// Number of bytes that wait for the disk beyond which nothing is read: a partner may count a window for each entry
@@ -98,6 +100,8 @@ struct Outgoing {
     broken: Option<u32>,
     /// Number of bytes that were read of a stream.
     read_to: u64,
+    /// Sizes of entries that became smaller after they were offered, by their numbers, until they are done.
+    shrunk: HashMap<u32, u64>,
     failed: u32,
     meter: Meter,
     /// Since when the partner has had something to say of it, and has not.
@@ -107,7 +111,6 @@ struct Outgoing {
 struct Incoming {
     offer: Offer,
     name: Printable,
-    path: SafePath,
     writer: Option<(Writer, mpsc::Receiver<Report>)>,
     /// Whether the writer was asked for the part that is stored. Nothing is accepted before it answers.
     asking: bool,
@@ -118,18 +121,21 @@ struct Incoming {
     came: u64,
     /// The name under which the only file, or the folder of the first file, was stored.
     stored: String,
+    /// The names that are stored under others: the first of them, and how many.
+    renamed: (Vec<Renamed>, usize),
+    /// Those of them that the partner is told, as what else has the name is not the partner's business.
+    repaired: (Vec<Renamed>, u32),
     meter: Meter,
     /// When the partner was last told of what is under way, or that began.
     told_at: Option<Duration>,
 }
 
 impl Incoming {
-    fn new(offer: Offer, name: Printable, path: SafePath) -> Self {
+    fn new(offer: Offer, name: Printable) -> Self {
         Self {
             meter: Meter::new(offer.entries, offer.bytes),
             offer,
             name,
-            path,
             writer: None,
             asking: false,
             have: None,
@@ -137,7 +143,31 @@ impl Incoming {
             came: 0,
             stored: String::new(),
             told_at: None,
+            renamed: Default::default(),
+            repaired: Default::default(),
         }
+    }
+
+    /// Notes names that are stored under others.
+    fn rename(&mut self, renamed: Vec<Renamed>) {
+        for change in renamed {
+            if change.is_repaired() {
+                let (first, count) = &mut self.repaired;
+                *count = count.saturating_add(1);
+                first.extend((first.len() < NAMED).then(|| change.clone()));
+            }
+            let (first, count) = &mut self.renamed;
+            *count += 1;
+            first.extend((first.len() < NAMED).then_some(change));
+        }
+    }
+
+    /// The changed names, to be told with the end of the batch.
+    fn renamed(&self) -> Option<FileEvent> {
+        let (first, count) = &self.renamed;
+        let pair = |change: &Renamed| (Printable::line(&change.path), Printable::line(&change.stored));
+        let names = first.iter().map(pair).collect();
+        (*count > 0).then(|| FileEvent::Renamed { name: self.name.clone(), sending: false, names, count: *count })
     }
 
     fn give(&self, job: Job) {
@@ -274,10 +304,9 @@ impl Files {
             }
             Target::Folder {
                 folder,
-                name: incoming.path.clone(),
+                name: incoming.offer.name.clone(),
                 entries: incoming.offer.entries,
                 executable: self.options.executable,
-                plain: plain_name,
             }
         };
         match Writer::start(target) {
@@ -353,6 +382,7 @@ impl Files {
         }
         if let Some(incoming) = self.receiving.take_if(|_| receiving) {
             let accepted = incoming.writer.is_some();
+            self.told.extend(incoming.renamed());
             self.failed += usize::from(accepted);
             let (name, sending) = (incoming.name, false);
             self.told.push_back(if accepted {
@@ -452,7 +482,13 @@ impl Files {
             Read::Item(item) => {
                 match &item {
                     Item::Data { offset, bytes, .. } => out.read_to = offset + bytes.0.len() as u64,
-                    Item::Begin { .. } => out.meter.wait(false),
+                    Item::Begin { index, size, .. } => {
+                        out.meter.wait(false);
+                        let offered = out.source.entries.get(*index as usize).map(|entry| entry.state.size);
+                        if offered.is_some_and(|offered| *size < offered) {
+                            out.shrunk.insert(*index, *size);
+                        }
+                    }
                     Item::End { .. } => {}
                 }
                 if let Some(sending) = session.sending() {
@@ -504,9 +540,17 @@ impl Files {
                 self.told.push_back(FileEvent::Resumed { name: incoming.name.clone() });
             }
             Report::Done(index, outcome) => {
+                let outcome = outcome.map(|Stored { name, size, renamed }| {
+                    incoming.rename(renamed);
+                    (name, size)
+                });
+                if receiving.is_last() {
+                    let (first, count) = &incoming.repaired;
+                    receiving.renamed(*count, first.iter().map(|change| (&*change.path, &*change.safe)));
+                }
                 let Some(last) = receiving.done(index, outcome.is_ok()) else { return };
                 match outcome {
-                    Ok(Stored { name, size }) => {
+                    Ok((name, size)) => {
                         incoming.meter.done(index, size);
                         incoming.came = incoming.came.saturating_add(size);
                         incoming.stored = name;
@@ -527,6 +571,7 @@ impl Files {
 
     fn all_stored(&mut self) {
         let Some(incoming) = self.receiving.take() else { return };
+        self.told.extend(incoming.renamed());
         let Incoming { offer, failed, came, stored, meter, name, .. } = incoming;
         self.failed += usize::from(failed > 0);
         self.done += usize::from(failed == 0);
@@ -557,9 +602,16 @@ impl Files {
                 out.reader.seen(offset);
             }
             Sent::Working => {}
+            Sent::Renamed { count, names } => {
+                let pair = |(path, name): &(String, String)| (Printable::line(path), Printable::line(name));
+                let names = names.iter().take(NAMED).map(pair).collect();
+                let (name, count) = (out.name.clone(), count as usize);
+                self.told.push_back(FileEvent::Renamed { name, sending: true, names, count });
+            }
             Sent::Done { index, ok, last } => {
                 let entry = out.source.entries.get(index as usize);
-                let size = entry.map_or(0, |entry| entry.state.size);
+                let offered = entry.map_or(0, |entry| entry.state.size);
+                let size = out.shrunk.remove(&index).unwrap_or(offered);
                 if ok {
                     out.meter.done(index, if size == UNKNOWN { out.read_to } else { size });
                 } else {
@@ -620,7 +672,7 @@ impl Files {
 
     fn offered(&mut self, offer: Offer, session: &mut Session) {
         let name = Printable::line(&offer.name);
-        let path = SafePath::new(&offer.name, plain_name).ok().filter(|path| path.folders().is_empty());
+        let path = SafePath::new(&offer.name, Rule::UNIX).ok().filter(|path| path.folders().is_empty());
         let why = match &path {
             None => Some(FileFault::Path),
             Some(_) if self.options.nobody && !self.options.auto_accept => Some(FileFault::Nobody),
@@ -638,7 +690,7 @@ impl Files {
         let stored = Printable::line(path.name());
         let bytes = (offer.bytes != UNKNOWN).then_some(offer.bytes);
         let (number, files) = (offer.batch, offer.entries);
-        self.receiving = Some(Incoming::new(offer, stored.clone(), path));
+        self.receiving = Some(Incoming::new(offer, stored.clone()));
         if self.options.auto_accept {
             self.take(session);
         }
@@ -742,6 +794,7 @@ impl Files {
                 taken: false,
                 broken: None,
                 read_to: 0,
+                shrunk: HashMap::new(),
                 failed: 0,
                 meter,
                 owed_since: None,
@@ -761,7 +814,7 @@ pub fn check_paths(paths: &[PathBuf]) -> Vec<(Printable, FileFault)> {
 
 /// The reason why standard input cannot be sent under that name, if there is one.
 pub fn check_input(name: &str) -> Option<(Printable, FileFault)> {
-    let stored = SafePath::new(name, plain_name).ok().filter(|path| path.folders().is_empty());
+    let stored = SafePath::new(name, Rule::UNIX).ok().filter(|path| path.folders().is_empty());
     if stored.is_none() {
         return Some((Printable::line(name), FileFault::Path));
     }
@@ -847,9 +900,8 @@ mod tests {
         (0..100).for_each(|_| writer.give(Job::Lost));
         let name = Printable::line("x");
         let offer = Offer { batch: 0, entries: 1, bytes: UNKNOWN, name: "x".into() };
-        let path = SafePath::new("x", plain_name).unwrap();
         let mut files = Files::new(FileOptions::default());
-        files.receiving = Some(Incoming::new(offer, name, path));
+        files.receiving = Some(Incoming::new(offer, name));
         let incoming = files.receiving.as_mut().unwrap();
         incoming.writer = Some((writer, reports));
         // What the thread is given to do counts a little, too.

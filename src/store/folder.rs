@@ -1,19 +1,23 @@
 //! Folders by their handle: every step is relative to an open folder, follows no link and replaces nothing.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::path::Path;
 
-use rustix::fs::Dir;
 use rustix::fs::{
     Access, Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat, fadvise, fchmod, fstat,
-    fstatvfs, fsync, linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
+    fstatfs, fstatvfs, fsync, linkat, mkdirat, openat, openat2, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::path::collision_key;
+use super::path::{NAME, Rule};
+
+/// Kinds of file systems with the names of Windows, as statfs(2) numbers them: vfat, exFAT, both drivers of NTFS, and
+/// three of shares.
+const OF_WINDOWS: [u32; 7] = [0x4d44, 0x2011_bab0, 0x5346_544e, 0x7366_746e, 0x517b, 0xff53_4d42, 0xfe53_4d42];
+/// Number of names that are tried for a file that finds out what the file system takes.
+const PROBES: u32 = 16;
 
 /// What makes a file or folder this one and no other: its device and inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,14 +168,42 @@ impl Folder {
         Ok(fsync(file)?)
     }
 
-    /// The [`collision_key`]s of all names in this folder.
-    pub fn keys(&self) -> io::Result<HashSet<String>> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let mut keys = HashSet::new();
-        for entry in Dir::new(openat(&self.0, ".", flags, Mode::empty())?)? {
-            keys.insert(collision_key(&entry?.file_name().to_string_lossy()));
+    /// What the file system takes as a name in this folder.
+    pub fn rule(&self) -> Rule {
+        let longest = fstatvfs(&self.0).map_or(0, |system| system.f_namemax);
+        let longest = usize::try_from(longest).ok().filter(|longest| (1..NAME).contains(longest)).unwrap_or(NAME);
+        Rule { strict: self.is_of_windows() || self.refuses_names_of_unix(), longest }
+    }
+
+    /// Whether a disk or share is of a kind that Windows reads, too.
+    fn is_of_windows(&self) -> bool {
+        #[allow(clippy::unnecessary_cast, reason = "the type differs from machine to machine, and may have a sign")]
+        fstatfs(&self.0).is_ok_and(|system| OF_WINDOWS.contains(&(system.f_type as u32)))
+    }
+
+    /// Tries a name that only a Unix system takes, by a file that is removed at once.
+    fn refuses_names_of_unix(&self) -> bool {
+        for number in 0..PROBES {
+            let plain = format!(".tete-{}-{number}", std::process::id());
+            let name = format!("{plain}:\\?.");
+            match self.create(&name) {
+                Ok(file) => {
+                    let without_dot = name.trim_end_matches('.');
+                    let is_same =
+                        self.identity_of(without_dot).ok().is_some_and(|other| identity(&file).ok() == Some(other));
+                    let _ = self.remove(&name, &file);
+                    return is_same;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Where nothing can be created at all it is not the name.
+                Err(_) => {
+                    let Ok(file) = self.create(&plain) else { return false };
+                    let _ = self.remove(&plain, &file);
+                    return true;
+                }
+            }
         }
-        Ok(keys)
+        false
     }
 
     /// Syncs the folder to the disk, so that a power cut does not undo what was created or renamed in it.
@@ -204,6 +236,21 @@ impl From<Stat> for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_of_a_unix_file_system_takes_its_names_and_keeps_nothing_of_the_question() {
+        let path = std::env::temp_dir().join(format!("tete-rule-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        // Names that are taken do not answer it.
+        let taken = path.join(format!(".tete-{}-0:\\?.", std::process::id()));
+        std::fs::write(&taken, "mine").unwrap();
+        assert_eq!(Folder::open(&path).unwrap().rule(), Rule::UNIX);
+        assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
+        std::fs::remove_dir_all(path).unwrap();
+        // Where nothing can be created, no name is to blame.
+        assert!(!Folder::open(Path::new("/proc/self")).unwrap().rule().strict);
+    }
 
     impl Folder {
         /// Opens a folder in which everything can be done, and that cannot be synced.

@@ -239,7 +239,9 @@ impl Reading {
                 Err(error) => return Ok(Err(ReadError::Disk(error.into()))),
             }
         }
-        if file.metadata().map(|metadata| State::of(&metadata)).ok() != Some(state) {
+        // A size of 0 may mean that it is not known, as in /proc.
+        let is_at_end = matches!((&file).read(&mut [0]), Ok(0));
+        if !is_at_end || file.metadata().map(|metadata| State::of(&metadata)).ok() != Some(state) {
             return Ok(Err(ReadError::Changed));
         }
         self.send(Read::Item(Item::End { index, hash: *hasher.finalize().as_bytes() }))?;

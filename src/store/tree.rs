@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::umask;
 
 use super::folder::{Folder, Identity};
-use super::path::{PathError, SafePath, collision_key, numbered, part_of};
+use super::path::{Candidates, NAME, PathError, Rule, SafeName, SafePath};
 use crate::clock;
 use crate::protocol::frame::EntryKind;
 use crate::protocol::transfer::ENTRIES;
@@ -52,14 +52,12 @@ pub enum Target {
     Folder {
         /// The folder, an existing one.
         folder: Folder,
-        /// The name of the offer: a path of one name, which is the file's or the top folder's.
-        name: SafePath,
+        /// The name of the offer, which is the file's or the top folder's, as the partner calls it.
+        name: String,
         /// Number of entries of the batch.
         entries: u32,
         /// Whether executable files stay executable.
         executable: bool,
-        /// Replaces the characters of a name that must not be shown.
-        plain: fn(&str) -> String,
     },
     /// A stream that receives every entry, one after the other.
     Out(Box<dyn Write + Send>),
@@ -82,7 +80,7 @@ pub(super) struct Current {
 /// What the bytes of one entry are written to.
 pub(super) enum Sink {
     /// A file in a folder: the name that it has, and the one that it gets when it is complete.
-    Part { file: File, folder: Place, has: String, name: String },
+    Part { file: File, folder: Place, has: String, name: SafeName },
     /// A folder, by its index.
     Folder(usize),
     /// The stream of the batch.
@@ -98,10 +96,11 @@ pub(super) enum Storage {
 /// The files of a batch below a folder.
 pub(super) struct Tree {
     root: Folder,
-    name: SafePath,
+    name: String,
     entries: u32,
     executable: bool,
-    plain: fn(&str) -> String,
+    /// What the file system takes as a name, once that was found out.
+    rule: Option<Rule>,
     /// Mode of a stored file that is not executable.
     mode: u32,
     /// The partner's folders, by the key of their path.
@@ -126,18 +125,39 @@ type Place = Option<usize>;
 struct Made {
     above: Place,
     name: String,
+    /// The change of its name, until an entry in it is stored.
+    renamed: Option<Renamed>,
     identity: Identity,
     /// The folder was stored as an entry of its own, and stays though it may be empty.
     is_entry: bool,
 }
 
-/// The names that a batch has used and tried.
-#[derive(Default)]
-struct Names {
-    taken: HashSet<Key>,
-    /// The number to try next for a name.
-    next: HashMap<Key, u32>,
+/// A name that is not stored as the partner calls it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Renamed {
+    /// Path of the file or folder, as the partner calls it.
+    pub path: String,
+    /// The name as the rule of this side's file system has it; the partner's if that is right.
+    pub safe: String,
+    /// The name that it has. It is `safe`, unless that was taken.
+    pub stored: String,
 }
+
+impl Renamed {
+    /// The change of the last of these names, if it is stored by another one.
+    fn of(path: String, SafeName { foreign, safe }: &SafeName, stored: &str) -> Option<Self> {
+        (foreign != stored).then(|| Self { path, safe: safe.clone(), stored: stored.to_owned() })
+    }
+
+    /// Whether the partner's name is not possible here, and not just taken.
+    pub fn is_repaired(&self) -> bool {
+        self.path.rsplit('/').next() != Some(&self.safe)
+    }
+}
+
+/// The numbers to try next for names that were taken.
+#[derive(Default)]
+struct Names(HashMap<Key, u32>);
 
 /// A hash that stands for a name in a folder, so that many of them need little memory.
 type Key = [u8; 16];
@@ -160,12 +180,12 @@ impl Storage {
     pub(super) fn new(target: Target) -> Self {
         match target {
             Target::Out(out) => Self::Out(out),
-            Target::Folder { folder, name, entries, executable, plain } => Self::Folder(Box::new(Tree {
+            Target::Folder { folder, name, entries, executable } => Self::Folder(Box::new(Tree {
                 root: folder,
                 name,
                 entries,
                 executable,
-                plain,
+                rule: None,
                 mode: 0o666 & !mask(),
                 folders: HashMap::new(),
                 made: Vec::new(),
@@ -250,15 +270,21 @@ impl Storage {
     }
 
     /// Checks that the name of an entry is on the disk, and those of the folders on the way to it: then it is stored.
-    pub(super) fn confirm(&mut self, current: &Current) -> io::Result<()> {
+    ///
+    /// Returns the names that are not the partner's, each once for all entries in its folder.
+    pub(super) fn confirm(&mut self, current: &Current) -> io::Result<Vec<Renamed>> {
         match (self, &current.sink) {
-            (Self::Folder(tree), Sink::Part { folder, .. }) => tree.check(*folder),
+            (Self::Folder(tree), Sink::Part { folder, has, name, .. }) => {
+                tree.check(*folder)?;
+                let own = Renamed::of(current.foreign.clone(), name, has);
+                Ok(tree.renamed_above(*folder).into_iter().chain(own).collect())
+            }
             (Self::Folder(tree), Sink::Folder(folder)) => {
                 tree.check(Some(*folder))?;
                 tree.made.get_mut(*folder).into_iter().for_each(|made| made.is_entry = true);
-                Ok(())
+                Ok(tree.renamed_above(Some(*folder)))
             }
-            _ => Ok(()),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -295,17 +321,18 @@ impl Storage {
 
 impl Tree {
     fn begin(&mut self, index: u32, foreign: String, kind: EntryKind) -> Result<Current, StoreError> {
-        let path = match SafePath::new(&foreign, self.plain) {
+        let rule = *self.rule.get_or_insert_with(|| self.root.rule());
+        let path = match SafePath::new(&foreign, rule) {
             Ok(path) => path,
             Err(why) => return Err(StoreError::Path(foreign, why)),
         };
         // A path of one name is right only if the batch is one file.
-        if path.first() != self.name.name() || path.folders().is_empty() && self.entries != 1 {
+        if path.first() != self.name || path.folders().is_empty() && self.entries != 1 {
             return Err(StoreError::OtherName(foreign));
         }
         let sink = match kind {
-            EntryKind::Folder => self.create_folder(&path),
-            EntryKind::File | EntryKind::Executable => self.create(&path),
+            EntryKind::Folder => self.create_folder(&path, rule),
+            EntryKind::File | EntryKind::Executable => self.create(&path, rule),
         };
         match sink {
             Ok(sink) => Ok(Current::new(index, foreign, sink, kind)),
@@ -314,19 +341,19 @@ impl Tree {
     }
 
     /// Finds the folder that stands for an entry, or creates it. One that came before is the same.
-    fn create_folder(&mut self, path: &SafePath) -> io::Result<Sink> {
-        let place = self.place(path.names())?;
+    fn create_folder(&mut self, path: &SafePath, rule: Rule) -> io::Result<Sink> {
+        let place = self.place(path.names(), rule)?;
         place.map(Sink::Folder).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
     /// Creates the partial file of an entry.
-    fn create(&mut self, path: &SafePath) -> io::Result<Sink> {
-        let folder = self.place(path.folders())?;
-        let name = path.name().to_owned();
+    fn create(&mut self, path: &SafePath, rule: Rule) -> io::Result<Sink> {
+        let Some(name) = path.names().last().cloned() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let folder = self.place(path.folders(), rule)?;
+        let part = Candidates::part(&name.safe, rule.longest);
         let mut names = std::mem::take(&mut self.names);
-        let created = self.folder(folder).and_then(|inside| {
-            names.first_free(folder, |number| part_of(&name, number), |_| false, |part| inside.create(part))
-        });
+        let created =
+            self.folder(folder).and_then(|inside| names.first_free(folder, &part, |part| inside.create(part)));
         self.names = names;
         let (has, file) = created?;
         Ok(Sink::Part { file, folder, has, name })
@@ -346,12 +373,12 @@ impl Tree {
             }
             Sink::Out => return Ok(String::new()),
         };
-        let keys = if place.is_none() { self.root.keys()? } else { HashSet::new() };
+        let longest = self.rule.map_or(NAME, |rule| rule.longest);
+        let whole = Candidates::new(&name.safe, longest);
         let mut names = std::mem::take(&mut self.names);
-        let stored = self.folder(place).and_then(|inside| {
-            let is_taken = |key: &str| keys.contains(key);
-            names.take_free(place, name, is_taken, |name| inside.finish(file, has, name))
-        });
+        let stored = self
+            .folder(place)
+            .and_then(|inside| names.first_free(place, &whole, |name| inside.finish(file, has, name)));
         self.names = names;
         (*has, ()) = stored?;
         self.changed.insert(place);
@@ -387,28 +414,43 @@ impl Tree {
         names
     }
 
+    /// The changed names on the way from the root to a folder that were not told yet.
+    fn renamed_above(&mut self, mut place: Place) -> Vec<Renamed> {
+        let mut renamed = Vec::new();
+        while let Some(made) = place.and_then(|place| self.made.get_mut(place)) {
+            renamed.extend(made.renamed.take());
+            place = made.above;
+        }
+        renamed.reverse();
+        renamed
+    }
+
     /// Finds the folder that stands for the partner's, and creates those that are missing.
-    fn place(&mut self, folders: &[String]) -> io::Result<Place> {
-        let mut place = None;
+    fn place(&mut self, folders: &[SafeName], rule: Rule) -> io::Result<Place> {
+        let (mut place, mut path) = (None, String::new());
         for name in folders {
-            let known = key(place, name);
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(&name.foreign);
+            let known = key(place, &name.foreign);
             let number = match self.folders.get(&known) {
                 Some(number) => *number,
                 None => {
                     if self.made.len() >= ENTRIES as usize {
                         return Err(Errno::MLINK.into());
                     }
-                    let keys = if place.is_none() { self.root.keys()? } else { HashSet::new() };
+                    let candidates = Candidates::new(&name.safe, rule.longest);
                     let mut names = std::mem::take(&mut self.names);
-                    let created = self.folder(place).and_then(|inside| {
-                        let is_taken = |key: &str| keys.contains(key);
-                        names.take_free(place, name, is_taken, |name| inside.create_folder(name))
-                    });
+                    let created = self
+                        .folder(place)
+                        .and_then(|inside| names.first_free(place, &candidates, |name| inside.create_folder(name)));
                     self.names = names;
-                    let (name, identity) = created?;
+                    let (stored, identity) = created?;
+                    let renamed = Renamed::of(path.clone(), name, &stored);
                     self.changed.insert(place);
                     self.folders.insert(known, self.made.len());
-                    self.made.push(Made { above: place, name, identity, is_entry: false });
+                    self.made.push(Made { above: place, name: stored, renamed, identity, is_entry: false });
                     self.made.len() - 1
                 }
             };
@@ -419,7 +461,7 @@ impl Tree {
 
     /// Removes the created folders that are empty, the innermost first.
     fn tidy(&mut self) {
-        while let Some(Made { above, name, identity, is_entry }) = self.made.pop() {
+        while let Some(Made { above, name, identity, is_entry, .. }) = self.made.pop() {
             if !is_entry {
                 // A folder that is not empty stays.
                 let _ = self.folder(above).and_then(|inside| inside.remove_folder(&name, identity));
@@ -453,49 +495,32 @@ impl Tree {
 }
 
 impl Names {
-    /// Creates something by the first name in a folder that is neither in use nor taken, and returns the name.
+    /// Creates something by the first name in a folder that is free, and returns the name.
     ///
-    /// `create` fails with [`io::ErrorKind::AlreadyExists`] where a name is in use. The next search goes on from there,
-    /// so that many of the same name cost no more than as many of different ones.
+    /// `create` fails with [`io::ErrorKind::AlreadyExists`] where a name is in use, also by another spelling that the
+    /// file system takes for the same. The next search goes on from there, so that many of the same name cost no more
+    /// than as many of different ones.
     fn first_free<T>(
         &mut self,
         folder: Place,
-        numbered: impl Fn(u32) -> String,
-        is_taken: impl Fn(&str) -> bool,
+        names: &Candidates,
         mut create: impl FnMut(&str) -> io::Result<T>,
     ) -> io::Result<(String, T)> {
-        let next = self.next.entry(key(folder, &collision_key(&numbered(1)))).or_insert(1);
+        let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+        let first = names.first();
+        match create(&first) {
+            Err(error) if is_taken(&error) => {}
+            created => return created.map(|created| (first, created)),
+        }
+        let next = self.0.entry(key(folder, &names.key())).or_insert(2);
         for _ in 0..TRIES {
-            let name = numbered(*next);
-            let taken = is_taken(&name);
-            match if taken { Err(io::ErrorKind::AlreadyExists.into()) } else { create(&name) } {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *next = next.saturating_add(1),
+            let name = names.numbered(*next);
+            match create(&name) {
+                Err(error) if is_taken(&error) => *next = next.saturating_add(1),
                 created => return created.map(|created| (name, created)),
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
-    }
-
-    /// Creates something by the first name that no other name of the batch collides with, nor any of which `is_taken`
-    /// says so by its [`collision_key`], and takes the name.
-    fn take_free<T>(
-        &mut self,
-        folder: Place,
-        name: &str,
-        is_taken: impl Fn(&str) -> bool,
-        create: impl FnMut(&str) -> io::Result<T>,
-    ) -> io::Result<(String, T)> {
-        let taken = std::mem::take(&mut self.taken);
-        let collides = |name: &str| {
-            let folded = collision_key(name);
-            taken.contains(&key(folder, &folded)) || is_taken(&folded)
-        };
-        let created = self.first_free(folder, |number| numbered(name, number), collides, create);
-        self.taken = taken;
-        if let Ok((name, _)) = &created {
-            self.taken.insert(key(folder, &collision_key(name)));
-        }
-        created
     }
 }
 
@@ -543,22 +568,22 @@ mod tests {
     fn no_more_folders_are_made_than_files_may_come() {
         let scratch = std::env::temp_dir().join(format!("tete-folders-{}", std::process::id()));
         std::fs::create_dir(&scratch).unwrap();
-        let plain: fn(&str) -> String = str::to_owned;
-        let (folder, name) = (Folder::open(&scratch).unwrap(), SafePath::new("d", plain).unwrap());
+        let folder = Folder::open(&scratch).unwrap();
         let identity = folder.identity().unwrap();
-        let target = Target::Folder { folder, name, entries: 2, executable: false, plain };
+        let target = Target::Folder { folder, name: "d".into(), entries: 2, executable: false };
         let Storage::Folder(mut tree) = Storage::new(target) else { panic!() };
         tree.made.resize_with(ENTRIES as usize - 1, || Made {
             above: None,
             name: String::new(),
+            renamed: None,
             identity,
             is_entry: false,
         });
-        let folders = ["d", "e"].map(str::to_owned);
-        tree.place(&folders[..1]).unwrap();
-        let refused = tree.place(&folders).map_err(|error| error.raw_os_error());
+        let path = SafePath::new("d/e", Rule::UNIX).unwrap();
+        tree.place(path.folders(), Rule::UNIX).unwrap();
+        let refused = tree.place(path.names(), Rule::UNIX).map_err(|error| error.raw_os_error());
         assert_eq!(refused, Err(Some(Errno::MLINK.raw_os_error())));
-        tree.place(&folders[..1]).unwrap();
+        tree.place(path.folders(), Rule::UNIX).unwrap();
         std::fs::remove_dir_all(scratch).unwrap();
     }
 
@@ -588,36 +613,32 @@ mod tests {
 
     #[test]
     fn many_of_the_same_name_cost_no_more_than_as_many_of_different_ones() {
-        const FILES: u32 = 12_000;
-        // Names that collide, too, and names that others were given.
-        for name in [|_| "a".to_owned(), |file| ["a", "A"][file as usize % 2].to_owned(), |file| numbered("a", file)] {
-            let (mut names, mut there, looks) = (Names::default(), HashSet::new(), Cell::new(0));
-            let look = || looks.set(looks.get() + 1);
+        const FILES: usize = 12_000;
+        let same = |_| "a".to_owned();
+        // Of 16 letters, each large or small; a file system may take them all for one.
+        let spelled = |file: usize| (0..16).map(|bit| if file >> bit & 1 == 0 { 'a' } else { 'A' }).collect();
+        let numbered = |file: usize| Candidates::new("a", NAME).numbered(file as u32);
+        // Twice each, and alike but for their ends, which make room for a number.
+        let long = |file: usize| format!("{}{:06}", "x".repeat(NAME - 6), file / 2);
+        let wide = |file: usize| format!("{}{:06}", "x".repeat(NAME - 18), file / 2) + "x (1).tar.gz";
+        let names: [&dyn Fn(usize) -> String; 5] = [&same, &spelled, &numbered, &long, &wide];
+        for (case, folds) in (0..names.len()).flat_map(|case| [(case, false), (case, true)]) {
+            let (mut numbers, mut there, looks) = (Names::default(), HashSet::new(), Cell::new(0));
+            let create = |there: &mut HashSet<String>, name: &str| {
+                looks.set(looks.get() + 1);
+                assert!(name.len() <= NAME);
+                let is_new = there.insert(if folds { name.to_lowercase() } else { name.to_owned() });
+                if is_new { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+            };
             for file in 0..FILES {
-                let name: String = name(file);
-                let mut parts = HashSet::new();
-                let part = names.first_free(
-                    None,
-                    |number| part_of(&name, number),
-                    |_| false,
-                    |part| {
-                        look();
-                        if parts.insert(part.to_owned()) { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
-                    },
-                );
-                part.unwrap();
-                let is_taken = |_: &str| {
-                    look();
-                    false
-                };
-                let stored = names.take_free(None, &name, is_taken, |name| {
-                    look();
-                    if there.insert(name.to_owned()) { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
-                });
-                stored.unwrap();
+                let name = names[case](file);
+                let part = Candidates::part(&name, NAME);
+                numbers.first_free(None, &part, |part| create(&mut there, part)).unwrap();
+                let whole = Candidates::new(&name, NAME);
+                numbers.first_free(None, &whole, |name| create(&mut there, name)).unwrap();
             }
-            assert_eq!(there.len(), FILES as usize);
-            assert!(looks.get() < 8 * FILES, "{}", looks.get());
+            assert_eq!(there.len(), 2 * FILES);
+            assert!(looks.get() < 8 * FILES, "{case}: {}", looks.get());
         }
     }
 }

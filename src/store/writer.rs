@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::queue::{Next, Queue};
-use super::tree::{Current, Storage, StoreError, Target};
+use super::tree::{Current, Renamed, Storage, StoreError, Target};
 use crate::clock;
 use crate::protocol::frame::{EntryKind, Hash};
 use crate::protocol::transfer::{BROKEN, Content};
@@ -92,6 +92,8 @@ pub struct Stored {
     pub name: String,
     /// Size of the file in bytes.
     pub size: u64,
+    /// Names on the way to it that are not the partner's. Each is reported once in a batch.
+    pub renamed: Vec<Renamed>,
 }
 
 /// The handle of the thread. Dropping it ends the thread, which removes what is unfinished.
@@ -342,8 +344,8 @@ impl Storing {
         self.target.sync_folders();
         for (whole, name) in named {
             let (index, size, foreign) = (whole.index, whole.at, whole.foreign.clone());
-            let stored = match name.and_then(|name| self.target.confirm(&whole).map(|()| name)) {
-                Ok(name) => Ok(Stored { name, size }),
+            let stored = match name.and_then(|name| self.target.confirm(&whole).map(|renamed| (name, renamed))) {
+                Ok((name, renamed)) => Ok(Stored { name, size, renamed }),
                 Err(error) => {
                     self.target.remove(whole);
                     Err(StoreError::Disk(foreign, error))
@@ -402,7 +404,6 @@ mod tests {
 
     use super::*;
     use crate::store::folder::Folder;
-    use crate::store::path::SafePath;
     use crate::store::tree::Sink;
 
     /// A batch that is stored without a thread, and the folder it goes to.
@@ -418,9 +419,8 @@ mod tests {
             let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let place = std::env::temp_dir().join(format!("tete-writer-{}-{number}", std::process::id()));
             fs::create_dir(&place).unwrap();
-            let (folder, plain) = (open(&place).unwrap(), str::to_owned as fn(&str) -> String);
-            let name = SafePath::new(name, plain).unwrap();
-            let target = Target::Folder { folder, name, entries, executable: false, plain };
+            let folder = open(&place).unwrap();
+            let target = Target::Folder { folder, name: name.into(), entries, executable: false };
             let (report, reports) = mpsc::channel(1_000);
             let (target, queue) = (Storage::new(target), Arc::new(Queue::default()));
             let storing = Storing { target, current: None, group: VecDeque::new(), ended: 0, report, queue };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::raw::{RawPeer, frame};
 use crate::sessions::Side;
 use tete::protocol::error::Error;
-use tete::protocol::frame::{EntryKind, Frame, LARGE_PART, SMALL_FRAME, Whose};
+use tete::protocol::frame::{EntryKind, Frame, LARGE_PART, Names, SMALL_FRAME, Whose};
 use tete::protocol::session::{Event, Role};
 use tete::protocol::transfer::{AHEAD, Content, ENTRIES, Item, NOTHING, Offer, Received, Sent, UNKNOWN, WINDOW};
 
@@ -368,6 +368,39 @@ fn what_came_and_is_not_done_can_be_told_again_and_is_no_further_for_that() {
     room.side.session.receiving().unwrap().done(1, false);
     room.said();
     assert_eq!(again(&mut room), Vec::<Vec<u8>>::new(), "it is over");
+}
+
+#[test]
+fn changed_names_are_told_once_and_say_nothing_where_nothing_was_sent() {
+    let list = Names::list([("name/a:", "a_")]);
+    let renamed = |batch, count| Frame::FileRenamed { batch, count, names: Names::of(&list).unwrap() };
+    for mut room in [Room::open(), offering(1, false)] {
+        assert!(room.ok(&renamed(0, 1)).is_none());
+    }
+    let mut room = offering(1, true);
+    assert!(room.ok(&renamed(0, 0)).is_none() && room.ok(&renamed(1, 1)).is_none());
+    let Some(Event::Sent(Sent::Renamed { count: 3, names })) = room.ok(&renamed(0, 3)) else { panic!() };
+    assert_eq!(names, [("name/a:".to_owned(), "a_".to_owned())]);
+    // Said again, as after a break.
+    assert!(room.ok(&renamed(0, 3)).is_none());
+    room.ok(&Frame::FileDone { batch: 0, index: 0, ok: true });
+    assert!(room.ok(&renamed(0, 3)).is_none());
+}
+
+#[test]
+fn changed_names_are_told_before_the_last_entry_is_done_and_again_after_a_break() {
+    let mut room = Room::taking(1, 0);
+    room.ok(&begin(0, 0));
+    room.ok(&Frame::FileEnd { batch: 0, index: 0, hash: &NOTHING });
+    let receiving = room.side.session.receiving().unwrap();
+    assert!(receiving.is_last());
+    receiving.renamed(0, []);
+    receiving.renamed(2, [("name", "n")]);
+    assert_eq!(receiving.done(0, true), Some(true));
+    receiving.renamed(1, [("late", "l")]);
+    let list = Names::list([("name", "n")]);
+    let renamed = plain(&Frame::FileRenamed { batch: 0, count: 2, names: Names::of(&list).unwrap() });
+    assert_eq!(room.said(), [renamed, plain(&Frame::FileDone { batch: 0, index: 0, ok: true })]);
 }
 
 #[test]

@@ -223,7 +223,7 @@ impl World {
         assert!(!batch.ended);
         match sent {
             Sent::Wanted { index, offset, prefix } => batch.wanted.push_back((index, offset, prefix)),
-            Sent::Seen { .. } | Sent::Working => {}
+            Sent::Seen { .. } | Sent::Working | Sent::Renamed { .. } => {}
             Sent::Done { index, ok, last } => {
                 assert_eq!(batch.done[index as usize].replace(ok), None);
                 batch.ended = last;

@@ -194,7 +194,7 @@ impl Person {
                 sending.feed(Item::Data { index, offset: 0, bytes: Content(bytes) });
                 sending.feed(Item::End { index, hash });
             }
-            Sent::Seen { .. } | Sent::Working => {}
+            Sent::Seen { .. } | Sent::Working | Sent::Renamed { .. } => {}
             Sent::Done { ok, last, .. } => {
                 assert!(last);
                 self.stored = Some(ok);

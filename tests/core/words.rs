@@ -312,6 +312,8 @@ fn file_events() -> Vec<FileEvent> {
     let (offered_as, folder) = (Some(name()), name());
     let mut all = vec![
         FileEvent::LeftOut { name: name(), paths: vec![(name(), FileFault::Link)], count: 2 },
+        FileEvent::Renamed { name: name(), sending: true, names: vec![(name(), name())], count: 1 },
+        FileEvent::Renamed { name: name(), sending: false, names: vec![(name(), name())], count: 2 },
         FileEvent::Queued { name: name(), before: 1 },
         FileEvent::Queued { name: name(), before: 2 },
         FileEvent::Offering { name: name(), files: 2, bytes: None },

@@ -86,10 +86,10 @@ fn a_file_arrives_whole_beside_one_of_its_name_and_cannot_be_executed() {
         });
         assert_eq!(
             stored,
-            json!({"event": "stored", "name": "文件 🙂.tar (2).gz", "files": 1, "bytes": length, "failed": 0})
+            json!({"event": "stored", "name": "文件 🙂.tar.gz", "files": 1, "bytes": length, "failed": 0})
         );
         assert_eq!(sent, json!({"event": "sent", "name": "文件 🙂.tar.gz", "files": 1, "bytes": length, "failed": 0}));
-        let arrived = room.stored.path().join("文件 🙂.tar (2).gz");
+        let arrived = room.stored.path().join("文件 🙂.tar.gz");
         assert_eq!(fs::read(&arrived).unwrap(), content(length));
         assert_eq!(mode(&arrived) & 0o111, 0);
         assert_eq!(fs::read(room.stored.path().join("文件 🙂.tar.GZ")).unwrap(), b"mine");
@@ -106,6 +106,8 @@ fn a_name_that_is_not_stored_as_it_is_is_shown_beside_the_one_that_is() {
         (".bashrc", "_bashrc", json!(".bashrc")),
         ("evil\u{202e}gnp.exe", "evil_gnp.exe", json!("evil‹U+202E›gnp.exe")),
         ("plain", "plain", json!(null)),
+        ("aux.c", "aux.c", json!(null)),
+        ("a\\b:c", "a\\b:c", json!(null)),
     ] {
         fs::write(scratch.path().join(name), "x").unwrap();
         room.send(&scratch.path().join(name));
@@ -115,6 +117,40 @@ fn a_name_that_is_not_stored_as_it_is_is_shown_beside_the_one_that_is() {
         until(&mut room.taker, "stored");
         until(&mut room.giver, "sent");
     }
+    room.leave();
+}
+
+#[test]
+fn names_arrive_as_they_were_and_both_sides_learn_which_did_not() {
+    let from = Scratch::new();
+    let root = from.path().join("tree");
+    let cjk = "漢".repeat(84) + "a";
+    let kept = [".git/HEAD", "cur/1.host:2,S", "aux.c", "a\\b", "d/aux.c", "end.", &cjk];
+    let changed = ["b\u{1b}[31m", "c\u{202e}d", "e\u{1b}/f", "g\n", "h\t", "i\u{7f}", "i_"];
+    for name in kept.iter().chain(&changed) {
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), name).unwrap();
+    }
+    let mut room = room(&["--auto-accept"]);
+    // What the receiver has is not the sender's business.
+    fs::create_dir(room.stored.path().join("tree")).unwrap();
+    room.send(&root);
+    let [there, here] = [&mut room.taker, &mut room.giver].map(|side| until(side, "renamed"));
+    assert_eq!((&there["direction"], &there["count"]), (&json!("receiving"), &json!(7)));
+    assert_eq!((&here["direction"], &here["count"]), (&json!("sending"), &json!(6)));
+    assert_eq!(there["names"][0], json!({"path": "tree", "stored_as": "tree (2)"}));
+    assert_eq!(there["names"].as_array().unwrap().len(), 5);
+    assert_eq!(here["names"][0], json!({"path": "tree/b␛[31m", "stored_as": "b_[31m"}));
+    assert_eq!(here["names"][2], json!({"path": "tree/e␛", "stored_as": "e_"}));
+    until(&mut room.taker, "stored");
+    assert_eq!(until(&mut room.giver, "sent")["failed"], 0);
+    let stored = room.stored.path().join("tree (2)");
+    for name in kept {
+        assert_eq!(fs::read(stored.join(name)).unwrap(), name.as_bytes(), "{name}");
+    }
+    // Two that became the same are two.
+    assert_eq!(fs::read(stored.join("i_")).unwrap(), b"i_");
+    assert_eq!(fs::read(stored.join("i_ (2)")).unwrap(), b"i\x7f");
     room.leave();
 }
 
@@ -133,7 +169,7 @@ fn a_folder_arrives_without_what_leads_out_of_it() {
     symlink("/", root.join("root")).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let mut room = room(&["--executable"]);
-    fs::create_dir(room.stored.path().join("Photos")).unwrap();
+    fs::create_dir(room.stored.path().join("photos")).unwrap();
     room.send(&root);
     let left_out = until(&mut room.giver, "left_out");
     let of = |path: &str, why: &str| json!({"path": path, "why": why});
@@ -407,7 +443,7 @@ fn nobody_is_asked_in_a_pipe_and_so_an_offer_is_declined() {
     host.until("room open");
     tell(&giver, json!({"command": "send", "paths": [path.to_str().unwrap()]}));
     until(&mut giver, "partner_declined");
-    host.until("Your partner offered x; declined automatically");
+    host.until("Your partner offered x, which cannot be accepted");
     host.end_input();
     assert_eq!(host.exit(), 0);
 }
@@ -434,8 +470,11 @@ fn a_file_that_was_changed_meanwhile_is_not_stored_and_said_so() {
     });
     why.sort();
     assert_eq!(why, ["changed", "system"]);
-    assert_eq!(until(&mut room.taker, "stored")["failed"], 2);
-    assert_eq!(until(&mut room.giver, "sent")["failed"], 2);
+    let ends = [until(&mut room.taker, "stored"), until(&mut room.giver, "sent")];
+    for end in ends {
+        // The size is that of what is there, and not what was offered.
+        assert_eq!((&end["failed"], &end["bytes"]), (&json!(2), &json!(1_500)));
+    }
     assert_eq!(names(&room.stored.path().join("folder")), ["same", "shrunk"]);
     assert_eq!(fs::read(room.stored.path().join("folder/shrunk")).unwrap(), content(500));
 }

@@ -144,6 +144,7 @@ impl Room {
             Frame::FileEnd { batch, index, hash } => self.receiving.end(batch, index, hash)?.map(Event::Received),
             Frame::FileSeen { batch, index, offset } => self.sending.seen(batch, index, offset)?.map(Event::Sent),
             Frame::FileDone { batch, index, ok } => self.sending.done(batch, index, ok)?.map(Event::Sent),
+            Frame::FileRenamed { batch, count, names } => self.sending.renamed(batch, count, names).map(Event::Sent),
             Frame::FileCancel { batch, whose } => self.cancelled(batch, whose)?,
             Frame::RkAsk if link.role == Role::Initiator => {
                 link.wanted |= matches!(link.change, Change::None);

@@ -134,6 +134,14 @@ pub enum Sent {
     },
     /// The partner still works on what was sent, and is no further.
     Working,
+    /// The partner stores so many names of the batch under others. Told once for a batch, before its last entry is done.
+    Renamed {
+        /// Number of the changed names, as the partner says.
+        count: u32,
+        /// The first of them, each a path of ours and what its last part is called there, as the partner says. Make both
+        /// safe before they reach a screen.
+        names: Vec<(String, String)>,
+    },
     /// The partner is done with an entry.
     Done {
         /// Number of the entry in the batch.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{AHEAD, Content, ENTRIES, Offer, Received, UNKNOWN, WINDOW};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{EntryKind, Frame, Hash, Whose};
+use crate::protocol::frame::{EntryKind, Frame, Hash, Names, Whose};
 
 /// The batches that the partner sends, of which one at a time is open. It outlives a connection.
 #[derive(Default)]
@@ -25,6 +25,7 @@ pub struct Receiving {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Say {
     Accept { batch: u32, index: u32, offset: u64, prefix: Hash },
+    Renamed { batch: u32, count: u32, list: Vec<u8> },
     Done { batch: u32, index: u32, ok: bool },
     Cancel { batch: u32 },
 }
@@ -178,6 +179,20 @@ impl Receiving {
         open.entries.iter().find_map(Entry::under_way).or(open.broken)
     }
 
+    /// Whether the next entry that is [done](Self::done) is the last of the batch.
+    pub fn is_last(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.done + 1 == open.offer.entries)
+    }
+
+    /// Reports that `count` names of the batch are stored under others, and the first of them: each a path of the
+    /// partner's, and the name that its last part has here. Before the last entry is done, or the partner does not learn it.
+    pub fn renamed<'a>(&mut self, count: u32, names: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        if let Some(open) = self.open.as_ref().filter(|_| count > 0) {
+            let (batch, list) = (open.offer.batch, Names::list(names));
+            self.due.push_back((Say::Renamed { batch, count, list }, open.accepts));
+        }
+    }
+
     /// Reports that this side is done with an entry that has begun, and whether it was stored.
     ///
     /// Returns whether the entry was the last of the batch, and `None` if the connection was lost meanwhile: then the
@@ -322,9 +337,12 @@ impl Receiving {
         if !matches!(say, Say::Accept { .. }) {
             self.unheard.push_back((say.clone(), accepts));
         }
-        Some(match self.said.insert(say) {
+        Some(match &*self.said.insert(say) {
             Say::Accept { batch, index, offset, prefix } => {
                 Frame::FileAccept { batch: *batch, index: *index, offset: *offset, prefix }
+            }
+            Say::Renamed { batch, count, list } => {
+                Frame::FileRenamed { batch: *batch, count: *count, names: Names::of(list)? }
             }
             Say::Done { batch, index, ok } => Frame::FileDone { batch: *batch, index: *index, ok: *ok },
             Say::Cancel { batch } => Frame::FileCancel { batch: *batch, whose: Whose::Yours },

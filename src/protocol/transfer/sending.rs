@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Item, Offer, Sent, WINDOW};
 use crate::protocol::error::Error;
-use crate::protocol::frame::{Frame, Hash, Whose};
+use crate::protocol::frame::{Frame, Hash, Names, Whose};
 
 /// Number of queued bytes at which no more items are wanted.
 const QUEUED: usize = 512 << 10;
@@ -53,6 +53,8 @@ struct Outgoing {
     offer_due: bool,
     /// The partner has spoken of the batch, and so knows of it.
     known: bool,
+    /// The partner has told which names it changed.
+    renamed: bool,
     /// Entries the partner is done with.
     done: Set,
     done_count: u32,
@@ -113,6 +115,7 @@ impl Sending {
             offer: Offer { batch, entries, bytes, name },
             offer_due: true,
             known: false,
+            renamed: false,
             done: Set::default(),
             done_count: 0,
             begun: Set::default(),
@@ -250,6 +253,17 @@ impl Sending {
             self.open = None;
         }
         Ok(Some(Sent::Done { index, ok, last }))
+    }
+
+    /// Handles FILE_RENAMED. One that fits nothing is ignored, as a partner that does not know it would, and so is one
+    /// that is repeated after a break.
+    pub(in crate::protocol) fn renamed(&mut self, batch: u32, count: u32, names: Names) -> Option<Sent> {
+        let open = self.open.as_mut().filter(|open| open.offer.batch == batch && !open.begun.0.is_empty())?;
+        if count == 0 || std::mem::replace(&mut open.renamed, true) {
+            return None;
+        }
+        let names = names.pairs().map(|(path, name)| (path.to_owned(), name.to_owned())).collect();
+        Some(Sent::Renamed { count, names })
     }
 
     /// Handles FILE_CANCEL and returns whether it ended the open batch.

@@ -378,12 +378,19 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("Offered to your partner: {name}{}.", amount(*files, *bytes))
         }
         FileEvent::Accepted { name } => format!("Your partner accepted {name}."),
-        FileEvent::PartnerDeclined { name } => format!("Your partner declined {name}."),
+        FileEvent::PartnerDeclined { name } => format!("{name} was not accepted on your partner's side."),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
             format!("✓ {name}{} sent and saved, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
         FileEvent::Sent { name, files, failed, .. } => {
             format!("{name}: {} of {files} files were saved, {failed} were not.", files - failed)
+        }
+        FileEvent::Renamed { name, sending, names, count } => {
+            let rows: Vec<_> = names.iter().map(|(path, stored)| format!("  {path} → {stored}")).collect();
+            let more = if *count > rows.len() { format!("\n  and {} more", count - rows.len()) } else { String::new() };
+            let what = if *count == 1 { "1 name".to_owned() } else { format!("{count} names") };
+            let whose = if *sending { " on your partner's side" } else { "" };
+            format!("{what} of {name} had to be changed{whose}:\n{}{more}", rows.join("\n"))
         }
         FileEvent::NotSent { path, why } => format!("{path} was not sent: {}.", file_fault(why)),
         FileEvent::Offered { name, offered_as: called, files, bytes, folder, .. } => format!(
@@ -394,7 +401,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             if keys { "F3 or " } else { "" },
         ),
         FileEvent::OfferRefused { name, why } => {
-            format!("Your partner offered {name}; declined automatically: {}.", file_fault(why))
+            format!("Your partner offered {name}, which cannot be accepted: {}.", file_fault(why))
         }
         FileEvent::Refused(FileRefusal::NothingOffered) => "There is no offer to answer.".into(),
         FileEvent::Refused(FileRefusal::StaleOffer) => "That offer is gone; nothing was done.".into(),
@@ -453,7 +460,7 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::Changed => "it changed meanwhile; send it again".into(),
         FileFault::Stream => "too much of the stream was lost with the connection".into(),
         FileFault::Partner => "your partner's side did not save it".into(),
-        FileFault::Path => "that name cannot be stored safely".into(),
+        FileFault::Path => "no folder can hold that name".into(),
         FileFault::OtherName => "not what was offered".into(),
         FileFault::Hash => "checksum mismatch".into(),
         FileFault::Broken => "your partner's side could not read all of it".into(),

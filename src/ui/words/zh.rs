@@ -365,12 +365,22 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             format!("已向对方发起传送：{name}{}。", amount(*files, *bytes))
         }
         FileEvent::Accepted { name } => format!("对方同意接收 {name}。"),
-        FileEvent::PartnerDeclined { name } => format!("对方拒绝了 {name}。"),
+        FileEvent::PartnerDeclined { name } => format!("对方没有接收 {name}。"),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
             format!("✓ {name}{}对方已保存，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
         }
         FileEvent::Sent { name, files, failed, .. } => {
             format!("{name}：{files} 个文件里保存了 {} 个，{failed} 个没有。", files - failed)
+        }
+        FileEvent::Renamed { name, sending, names, count } => {
+            let rows: Vec<_> = names.iter().map(|(path, stored)| format!("  {path} → {stored}")).collect();
+            let more = if *count > rows.len() {
+                format!("\n  另外还有 {} 个", count - rows.len())
+            } else {
+                String::new()
+            };
+            let whose = if *sending { "对方" } else { "" };
+            format!("{whose}保存 {name} 时改了 {count} 个名称：\n{}{more}", rows.join("\n"))
         }
         FileEvent::NotSent { path, why } => format!("{path} 没有发出：{}。", file_fault(why)),
         FileEvent::Offered { name, offered_as: called, files, bytes, folder, .. } => format!(
@@ -380,7 +390,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
             if keys { "按 F2（/get）" } else { "/get " },
             if keys { "按 F3（/decline）" } else { "/decline " },
         ),
-        FileEvent::OfferRefused { name, why } => format!("对方想发送 {name}，已自动拒绝：{}。", file_fault(why)),
+        FileEvent::OfferRefused { name, why } => format!("对方想发送 {name}，无法接收：{}。", file_fault(why)),
         FileEvent::Refused(FileRefusal::NothingOffered) => "现在没有待接收的文件。".into(),
         FileEvent::Refused(FileRefusal::StaleOffer) => "刚才的答复针对的那一批已不在，已忽略。".into(),
         FileEvent::Refused(FileRefusal::NothingUnderWay) => "现在没有传送。".into(),
@@ -426,7 +436,7 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::Changed => "传送期间有改动，请再发一次".into(),
         FileFault::Stream => "断线时数据流丢失太多，无法续传".into(),
         FileFault::Partner => "对方没有保存".into(),
-        FileFault::Path => "这个文件名无法安全保存".into(),
+        FileFault::Path => "没有文件夹能存这个名称".into(),
         FileFault::OtherName => "与对方先前提供的不一致".into(),
         FileFault::Hash => "校验不通过".into(),
         FileFault::Broken => "对方没能读完".into(),
