@@ -13,9 +13,10 @@ use clap::{Arg, Args as _, Command, ValueEnum as _};
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
-use super::{Common, complaint, is_near, repeated};
+use super::{Common, complaint, repeated};
 use crate::interface::fault::{ConfigFault, Fault};
 use crate::printable::Printable;
+use crate::ui::commands::is_near;
 use crate::ui::words::Lang;
 
 /// Bytes of the longest file.
@@ -133,9 +134,8 @@ fn settable(arg: &Arg) -> Option<&'static str> {
 }
 
 fn unknown(command: &Command, key: &str) -> ConfigFault {
-    let letters = |word: &str| word.chars().collect::<Vec<_>>();
     let known = command.get_arguments().filter(|arg| settable(arg).is_some()).filter_map(Arg::get_long);
-    let like = known.into_iter().find(|long| is_near(&letters(key), &letters(long))).map(Printable::line);
+    let like = known.into_iter().find(|long| is_near(key, long)).map(Printable::line);
     ConfigFault::Key { key: repeated(key), like }
 }
 

@@ -22,6 +22,7 @@ use crate::interface::fault::{Fault, RATES, UsageFault, ValueError};
 use crate::printable::{Printable, widest};
 use crate::protocol::invite::{is_begun_in, resembles};
 use crate::room::Confirm;
+use crate::ui::commands::is_near;
 use crate::ui::tui::state::Notify;
 use crate::ui::words::Lang;
 
@@ -461,21 +462,8 @@ fn interval(typed: &str) -> Result<Duration, ValueError> {
 
 /// The command that a word is, or is one slip of the finger away from.
 fn near_command(word: &str) -> Option<&'static str> {
-    let word: Vec<_> = word.to_lowercase().chars().collect();
-    COMMANDS.into_iter().find(|command| is_near(&word, &command.chars().collect::<Vec<_>>()))
-}
-
-/// Whether two words differ by at most one letter, or by two neighbours that changed places.
-fn is_near(one: &[char], other: &[char]) -> bool {
-    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
-    let (one, other) = (one.get(same..).unwrap_or_default(), other.get(same..).unwrap_or_default());
-    let same = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
-    let rest = |word: &[char]| word.len() - same;
-    match (rest(one), rest(other), one, other) {
-        (0 | 1, 0 | 1, ..) => true,
-        (2, 2, [a, b, ..], [c, d, ..]) => a == d && b == c,
-        _ => false,
-    }
+    let word = word.to_lowercase();
+    COMMANDS.into_iter().find(|command| is_near(&word, command))
 }
 
 /// The arguments that are options or commands: those before `--`.

@@ -18,6 +18,8 @@ pub enum Refusal {
     NotUtf8,
     /// Nobody knows the command.
     UnknownCommand { command: Printable },
+    /// The command takes nothing behind it.
+    NeedlessArgument { command: Printable },
     /// The answer is of another kind than was asked for.
     NotAsked,
     /// The code is not shown again before it was checked.

@@ -1,6 +1,7 @@
 //! The commands of the chat: one table, for the parser, Tab, both helps and programs.
 
 use crate::interface::Frontend;
+use crate::printable::Printable;
 
 /// A command of the chat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,12 +93,37 @@ pub static COMMANDS: [Row; Command::Quit as usize + 1] = [
     Row::new(Command::Lock, "lock", Argument::Nothing, SCREEN),
     Row::new(Command::Rekey, "rekey", Argument::Nothing, EVERYWHERE),
     Row::new(Command::Panic, "panic", Argument::Nothing, EVERYWHERE),
-    Row::new(Command::Quit, "quit", Argument::Nothing, EVERYWHERE),
+    Row { aliases: &["exit", "bye", "q"], ..Row::new(Command::Quit, "quit", Argument::Nothing, EVERYWHERE) },
 ];
 
 /// The command of that name, or of that alias.
 pub fn named(name: &str) -> Option<&'static Row> {
     COMMANDS.iter().find(|row| row.name == name || row.aliases.contains(&name))
+}
+
+/// The command that a word is one slip of the finger away from.
+fn near(word: &str) -> Option<&'static Row> {
+    COMMANDS.iter().find(|row| row.aliases.iter().chain([&row.name]).any(|name| name.len() > 2 && is_near(word, name)))
+}
+
+/// The name of the command that was probably meant by what was typed with its slash.
+pub fn meant(typed: &Printable) -> Option<&'static str> {
+    near(typed.as_str().trim_start_matches(['/', '／'])).map(|row| row.name)
+}
+
+/// Whether two words differ by at most one letter, or by two neighbours that changed places.
+pub fn is_near(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(|word| word.chars().collect::<Vec<_>>());
+    let (one, other) = (one.as_slice(), other.as_slice());
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (one.get(same..).unwrap_or_default(), other.get(same..).unwrap_or_default());
+    let same = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    let rest = |word: &[char]| word.len() - same;
+    match (rest(one), rest(other), one, other) {
+        (0 | 1, 0 | 1, ..) => true,
+        (2, 2, [a, b, ..], [c, d, ..]) => a == d && b == c,
+        _ => false,
+    }
 }
 
 /// The commands of a front end, in the order of the help.
@@ -118,5 +144,16 @@ mod tests {
             }
         }
         assert!(named("").is_none());
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised_and_nothing_else() {
+        for (word, name) in [("sned", "send"), ("quti", "quit"), ("exti", "quit"), ("hepl", "help"), ("locks", "lock")]
+        {
+            assert_eq!(near(word).map(|row| row.name), Some(name), "{word}");
+        }
+        for word in ["", "x", "usr", "sender", "etc", "不"] {
+            assert!(near(word).is_none(), "{word}");
+        }
     }
 }

@@ -11,8 +11,9 @@ use super::keyboard::RESET_KEYS;
 
 /// Ends a synchronized update and bracketed paste, and clears the row of the prompt.
 const RESET: &str = "\x1b[?2026l\x1b[?2004l\r\x1b[K";
-/// Clears the full screen, undoes its modes, and brings back the screen from before.
-const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
+/// Clears the full screen, undoes its modes, and brings back the screen and the window's title from before.
+const LEAVE: &str =
+    "\x1b[?2026l\x1b[0m\x1b[2J\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l\x1b[23;2t";
 
 /// Whether the terminal understands no control sequence.
 pub fn is_dumb() -> bool {

@@ -49,7 +49,7 @@ const STOP: Duration = Duration::from_millis(200);
 /// Takes the alternate screen, without autowrap: text that the terminal draws wider than it was counted must not run
 /// into the next row. Some terminals keep that mode per screen, so it is set after the switch and reset before the way
 /// back. Asks for bracketed paste, focus, buttons and wheel of the mouse.
-const TAKE: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
+const TAKE: &[u8] = b"\x1b[22;2t\x1b[?1049h\x1b[?7l\x1b[?2004h\x1b[?1004h\x1b[?1000h\x1b[?1006h";
 /// Tells the desktop that something came, and not what.
 const NOTIFY: &[u8] = b"\x1b]9;tete\x07";
 
@@ -240,6 +240,8 @@ struct Terminal {
     guard: TerminalGuard,
     frame: Frame,
     painter: Painter,
+    /// What the window is called.
+    title: String,
 }
 
 impl Terminal {
@@ -247,7 +249,7 @@ impl Terminal {
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let frame = Frame { bytes: Zeroizing::new(Vec::with_capacity(FRAME_BYTES)), file };
-        Ok(Self { guard, frame, painter: Painter::new(color) })
+        Ok(Self { guard, frame, painter: Painter::new(color), title: String::new() })
     }
 
     fn size(&self) -> (u16, u16) {
@@ -266,6 +268,7 @@ impl Terminal {
         crossterm::terminal::enable_raw_mode()?;
         self.guard.take();
         self.painter.forget();
+        self.title.clear();
         self.write(TAKE)?;
         self.write(SET_KEYS.as_bytes()).map(drop)
     }
@@ -283,6 +286,11 @@ impl Terminal {
 
     /// Shows the state. `false` if the terminal was given back meanwhile.
     fn draw(&mut self, state: &State) -> io::Result<bool> {
+        let title = state.title();
+        if self.title != title {
+            write!(self.frame, "\x1b]2;{title}\x1b\\")?;
+            self.title = title;
+        }
         self.painter.paint(state, &mut self.frame)?;
         self.write(&[])
     }

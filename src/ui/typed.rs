@@ -32,13 +32,14 @@ impl<'a> Typed<'a> {
         }
         let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let argument = argument.trim();
-        match named(name).filter(|row| argument.is_empty() || row.argument != Argument::Nothing) {
+        let command = || Printable::line(line.split_whitespace().next().unwrap_or_default());
+        match named(name) {
+            Some(row) if !argument.is_empty() && row.argument == Argument::Nothing => {
+                Self::Refused(Refusal::NeedlessArgument { command: command() })
+            }
             Some(row) if row.is_in(frontend) => Self::Command(row, argument),
             Some(_) => Self::Refused(Refusal::NeedsScreen),
-            None => {
-                let first = line.split_whitespace().next().unwrap_or_default();
-                Self::Refused(Refusal::UnknownCommand { command: Printable::line(first) })
-            }
+            None => Self::Refused(Refusal::UnknownCommand { command: command() }),
         }
     }
 }
@@ -84,6 +85,7 @@ mod tests {
             Typed::Text(text) => format!("text {text}"),
             Typed::Command(row, argument) => format!("{} {argument}", row.name),
             Typed::Refused(Refusal::UnknownCommand { command }) => format!("unknown {}", command.as_str()),
+            Typed::Refused(Refusal::NeedlessArgument { command }) => format!("needless {}", command.as_str()),
             Typed::Refused(_) => "refused".into(),
         }
     }
@@ -98,7 +100,8 @@ mod tests {
             ("//quit", true, "text /quit"),
             ("／／quit", true, "text ／quit"),
             ("/sent x", true, "unknown /sent"),
-            ("/quit now", true, "unknown /quit"),
+            ("/quit now", true, "needless /quit"),
+            ("/q x", true, "needless /q"),
             ("see /quit", true, "text see /quit"),
             ("/quit\n", true, "quit "),
             ("/send /a\n", true, "send /a"),
@@ -122,7 +125,7 @@ mod tests {
                 }
                 let takes = !matches!(
                     Typed::read(&format!("/{name} x"), true, frontend),
-                    Typed::Refused(Refusal::UnknownCommand { .. })
+                    Typed::Refused(Refusal::NeedlessArgument { .. })
                 );
                 assert_eq!(takes, row.argument != Argument::Nothing, "{name}");
             }

@@ -816,6 +816,55 @@ fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
 }
 
 #[test]
+fn the_title_counts_what_came_while_the_user_looked_elsewhere_and_says_nothing_of_it() {
+    let mut sitting = Sitting::open();
+    assert_eq!(sitting.state.title(), "tete");
+    sitting.hears("seen");
+    sitting.state.input(event::Event::Focus(false));
+    sitting.hears("one");
+    sitting.hears("two");
+    assert_eq!(sitting.state.title(), "(2) tete");
+    sitting.state.input(event::Event::Focus(true));
+    assert_eq!(sitting.state.title(), "tete");
+}
+
+#[test]
+fn the_bell_rings_for_whoever_comes_and_not_again_at_once() {
+    let mut sitting = Sitting::new((80, 24), Lang::En);
+    let caller = || Event::Caller { address: "192.0.2.7:1".parse::<std::net::SocketAddr>().unwrap().into() };
+    sitting.status(caller());
+    sitting.status(caller());
+    assert_eq!(sitting.effects(), ["bell"]);
+    sitting.passes(Duration::from_secs(10));
+    sitting.status(caller());
+    assert_eq!(sitting.effects(), ["bell"]);
+}
+
+#[test]
+fn offers_and_a_farewell_call_like_messages() {
+    let offered = || {
+        Event::File(FileEvent::Offered {
+            offer: 1,
+            name: Printable::line("x"),
+            files: 1,
+            bytes: Some(1),
+            offered_as: None,
+            folder: Printable::line("/"),
+        })
+    };
+    for (away, called) in [(true, vec!["bell"]), (false, Vec::new())] {
+        for event in [offered(), Event::PartnerLeft] {
+            let mut sitting = Sitting::with((80, 24), Lang::En, Options { notify: Notify::Bell, ..Options::default() });
+            sitting.opens();
+            sitting.state.input(event::Event::Focus(!away));
+            sitting.effects();
+            sitting.status(event);
+            assert_eq!(sitting.effects(), called);
+        }
+    }
+}
+
+#[test]
 fn the_partner_is_called_what_the_user_chose_where_there_is_room_for_it() {
     for (columns, name) in [(80, "Mum"), (40, "Mum"), (39, "partner")] {
         let call = Some(Printable::line("Mum"));

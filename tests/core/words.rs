@@ -216,6 +216,8 @@ fn events() -> Vec<Event> {
         Event::Refused(Refusal::Full { waiting: 9 }),
         Event::Refused(Refusal::NotUtf8),
         Event::Refused(Refusal::UnknownCommand { command: foreign() }),
+        Event::Refused(Refusal::UnknownCommand { command: Printable::line("/sned") }),
+        Event::Refused(Refusal::NeedlessArgument { command: foreign() }),
         Event::Verified,
         Event::Finishing { waiting: 1 },
         Event::PartnerLeft,

@@ -41,7 +41,11 @@ impl Callbacks for Effects {
         self.note(("icon", name));
     }
     fn set_window_title(&mut self, _: &mut Screen, title: &[u8]) {
-        self.note(("title", title));
+        let number = title.strip_suffix(b"tete").map(|number| number.trim_ascii());
+        let number = number.and_then(|number| number.strip_prefix(b"(")?.strip_suffix(b")"));
+        if title != b"tete" && !number.is_some_and(|number| number.iter().all(u8::is_ascii_digit)) {
+            self.note(("title", title));
+        }
     }
     fn copy_to_clipboard(&mut self, _: &mut Screen, _: &[u8], data: &[u8]) {
         self.note(("copy", data));
@@ -67,6 +71,8 @@ impl Callbacks for Effects {
             (Some(b'>'), 'm' | 'u') | (Some(b'<'), 'u') => true,
             // The question how wide an ambiguous character is, which this terminal does not answer.
             (None, 'n') => params == [[6]].as_slice(),
+            // The window's title is kept, and brought back.
+            (None, 't') => matches!(params, [[22 | 23], [2]]),
             // Colour of an underline.
             (None, 'm') => params == [[59]].as_slice(),
             _ => false,

@@ -45,6 +45,10 @@ const NOTICE: Duration = Duration::from_secs(4);
 const UNSEEN: Duration = Duration::from_secs(1);
 /// Columns of a screen from which on the partner has the name that the user chose.
 const NAMED: u16 = 40;
+/// Time for which the bell does not ring again for somebody who comes.
+const RING: Duration = Duration::from_secs(10);
+/// What the terminal's window is called.
+const TITLE: &str = "tete";
 /// Number of rows that the wheel scrolls at once.
 const WHEEL: usize = 3;
 /// Age from which a message counts as late.
@@ -187,6 +191,10 @@ pub struct State {
     wall: fn(Duration) -> Zoned,
     touched: Duration,
     focused: bool,
+    /// Number of messages that came while the user looked elsewhere.
+    unread: usize,
+    /// When the bell rang for somebody who had come.
+    rang_at: Option<Duration>,
     question: u64,
     ask: PromptKind,
     pairing: Option<Pairing>,
@@ -245,6 +253,8 @@ impl State {
             wall,
             touched: now,
             focused: true,
+            unread: 0,
+            rang_at: None,
             question: 0,
             ask: PromptKind::Nothing,
             pairing: None,
@@ -406,6 +416,7 @@ impl State {
                 }
             }
         }
+        self.look();
         self.settle_input();
         self.changed = true;
     }
@@ -615,12 +626,47 @@ impl State {
             self.new_from.get_or_insert(id);
         }
         self.seen.push_back(text.id);
-        if !self.focused || self.lock.is_locked() {
-            self.effects.extend(match self.options.notify {
-                Notify::Off => None,
-                Notify::Bell => Some(Effect::Bell),
-                Notify::Desktop => Some(Effect::Notify),
-            });
+        if self.is_away() {
+            self.unread += 1;
+        }
+        self.call();
+    }
+
+    /// Whether the user cannot see what comes.
+    fn is_away(&self) -> bool {
+        !self.focused || self.lock.is_locked()
+    }
+
+    /// Calls a user who looks elsewhere, as they have chosen.
+    fn call(&mut self) {
+        let away = self.is_away();
+        self.effects.extend(match self.options.notify {
+            Notify::Bell if away => Some(Effect::Bell),
+            Notify::Desktop if away => Some(Effect::Notify),
+            _ => None,
+        });
+    }
+
+    /// Rings for somebody who has come, which is what the user waits for. Strangers can come, too, so not again at once.
+    fn ring(&mut self) {
+        if self.rang_at.is_none_or(|at| self.now >= at + RING) {
+            self.rang_at = Some(self.now);
+            self.effects.push_back(Effect::Bell);
+        }
+    }
+
+    /// What the terminal's window is called: the program, and how many messages came while the user looked elsewhere.
+    pub fn title(&self) -> String {
+        match self.unread {
+            0 => TITLE.into(),
+            unread => format!("({unread}) {TITLE}"),
+        }
+    }
+
+    /// Forgets what came meanwhile, once the user looks again.
+    fn look(&mut self) {
+        if !self.is_away() {
+            self.unread = 0;
         }
     }
 
@@ -640,8 +686,14 @@ impl State {
             }
             _ => false,
         };
-        if let Event::File(FileEvent::Offered { offer, .. }) = event {
-            self.offer = Some(*offer);
+        match event {
+            Event::Caller { .. } => self.ring(),
+            Event::PartnerLeft => self.call(),
+            Event::File(FileEvent::Offered { offer, .. }) => {
+                self.offer = Some(*offer);
+                self.call();
+            }
+            _ => {}
         }
         let text = match event {
             Event::File(event) => Some(words::file(event, self.lang, true)),

@@ -20,7 +20,7 @@ use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
-use crate::ui::commands::Command;
+use crate::ui::commands::{Command, meant};
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -270,7 +270,15 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Refused(Refusal::TooLong { limit }) => format!("Not sent: longer than {limit} bytes. Please shorten it."),
         Event::Refused(Refusal::Full { waiting }) => format!("Not sent: {} not delivered yet. Try again soon.", are(*waiting)),
         Event::Refused(Refusal::NotUtf8) => "input line not sent: not UTF-8".into(),
-        Event::Refused(Refusal::UnknownCommand { command: name }) => format!("Unknown command {name} (/help lists all). To send it as a message, start with //."),
+        Event::Refused(Refusal::NeedlessArgument { command: name }) => {
+            format!("{name} takes nothing behind it. To send it as a message, start with //.")
+        }
+        Event::Refused(Refusal::UnknownCommand { command: name }) => match meant(name) {
+            Some(meant) => {
+                format!("Unknown command {name}; did you mean /{meant}? To send it as a message, start with //.")
+            }
+            None => format!("Unknown command {name} (/help lists all). To send it as a message, start with //."),
+        },
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "your code {own}, partner's {partner}\n\
              Read yours to your partner on the phone and have them read theirs; then type `/code same` or `/code different`."

@@ -63,7 +63,7 @@ pub fn line(event: &Event) -> Option<String> {
             return None;
         }
         // Answers to commands, and a pipe gives none.
-        Event::Refused(Refusal::UnknownCommand { .. })
+        Event::Refused(Refusal::UnknownCommand { .. } | Refusal::NeedlessArgument { .. })
         | Event::Codes { .. }
         | Event::Who(_)
         | Event::Finding(_)

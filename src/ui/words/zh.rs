@@ -20,7 +20,7 @@ use crate::protocol::handshake::VERSION;
 use crate::protocol::invite::InviteError;
 use crate::system::SystemError;
 use crate::transport::error::{ConnectError, LanError, MappingError, SocksError, TorError};
-use crate::ui::commands::Command;
+use crate::ui::commands::{Command, meant};
 use crate::ui::time::local_time;
 
 /// What stands before and beside a line.
@@ -255,9 +255,15 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Refused(Refusal::TooLong { limit }) => format!("没有发出：超过 {limit} 字节，请改短。"),
         Event::Refused(Refusal::Full { waiting }) => format!("没有发出：还有 {waiting} 条未送达，请稍后再试。"),
         Event::Refused(Refusal::NotUtf8) => "输入中有一行没有发出：不是 UTF-8".into(),
-        Event::Refused(Refusal::UnknownCommand { command: name }) => {
-            format!("没有 {name} 这个命令，/help 查看全部。要当文字发送，请以 // 开头。")
+        Event::Refused(Refusal::NeedlessArgument { command: name }) => {
+            format!("{name} 后面不用写别的。要把它当作消息发出，请以 // 开头。")
         }
+        Event::Refused(Refusal::UnknownCommand { command: name }) => match meant(name) {
+            Some(meant) => format!("没有 {name} 这个命令，是不是 /{meant}？要把它当作消息发出，请以 // 开头。"),
+            None => {
+                format!("没有 {name} 这个命令，/help 查看全部。要当文字发送，请以 // 开头。")
+            }
+        },
         Event::Codes { own, partner, trust: Trust::Invite, .. } => format!(
             "你的配对码 {own}，对方的 {partner}\n\
              请打电话互相念出自己的配对码，然后输入 `/code 一样` 或 `/code 不一样`。"
