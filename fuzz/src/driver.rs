@@ -12,11 +12,12 @@ use tete::address::Address;
 use tete::interface::event::Event;
 use tete::interface::fault::Fault;
 use tete::interface::{Ack, Frontend, Output, PromptKind, Request, UserChannels};
+use tete::protocol::invite::{Hint, Invite};
 use tete::protocol::session::Settings;
 use tete::room::files::FileOptions;
 use tete::room::{Confirm, HostOptions, JoinTarget, Options, Task, host, join};
 use tete::transport::way::Egress;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +36,28 @@ const PROMPT: Duration = Duration::from_secs(30);
 /// Time after which a user who wants to leave says so again.
 const AGAIN: Duration = Duration::from_millis(300);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Interval of cover traffic.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How two sides get into one room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// Each user types what the other reads out.
+    Typed,
+    /// Both users compare what they see, and both sides hide when they type.
+    Compared,
+    /// By an invite.
+    Invited,
+    /// By an invite, at a relay.
+    Relayed,
+}
+
+impl Meeting {
+    fn is_invited(self) -> bool {
+        matches!(self, Self::Invited | Self::Relayed)
+    }
+}
 
 /// Every two bytes are something that happens on a side, or to what is under way from there.
 pub fn play(how: u8, steps: &[u8]) {
@@ -100,10 +123,14 @@ pub struct Seat {
 pub struct Seen {
     /// Where the host listens.
     pub listening: Option<SocketAddr>,
-    /// The user's own half, and the question for the other.
-    pub asked: Option<(u64, String)>,
-    /// The half was typed in.
+    /// The invite, where the host makes one.
+    invite: Option<String>,
+    /// The user's own half, the partner's where it is shown, and the question for the other.
+    pub asked: Option<(u64, String, Option<String>)>,
+    /// The code was checked, or there is none to check.
     pub answered: bool,
+    /// There is none to check.
+    invited: bool,
     pub opened: bool,
     /// What the user has said, and how much of it was delivered.
     pub said: Vec<String>,
@@ -176,14 +203,18 @@ impl Seen {
                 self.heard.push(text.text.to_string());
                 self.unshown.push(text.id);
             }
-            Output::Ask { question, what: PromptKind::Half, about } => {
-                assert!(!self.opened);
+            Output::Ask { question, what: PromptKind::Half | PromptKind::Compare, about } => {
+                assert!(!self.opened && !self.invited);
                 self.asked = match about {
-                    Some(Event::Code { own, .. }) => Some((question, own.to_string())),
+                    Some(Event::Code { own, .. }) => Some((question, own.to_string(), None)),
+                    Some(Event::Compare { own, partner, .. }) => {
+                        Some((question, own.to_string(), Some(partner.to_string())))
+                    }
                     _ => None,
                 };
             }
-            Output::Ask { what: PromptKind::Chat, about: Some(Event::RoomOpen { .. }), .. } => {
+            Output::Ask { what: PromptKind::Chat, about: Some(Event::RoomOpen { invited }), .. } => {
+                assert_eq!(invited, self.invited);
                 assert!(!std::mem::replace(&mut self.opened, true), "a room opens once");
                 assert!(self.answered);
                 assert!(other.is_none_or(|other| other.seen.borrow().answered));
@@ -197,6 +228,7 @@ impl Seen {
     fn judge_event(&mut self, event: &Event, other: Option<&Seat>) {
         match event {
             Event::Listening { address } => self.listening = Some(*address),
+            Event::Invite { invite, .. } => self.invite = Some(invite.to_string()),
             Event::Delivered { messages, .. } => {
                 self.delivered += messages;
                 assert!(self.opened && self.delivered <= self.said.len());
@@ -224,9 +256,13 @@ impl Seat {
     /// Types what the partner reads out.
     pub fn answer(&self, half: &str) {
         let mut seen = self.seen.borrow_mut();
-        if let Some((question, _)) = seen.asked.take() {
-            seen.answered = true;
-            self.act(Request::Half { question, typed: Zeroizing::new(half.into()) });
+        if let Some((question, _, shown)) = seen.asked.take() {
+            // Both screens show the same, unless the two are not of one connection.
+            seen.answered = shown.as_ref().is_none_or(|shown| shown == half);
+            self.act(match shown {
+                None => Request::Half { question, typed: Zeroizing::new(half.into()) },
+                Some(_) => Request::Compared { question, same: Some(seen.answered) },
+            });
         }
     }
 
@@ -305,22 +341,21 @@ pub fn options(side: usize, how: u8, place: &Place) -> Options {
 
 /// A host on this machine.
 pub async fn hosted(channels: UserChannels, options: Options) -> Result<(), Fault> {
-    let at = HostOptions {
-        bind: Some(LOOPBACK),
-        port: 0,
-        invite: false,
-        relays: Vec::new(),
-        onion: false,
-        map: false,
-        lan: false,
-    };
+    waits(channels, options, false, Vec::new()).await
+}
+
+async fn waits(channels: UserChannels, options: Options, invite: bool, relays: Vec<Address>) -> Result<(), Fault> {
+    let at = HostOptions { bind: Some(LOOPBACK), port: 0, invite, relays, onion: false, map: false, lan: false };
     host(channels, options, at, Egress::default()).await
 }
 
 /// Somebody who joins the room at that port of this machine.
 pub async fn joined(channels: UserChannels, options: Options, port: u16) -> Result<(), Fault> {
-    let address = Address { host: LOOPBACK.to_string(), port };
-    join(channels, options, JoinTarget::Address(address), Egress::default()).await
+    join(channels, options, JoinTarget::Address(here(port)), Egress::default()).await
+}
+
+fn here(port: u16) -> Address {
+    Address { host: LOOPBACK.to_string(), port }
 }
 
 /// Waits until something holds.
@@ -340,15 +375,42 @@ pub async fn listening(seat: &Seat) -> SocketAddr {
 }
 
 async fn pair(how: u8, steps: &[u8], place: &Place) {
+    let meeting = [Meeting::Typed, Meeting::Compared, Meeting::Invited, Meeting::Relayed][usize::from(how / 16 % 4)];
     let (hosting, channels, eyes) = seat(how);
     let (joining, other_channels, other_eyes) = seat(how / 2);
+    for seat in [&hosting, &joining] {
+        let mut seen = seat.seen.borrow_mut();
+        (seen.invited, seen.answered) = (meeting.is_invited(), meeting.is_invited());
+    }
+    let relay = Relay::new().await;
+    let relays = if meeting == Meeting::Relayed { vec![here(relay.port)] } else { Vec::new() };
+    let options = |side| {
+        let mut options = options(side, how, place);
+        if meeting == Meeting::Compared {
+            (options.confirm, options.settings.cover) = (Confirm::Compare, Some(TICK));
+        }
+        options
+    };
     let mut runs = Vec::new();
-    runs.push(tokio::task::spawn_local(hosted(channels, options(0, how, place))));
+    let hosts = waits(channels, options(0), meeting.is_invited(), relays);
+    runs.push(tokio::task::spawn_local(hosts));
     let mut readers = JoinSet::new();
     readers.spawn_local(eyes.read(hosting.clone(), Some(joining.clone())));
     readers.spawn_local(other_eyes.read(joining.clone(), Some(hosting.clone())));
-    let wire = Wire::new(listening(&hosting).await).await;
-    runs.push(tokio::task::spawn_local(joined(other_channels, options(1, how, place), wire.port)));
+    let direct = listening(&hosting).await;
+    let wire = Wire::new(if meeting == Meeting::Relayed { (LOOPBACK, relay.port).into() } else { direct }).await;
+    let target = if meeting.is_invited() {
+        until("the host makes an invite", || hosting.seen.borrow().invite.is_some()).await;
+        let mut invite = Invite::read(hosting.seen.borrow().invite.as_deref().unwrap_or_default()).unwrap();
+        invite.hints = vec![match meeting {
+            Meeting::Relayed => Hint::Relay(LOOPBACK.to_string(), wire.port),
+            _ => Hint::Ipv4(Ipv4Addr::LOCALHOST.octets(), wire.port),
+        }];
+        JoinTarget::Invite { invite, lan: false }
+    } else {
+        JoinTarget::Address(here(wire.port))
+    };
+    runs.push(tokio::task::spawn_local(join(other_channels, options(1), target, Egress::default())));
     let seats = [hosting, joining];
     if how & 8 == 0 {
         until("a room on a good wire opens", || {
@@ -391,14 +453,50 @@ async fn pair(how: u8, steps: &[u8], place: &Place) {
         read.unwrap();
     }
     wire.end();
+    relay.accepts.abort();
 }
 
 /// Both users read out their halves to each other.
 fn answer_each_other(seats: &[Rc<Seat>; 2]) {
-    let halves = [0, 1].map(|at| seats[at].seen.borrow().asked.as_ref().map(|(_, own)| own.clone()));
+    let halves = [0, 1].map(|at| seats[at].seen.borrow().asked.as_ref().map(|(_, own, _)| own.clone()));
     if let [Some(one), Some(other)] = halves {
         seats[0].answer(&other);
         seats[1].answer(&one);
+    }
+}
+
+/// A transit relay, which joins whoever comes with whoever waits.
+struct Relay {
+    port: u16,
+    accepts: tokio::task::JoinHandle<()>,
+}
+
+impl Relay {
+    async fn new() -> Self {
+        let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepts = tokio::task::spawn_local(async move {
+            let mut joined = JoinSet::new();
+            let mut waiting: Option<(String, BufReader<TcpStream>)> = None;
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut stream, mut line) = (BufReader::new(stream), String::new());
+                let Ok(Ok(_)) = timeout(PROMPT, stream.read_line(&mut line)).await else { continue };
+                let there = |other: &TcpStream| !matches!(other.try_read(&mut [0]), Ok(0));
+                match waiting.take().filter(|(_, other)| there(other.get_ref())) {
+                    // Two of one side are the same, who came again.
+                    Some((other, mut first)) if other != line => {
+                        joined.spawn_local(async move {
+                            for stream in [&mut first, &mut stream] {
+                                stream.write_all(b"ok\n").await?;
+                            }
+                            copy_bidirectional(&mut first, &mut stream).await
+                        });
+                    }
+                    _ => waiting = Some((line, stream)),
+                }
+            }
+        });
+        Self { port, accepts }
     }
 }
 

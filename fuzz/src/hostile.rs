@@ -1,13 +1,13 @@
 //! A hand-made peer on a socket: it gets through the handshake with the program's driver, and then says anything.
 
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use snow::TransportState;
 use tete::protocol::frame::{Frame, LARGE_FRAME, SMALL_FRAME, Token};
-use tete::protocol::keys::{Commitment, HandshakeHash, PairingNonce};
+use tete::protocol::keys::{Commitment, HandshakeHash, PairingNonce, Secret};
 use tete::protocol::pairing::PairingCode;
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, LARGE_BODY, SMALL};
@@ -19,17 +19,24 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use crate::driver::{Place, Seat, hosted, joined, listening, options, seat, until};
-use crate::peer::{HEAD, NONCE, PREFACE, TAG, epoch, framed, noise};
+use crate::peer::{HEAD, NONCE, PREFACE, PREFACE_RESUME, TAG, epoch, framed, noise};
 use crate::{key, secret};
 
 /// Steps of one run.
 const STEPS: usize = 256;
 /// Time that a write may take while the driver reads nothing.
 const STUCK: Duration = Duration::from_millis(20);
+/// Time for a handshake with a driver that may want none.
+const BACK: Duration = Duration::from_secs(3);
+/// Returns of one run: each keeps a greater distance to the one before.
+const RETURNS: usize = 2;
+const PAD: u8 = 0x00;
 const SAS_OPEN: u8 = 0x01;
 const VERIFIED: u8 = 0x02;
 const TEXT: u8 = 0x03;
+const PING: u8 = 0x06;
 const PONG: u8 = 0x07;
+const RESUME: u8 = 0x08;
 const FILE_OFFER: u8 = 0x20;
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -38,8 +45,8 @@ pub async fn joins(how: u8, steps: &[u8], place: &Place) {
     let (seat, channels, eyes) = seat(how);
     let mut run = tokio::task::spawn_local(hosted(channels, options(0, how, place)));
     let reader = tokio::task::spawn_local(eyes.read(seat.clone(), None));
-    let stream = TcpStream::connect(listening(&seat).await).await.unwrap();
-    let peer = Peer::initiate(stream).await;
+    let to = Door::Calls(listening(&seat).await);
+    let peer = Peer::meet(to, None).await.unwrap();
     peer.play(how, steps, &seat, place).await;
     let _ = seat.leaves(&mut run).await;
     reader.await.unwrap();
@@ -52,16 +59,24 @@ pub async fn hosts(how: u8, steps: &[u8], place: &Place) {
     let port = listener.local_addr().unwrap().port();
     let mut run = tokio::task::spawn_local(joined(channels, options(0, how, place), port));
     let reader = tokio::task::spawn_local(eyes.read(seat.clone(), None));
-    let (stream, _) = listener.accept().await.unwrap();
-    let peer = Peer::respond(stream).await;
+    let peer = Peer::meet(Door::IsCalled(listener), None).await.unwrap();
     peer.play(how, steps, &seat, place).await;
     let _ = seat.leaves(&mut run).await;
     reader.await.unwrap();
 }
 
+/// How a peer gets to the driver.
+enum Door {
+    Calls(SocketAddr),
+    IsCalled(TcpListener),
+}
+
 struct Peer {
+    door: Door,
     reads: OwnedReadHalf,
     talk: Talk,
+    /// By what it comes back.
+    psk: Secret,
 }
 
 /// What both directions share.
@@ -85,64 +100,81 @@ struct Heard {
     half: RefCell<Option<String>>,
     verified: Cell<bool>,
     ping: Cell<Option<Token>>,
+    pong: Cell<bool>,
 }
 
-async fn record(stream: &mut TcpStream) -> Vec<u8> {
+async fn record(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut record = vec![0; SMALL];
-    stream.read_exact(&mut record).await.unwrap();
-    record.split_off(HEADER)
+    stream.read_exact(&mut record).await.ok()?;
+    Some(record.split_off(HEADER))
 }
 
 impl Peer {
-    async fn initiate(mut stream: TcpStream) -> Self {
-        let (mut noise, mut buffer) = (noise(Role::Initiator), [0; SMALL + TAG]);
+    /// Goes through the handshake, with the room's secret in mode 0x02. `None` if the driver does not.
+    async fn meet(door: Door, psk: Option<&Secret>) -> Option<Self> {
+        let met = async {
+            match &door {
+                Door::Calls(at) => Self::initiate(TcpStream::connect(at).await.ok()?, psk).await,
+                Door::IsCalled(at) => Self::respond(at.accept().await.ok()?.0, psk).await,
+            }
+        };
+        let (reads, talk, psk) = timeout(BACK, met).await.ok()??;
+        Some(Self { door, reads, talk, psk })
+    }
+
+    async fn initiate(mut stream: TcpStream, psk: Option<&Secret>) -> Option<(OwnedReadHalf, Talk, Secret)> {
+        let (mut noise, mut buffer) = (noise(Role::Initiator, psk), [0; SMALL + TAG]);
         let (public, kem) = OsRandom.kem_pair().unwrap();
         let mut payload = public.to_vec();
-        payload.resize(1238, 0);
+        // With a secret there is a tag.
+        payload.resize(if psk.is_some() { 1222 } else { 1238 }, 0);
         let length = noise.write_message(&payload, &mut buffer).unwrap();
-        stream.write_all(&framed(&[PREFACE, &buffer[..length]].concat())).await.unwrap();
-        let answer = record(&mut stream).await;
-        noise.read_message(&answer, &mut buffer).unwrap();
+        let preface = if psk.is_some() { PREFACE_RESUME } else { PREFACE };
+        stream.write_all(&framed(&[preface, &buffer[..length]].concat())).await.ok()?;
+        let answer = record(&mut stream).await?;
+        noise.read_message(&answer, &mut buffer).ok()?;
         let shared = kem.decapsulate(buffer.first_chunk().unwrap()).unwrap();
         let payload = [[NONCE; 32].as_slice(), &[0; 1182]].concat();
         let length = noise.write_message(&payload, &mut buffer).unwrap();
-        stream.write_all(&framed(&buffer[..length])).await.unwrap();
-        let (noise, hash) = epoch(noise, &shared);
-        Self::new(Role::Initiator, stream, noise, hash)
+        stream.write_all(&framed(&buffer[..length])).await.ok()?;
+        let (noise, hash, psk) = epoch(noise, &shared);
+        Some(Self::new(Role::Initiator, stream, noise, hash, psk))
     }
 
-    async fn respond(mut stream: TcpStream) -> Self {
-        let (mut noise, mut buffer) = (noise(Role::Responder), [0; SMALL + TAG]);
-        let first = record(&mut stream).await;
-        noise.read_message(&first[PREFACE.len()..], &mut buffer).unwrap();
-        let (ciphertext, shared) = OsRandom.encapsulate(buffer.first_chunk().unwrap()).unwrap();
+    async fn respond(mut stream: TcpStream, psk: Option<&Secret>) -> Option<(OwnedReadHalf, Talk, Secret)> {
+        let (mut noise, mut buffer) = (noise(Role::Responder, psk), [0; SMALL + TAG]);
+        let first = record(&mut stream).await?;
+        noise.read_message(&first[PREFACE.len()..], &mut buffer).ok()?;
+        let (ciphertext, shared) = OsRandom.encapsulate(buffer.first_chunk().unwrap()).ok()?;
         let commitment = Commitment::new(key(Role::Responder).public(), &PairingNonce(secret(NONCE)));
         let payload = [ciphertext.as_slice(), &commitment.0, &[0; 62]].concat();
         let length = noise.write_message(&payload, &mut buffer).unwrap();
-        stream.write_all(&framed(&buffer[..length])).await.unwrap();
-        let last = record(&mut stream).await;
-        noise.read_message(&last, &mut buffer).unwrap();
-        let (noise, hash) = epoch(noise, &shared);
-        Self::new(Role::Responder, stream, noise, hash)
+        stream.write_all(&framed(&buffer[..length])).await.ok()?;
+        let last = record(&mut stream).await?;
+        noise.read_message(&last, &mut buffer).ok()?;
+        let (noise, hash, psk) = epoch(noise, &shared);
+        Some(Self::new(Role::Responder, stream, noise, hash, psk))
     }
 
-    fn new(role: Role, stream: TcpStream, noise: TransportState, hash: HandshakeHash) -> Self {
+    fn new(
+        role: Role,
+        stream: TcpStream,
+        noise: TransportState,
+        hash: HandshakeHash,
+        psk: Secret,
+    ) -> (OwnedReadHalf, Talk, Secret) {
         let (reads, writes) = stream.into_split();
         let (noise, heard) = (Rc::new(RefCell::new(noise)), Rc::default());
         let last = vec![0; SMALL_FRAME];
-        Self { reads, talk: Talk { role, writes, noise, hash, heard, told: 0, last, stuck: false } }
+        (reads, Talk { role, writes, noise, hash, heard, told: 0, last, stuck: false }, psk)
     }
 
     /// Every two bytes are something that the peer or the driver's user does.
     async fn play(self, how: u8, steps: &[u8], seat: &Rc<Seat>, place: &Place) {
-        let Self { reads, mut talk } = self;
-        let hears = Rc::clone(&talk.heard).hear(talk.role, reads, talk.noise.clone(), HandshakeHash(talk.hash.0));
-        let hears = tokio::task::spawn_local(hears);
-        if talk.role == Role::Responder {
-            talk.tell([&[SAS_OPEN, 0, 32], [NONCE; 32].as_slice()].concat()).await;
-            let code = PairingCode::new(Role::Responder, &PairingNonce(secret(NONCE)), &talk.hash);
-            *talk.heard.half.borrow_mut() = Some(code.own.to_string());
-        }
+        let Self { door, reads, mut talk, psk } = self;
+        let mut hears = talk.hears(reads);
+        talk.opens().await;
+        let (mut door, mut returns) = (Some(door), 0);
         if how & 8 == 0 {
             until("the driver's user is asked", || {
                 talk.heard.half.borrow().is_some() && seat.seen.borrow().asked.is_some()
@@ -150,8 +182,13 @@ impl Peer {
             .await;
             talk.confirm(seat).await;
             until("the driver verifies", || talk.heard.verified.get()).await;
+            until("the driver asks whether the room is open", || talk.heard.ping.get().is_some()).await;
+            // Neither of these proves that it is.
+            talk.tell(vec![PAD, 0, 0]).await;
+            talk.tell([&[PING, 0, 8], &[NONCE; 8][..]].concat()).await;
+            until("the driver answers a PING", || talk.heard.pong.get()).await;
+            assert!(!seat.seen.borrow().opened);
             if how & 16 == 0 {
-                until("the driver asks whether the room is open", || talk.heard.ping.get().is_some()).await;
                 talk.answer().await;
                 until("the room opens", || seat.seen.borrow().opened).await;
             }
@@ -175,7 +212,26 @@ impl Peer {
                 7 => talk.answer().await,
                 8 if step / 10 % 4 == 0 => talk.write(&content()).await,
                 8 => talk.confirm(seat).await,
-                _ => yield_now().await,
+                _ if how & 32 == 0 || returns >= RETURNS => yield_now().await,
+                _ => {
+                    returns += 1;
+                    hears.abort();
+                    let told = talk.told;
+                    // Without the connection there is nothing that could be said.
+                    talk.stuck = true;
+                    let _ = talk.writes.shutdown().await;
+                    let Some(back) = Self::meet(door.take().unwrap(), Some(&psk)).await else { break };
+                    (door, talk) = (Some(back.door), back.talk);
+                    talk.told = told;
+                    hears = talk.hears(back.reads);
+                    talk.opens().await;
+                    talk.tell(vec![VERIFIED, 0, 0]).await;
+                    if size % 4 > 0 {
+                        // What the driver may have said, or nothing, or too much.
+                        let next = u32::from(size / 4).to_be_bytes();
+                        talk.tell([&[RESUME, 0, 4], &next[..]].concat()).await;
+                    }
+                }
             }
         }
         drop(talk);
@@ -212,6 +268,7 @@ impl Heard {
                 }
                 Frame::Verified => self.verified.set(true),
                 Frame::Ping(token) => self.ping.set(Some(token)),
+                Frame::Pong(_) => self.pong.set(true),
                 _ => {}
             }
         }
@@ -219,6 +276,21 @@ impl Heard {
 }
 
 impl Talk {
+    /// Begins to read what the driver sends.
+    fn hears(&self, reads: OwnedReadHalf) -> tokio::task::JoinHandle<()> {
+        let hears = Rc::clone(&self.heard).hear(self.role, reads, self.noise.clone(), HandshakeHash(self.hash.0));
+        tokio::task::spawn_local(hears)
+    }
+
+    /// Opens the nonce, if it is this side's to open.
+    async fn opens(&mut self) {
+        if self.role == Role::Responder {
+            self.tell([&[SAS_OPEN, 0, 32], [NONCE; 32].as_slice()].concat()).await;
+            let code = PairingCode::new(Role::Responder, &PairingNonce(secret(NONCE)), &self.hash);
+            *self.heard.half.borrow_mut() = Some(code.own.to_string());
+        }
+    }
+
     async fn write(&mut self, bytes: &[u8]) {
         if !self.stuck {
             let written = timeout(STUCK, self.writes.write_all(bytes)).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use snow::{Builder, HandshakeState, TransportState};
 use tete::protocol::delivery;
 use tete::protocol::frame::{Farewell, Frame, LARGE_FRAME, SMALL_FRAME, TEXT_PART, Token};
-use tete::protocol::handshake::SUITE;
-use tete::protocol::keys::{Commitment, Epoch, HandshakeHash, KemSecret, PairingNonce, SplitKeys};
+use tete::protocol::handshake::{SUITE, SUITE_PSK};
+use tete::protocol::keys::{Commitment, Epoch, HandshakeHash, KemSecret, PairingNonce, Secret, SplitKeys};
 use tete::protocol::pairing::{PairingCode, Verdict};
 use tete::protocol::random::{OsRandom, Randomness as _};
 use tete::protocol::record::{HEADER, SMALL};
@@ -19,6 +19,8 @@ use crate::{START, is_over, keeps_time, key, other_half, private, secret, sessio
 
 /// What begins record 1.
 pub const PREFACE: &[u8; 8] = b"TETE\x01\0\0\0";
+/// What begins record 1 of somebody who comes back.
+pub const PREFACE_RESUME: &[u8; 8] = b"TETE\x01\x02\0\0";
 /// Every byte of n_R and n_I.
 pub const NONCE: u8 = 0x11;
 /// Bytes of a tag.
@@ -106,7 +108,7 @@ pub fn shake(role: Role, change: impl FnOnce(&mut [u8])) -> (Session, Option<(Ha
     let mut session = session(role);
     let mut buffer = [0; SMALL + TAG];
     if role == Role::Responder {
-        let mut noise = noise(Role::Initiator);
+        let mut noise = noise(Role::Initiator, None);
         let (public, kem) = OsRandom.kem_pair().unwrap();
         let mut payload = public.to_vec();
         payload.resize(1238, 0);
@@ -120,7 +122,7 @@ pub fn shake(role: Role, change: impl FnOnce(&mut [u8])) -> (Session, Option<(Ha
         exchange(&mut session, &buffer[..length]);
         return (session, Some((noise, shared)));
     }
-    let mut noise = noise(Role::Responder);
+    let mut noise = noise(Role::Responder, None);
     let first = session.transmit(START).unwrap().unwrap();
     noise.read_message(&first[HEADER + PREFACE.len()..], &mut buffer).unwrap();
     let (ciphertext, shared) = OsRandom.encapsulate(buffer.first_chunk().unwrap()).unwrap();
@@ -134,12 +136,14 @@ pub fn shake(role: Role, change: impl FnOnce(&mut [u8])) -> (Session, Option<(Ha
 }
 
 /// The state of that side's handshake.
-pub fn noise(role: Role) -> HandshakeState {
+pub fn noise(role: Role, psk: Option<&Secret>) -> HandshakeState {
     let resolver = Resolver::new(OsRandom.secret().unwrap());
-    let prologue = [b"tete/1 prologue\0".as_slice(), PREFACE].concat();
+    let (suite, preface) = if psk.is_some() { (SUITE_PSK, PREFACE_RESUME) } else { (SUITE, PREFACE) };
+    let prologue = [b"tete/1 prologue\0".as_slice(), preface].concat();
     let private = private(role);
-    let builder = Builder::with_resolver(SUITE.parse().unwrap(), Box::new(resolver)).prologue(&prologue).unwrap();
+    let builder = Builder::with_resolver(suite.parse().unwrap(), Box::new(resolver)).prologue(&prologue).unwrap();
     let builder = builder.local_private_key(private.expose()).unwrap();
+    let builder = if let Some(psk) = psk { builder.psk(0, psk.expose()).unwrap() } else { builder };
     if role == Role::Initiator { builder.build_initiator() } else { builder.build_responder() }.unwrap()
 }
 
@@ -150,14 +154,15 @@ fn exchange(session: &mut Session, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The first epoch, after the handshake.
-pub fn epoch(mut noise: HandshakeState, shared: &KemSecret) -> (TransportState, HandshakeHash) {
+pub fn epoch(mut noise: HandshakeState, shared: &KemSecret) -> (TransportState, HandshakeHash, Secret) {
     let hash = HandshakeHash(noise.get_handshake_hash().try_into().unwrap());
     let mut split = SplitKeys { i2r: secret(0), r2i: secret(0) };
     (*split.i2r.expose_mut(), *split.r2i.expose_mut()) = noise.dangerously_get_raw_split();
-    let keys = Epoch::new(0, &hash, &split, shared).keys().unwrap();
+    let epoch = Epoch::new(0, &hash, &split, shared);
+    let keys = epoch.keys().unwrap();
     let mut noise = noise.into_transport_mode().unwrap();
     noise.rekey_manually(Some(keys.i2r.expose()), Some(keys.r2i.expose()));
-    (noise, hash)
+    (noise, hash, epoch.resume_psk().unwrap())
 }
 
 /// A record with that body.
@@ -169,7 +174,7 @@ impl Peer {
     /// A session of the given role at the given stage.
     pub fn new(role: Role, stage: Stage) -> Self {
         let (session, Some((noise, shared))) = shake(role, |_| ()) else { panic!("refused") };
-        let (noise, hash) = epoch(noise, &shared);
+        let (noise, hash, _) = epoch(noise, &shared);
         let (last, told, user) = (vec![0; SMALL_FRAME], Told::default(), User::default());
         let heard = Heard { opened: role == Role::Initiator, ..Heard::default() };
         let mut peer =

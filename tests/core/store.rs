@@ -683,6 +683,9 @@ fn what_waits_for_the_disk_in_pieces_of_one_byte_needs_little_more_memory_than_i
     let before = memory();
     (0..PIECES).for_each(|offset| writer.give(Job::Data { offset, bytes: Content(vec![7]) }));
     let grown = memory().saturating_sub(before);
+    let waiting = writer.waiting() as u64;
+    // The thread has taken a block.
+    assert!((PIECES / 2..2 * PIECES).contains(&waiting), "every byte counts, whatever piece it came in: {waiting}");
     // Other tests run beside this one.
     assert!(grown < 64 << 20, "{grown}");
     drop(end);
