@@ -436,3 +436,30 @@ impl Outgoing {
         WINDOW.saturating_sub(self.unseen_bytes + current)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::frame::EntryKind;
+    use crate::protocol::transfer::Content;
+
+    #[test]
+    fn items_are_wanted_until_the_queue_is_full_and_not_again_before_it_is_low() {
+        const PIECE: usize = QUEUED / 16;
+        let mut sending = Sending::default();
+        sending.offer(1, QUEUED as u64, "f".into()).unwrap();
+        let path = "f".into();
+        sending.feed(Item::Begin { index: 0, size: QUEUED as u64, kind: EntryKind::File, path });
+        for piece in 0..16 {
+            assert!(sending.wants_items(), "piece {piece}");
+            let bytes = Content(vec![1; PIECE]);
+            sending.feed(Item::Data { index: 0, offset: (piece * PIECE) as u64, bytes });
+        }
+        assert!(!sending.wants_items());
+        sending.next_item(PIECE).unwrap();
+        for left in (0..16).rev() {
+            sending.next_item(PIECE).unwrap();
+            assert_eq!(sending.wants_items(), left <= 16 / LOW, "{left} pieces left");
+        }
+    }
+}
