@@ -50,8 +50,10 @@ const ISOLATES: usize = 4;
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
-const ISOLATE: char = '\u{2068}';
-const ISOLATE_END: char = '\u{2069}';
+/// Begins a part of a sentence that is laid out by itself, whatever direction it is written in (UAX #9).
+pub const ISOLATE: char = '\u{2068}';
+/// Ends such a part.
+pub const ISOLATE_END: char = '\u{2069}';
 const DOTTED_CIRCLE: char = '\u{25cc}';
 const MARKER_END: char = '›';
 

@@ -6,7 +6,7 @@ use rustix::termios::tcgetwinsize;
 use zeroize::Zeroizing;
 
 use crate::interface::event::Event;
-use crate::printable::{Ambiguous, Printable, append, rows_of, widest};
+use crate::printable::{Ambiguous, ISOLATE, ISOLATE_END, Printable, append, rows_of, widest};
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 80;
@@ -35,11 +35,23 @@ pub fn sentence(text: &str, columns: usize) -> Zeroizing<String> {
         let indent = (line.len() - content.len()).min(room / 2);
         let mut rows = rows_of(content, room - indent, Ambiguous::Wide);
         if rows.len() > 1 {
-            rows = rows_of(content, room.saturating_sub(indent + INDENT), Ambiguous::Wide);
+            // Where an isolated part is broken, its mark ends the row, and begins the next one again.
+            let marks = if content.contains(ISOLATE) { 2 } else { 0 };
+            rows = rows_of(content, room.saturating_sub(indent + INDENT + marks), Ambiguous::Wide);
         }
+        let mut open = 0;
         for (place, row) in rows.into_iter().enumerate() {
             let before = " ".repeat(if place == 0 { indent } else { indent + INDENT });
-            for part in [before.as_str(), row, "\n"] {
+            let again = ISOLATE.to_string().repeat(open);
+            for c in row.chars() {
+                match c {
+                    ISOLATE => open += 1,
+                    ISOLATE_END => open = open.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            let until = ISOLATE_END.to_string().repeat(open);
+            for part in [before.as_str(), &again, row, &until, "\n"] {
                 append(&mut out, part);
             }
         }
@@ -47,15 +59,13 @@ pub fn sentence(text: &str, columns: usize) -> Zeroizing<String> {
     out
 }
 
-/// The text of an event, each row with its line feed. Large digits, pictures and an invite are not indented.
+/// The text of an event, each row with its line feed. Codes, pictures and an invite are not indented.
 pub fn event(event: &Event, text: &str, columns: usize) -> Zeroizing<String> {
     let (Event::Code { .. } | Event::Compare { .. } | Event::Invite { .. }) = event else {
         return sentence(text, columns);
     };
     let mut out = Zeroizing::new(String::new());
-    // The picture of an invite is drawn with blocks; nobody can scan wide ones, wherever they are broken.
-    let ambiguous = if let Event::Invite { .. } = event { Ambiguous::Narrow } else { Ambiguous::Wide };
-    for row in Printable::sentence(text, true).rows(columns, ambiguous) {
+    for row in Printable::sentence(text, true).rows(columns, Ambiguous::Wide) {
         append(&mut out, row);
         append(&mut out, "\n");
     }
@@ -97,6 +107,21 @@ mod tests {
         assert_eq!(*told, "one two\n  three\n\n  → four\n    five\n    six\nshort\n");
         let fits = sentence("just nine\nnot quite so", 10);
         assert_eq!(*fits, "just nine\nnot\n  quite\n  so\n");
+    }
+
+    #[test]
+    fn a_name_written_from_right_to_left_stays_isolated_in_every_row() {
+        let name = Printable::line(&"שלום עולם ".repeat(8));
+        for columns in [20, 42, 80] {
+            let told = sentence(&format!("Your partner wants to send you {name}. /get"), columns);
+            let marked = told.lines().filter(|row| row.contains('ש')).count();
+            assert!(marked > 1 || columns == 80, "{told:?}");
+            for row in told.lines() {
+                let count = |mark| row.matches(mark).count();
+                assert_eq!(count(ISOLATE), count(ISOLATE_END), "{row:?}");
+                assert!(!row.contains('ש') || count(ISOLATE) == 1, "{row:?}");
+            }
+        }
     }
 
     #[test]
