@@ -106,7 +106,7 @@ impl Files {
                 sending.feed(Item::End { index, hash: HASH });
             }
             Sent::Seen { index, .. } => assert!(index < entries),
-            Sent::Renamed { count, names } => assert!(count > 0 && names.len() < SMALL_FRAME / 4),
+            Sent::Renamed { count, names } => assert!(count > 0 && names.len() < 400),
             Sent::Done { index, last, .. } => {
                 assert!(index < entries);
                 if last {
