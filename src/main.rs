@@ -15,12 +15,14 @@ use tete::interface::UserChannels;
 use tete::interface::fault::Fault;
 use tete::room;
 use tete::room::doctor::doctor;
+use tete::room::signals::Signals;
 use tete::system::SystemError;
 use tete::ui::guard::{TerminalGuard, is_dumb};
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::words::Lang;
 use tete::ui::{json, transfer, tui};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -84,9 +86,22 @@ fn prepare(args: &[OsString], lang: Lang) -> Result<Option<(Plan, Runtime)>, Fau
     };
     let (typed, seen) = (stdin().is_terminal(), stdout().is_terminal());
     let around = Surroundings { typed, seen, capable: !is_dumb(), ask };
-    let plan = plan(cli, around)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let plan = runtime.block_on(planned(cli, around))?;
     Ok(Some((plan, runtime)))
+}
+
+/// What is to be done. A file that an option names may keep the program waiting, and the user may be asked, until a
+/// signal comes.
+async fn planned(cli: cli::Cli, around: Surroundings) -> Result<Plan, Fault> {
+    let mut signals = Signals::new().map_err(system)?;
+    let (tell, planned) = oneshot::channel();
+    let planning = move || drop(tell.send(plan(cli, around)));
+    std::thread::Builder::new().spawn(planning).map_err(system)?;
+    tokio::select! {
+        planned = planned => planned.unwrap_or(Err(Fault::Interface)),
+        () = signals.recv() => Err(Fault::NobodyCame),
+    }
 }
 
 /// Starts the front end.

@@ -33,7 +33,7 @@ use crate::protocol::invite::LONGEST;
 use crate::ui::words::{self, Lang};
 use desk::{Desk, Shared};
 use field::Field;
-use reader::Reader;
+use reader::{Reader, suspend};
 use terminal::Terminal;
 use writer::Writer;
 pub use writer::output_is_closed;
@@ -63,14 +63,21 @@ pub fn start(lang: Lang) -> io::Result<UserChannels> {
     Ok(UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } })
 }
 
-/// Takes the terminal anew whenever the program was stopped and goes on.
+/// Gives the terminal back when the program is to stop, and takes it anew whenever it goes on.
 fn come_back(desk: Shared) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut continued = runtime.block_on(async { signal(SignalKind::from_raw(Signal::CONT.as_raw())) })?;
+    let signals = [Signal::TSTP, Signal::CONT].map(|kind| SignalKind::from_raw(kind.as_raw()));
+    let [stopped, continued] = runtime.block_on(async { signals.map(signal) });
+    let (mut stopped, mut continued) = (stopped?, continued?);
     thread::start(move || {
-        while runtime.block_on(continued.recv()).is_some() {
-            let _ = desk.lock().take();
-        }
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = stopped.recv() => suspend(&desk),
+                    _ = continued.recv() => drop(desk.lock().take()),
+                }
+            }
+        })
     })
 }
 
