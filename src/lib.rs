@@ -61,7 +61,8 @@ pub mod room;
 pub mod store;
 #[doc(hidden)]
 pub mod system;
-mod thread;
+#[doc(hidden)]
+pub mod thread;
 #[doc(hidden)]
 pub mod transport;
 #[doc(hidden)]

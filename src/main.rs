@@ -16,12 +16,15 @@ use tete::interface::UserChannels;
 use tete::interface::fault::Fault;
 use tete::room;
 use tete::room::doctor::doctor;
+use tete::room::signals::Signals;
 use tete::system::SystemError;
+use tete::thread;
 use tete::ui::guard::{TerminalGuard, is_dumb};
 use tete::ui::line::{self, ask_address, output_is_closed, print_fault};
 use tete::ui::words::Lang;
 use tete::ui::{json, transfer, tui};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -93,9 +96,22 @@ fn prepare(args: &[OsString], lang: Lang, config: Result<Config, Fault>) -> Resu
     };
     let (typed, seen) = (stdin().is_terminal(), stdout().is_terminal());
     let around = Surroundings { typed, seen, capable: !is_dumb(), knows: is_in_hosts, ask };
-    let plan = plan(cli, around)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system)?;
+    let plan = runtime.block_on(planned(cli, around))?;
     Ok(Some((plan, runtime)))
+}
+
+/// What is to be done. A file that an option names may keep the program waiting, and the user may be asked, until a
+/// signal comes.
+async fn planned(cli: cli::Cli, around: Surroundings) -> Result<Plan, Fault> {
+    let mut signals = Signals::new().map_err(system)?;
+    let (tell, planned) = oneshot::channel();
+    let planning = move || drop(tell.send(plan(cli, around)));
+    thread::start(planning).map_err(system)?;
+    tokio::select! {
+        planned = planned => planned.unwrap_or(Err(Fault::Interface)),
+        () = signals.recv() => Err(Fault::NobodyCame),
+    }
 }
 
 /// Starts the front end.

@@ -10,7 +10,7 @@ mod lobby;
 mod pace;
 mod redial;
 mod side;
-mod signals;
+pub mod signals;
 mod talk;
 mod user;
 

@@ -107,7 +107,7 @@ impl Files {
             }
             Sent::Seen { index, .. } => assert!(index < entries),
             Sent::Working => {}
-            Sent::Renamed { count, names } => assert!(count > 0 && names.len() < SMALL_FRAME / 4),
+            Sent::Renamed { count, names } => assert!(count > 0 && names.len() < 400),
             Sent::Done { index, last, .. } => {
                 assert!(index < entries);
                 if last {

@@ -33,7 +33,7 @@ use crate::thread;
 use crate::ui::words::{self, Lang};
 use desk::{Desk, Shared};
 use field::Field;
-use reader::Reader;
+use reader::{Reader, suspend};
 use terminal::Terminal;
 use writer::Writer;
 pub use writer::output_is_closed;
@@ -63,27 +63,24 @@ pub fn start(lang: Lang, call: Option<Printable>) -> io::Result<UserChannels> {
     Ok(UserChannels { requests, acks, output, frontend: if interactive { Frontend::LINES } else { Frontend::PIPE } })
 }
 
-/// Takes the terminal anew whenever the program was stopped and goes on, and fits the prompt into it when its size
-/// changes.
+/// Gives the terminal back when the program is to stop, takes it anew whenever it goes on, and fits the prompt into it
+/// when its size changes.
 fn come_back(desk: Shared) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async {
-        let continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        io::Result::Ok((continued, signal(SignalKind::window_change())?))
-    });
-    let (mut continued, mut resized) = signals?;
+    let signals = [Signal::TSTP, Signal::CONT, Signal::WINCH].map(|kind| SignalKind::from_raw(kind.as_raw()));
+    let [stopped, continued, resized] = runtime.block_on(async { signals.map(signal) });
+    let (mut stopped, mut continued, mut resized) = (stopped?, continued?, resized?);
     thread::start(move || {
         runtime.block_on(async {
             loop {
-                let done = tokio::select! {
-                    Some(()) = continued.recv() => desk.lock().take(),
-                    Some(()) = resized.recv() => desk.lock().fit(),
-                    else => return,
-                };
                 // A terminal that is gone ends the reader.
-                drop(done);
+                tokio::select! {
+                    _ = stopped.recv() => suspend(&desk),
+                    _ = continued.recv() => drop(desk.lock().take()),
+                    _ = resized.recv() => drop(desk.lock().fit()),
+                }
             }
-        });
+        })
     })
 }
 

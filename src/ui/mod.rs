@@ -13,6 +13,7 @@ pub mod paths;
 mod prompt;
 pub mod recall;
 pub mod rows;
+mod stop;
 pub mod time;
 pub mod transfer;
 pub mod tui;

@@ -106,13 +106,14 @@ impl Writer {
                 Output::Ask { question, what, about } => self.ask(question, what, about.as_ref()),
                 Output::Text(text) => {
                     let head = format!("{} ", words::partner(self.call.as_ref(), self.lang));
-                    if self.bar {
+                    let shown = if self.bar {
                         let said = Printable::text(&text.text);
-                        self.print(&rows::said(&head, &said, self.columns(), false));
+                        self.print(&rows::said(&head, &said, self.columns(), false))
                     } else {
-                        self.print(&Zeroizing::new(format!("{head}{:#}\n", Printable::line(&text.text))));
-                    }
-                    if tell.blocking_send(Ack::Text(text.id)).is_err() {
+                        self.print(&Zeroizing::new(format!("{head}{:#}\n", Printable::line(&text.text))))
+                    };
+                    let told = shown.map_or_else(Ack::Broken, |()| Ack::Text(text.id));
+                    if tell.blocking_send(told).is_err() {
                         return;
                     }
                 }
@@ -149,19 +150,20 @@ impl Writer {
         let Some(text) = words::event(status, self.lang).map(Zeroizing::new) else { return };
         let rows = rows::event(status, &text, self.columns());
         if self.bar {
-            return self.print(&rows);
+            // Where standard error is gone there is nobody left to tell.
+            return drop(self.print(&rows));
         }
         // The code is for the person, wherever standard error leads.
         if let Event::Code { .. } | Event::Compare { .. } = status {
             let _ = self.terminal.write_all(rows.as_bytes());
         }
-        self.print(&Zeroizing::new(format!("{:#}\n", Printable::sentence(&text, true))));
+        let _ = self.print(&Zeroizing::new(format!("{:#}\n", Printable::sentence(&text, true))));
     }
 
     /// Prints whole rows on standard error.
-    fn print(&mut self, rows: &str) {
+    fn print(&mut self, rows: &str) -> io::Result<()> {
         self.draw([None; 2]);
-        let _ = io::stderr().write_all(rows.as_bytes());
+        io::stderr().write_all(rows.as_bytes())
     }
 
     /// The bar of what moves, in place of the one before.

@@ -22,12 +22,13 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
-use tokio::signal::unix::{Signal as Resized, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::guard::TerminalGuard;
 use super::keyboard::{Event, Keyboard, SET_KEYS};
+use super::stop::{STOP, can_be_continued, stop};
 use super::time::then;
 use crate::clock::{self, Timer};
 use crate::interface::{Ack, Frontend, Output, Request, UserChannels};
@@ -44,8 +45,6 @@ const FRAME_BYTES: usize = 64 * 1024;
 const BURST: usize = 256;
 /// How long shows are taken before a key is looked at again.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// How long a stop may take to come, and the shell to continue the program.
-const STOP: Duration = Duration::from_millis(200);
 /// Takes the alternate screen, without autowrap: text that the terminal draws wider than it was counted must not run
 /// into the next row. Some terminals keep that mode per screen, so it is set after the switch and reset before the way
 /// back. Asks for bracketed paste, focus, buttons and wheel of the mouse.
@@ -94,14 +93,35 @@ struct Driver {
 enum Moved {
     Key(Option<Event>),
     Output(Option<Output>),
+    Stopped,
     Continued,
     Time,
+}
+
+/// SIGTSTP and SIGCONT, from wherever they come.
+struct Stops {
+    stopped: unix::Signal,
+    continued: unix::Signal,
+}
+
+impl Stops {
+    fn new() -> io::Result<Self> {
+        let [stopped, continued] = [Signal::TSTP, Signal::CONT].map(|kind| signal(SignalKind::from_raw(kind.as_raw())));
+        Ok(Self { stopped: stopped?, continued: continued? })
+    }
+
+    async fn recv(&mut self) -> Moved {
+        tokio::select! {
+            _ = self.stopped.recv() => Moved::Stopped,
+            _ = self.continued.recv() => Moved::Continued,
+        }
+    }
 }
 
 impl Driver {
     async fn run(mut self, lang: Lang, options: Options) -> io::Result<()> {
         let mut timer = Timer::new();
-        let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        let mut stops = Stops::new()?;
         let mut resized = signal(SignalKind::window_change())?;
         // What was pressed before was meant for what is no longer to be seen, and an answer for who has asked.
         let _ = tcflush(io::stdin(), QueueSelector::IFlush);
@@ -123,7 +143,7 @@ impl Driver {
             let moved = tokio::select! {
                 key = self.keys.recv() => Moved::Key(key),
                 show = self.show.recv() => Moved::Output(show),
-                _ = continued.recv() => Moved::Continued,
+                moved = stops.recv() => moved,
                 _ = resized.recv() => Moved::Key(Some(self.terminal.resized())),
                 () = timer.until(wake.unwrap_or_default()), if wake.is_some() => Moved::Time,
             };
@@ -133,7 +153,7 @@ impl Driver {
                     state.input(key);
                     // An echo does not wait for the next frame, but a paste of keys is one.
                     for _ in 0..BURST {
-                        if !self.perform(&mut state).await? {
+                        if !self.perform(&mut state, &mut stops).await? {
                             return Ok(());
                         }
                         let Ok(key) = self.keys.try_recv() else { break };
@@ -157,21 +177,25 @@ impl Driver {
                 }
                 // The room is done with the user. One who may still read leaves by a key.
                 Moved::Output(None) if !state.is_over() => return Ok(()),
-                Moved::Output(None) => return self.read_on(state, resized).await,
+                Moved::Output(None) => return self.read_on(state, stops, resized).await,
+                Moved::Stopped => {
+                    self.suspend(&mut stops).await?;
+                    due = true;
+                }
                 Moved::Continued => {
                     self.terminal.take()?;
                     due = true;
                 }
                 Moved::Time => {}
             }
-            if !self.perform(&mut state).await? {
+            if !self.perform(&mut state, &mut stops).await? {
                 return Ok(());
             }
         }
     }
 
     /// The room is over and stays on the screen until the user leaves.
-    async fn read_on(&mut self, mut state: State, mut resized: Resized) -> io::Result<()> {
+    async fn read_on(&mut self, mut state: State, mut stops: Stops, mut resized: unix::Signal) -> io::Result<()> {
         let mut timer = Timer::new();
         loop {
             state.tick(clock::now());
@@ -183,9 +207,13 @@ impl Driver {
                     None => return Err(hung_up()),
                 },
                 _ = resized.recv() => state.input(self.terminal.resized()),
+                moved = stops.recv() => match moved {
+                    Moved::Stopped => self.suspend(&mut stops).await?,
+                    _ => self.terminal.take()?,
+                },
                 () = timer.until(wake.unwrap_or_default()), if wake.is_some() => {}
             }
-            if !self.perform(&mut state).await? {
+            if !self.perform(&mut state, &mut stops).await? {
                 return Ok(());
             }
         }
@@ -203,7 +231,7 @@ impl Driver {
     }
 
     /// Does what the state wants done. `false` if the user has left.
-    async fn perform(&mut self, state: &mut State) -> io::Result<bool> {
+    async fn perform(&mut self, state: &mut State, stops: &mut Stops) -> io::Result<bool> {
         while let Some(effect) = state.effect() {
             match effect {
                 Effect::Act(request) => drop(self.act.send(request).await),
@@ -215,7 +243,7 @@ impl Driver {
                 Effect::Interrupt => drop(kill_process(getpid(), Signal::INT)),
                 Effect::Bell => drop(self.terminal.write(b"\x07")?),
                 Effect::Notify => drop(self.terminal.write(NOTIFY)?),
-                Effect::Suspend => self.suspend().await?,
+                Effect::Suspend => self.suspend(stops).await?,
                 Effect::Redraw => self.terminal.painter.forget(),
                 Effect::Wipe => self.terminal.wipe()?,
                 Effect::Leave => return Ok(false),
@@ -224,13 +252,14 @@ impl Driver {
         Ok(true)
     }
 
-    /// Gives the terminal back and stops, as every program does on Ctrl-Z. Where no shell
-    /// could continue it the system does not stop it.
-    async fn suspend(&mut self) -> io::Result<()> {
-        let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    /// Gives the terminal back and stops, as every program does on Ctrl-Z, until it is continued.
+    async fn suspend(&mut self, stops: &mut Stops) -> io::Result<()> {
+        if !can_be_continued() {
+            return Ok(());
+        }
         self.terminal.leave()?;
-        let _ = kill_process(getpid(), Signal::TSTP);
-        let _ = tokio::time::timeout(STOP, continued.recv()).await;
+        stop();
+        let _ = tokio::time::timeout(STOP, stops.continued.recv()).await;
         self.terminal.take()
     }
 }
@@ -265,6 +294,8 @@ impl Terminal {
     }
 
     fn take(&mut self) -> io::Result<()> {
+        // Who continues a program may have set the modes anew, which the library does not learn.
+        let _ = crossterm::terminal::disable_raw_mode();
         crossterm::terminal::enable_raw_mode()?;
         self.guard.take();
         self.painter.forget();

@@ -187,7 +187,8 @@ fn end_is_the_last_line_of_every_exit() {
         side.end_input();
         assert_eq!(ends_with_end(side).0, code, "{args:?}");
     }
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    let asks = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2];
+    for signal in asks.into_iter().chain([Signal::ALARM, Signal::XCPU, Signal::XFSZ]) {
         let (host, port) = host_with(&[]);
         let mut guest = guest_with(port, &[]);
         until(&mut guest, "code");
@@ -198,6 +199,21 @@ fn end_is_the_last_line_of_every_exit() {
         let (host, guest) = room();
         host.signal(signal);
         assert_eq!([host, guest].map(|side| ends_with_end(side).0), [0, 0]);
+    }
+}
+
+#[test]
+fn end_comes_where_a_file_is_waited_for_that_nobody_writes() {
+    let scratch = Scratch::new();
+    let fifo = scratch.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for option in ["--invite-file", "--tor-config"] {
+        let side = Process::start(tete(["--json", option, fifo.to_str().unwrap()]));
+        // Opened once it is being read.
+        let writes = std::fs::File::options().write(true).open(&fifo).unwrap();
+        side.signal(Signal::TERM);
+        assert_eq!(ends_with_end(side).0, 3, "{option}");
+        drop(writes);
     }
 }
 

@@ -182,7 +182,7 @@ fn the_terminal_is_given_back_while_the_program_is_stopped() {
 
 #[test]
 fn the_terminal_is_sane_after_a_signal() {
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::USR1, Signal::ALARM, Signal::XFSZ] {
         let (mut host, mut guest) = room();
         guest.press("half a wo");
         row(&guest, "› half a wo");

@@ -2,9 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
@@ -17,11 +15,9 @@ use crate::ui::commands::Command;
 use crate::ui::input::{Line, read_line};
 use crate::ui::keyboard::Keyboard;
 use crate::ui::prompt::Prompt;
+use crate::ui::stop::{STOP, can_be_continued, stop};
 use crate::ui::typed::{Typed, request};
 use crate::ui::words::{self, Lang, compared};
-
-/// How long a stop may take to come.
-const STOP: Duration = Duration::from_millis(200);
 
 /// Reads what the user types.
 pub struct Reader {
@@ -170,11 +166,13 @@ fn answer(question: u64, what: PromptKind, typed: Zeroizing<String>) -> Request 
     }
 }
 
-/// Gives the terminal back and stops, as every program does on Ctrl-Z. Where no shell could continue it the system
-/// does not stop it.
-fn suspend(desk: &Shared) {
-    desk.lock().give_back();
-    let _ = kill_process(getpid(), Signal::TSTP);
-    std::thread::sleep(STOP);
-    let _ = desk.lock().take();
+/// Gives the terminal back and stops, as every program does on Ctrl-Z, until it is continued.
+pub fn suspend(desk: &Shared) {
+    if can_be_continued() {
+        let mut desk = desk.lock();
+        desk.give_back();
+        stop();
+        std::thread::sleep(STOP);
+        let _ = desk.take();
+    }
 }
