@@ -30,6 +30,8 @@ use crate::ui::words::{self, Lang, ScreenWords, compared};
 pub const COLUMNS: u16 = 20;
 /// Fewest rows on which anything is drawn.
 pub const ROWS: u16 = 5;
+/// How long after a key the screen counts as looked at, where the terminal does not report its focus.
+const LOOKS: Duration = Duration::from_secs(10);
 /// Maximum number of rows of the input.
 const INPUT_ROWS: usize = 8;
 /// Number of columns before the input.
@@ -182,7 +184,7 @@ pub struct State {
     options: Options,
     wall: fn(Duration) -> Zoned,
     touched: Duration,
-    focused: bool,
+    focused: Option<bool>,
     question: u64,
     ask: PromptKind,
     pairing: Option<Pairing>,
@@ -237,7 +239,7 @@ impl State {
             options,
             wall,
             touched: now,
-            focused: true,
+            focused: None,
             question: 0,
             ask: PromptKind::Nothing,
             pairing: None,
@@ -362,8 +364,8 @@ impl State {
                 self.size = bounded(columns, rows);
                 self.effects.push_back(Effect::Redraw);
             }
-            event::Event::FocusGained => self.focused = true,
-            event::Event::FocusLost => self.focused = false,
+            event::Event::FocusGained => self.focused = Some(true),
+            event::Event::FocusLost => self.focused = Some(false),
             event::Event::Mouse(mouse) => {
                 let down = match mouse.kind {
                     MouseEventKind::ScrollUp => false,
@@ -546,7 +548,7 @@ impl State {
 
     fn touch(&mut self) {
         self.touched = self.now;
-        self.focused = true;
+        self.focused = self.focused.map(|_| true);
     }
 
     /// Whether a screen came by itself a moment ago.
@@ -569,11 +571,13 @@ impl State {
         let late = text.age >= LATE;
         let age = if late { text.age } else { Duration::ZERO };
         let id = self.scrollback.push(Kind::Partner { late }, &(self.wall)(age), Printable::text(&text.text));
-        if !self.focused || self.bottom.is_some() || self.lock.is_locked() {
+        if self.focused == Some(false) || self.bottom.is_some() || self.lock.is_locked() {
             self.new_from.get_or_insert(id);
         }
         self.seen.push_back(text.id);
-        if !self.focused || self.lock.is_locked() {
+        // A terminal that reports no focus may be out of sight: only a key a moment ago shows that it is not.
+        let looks = self.focused.unwrap_or(self.now < self.touched + LOOKS);
+        if !looks || self.lock.is_locked() {
             self.effects.extend(match self.options.notify {
                 Notify::Off => None,
                 Notify::Bell => Some(Effect::Bell),
