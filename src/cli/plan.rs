@@ -468,6 +468,7 @@ mod tests {
             (&["send", "--json"], |fault| matches!(fault, Fault::JsonAndStream)),
             (&["receive", "--json", "--stdout"], |fault| matches!(fault, Fault::JsonAndStream)),
             (&["--save-to", "/nonexistent"], |fault| matches!(fault, Fault::Folder { .. })),
+            (&["receive", "--save-to", "/proc"], |fault| matches!(fault, Fault::Folder { .. })),
             (&["--tor-config", "/nonexistent"], |fault| matches!(fault, Fault::TorConfig { .. })),
             (&["--tor-control", "here"], |fault| matches!(fault, Fault::TorControl(_))),
             (&["--proxy", "http://x:1"], |fault| matches!(fault, Fault::Proxy(_))),

@@ -174,6 +174,8 @@ pub enum FileFault {
     TooManyWait,
     /// It is a link.
     Link,
+    /// It is the user's home, or the root of the system: more than anybody means to send.
+    Home,
     /// It is a pipe, a socket or a device.
     Special,
     /// It may not be read.

@@ -61,7 +61,7 @@ impl FileOptions {
     /// The absolute path of the folder to store files in.
     pub fn place(&self) -> PathBuf {
         let place = self.save_to.clone().unwrap_or_else(downloads);
-        std::path::absolute(&place).unwrap_or(place)
+        place.canonicalize().or_else(|_| std::path::absolute(&place)).unwrap_or(place)
     }
 }
 
@@ -219,11 +219,14 @@ impl Files {
         moving.into_iter().flatten().filter_map(Meter::look_at).min()
     }
 
-    /// The progress of both directions. `stopped` while the connection is lost.
+    /// The progress of both directions, of what was accepted. `stopped` while the connection is lost.
     pub fn progress(&mut self, stopped: bool) -> [Option<Progress>; 2] {
         [
-            self.sending.as_mut().map(|out| out.meter.progress(stopped)),
-            self.receiving.as_mut().map(|incoming| incoming.meter.progress(stopped)),
+            self.sending.as_mut().filter(|out| out.taken).map(|out| out.meter.progress(stopped)),
+            self.receiving
+                .as_mut()
+                .filter(|coming| coming.writer.is_some())
+                .map(|coming| coming.meter.progress(stopped)),
         ]
     }
 
@@ -826,6 +829,7 @@ fn no_source(why: SourceError) -> FileFault {
     match why {
         SourceError::Unreadable(error) => system(&error),
         SourceError::Special => FileFault::Special,
+        SourceError::Home => FileFault::Home,
         SourceError::Name => FileFault::Name,
         SourceError::Nothing => FileFault::Nothing,
         SourceError::TooMany => FileFault::TooMany(ENTRIES),

@@ -64,10 +64,23 @@ impl Folder {
         }
     }
 
-    /// Checks that the user may create files in a folder.
+    /// Checks that the user may create files in a folder, by one that is removed at once: not every folder that may be
+    /// written to takes any.
     pub fn check(path: &Path) -> io::Result<()> {
         accessat(CWD, path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
-        Self::open(path)?.room().map(drop)
+        let folder = Self::open(path)?;
+        for number in 0..PROBES {
+            let name = format!(".tete-{}-{number}", std::process::id());
+            match folder.create(&name) {
+                Ok(file) => {
+                    let _ = folder.remove(&name, &file);
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        folder.room().map(drop)
     }
 
     /// Creates a folder. Fails with [`io::ErrorKind::AlreadyExists`] if the name is in use.

@@ -147,6 +147,9 @@ pub enum SourceError {
     /// The path ends in no name, or in one that is too long or not UTF-8.
     #[error("no name to send it by")]
     Name,
+    /// The path is the user's home or the root of the system, with everything that they have.
+    #[error("a whole home or system")]
+    Home,
     /// The path is a folder without a file that can be sent.
     #[error("no file to send")]
     Nothing,
@@ -162,7 +165,17 @@ impl Source {
     ///
     /// [`SourceError`] if nothing at the path can be sent. What cannot be sent below it is [left out](LeftOut) instead.
     pub fn find(path: &Path) -> Result<Self, SourceError> {
+        // What a descriptor in /dev/fd stands for need not have a path.
+        let there = fs::metadata(path).map_err(SourceError::Unreadable)?;
+        if !there.is_dir() && !there.is_file() {
+            return Err(SourceError::Special);
+        }
         let root = fs::canonicalize(path).map_err(SourceError::Unreadable)?;
+        if root.parent().is_none()
+            || std::env::home_dir().and_then(|home| fs::canonicalize(home).ok()) == Some(root.clone())
+        {
+            return Err(SourceError::Home);
+        }
         let metadata = fs::metadata(&root).map_err(SourceError::Unreadable)?;
         // The name is the one that the user typed, if the path ends in one.
         let named = path.file_name().or(root.file_name());

@@ -5,12 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::net::lookup_host;
-use tokio::time::timeout;
-
-use super::dial::CONNECT;
+use super::dial::lookup;
 use super::local;
-use crate::address::Scope;
+use crate::address::{Address, PORT, Scope};
 
 /// The name that has IPv4 addresses alone.
 const NAME: &str = "ipv4only.arpa";
@@ -34,7 +31,8 @@ impl Prefix {
         if local::ipv4().is_some() || local::ipv6().is_none() {
             return None;
         }
-        let found = timeout(CONNECT, lookup_host((NAME, 0))).await.ok()?.ok()?;
+        // The port means nothing.
+        let found = lookup(&Address { host: NAME.into(), port: PORT }).await.ok()?;
         found.into_iter().find_map(|at| match at.ip() {
             IpAddr::V6(made) => Self::of(made),
             IpAddr::V4(_) => None,

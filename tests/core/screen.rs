@@ -806,6 +806,14 @@ fn a_notice_comes_only_when_asked_for_and_the_user_looks_elsewhere() {
         sitting.opens();
         sitting.hears("a");
         assert!(sitting.effects().is_empty());
+        // A terminal that reports nothing is looked at only for a while after a key.
+        sitting.passes(Duration::from_secs(20));
+        sitting.hears("unseen");
+        assert_eq!(sitting.effects(), Vec::from_iter(effect));
+        sitting.types("x");
+        sitting.effects();
+        sitting.hears("seen");
+        assert!(sitting.effects().is_empty());
         sitting.state.input(event::Event::Focus(false));
         sitting.hears("b");
         assert_eq!(sitting.effects(), Vec::from_iter(effect));

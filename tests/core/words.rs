@@ -294,6 +294,7 @@ fn file_faults() -> Vec<FileFault> {
         FileFault::TooMany(9),
         FileFault::TooManyWait,
         FileFault::Link,
+        FileFault::Home,
         FileFault::Special,
         FileFault::Unreadable,
         FileFault::Name,

@@ -9,7 +9,7 @@ use crate::relay::Relay;
 use crate::scratch::Scratch;
 use crate::terminal::{Display, Terminal, command, half_in, screen};
 use portable_pty::{Child, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// The last row of the input when nothing is written.
 const INPUT: &str = "›";
@@ -154,7 +154,8 @@ fn a_cut_is_shown_typing_goes_on_and_the_line_heals() {
 #[test]
 fn the_terminal_is_given_back_while_the_program_is_stopped() {
     let (mut host, port) = process::host();
-    let mut shell = command("sh", &["-c", "set -m; \"$0\" 127.0.0.1 \"$1\"; echo stopped $?; fg; echo done $?"]);
+    let mut shell =
+        command("sh", &["-c", "set -m; \"$0\" 127.0.0.1 \"$1\"; echo stopped $?; fg; echo again $?; fg; echo done $?"]);
     shell.args([process::TETE, &port.to_string()]);
     let mut person = Terminal::start(shell);
     let half = host.until("code: ");
@@ -172,6 +173,17 @@ fn the_terminal_is_given_back_while_the_program_is_stopped() {
     });
     host.say("meanwhile");
     row(&person, "partner │ meanwhile");
+    row(&person, "› a draft");
+    // Somebody else stops it.
+    let children = format!("/proc/{0}/task/{0}/children", person.id());
+    let program: i32 = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(program).unwrap(), Signal::TSTP).unwrap();
+    person.until("the shell again", |display| display.raw().contains("again 1").then_some(()));
+    person.look(|display| {
+        let raw = display.raw();
+        let before = &raw[..raw.find("again 1").unwrap()];
+        assert_eq!(["\x1b[?1049l", "\x1b[?1000l"].map(|mode| before.matches(mode).count()), [2, 2]);
+    });
     row(&person, "› a draft");
     person.press("\x15/quit\r");
     assert_eq!(person.exit(), 0);

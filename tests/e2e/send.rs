@@ -195,10 +195,12 @@ fn what_cannot_be_sent_is_refused_before_anybody_is_waited_for_or_called() {
 fn every_path_that_cannot_be_sent_is_named() {
     let folder = Scratch::new();
     fs::write(folder.path().join("good"), "x").unwrap();
-    let mut command = process::tete(["send", "gone", "good", "/dev/null"]);
+    let mut command = process::tete(["send", "gone", "good", "/dev/null", "/dev/fd/0", ".", "/"]);
+    command.env("HOME", folder.path());
+    command.stdin(std::process::Stdio::piped());
     command.current_dir(folder.path());
     let said = refused(command);
-    let rows = "cannot send these:\n  gone: no such file or folder\n  /dev/null: a pipe, a socket or a device\n";
+    let rows = "cannot send these:\n  gone: no such file or folder\n  /dev/null: a pipe, a socket or a device\n  /dev/fd/0: a pipe, a socket or a device\n  .: it is your whole home";
     assert!(said.starts_with(&format!("tete: {rows}")), "{said}");
     let good = folder.path().join("good");
     let many = ["send"].into_iter().chain([good.to_str().unwrap(); 65]);

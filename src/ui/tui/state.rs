@@ -30,6 +30,8 @@ use crate::ui::words::{self, Lang, ScreenWords, compared};
 pub const COLUMNS: u16 = 20;
 /// Fewest rows on which anything is drawn.
 pub const ROWS: u16 = 5;
+/// How long after a key the screen counts as looked at, where the terminal does not report its focus.
+const LOOKS: Duration = Duration::from_secs(10);
 /// Maximum number of rows of the input.
 const INPUT_ROWS: usize = 8;
 /// Number of columns before the input.
@@ -190,7 +192,7 @@ pub struct State {
     options: Options,
     wall: fn(Duration) -> Zoned,
     touched: Duration,
-    focused: bool,
+    focused: Option<bool>,
     /// Number of messages that came while the user looked elsewhere.
     unread: usize,
     /// When the bell rang for somebody who had come.
@@ -252,7 +254,7 @@ impl State {
             options,
             wall,
             touched: now,
-            focused: true,
+            focused: None,
             unread: 0,
             rang_at: None,
             question: 0,
@@ -408,7 +410,7 @@ impl State {
                 self.size = bounded(columns, rows);
                 self.effects.push_back(Effect::Redraw);
             }
-            keyboard::Event::Focus(focused) => self.focused = focused,
+            keyboard::Event::Focus(focused) => self.focused = Some(focused),
             keyboard::Event::Wheel { down } => {
                 self.disarm();
                 if self.scene().shows_talk() {
@@ -599,7 +601,7 @@ impl State {
 
     fn touch(&mut self) {
         self.touched = self.now;
-        self.focused = true;
+        self.focused = self.focused.map(|_| true);
     }
 
     /// Whether a screen came by itself a moment ago.
@@ -622,7 +624,7 @@ impl State {
         let late = text.age >= LATE;
         let age = if late { text.age } else { Duration::ZERO };
         let id = self.scrollback.push(Kind::Partner { late }, &(self.wall)(age), Printable::text(&text.text));
-        if !self.focused || self.bottom.is_some() || self.lock.is_locked() {
+        if self.focused == Some(false) || self.bottom.is_some() || self.lock.is_locked() {
             self.new_from.get_or_insert(id);
         }
         self.seen.push_back(text.id);
@@ -634,7 +636,9 @@ impl State {
 
     /// Whether the user cannot see what comes.
     fn is_away(&self) -> bool {
-        !self.focused || self.lock.is_locked()
+        // A terminal that reports no focus may be out of sight: only a key a moment ago shows that it is not.
+        let looks = self.focused.unwrap_or(self.now < self.touched + LOOKS);
+        !looks || self.lock.is_locked()
     }
 
     /// Calls a user who looks elsewhere, as they have chosen.

@@ -388,7 +388,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Accepted { name } => format!("Your partner accepted {name}."),
         FileEvent::PartnerDeclined { name } => format!("{name} was not accepted on your partner's side."),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{} sent and saved, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{} sent and saved{}", amount(*files, Some(*bytes)), speed(", ", *bytes, *took))
         }
         FileEvent::Sent { name, files, failed, .. } => {
             format!("{name}: {} of {files} files were saved, {failed} were not.", files - failed)
@@ -422,7 +422,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Accepting { name, folder } => format!("Receiving {name} into {folder}"),
         FileEvent::Declined { name } => format!("You declined {name}."),
         FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{} saved, {}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{} saved{}", amount(*files, Some(*bytes)), speed(", ", *bytes, *took))
         }
         FileEvent::Stored { name, files, failed, .. } => {
             format!("{name}: {} of {files} files saved, {failed} were not.", files - failed)
@@ -462,6 +462,7 @@ pub fn file_fault(why: &FileFault) -> String {
         }
         FileFault::TooManyWait => "too many are waiting already".into(),
         FileFault::Link => "a link".into(),
+        FileFault::Home => "it is your whole home folder, or the whole system; name what is in it".into(),
         FileFault::Special => "a pipe, a socket or a device".into(),
         FileFault::Unreadable => "no permission to read it".into(),
         FileFault::Name => "its name cannot be sent: not UTF-8, too long or too deep".into(),

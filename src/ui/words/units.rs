@@ -8,6 +8,9 @@ use crate::interface::event::Invitation;
 use crate::interface::files::Progress;
 use crate::interface::finding::Verdict;
 
+/// Shortest time whose speed is told.
+const MEASURABLE: Duration = Duration::from_secs(1);
+
 /// A bar, and how much of a hundred; what has come where the end is not known.
 pub fn bar(progress: &Progress) -> String {
     const CELLS: usize = 10;
@@ -25,10 +28,13 @@ pub fn arrow(sending: bool) -> &'static str {
     if sending { "↑" } else { "↓" }
 }
 
-/// Bytes a second, on average.
-pub fn speed(bytes: u64, took: Duration) -> String {
-    let rate = (bytes as f64 / took.as_secs_f64().max(0.001)) as u64;
-    format!("{}/s", size(rate))
+/// Bytes a second, on average, behind a comma. Nothing for a time in which no speed can be told.
+pub fn speed(comma: &str, bytes: u64, took: Duration) -> String {
+    if took < MEASURABLE {
+        return String::new();
+    }
+    let rate = (bytes as f64 / took.as_secs_f64()) as u64;
+    format!("{comma}{}/s", size(rate))
 }
 
 /// Bytes with a decimal unit: `999 B`, `1.0 kB`, `2.5 GB`.

@@ -373,7 +373,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Accepted { name } => format!("对方同意接收 {name}。"),
         FileEvent::PartnerDeclined { name } => format!("对方没有接收 {name}。"),
         FileEvent::Sent { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{}对方已保存，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{}对方已保存{}", amount(*files, Some(*bytes)), speed("，", *bytes, *took))
         }
         FileEvent::Sent { name, files, failed, .. } => {
             format!("{name}：{files} 个文件里保存了 {} 个，{failed} 个没有。", files - failed)
@@ -406,7 +406,7 @@ pub fn file(event: &FileEvent, keys: bool) -> String {
         FileEvent::Accepting { name, folder } => format!("正在接收 {name}，存到 {folder}"),
         FileEvent::Declined { name } => format!("已拒绝 {name}。"),
         FileEvent::Stored { name, files, bytes, took, failed: 0 } => {
-            format!("✓ {name}{}已保存，{}", amount(*files, Some(*bytes)), speed(*bytes, *took))
+            format!("✓ {name}{}已保存{}", amount(*files, Some(*bytes)), speed("，", *bytes, *took))
         }
         FileEvent::Stored { name, files, failed, .. } => {
             format!("{name}：{files} 个文件里保存了 {} 个，{failed} 个没有。", files - failed)
@@ -436,6 +436,7 @@ pub fn file_fault(why: &FileFault) -> String {
         FileFault::TooMany(limit) => format!("文件超过 {limit} 个，可以打成一个包发送：`tar c 文件夹 | tete send`"),
         FileFault::TooManyWait => "排队的已经太多".into(),
         FileFault::Link => "是链接".into(),
+        FileFault::Home => "这是整个主目录或整个系统，请指明其中要发的内容".into(),
         FileFault::Special => "是管道、套接字或设备".into(),
         FileFault::Unreadable => "没有读取权限".into(),
         FileFault::Name => "文件名无法发送：不是 UTF-8，或者太长、太深".into(),
