@@ -173,13 +173,14 @@ fn is_word(text: &str) -> bool {
 
 /// A text, or its beginning and its end with an ellipsis between them.
 fn shortened(text: &str) -> [&str; 3] {
-    if widest(text) <= CELLS {
+    let count = |text: &str| cells(text, Ambiguous::Narrow);
+    if count(text) <= CELLS {
         return [text, "", ""];
     }
     let upto = |most: usize| {
         let mut used = 0;
         move |unit: &&str| {
-            used += widest(unit);
+            used += count(unit);
             used <= most
         }
     };
@@ -823,7 +824,7 @@ mod tests {
         for name in [spoof.as_str(), &"葛".repeat(340), &"a b ".repeat(256), &"x".repeat(1_024), &"👨‍👩‍👧".repeat(50)]
         {
             let shown = shown(name);
-            assert!(widest(&shown) <= CELLS + 4, "{shown}");
+            assert!(cells(&shown, Ambiguous::Narrow) <= CELLS + 4, "{shown}");
             let end: String = name.chars().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
             assert!(shown.ends_with(&format!("{end}”")), "{shown}");
             let told = Printable::sentence(&format!("Your partner wants to send you {shown}. /get"), true);

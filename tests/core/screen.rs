@@ -659,6 +659,15 @@ fn a_locked_screen_shows_nothing_and_tells_nothing_was_shown() {
 }
 
 #[test]
+fn the_wheel_scrolls_nothing_behind_a_lock() {
+    let mut sitting = locked();
+    (0..100).for_each(|_| sitting.hears("hidden"));
+    let (kind, modifiers) = (MouseEventKind::ScrollUp, KeyModifiers::NONE);
+    sitting.state.input(event::Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers }));
+    assert_eq!(sitting.state.bottom(), None);
+}
+
+#[test]
 fn a_text_counts_as_shown_only_where_the_end_of_the_talk_is_on_the_screen() {
     type Step = fn(&mut Sitting);
     let steps: [(Step, Step); 6] = [

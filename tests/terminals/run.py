@@ -32,7 +32,8 @@ import zlib
 
 TETE = os.path.abspath(os.environ.get("TETE", "target/release/tete"))
 COLUMNS, ROWS = 40, 20
-GUTTER = 16
+# Without the blank before a text, into which a font may draw a part of its first letter.
+GUTTER = 15
 PATIENCE = 20.0
 # What is cleared to before the program starts shows where the cells are: the first and the last one.
 CORNERS = (b"\x1b[?25l\x1b[H\x1b[2J\x1b[48;5;196m \x1b[%d;%dH\x1b[48;5;21m \x1b[m" % (ROWS, COLUMNS), (255, 0, 0), (0, 0, 255))
@@ -256,12 +257,17 @@ class Sitting:
 
     def is_like(self, what: str, look, wanted) -> None:
         """Waits for the emulator to draw what is wanted; it may be behind the program."""
+        if not self.becomes(look, wanted):
+            self.save("failed")
+            raise Failed(what)
+
+    def becomes(self, look, wanted) -> bool:
         limit = time.monotonic() + 5
         while look(self.picture()) != wanted:
             if time.monotonic() > limit:
-                self.save("failed")
-                raise Failed(what)
+                return False
             time.sleep(0.05)
+        return True
 
     def clear(self, empty: bytes) -> None:
         self.press("\x18c")
@@ -289,7 +295,7 @@ def check(sitting: Sitting) -> str:
     bar, written = ROWS - 2, ROWS - 1
     sitting.until("a prompt", lambda: len(set(sitting.gutters(sitting.picture()))) > 1)
     opened = sitting.settled()
-    empty = sitting.row(opened, ROWS - 3)
+    empty, blank = sitting.row(opened, ROWS - 3), sitting.at(opened, ROWS - 3, 0, GUTTER)
     # A locked empty room.
     sitting.clear(empty)
     sitting.press("/lock\r")
@@ -305,30 +311,34 @@ def check(sitting: Sitting) -> str:
     checked = 0
     for kind, texts in (("hostile", HOSTILE), ("scripts", SCRIPTS)):
         for number, (name, text) in enumerate(texts.items()):
-            minute = None
+            minute, stands = None, False
+            # All texts are to have the same time beside them.
             while minute != time.localtime().tm_min:
-                # A plain text of two rows, and the rows of a plain text around it.
+                # A plain text of two rows: the measure.
                 minute = time.localtime().tm_min
                 sitting.clear(empty)
-                sitting.says("x" * (COLUMNS - GUTTER + 1))
+                sitting.says("x" * COLUMNS)
+                sitting.until("two rows of a text", lambda: sitting.gutters(sitting.picture())[1] != blank)
                 plain = sitting.settled()
                 head, rest = sitting.gutters(plain)[:2]
-                assert head != rest and empty not in (head, rest)
+                assert len({head, rest, blank}) == 3
                 measure = [sitting.row(plain, row) for row in (bar, written)]
-                for said in (text, "x", text, "y"):
+                # The last one, too: nothing is drawn over what it might leave below.
+                for said in ("x", text, "y", text):
                     sitting.says(said)
                 # Five texts, and nothing that begins otherwise.
-                blank = sitting.at(opened, ROWS - 3, 0, GUTTER)
-                sitting.is_like(f"{name}: a row has not the gutter of a plain text",
-                                lambda picture: begun(sitting.gutters(picture), head, rest, blank), 5)
+                stands = sitting.becomes(lambda picture: begun(sitting.gutters(picture), head, rest, blank), 5)
                 gutters = sitting.gutters(sitting.settled())
+            if not stands:
+                sitting.save("failed")
+                raise Failed(f"{name}: a row has not the gutter of a plain text")
             if number == 0:
                 sitting.save(kind)
             for row, what, wanted in ((bar, "bar", measure[0]), (written, "input", measure[1])):
                 sitting.is_like(f"{name}: the {what} is not what it was",
                                 lambda picture, row=row: sitting.row(picture, row), wanted)
             # The same as a draft, and gone again.
-            draft = "".join(c for c in text if c >= " ")[:12]
+            draft = "".join(c for c in text if c >= " ")[:60]
             sitting.press(f"\x1b[200~{draft}\x1b[201~")
             sitting.until(f"{name}: a draft", lambda: sitting.row(sitting.picture(), written) != measure[1])
             sitting.press("\x1b[D\x1b[D\x1b[C")
