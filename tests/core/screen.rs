@@ -662,8 +662,7 @@ fn a_locked_screen_shows_nothing_and_tells_nothing_was_shown() {
 fn the_wheel_scrolls_nothing_behind_a_lock() {
     let mut sitting = locked();
     (0..100).for_each(|_| sitting.hears("hidden"));
-    let (kind, modifiers) = (MouseEventKind::ScrollUp, KeyModifiers::NONE);
-    sitting.state.input(event::Event::Mouse(MouseEvent { kind, column: 3, row: 3, modifiers }));
+    sitting.state.input(event::Event::Wheel { down: false });
     assert_eq!(sitting.state.bottom(), None);
 }
 
