@@ -212,6 +212,7 @@ impl Room {
 
     /// Shows what is left to be shown. Returns what the run came to.
     async fn finish(self, result: Result<(), Fault>) -> Result<(), Fault> {
+        self.files.clean_up().await;
         self.user.finish(result, self.opened).await
     }
 }

@@ -3,12 +3,14 @@
 mod meter;
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::clock;
 use crate::interface::ANSWER;
@@ -32,6 +34,8 @@ use meter::Meter;
 
 /// How often the partner is told that this side still has what came of a batch, whatever its disk does.
 const STILL_AT_IT: Duration = Duration::from_secs(15);
+/// How long the end of a room waits for what is unfinished to be removed.
+const CLEAN_UP: Duration = Duration::from_secs(2);
 /// Maximum number of files and folders that wait to be offered.
 pub const QUEUE: usize = 64;
 /// Number of changed names that are told. The rest are only counted.
@@ -76,6 +80,8 @@ pub struct Files {
     queue: VecDeque<Source>,
     sending: Option<Outgoing>,
     receiving: Option<Incoming>,
+    /// Held by each thread that stores, so that the end of all of them is seen.
+    storing: (mpsc::Sender<Infallible>, mpsc::Receiver<Infallible>),
     /// Number of lost connections that were handled.
     losses: u64,
     /// Events for the user.
@@ -200,6 +206,7 @@ impl Files {
             queue: VecDeque::new(),
             sending: None,
             receiving: None,
+            storing: mpsc::channel(1),
             losses: 0,
             told: VecDeque::new(),
             failed: 0,
@@ -312,7 +319,7 @@ impl Files {
                 executable: self.options.executable,
             }
         };
-        match Writer::start(target) {
+        match Writer::start(target, self.storing.0.clone()) {
             Ok(writer) => incoming.writer = Some(writer),
             Err(error) => {
                 let why = FileFault::System(error.into());
@@ -404,6 +411,13 @@ impl Files {
         self.queue.clear();
         self.ended(true, true, by);
         self.failed + queued + if told { 0 } else { before }
+    }
+
+    /// Waits until what is unfinished is removed, but not for ever for a disk that stands still.
+    pub async fn clean_up(self) {
+        let Self { receiving, storing: (held, mut ended), .. } = self;
+        drop((receiving, held));
+        let _ = timeout(CLEAN_UP, ended.recv()).await;
     }
 
     /// Waits for the disk. Without `items` nothing that was read is taken.
@@ -899,7 +913,7 @@ mod tests {
 
     #[test]
     fn nothing_more_is_read_while_too_much_waits_for_the_disk() {
-        let (writer, reports) = Writer::start(Target::Out(Box::new(Output))).unwrap();
+        let (writer, reports) = Writer::start(Target::Out(Box::new(Output)), ()).unwrap();
         // Nobody reads its reports, so it stands still.
         (0..100).for_each(|_| writer.give(Job::Lost));
         let name = Printable::line("x");

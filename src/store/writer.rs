@@ -100,12 +100,12 @@ pub struct Stored {
 pub struct Writer(Arc<Queue>);
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread, which drops `held` once it has ended and removed what is unfinished.
     ///
     /// # Errors
     ///
     /// The system has no room for another thread.
-    pub fn start(target: Target) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+    pub fn start(target: Target, held: impl Send + 'static) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (report, reports) = mpsc::channel(64);
         let queue = Arc::new(Queue::default());
         let storing = Storing {
@@ -116,7 +116,10 @@ impl Writer {
             report,
             queue: Arc::clone(&queue),
         };
-        thread::start(move || storing.run())?;
+        thread::start(move || {
+            storing.run();
+            drop(held);
+        })?;
         Ok((Self(queue), reports))
     }
 

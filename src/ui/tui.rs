@@ -319,7 +319,7 @@ impl Terminal {
     fn draw(&mut self, state: &State) -> io::Result<bool> {
         let title = state.title();
         if self.title != title {
-            write!(self.frame, "\x1b]2;{title}\x1b\\")?;
+            write!(self.frame, "\x1b]2;{title}\x07")?;
             self.title = title;
         }
         self.painter.paint(state, &mut self.frame)?;

@@ -34,7 +34,7 @@ impl Storing {
     fn into(scratch: Scratch, name: &str, entries: u32) -> Self {
         let folder = Folder::open(scratch.path()).unwrap();
         let target = Target::Folder { folder, name: name.into(), entries, executable: true };
-        let (writer, reports) = Writer::start(target).unwrap();
+        let (writer, reports) = Writer::start(target, ()).unwrap();
         Self { scratch, writer, reports, next: 0 }
     }
 
@@ -592,7 +592,7 @@ fn nothing_is_written_twice_to_a_stream_that_was_full() {
     for (steps, whole) in [(&[3, 0, 4, 100][..], true), (&[3, 1], false)] {
         let out = Arc::new(Mutex::new(Vec::new()));
         let narrow = Narrow { steps: steps.iter().copied().collect(), out: Arc::clone(&out) };
-        let (writer, mut reports) = Writer::start(Target::Out(Box::new(narrow))).unwrap();
+        let (writer, mut reports) = Writer::start(Target::Out(Box::new(narrow)), ()).unwrap();
         let content = b"a stream of bytes";
         writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
         writer.give(Job::Data { offset: 0, bytes: Content(content.to_vec()) });
@@ -678,7 +678,7 @@ fn memory() -> u64 {
 fn what_waits_for_the_disk_in_pieces_of_one_byte_needs_little_more_memory_than_its_bytes() {
     const PIECES: u64 = 2_000_000;
     let (end, still) = std::sync::mpsc::channel();
-    let (writer, _reports) = Writer::start(Target::Out(Box::new(Still(Mutex::new(still))))).unwrap();
+    let (writer, _reports) = Writer::start(Target::Out(Box::new(Still(Mutex::new(still)))), ()).unwrap();
     writer.give(Job::Begin { index: 0, kind: EntryKind::File, path: "x".into() });
     let before = memory();
     (0..PIECES).for_each(|offset| writer.give(Job::Data { offset, bytes: Content(vec![7]) }));
