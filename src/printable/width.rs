@@ -59,6 +59,8 @@ pub fn is_certain(cluster: &str) -> bool {
 fn of_char(c: char, ambiguous: Ambiguous) -> usize {
     match c {
         ' '..='~' => 1,
+        // What most wide texts consist of.
+        '\u{3041}'..='\u{3096}' | '\u{4e00}'..='\u{9fa5}' | '\u{ac00}'..='\u{d7a3}' => 2,
         // Wide in the tables of many, whatever they make of ambiguous characters.
         '\u{1161}'..='\u{11ff}'
         | '\u{302e}'..='\u{302f}'
