@@ -3,10 +3,12 @@
 mod origin;
 mod scope;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 pub use self::origin::{Origin, most_crowded};
@@ -57,9 +59,11 @@ pub enum AddressError {
 impl Address {
     /// Reads `HOST`, `HOST:PORT`, `IPV4:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`, with [`PORT`] as the default.
     ///
-    /// `port` is a port that was given beside the address.
+    /// `port` is a port that was given beside the address. Both are also read in the forms of an input method (NFKC).
     pub fn parse(text: &str, port: Option<&str>) -> Result<Self, AddressError> {
+        let (text, port) = (plain(text), port.map(plain));
         let (host, inner) = split(text.trim())?;
+        let port = port.as_deref().map(str::trim);
         if inner.is_some() && port.is_some() {
             return Err(AddressError::TwoPorts);
         }
@@ -84,6 +88,11 @@ impl fmt::Display for Address {
             write!(out, "{}:{}", self.host, self.port)
         }
     }
+}
+
+/// A text with the digits, marks and dots of an input method in their plain form.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { text.into() } else { text.nfkc().map(|c| if c == '。' { '.' } else { c }).collect() }
 }
 
 /// Reads a port that can be connected to: 1 to 65535, digits only.
@@ -268,6 +277,12 @@ mod tests {
             ("[2001:db8::1]:7", None, "2001:db8::1", 7),
             ("fe80::1%eth0", None, "fe80::1%eth0", PORT),
             (" example.org ", None, "example.org", PORT),
+            ("\u{3000}ｅｘａｍｐｌｅ．ｏｒｇ\u{3000}", None, "example.org", PORT),
+            ("example。org：５１４２４", None, "example.org", 51_424),
+            ("１９２．０．２．１", Some("９９"), "192.0.2.1", 99),
+            ("192｡0。2.1:99", None, "192.0.2.1", 99),
+            ("［２００１：ｄｂ８：：１］：７", None, "2001:db8::1", 7),
+            ("ｆｅ８０：：１％ｅｔｈ０", None, "fe80::1%eth0", PORT),
         ] {
             assert_eq!(Address::parse(text, port), Ok(Address { host: host.into(), port: number }), "{text}");
         }

@@ -20,6 +20,7 @@ use tete::protocol::pairing::{Half, Verdict};
 use tete::protocol::random::OsRandom;
 use tete::protocol::record::{Decoder, HEADER, LARGE_BODY, SMALL_BODY};
 use tete::protocol::session::{Role, Session, Settings, Stage};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Time at the start, on the fake clock.
 pub const START: Duration = Duration::from_secs(1_000);
@@ -118,15 +119,9 @@ pub const PARTNER: &str = "98765432";
 
 /// The eight digits in what was typed, if there is nothing else but what people write between digits.
 pub fn digits(typed: &str) -> Option<String> {
-    let between = [' ', '\u{3000}', '\u{a0}', '-', '‐', '‑', '‒', '–', '—', '―', '－'];
-    let typed = typed.trim().replace(between, "");
-    let digits: Option<String> = typed
-        .chars()
-        .map(|c| match c {
-            '０'..='９' => char::from_u32(c as u32 - '０' as u32 + '0' as u32),
-            _ => c.is_ascii_digit().then_some(c),
-        })
-        .collect();
+    let between = |c: char| matches!(c, ' ' | '-' | '‐'..='―' | '−' | 'ー' | '.' | ',' | '·' | '。' | '、');
+    let plain: String = typed.trim().nfkc().filter(|c| !between(*c)).collect();
+    let digits = Some(plain).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     digits.filter(|digits| digits.len() == 8)
 }
 

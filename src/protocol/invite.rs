@@ -26,6 +26,8 @@ const KIND_NAME: u8 = 0x0d;
 const KIND_ONION: u8 = 0x0e;
 const KIND_RELAY: u8 = 0x0f;
 
+/// Number of marks in a text that are looked at.
+const MARKS: usize = 8;
 /// Characters after the mark and the version from which on a text is taken for an invite, whatever became of it.
 const BEGUN: usize = 20;
 /// Characters from which on a text in capitals, small letters and digits is taken for a part of an invite.
@@ -89,7 +91,7 @@ pub enum Hint {
 /// Why a line could not be read as an invite.
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InviteError {
-    /// The line does not begin with [`MARK`].
+    /// There is no [`MARK`] in the text.
     #[error("this is not an invite")]
     NotAnInvite,
     /// A part of the invite is missing or was changed.
@@ -125,21 +127,34 @@ impl Invite {
         line
     }
 
-    /// Reads an invite. White space anywhere in it is ignored, as some programs break long lines.
+    /// Reads the first invite in a text, with whatever people and programs put around and into it: other words, line
+    /// breaks, quotes, `>`, characters that nobody sees, capitals in the mark.
     ///
     /// # Errors
     ///
     /// [`InviteError::Damaged`] for a changed or missing part, which a checksum of four bytes finds;
     /// [`InviteError::NotAnInvite`] and [`InviteError::Newer`] as they say.
-    pub fn read(line: &str) -> Result<Self, InviteError> {
-        let mut text = Zeroizing::new(String::with_capacity(line.len().min(LONGEST)));
-        for character in line.chars().filter(|character| !character.is_whitespace()) {
-            if text.len() >= LONGEST {
-                return Err(InviteError::Damaged);
+    pub fn read(text: &str) -> Result<Self, InviteError> {
+        let mut failure = InviteError::NotAnInvite;
+        for run in runs(text) {
+            let lower = Zeroizing::new(run.to_ascii_lowercase());
+            for (place, _) in lower.match_indices(MARK).take(MARKS) {
+                match Self::decode(run.get(place + MARK.len()..).unwrap_or_default()) {
+                    Ok(invite) => return Ok(invite),
+                    Err(error) if failure == InviteError::NotAnInvite => failure = error,
+                    Err(_) => {}
+                }
             }
-            text.push(character);
         }
-        let encoded = text.strip_prefix(MARK).ok_or(InviteError::NotAnInvite)?;
+        Err(failure)
+    }
+
+    /// Reads what stands behind a mark, and no more of it than belongs to the invite.
+    fn decode(encoded: &str) -> Result<Self, InviteError> {
+        let encoded = encoded.get(..length(encoded)).ok_or(InviteError::Damaged)?;
+        if MARK.len() + encoded.len() > LONGEST {
+            return Err(InviteError::Damaged);
+        }
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| InviteError::Damaged)?);
         let (said, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(InviteError::Damaged)?;
         if checksum(said) != *sum {
@@ -159,6 +174,20 @@ impl Invite {
         }
         Ok(Self { secret: InviteSecret(kept), hints })
     }
+}
+
+/// Number of characters of an invite behind its mark, by what it says itself; all of them where it does not say.
+fn length(encoded: &str) -> usize {
+    let whole = encoded.len().min(LONGEST) / 4 * 4;
+    let bytes = Zeroizing::new(encoded.get(..whole).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()));
+    let said = bytes.as_deref().unwrap_or_default();
+    let Some((count, mut rest)) = said.get(33..).and_then(<[u8]>::split_first) else { return encoded.len() };
+    let known = said.first() == Some(&VERSION) && (0..*count).all(|_| Hint::read(&mut rest).is_ok());
+    if !known {
+        return encoded.len();
+    }
+    let hints = said.len() - rest.len();
+    ((hints + CHECKSUM) * 4).div_ceil(3)
 }
 
 impl Hint {

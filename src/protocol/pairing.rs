@@ -7,6 +7,7 @@
 //! with a probability of 10^-8 a run and cannot search for a better one
 //! (docs/PROTOCOL.md, section 6).
 
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::keys::{HandshakeHash, PairingNonce, code_secret};
@@ -40,21 +41,23 @@ impl Half {
         &self.0
     }
 
-    /// Reads what a person typed: eight digits, ASCII or full-width, with any spaces and dashes between
-    /// them. `None` for anything else.
+    /// Reads what a person typed: eight digits, as [`digits_in`](Self::digits_in) reads them. `None` for anything else.
     pub fn parse(typed: &str) -> Option<Self> {
-        let mut half = Self([0; DIGITS]);
-        let mut places = half.0.iter_mut();
-        for symbol in typed.trim().chars() {
-            let digit = match symbol {
-                '0'..='9' => u32::from(symbol) - u32::from('0'),
-                '０'..='９' => u32::from(symbol) - u32::from('０'),
-                ' ' | '\u{3000}' | '\u{a0}' | '-' | '\u{2010}'..='\u{2015}' | '－' => continue,
+        Self::digits_in(typed)?.as_slice().try_into().ok().map(Self)
+    }
+
+    /// The digits in what a person has typed so far, with any blanks, dashes and dots between them, also in the forms
+    /// of an input method (NFKC). `None` once there is anything else.
+    pub fn digits_in(typed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let mut digits = Zeroizing::new(Vec::with_capacity(typed.len()));
+        for symbol in typed.trim().nfkc() {
+            match symbol {
+                '0'..='9' => digits.push((u32::from(symbol) - u32::from('0')) as u8),
+                ' ' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | 'ー' | '.' | ',' | '·' | '。' | '、' => {}
                 _ => return None,
-            };
-            *places.next()? = digit as u8;
+            }
         }
-        places.next().is_none().then_some(half)
+        Some(digits)
     }
 }
 
@@ -159,6 +162,13 @@ mod tests {
             "０１２３　４５６７",
             "0123—4567",
             "0123－4567",
+            "0123ー4567",
+            "0123−4567",
+            "0123.4567",
+            "０１２３．４５６７",
+            "０１２３。４５６７",
+            "０１２３，４５６７",
+            "\u{3000}０１２３\u{a0}４５６７\u{3000}",
         ] {
             assert!(Half::parse(typed) == Some(Half(right.0)), "{typed}");
         }

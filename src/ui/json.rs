@@ -13,7 +13,7 @@ use serde_json::ser::Formatter;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::input::{Line, read_line};
+use super::input::{Line, Lines};
 use crate::interface::event::Event;
 use crate::interface::fault::Fault;
 use crate::interface::files::FileEvent;
@@ -291,9 +291,9 @@ struct Reader {
 
 impl Reader {
     fn run(mut self) {
-        let mut input = io::stdin().lock();
+        let mut input = Lines::new(io::stdin().lock());
         loop {
-            let request = match read_line(&mut input, COMMAND) {
+            let request = match input.read(COMMAND) {
                 Ok(Some(Line::Text(line))) => self.command(&line),
                 Ok(Some(Line::Bad(_))) => Some(bad()),
                 Ok(None) | Err(_) => Some(Request::End),

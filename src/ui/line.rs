@@ -28,7 +28,7 @@ use crate::interface::fault::Fault;
 use crate::interface::finding::Finding;
 use crate::interface::{Frontend, UserChannels};
 use crate::printable::Printable;
-use crate::protocol::invite::LONGEST;
+use crate::protocol::invite::{Invite, LONGEST, is_begun_in};
 use crate::thread;
 use crate::ui::words::{self, Lang};
 use desk::{Desk, Shared};
@@ -108,6 +108,11 @@ pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
         let Ok(event) = keyboard.wait() else { break false };
         match event {
             Event::Key(event) => match key(event).map(Key::unhurried) {
+                // The rest of an invite that was wrapped is still to come, unless Enter is pressed twice.
+                Some(Key::Enter | Key::NewLine) if is_cut_off(editor.text()) => {
+                    editor.insert("\n");
+                    terminal.print(&rows::sentence(words::words(lang).invite_goes_on, terminal.columns())).ok()?;
+                }
                 Some(Key::Enter) => break true,
                 Some(Key::Interrupt) => break false,
                 Some(Key::End) if editor.is_empty() => break false,
@@ -126,8 +131,17 @@ pub fn ask_address(lang: Lang) -> Option<Zeroizing<String>> {
         terminal.set_prompt(None);
         let _ = terminal.print(&rows);
     }
+    terminal.forget_input();
     terminal.give_back();
-    Some(editor.take().into_text()).filter(|typed| entered && !typed.trim().is_empty())
+    let typed = editor.take().into_text();
+    // Whatever the invite was passed on in stays here.
+    let typed = Invite::read(&typed).map_or(typed, |invite| invite.line());
+    Some(typed).filter(|typed| entered && !typed.trim().is_empty())
+}
+
+/// Whether an invite has begun in a text and is not whole, and its last line is not empty.
+fn is_cut_off(text: &str) -> bool {
+    !text.ends_with('\n') && is_begun_in(text) && Invite::read(text).is_err()
 }
 
 /// Prints what the doctor has found.

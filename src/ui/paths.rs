@@ -4,6 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+/// Bytes of the longest text that is looked at for files.
+const LONGEST: usize = 16 * 1024;
+/// Number of files that a text may name.
+const MOST: usize = 64;
+
 /// Reads the paths of a `/send`: words, or in quotes where there are blanks in them, with `\` before a character that
 /// stands for itself, `~` for `home`, and `file://` addresses as file managers paste them. `None` where a quote has no
 /// end.
@@ -12,6 +17,36 @@ pub fn paths(argument: &str, home: Option<&Path>) -> Option<Vec<PathBuf>> {
     words.done.extend(words.last.take());
     let whole = words.quote.is_none();
     whole.then(|| words.done.into_iter().map(|word| word.path(home)).collect())
+}
+
+/// The paths of a `/send`, as [`paths`] reads them, or the one path that the whole is where there is one: a path is
+/// often copied as it is, with its blanks.
+pub fn sendable(argument: &str, home: Option<&Path>) -> Option<Vec<PathBuf>> {
+    match whole(argument, home) {
+        Some(path) => Some(vec![path]),
+        None => paths(argument, home),
+    }
+}
+
+/// The files that a text names, if it has nothing else in it: absolute paths of what is there, as a file manager or a
+/// terminal pastes them.
+pub fn files(text: &str, home: Option<&Path>) -> Option<Vec<PathBuf>> {
+    if text.len() > LONGEST || !text.contains('/') {
+        return None;
+    }
+    let paths = sendable(text, home)?;
+    let are_files = !paths.is_empty() && paths.len() <= MOST && paths.iter().all(|path| is_there(path));
+    are_files.then_some(paths)
+}
+
+fn whole(argument: &str, home: Option<&Path>) -> Option<PathBuf> {
+    let text = argument.trim();
+    let word = Word { text: text.to_owned(), home: text.starts_with('~') };
+    Some(word.path(home)).filter(|path| is_there(path))
+}
+
+fn is_there(path: &Path) -> bool {
+    path.is_absolute() && path.file_name().is_some() && path.symlink_metadata().is_ok()
 }
 
 /// The path that is being typed, and the quote it stands in.
@@ -99,6 +134,38 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_about_files_where_it_names_what_is_there_in_any_quotes_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("tete-paths-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [film, other] = ["it's a 50% film.mkv", "b"].map(|name| folder.join(name));
+        for file in [&film, &other] {
+            std::fs::write(file, "").unwrap();
+        }
+        let at = folder.to_str().unwrap();
+        let one = [
+            format!("{at}/it's a 50% film.mkv"),
+            format!("\"{at}/it's a 50% film.mkv\""),
+            format!("'{at}/it'\\''s a 50% film.mkv' "),
+            format!("{at}/it\\'s\\ a\\ 50%\\ film.mkv"),
+            format!("file://{at}/it's%20a%2050%25%20film.mkv\r\n"),
+            format!("'file://localhost{at}/it%27s a 50%25 film.mkv'"),
+            "~/it's a 50% film.mkv\n".to_owned(),
+        ];
+        for text in one {
+            assert_eq!(files(&text, Some(&folder)), Some(vec![film.clone()]), "{text}");
+            assert_eq!(sendable(&text, Some(&folder)), Some(vec![film.clone()]), "{text}");
+        }
+        let both = format!("file://{at}/b\r\n'{at}/it'\\''s a 50% film.mkv'\n");
+        assert_eq!(files(&both, None), Some(vec![other.clone(), film]));
+        for text in
+            ["b", "./b", "/", "~", "", "see /b", &format!("{at}/c"), &format!("{at}/b c"), &format!("look: {at}/b")]
+        {
+            assert_eq!(files(text, Some(&folder)), None, "{text}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn paths_are_words_with_quotes_and_a_home() {

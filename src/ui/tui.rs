@@ -222,6 +222,7 @@ impl Driver {
     /// Shows the state, and tells which texts of the partner are on the terminal now.
     async fn draw(&mut self, state: &mut State) -> io::Result<()> {
         if self.terminal.draw(state)? {
+            state.drawn();
             while let Some(id) = state.seen() {
                 // A room that is over may no longer listen.
                 let _ = self.tell.send(Ack::Text(id)).await;

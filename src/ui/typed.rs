@@ -1,7 +1,7 @@
 //! What a line of the chat is: a text, or a command.
 
 use super::commands::{Argument, Command, Row, named};
-use super::paths::paths;
+use super::paths::sendable;
 use super::words::compared;
 use crate::interface::event::Event;
 use crate::interface::files::FileEvent;
@@ -54,7 +54,7 @@ pub fn after_slash(line: &str) -> Option<&str> {
 pub fn request(command: Command, argument: &str, offer: Option<u32>) -> Option<Request> {
     Some(match command {
         Command::Help | Command::Find | Command::Clear | Command::Lock => return None,
-        Command::Send => match paths(argument, std::env::home_dir().as_deref()) {
+        Command::Send => match sendable(argument, std::env::home_dir().as_deref()) {
             Some(paths) if !paths.is_empty() => Request::Send(paths),
             _ => Request::Refused(Event::Refused(Refusal::WhatToSend)),
         },

@@ -108,6 +108,48 @@ fn what_is_no_invite_is_refused_for_a_reason() {
     }
 }
 
+/// A text after people and programs have passed it on.
+fn passed_on(line: &str) -> Vec<String> {
+    let wrapped = |width: usize, before: &str, between: &str| {
+        let rows: Vec<_> = line.as_bytes().chunks(width).map(|row| std::str::from_utf8(row).unwrap()).collect();
+        format!("{before}{}", rows.join(between))
+    };
+    vec![
+        format!("\u{feff}{line}\r\n"),
+        format!("Here it is:\n\n  {line}\n\nSee you there, tete is great"),
+        format!("“{line}”"),
+        format!("'{line}' \"x\""),
+        format!("`{line}`,"),
+        format!("<{line}>"),
+        format!("*{line}*"),
+        format!("run: tete join {line}"),
+        line.replacen("tete1", "Tete1", 1),
+        line.replacen("tete1", "TETE1", 1),
+        line.replacen("tete1", "ｔｅｔｅ１", 1),
+        wrapped(76, "> ", "\n> "),
+        wrapped(20, "> > ", "\r\n> > "),
+        wrapped(64, "", "\u{200b}"),
+        wrapped(33, "\u{2060}", "\u{ad}\n"),
+        wrapped(5, "", " "),
+        wrapped(1, "│ ", " │\n│ "),
+        format!("tete1 is the mark. {line}"),
+        format!("{line} {line}"),
+    ]
+}
+
+#[test]
+fn an_invite_is_found_in_whatever_it_was_passed_on_in() {
+    for hints in [vec![Hint::Ipv4([127, 0, 0, 1], 51_423)], some_hints(), vec![]] {
+        let line = invite(hints.clone()).line();
+        for text in passed_on(&line) {
+            match Invite::read(&text) {
+                Ok(read) => assert!(read.hints == hints && read.secret.expose() == &[7; 32], "{text}"),
+                Err(why) => panic!("{why:?}: {text}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn an_invite_holds_255_ways() {
     let hints: Vec<_> = (0..HINTS).map(|number| Hint::Name("x".repeat(255), number as u16 + 1)).collect();

@@ -32,6 +32,8 @@ use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 const NOW: Duration = Duration::from_secs(100_000);
+/// Time for which a question counts as not seen.
+const GLANCE: Duration = Duration::from_millis(500);
 
 fn wall(ago: Duration) -> Zoned {
     let noon = date(2026, 11, 23).at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
@@ -381,6 +383,159 @@ fn a_line_is_a_command_if_and_only_if_its_first_word_was_typed() {
     }
 }
 
+/// A file for the time of a test.
+struct OneFile(std::path::PathBuf);
+
+impl OneFile {
+    fn named(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("tete-screen-{}-{}", std::process::id(), name.len()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), "").unwrap();
+        Self(folder.join(name))
+    }
+}
+
+impl Drop for OneFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
+    }
+}
+
+#[test]
+fn a_path_that_stands_alone_is_asked_about_and_only_a_question_that_was_seen_is_answered() {
+    let file = OneFile::named("a film.mkv");
+    let path = file.0.to_str().unwrap();
+    let offer = format!("send [{path:?}]");
+    let says = format!("say {path}");
+    for pasted in [format!("'{path}'\n"), format!("file://{}\r\n", path.replace(' ', "%20")), path.to_owned()] {
+        let mut sitting = Sitting::open();
+        sitting.paste(&pasted);
+        assert!(sitting.shows("Send “a film.mkv” to your partner?") && sitting.shows("Enter: send Esc: no"));
+        sitting.state.drawn();
+        sitting.press(KeyCode::Enter);
+        sitting.passes(GLANCE);
+        assert!(sitting.effects().is_empty(), "that Enter was meant for a message");
+        sitting.types("yn ");
+        sitting.press(KeyCode::Enter);
+        assert_eq!(sitting.effects(), [offer.clone()]);
+        assert!(sitting.state.editor().is_empty());
+    }
+    let mut sitting = Sitting::open();
+    sitting.paste(path);
+    sitting.passes(GLANCE);
+    sitting.press(KeyCode::Enter);
+    assert!(sitting.effects().is_empty() && sitting.shows("Esc: no"), "it was not on the terminal yet");
+    sitting.press(KeyCode::Esc);
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), [says.clone()]);
+    sitting.state.said(true);
+    // Not pasted as one: it is asked when it would be sent.
+    for typed in [path.to_owned(), format!("\"{path}\"")] {
+        sitting.types(&typed);
+        sitting.press(KeyCode::Enter);
+        assert!(sitting.shows("Send “a film.mkv”"));
+        sitting.press(KeyCode::Esc);
+        sitting.press(KeyCode::Backspace);
+        let last = typed.chars().last().unwrap();
+        sitting.types(&last.to_string());
+        sitting.press(KeyCode::Enter);
+        assert!(sitting.shows("Send “a film.mkv”") && sitting.effects().is_empty(), "it was written anew");
+        sitting.control('c');
+        sitting.control('c');
+    }
+    sitting.types("see ");
+    sitting.paste(path);
+    sitting.press(KeyCode::Enter);
+    assert_eq!(sitting.effects(), [format!("say see {path}")]);
+}
+
+#[test]
+fn an_enter_that_may_belong_to_a_paste_sends_agrees_to_and_closes_nothing() {
+    let hurried = |sitting: &mut Sitting| {
+        let key = KeyEvent { hurried: true, ..KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE) };
+        sitting.state.tick(sitting.now);
+        sitting.state.input(event::Event::Key(key));
+    };
+    for written in ["a message", "/quit", "/send /etc/hostname"] {
+        let mut sitting = Sitting::open();
+        sitting.types(written);
+        hurried(&mut sitting);
+        assert!(sitting.effects().is_empty() && sitting.shows("Enter sends it."), "{written}");
+        assert_eq!(sitting.state.editor().text(), written);
+        sitting.press(KeyCode::Enter);
+        assert_eq!(sitting.effects().len(), 1, "{written}");
+    }
+    let mut sitting = Sitting::open();
+    hurried(&mut sitting);
+    assert!(!sitting.shows("Enter sends it."), "there is nothing to send");
+    sitting.state.show(Output::End(None));
+    sitting.passes(Duration::from_secs(2));
+    hurried(&mut sitting);
+    assert!(sitting.effects().is_empty());
+    // Answers that are not sent on.
+    let mut sitting = Sitting::new((80, 24), Lang::En);
+    sitting.state.show(asks(code()));
+    sitting.types("12345678");
+    hurried(&mut sitting);
+    assert_eq!(sitting.effects(), ["half 1 12345678"]);
+}
+
+#[test]
+fn a_key_that_answers_an_offer_does_nothing_when_another_has_just_come() {
+    let offered = |offer| {
+        let name = Printable::line("film.mkv");
+        let folder = Printable::line("/tmp");
+        Event::File(FileEvent::Offered { offer, name, offered_as: None, files: 1, bytes: None, folder })
+    };
+    for (key, answer) in [(KeyCode::F(2), "get"), (KeyCode::F(3), "decline")] {
+        let mut sitting = Sitting::open();
+        sitting.status(offered(1));
+        sitting.press(key);
+        assert_eq!(sitting.effects(), [format!("{answer} 1")]);
+        sitting.status(offered(2));
+        sitting.press(key);
+        assert!(sitting.effects().is_empty() && sitting.shows("Another offer has just come."));
+        sitting.passes(GLANCE);
+        sitting.press(key);
+        assert_eq!(sitting.effects(), [format!("{answer} 2")]);
+    }
+}
+
+#[test]
+fn tab_lists_what_is_possible_until_the_next_key() {
+    let file = OneFile::named("one");
+    let folder = file.0.parent().unwrap().to_owned();
+    (0..30).for_each(|number| std::fs::write(folder.join(format!("two {number:02}")), "").unwrap());
+    let mut sitting = Sitting::open();
+    sitting.types(&format!("/send {}/", folder.display()));
+    sitting.press(KeyCode::Tab);
+    assert!(sitting.shows("one two 00 two 01") && sitting.shows("two 18 …"), "{:#?}", sitting.rows());
+    sitting.types("t");
+    assert!(!sitting.shows("two 00"));
+    sitting.press(KeyCode::Tab);
+    assert!(sitting.state.editor().text().ends_with("/two\\ "));
+    sitting.control('c');
+    sitting.types("/code ");
+    sitting.press(KeyCode::Tab);
+    assert!(sitting.shows("different same"), "{:#?}", sitting.rows());
+    sitting.types("s");
+    sitting.press(KeyCode::Tab);
+    assert_eq!(sitting.state.editor().text(), "/code same");
+}
+
+#[test]
+fn a_half_of_an_input_method_is_in_its_boxes() {
+    let mut sitting = Sitting::new((80, 24), Lang::En);
+    sitting.state.show(asks(code()));
+    for (typed, shown) in
+        [("１２３４－５６", "5 │ 6"), ("12．34　5", "│ 5 │"), ("1234ー56。7", "5 │ 6 │ 7"), ("１２３４−", "3 │ 4")]
+    {
+        sitting.types(typed);
+        assert!(sitting.shows("│ 1 │ 2 │ 3 │ 4 │") && sitting.shows(shown), "{typed}: {:#?}", sitting.rows());
+        sitting.control('u');
+    }
+}
+
 #[test]
 fn a_line_that_was_refused_stays_in_the_input_and_can_be_recalled() {
     let mut sitting = Sitting::open();
@@ -427,10 +582,14 @@ fn a_long_paste_is_asked_about_and_never_sent_by_itself() {
     let text = "line\r\n".repeat(99) + "last";
     sitting.paste(&text);
     assert!(sitting.shows("Paste 100 lines?"));
+    sitting.press(KeyCode::Enter);
+    assert!(sitting.state.editor().is_empty() && sitting.shows("Paste 100 lines?"), "it was not on the terminal yet");
+    sitting.state.drawn();
     sitting.types("xyz");
     sitting.press(KeyCode::Esc);
     assert!(sitting.state.editor().is_empty());
     sitting.paste(&text);
+    sitting.state.drawn();
     sitting.press(KeyCode::Enter);
     assert_eq!(sitting.state.editor().text(), text.replace("\r\n", "\n"));
     assert!(sitting.effects().is_empty());
@@ -1242,6 +1401,7 @@ fn files_are_sent_taken_and_declined_by_commands_and_keys() {
             bytes: None,
             folder,
         }));
+        sitting.passes(GLANCE);
         sitting.press(KeyCode::F(2));
         sitting.press(KeyCode::F(3));
         sitting.types("/get");

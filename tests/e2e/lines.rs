@@ -301,3 +301,36 @@ fn keys_are_read_in_the_encodings_that_a_program_before_has_left_behind() {
         says(&["Hi", "aj", "b!"]);
     });
 }
+
+#[test]
+fn a_path_that_is_pasted_alone_is_offered_only_when_that_is_agreed_to() {
+    let folder = Scratch::new();
+    let file = folder.path().join("a film.mkv");
+    std::fs::write(&file, "pictures").unwrap();
+    let dragged = format!("'{}' ", file.display());
+    let (host, guest) = room();
+    host.press(&paste(&dragged));
+    host.shows("Send “a film.mkv” to your partner? Enter: send Esc: no, it is a message");
+    host.press("\x1b");
+    // Esc waits for what it may begin.
+    host.enters(|| guest.words().contains("a film.mkv"));
+    host.prompts(CHAT);
+    host.press(&paste(&dragged));
+    host.shows_times("Send “a film.mkv” to your partner?", 2);
+    host.enters(|| guest.words().contains("wants to send you “a film.mkv”"));
+
+    let (mut script, person, _relay) = room_with_script_on_screen();
+    person.press(&paste(&format!("file://{}\r\n", file.display().to_string().replace(' ', "%20"))));
+    person.shows("Send “a film.mkv” to your partner?");
+    person.enters(|| person.words().contains("Offered to your partner"));
+    script.until("Your partner offered “a film.mkv”");
+}
+
+#[test]
+fn tab_lists_in_lines_what_is_possible() {
+    let (host, _guest) = room();
+    host.press("/code \t");
+    host.shows("different same");
+    host.press("\x15/d\t");
+    host.shows("decline doctor");
+}

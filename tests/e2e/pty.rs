@@ -766,12 +766,39 @@ fn an_invite_that_is_pasted_is_not_on_the_screen() {
         guest.prompts("address or invite from your partner: ");
         guest.press(paste);
         guest.press("\r");
+        guest.shows("The invite is not whole.");
+        guest.press("\r");
         assert_eq!(guest.exit(), 2);
         guest.shows("this invite is incomplete or damaged");
         guest.shows("tete1*****");
         for part in ["AQABAgME", "BUWFxgZG"] {
             assert!(guest.look(|display| !display.raw().contains(part)), "{paste:?}");
         }
+    }
+}
+
+#[test]
+fn an_invite_is_read_at_a_prompt_however_it_was_wrapped_and_nothing_of_it_reaches_the_shell() {
+    for (between, marked) in [("\r", false), ("\r\n", false), ("\n> ", true), (" ", true)] {
+        let mut host = Process::start(process::tete(["--port", "0", "--bind", "127.0.0.1", "--invite"]));
+        let line = host.until("invite: ");
+        let mut command = command("sh", &["-c", "\"$0\" join --plain; cat", process::TETE]);
+        command.env("LANG", "C.UTF-8");
+        let guest = Terminal::start(command);
+        guest.prompts("address or invite from your partner: ");
+        let rows: Vec<_> = line.as_bytes().chunks(30).map(|row| std::str::from_utf8(row).unwrap()).collect();
+        if marked {
+            guest.press(&format!("\x1b[200~> {}\x1b[201~", rows.join(between)));
+            guest.press("\r");
+        } else {
+            // Line by line, as a terminal does that does not mark a paste.
+            guest.press(&format!("{}{between}", rows.join(between)));
+        }
+        host.until("room open");
+        guest.prompts(CHAT);
+        guest.press("\x04");
+        host.until("partner left");
+        assert!(guest.look(|display| !display.raw().contains(&line[line.len() - 12..])), "{between:?}");
     }
 }
 

@@ -341,7 +341,8 @@ impl Terminal {
         let tries = PATIENCE.div_duration_f32(pause) as u32;
         let is_done = (0..tries).any(|_| {
             self.press("\r");
-            self.display.wait(pause, |_| done().then_some(())).is_some()
+            let _ = self.ended.recv_timeout(pause);
+            done()
         });
         assert!(is_done, "nothing comes of Enter:\n{}", self.rows().join("\n").trim_end());
     }

@@ -86,6 +86,8 @@ pub struct Framing {
 
 struct Held {
     hurried: bool,
+    /// A LF came with it.
+    fed: bool,
     until: Duration,
 }
 
@@ -379,17 +381,18 @@ impl Framing {
             Event::Paste(_) => (false, true),
             _ => (false, false),
         };
+        if let (Some(held @ Held { fed: false, .. }), true) = (&mut self.held, event == Event::Key(LINE_FEED)) {
+            // A CR and a LF are one line break, or one Enter.
+            (held.fed, held.until) = (true, now + HURRY);
+            return;
+        }
         if self.held.take_if(|_| text).is_some() {
             out.push_back(Event::Key(LINE_FEED));
-            // A CR and a LF are one line break.
-            if event == Event::Key(LINE_FEED) {
-                return;
-            }
         }
         self.release(out);
         if enter {
             let hurried = self.before.is_some_and(|before| now < before + HURRY);
-            self.held = Some(Held { hurried, until: now + HURRY });
+            self.held = Some(Held { hurried, fed: false, until: now + HURRY });
         } else {
             out.push_back(event);
         }
@@ -723,6 +726,10 @@ mod tests {
             let bytes = [other.as_bytes(), b"\x1b[13u"].concat();
             assert!(read(&bytes).ends_with("hurried-Enter"), "{other:?}");
         }
+        // A terminal may send both for Enter.
+        assert_eq!(read(b"\r\n"), "Enter");
+        assert_eq!(read(b"\r\n\n"), "C-j C-j");
+        assert_eq!(read(b"a\r\n"), "a hurried-Enter");
         // A key that writes nothing does not make it one.
         assert_eq!(read(b"\r\x1b[A"), "Enter Up");
         assert_eq!(read(b"\r\x03"), "Enter C-c");

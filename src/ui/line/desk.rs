@@ -4,6 +4,7 @@
 //! rows, and the prompt again, before the next one does.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,19 +12,24 @@ use zeroize::Zeroizing;
 
 use super::field::Field;
 use super::terminal::{Terminal, WIPE};
+use crate::clock;
 use crate::interface::{Frontend, PromptKind};
 use crate::protocol::delivery::TEXT;
-use crate::ui::complete::completion;
+use crate::ui::complete::{Completion, completion};
 use crate::ui::editor::{Edit, Editor};
 use crate::ui::keyboard::{Event, KeyEvent, f3};
 use crate::ui::keys::{Key, key, write};
+use crate::ui::paths::files;
 use crate::ui::recall::Recall;
 use crate::ui::rows;
 use crate::ui::time::local_time;
-use crate::ui::words::Words;
+use crate::ui::typed::Typed;
+use crate::ui::words::{self, Words};
 
 /// Bytes of an answer.
 const ENTRY: usize = 512;
+/// Time for which Enter does not answer a question that has just come.
+const GLANCE: Duration = Duration::from_millis(500);
 /// Nothing more can be written.
 const BELL: &str = "\x07";
 
@@ -56,6 +62,8 @@ pub enum Entered {
     },
     /// The text or the command in [`Desk::draft`].
     Line,
+    /// Files that the draft names are to be sent.
+    Send(Vec<PathBuf>),
     /// A paste that is too long.
     TooLong,
     /// Ctrl-C, or the end of input where nothing is asked.
@@ -76,6 +84,10 @@ pub struct Desk {
     draft: Editor,
     entry: Editor,
     recall: Recall,
+    /// Files that the draft names, about which is asked, and the time until which the question counts as not seen.
+    sending: Option<(Vec<PathBuf>, Duration)>,
+    /// Whether the draft is a message although it names files.
+    as_text: bool,
 }
 
 impl Desk {
@@ -93,6 +105,8 @@ impl Desk {
             draft: Editor::new(TEXT),
             entry: Editor::new(ENTRY),
             recall: Recall::default(),
+            sending: None,
+            as_text: false,
         })
     }
 
@@ -155,6 +169,7 @@ impl Desk {
         let rows = said.entered(&self.draft, self.terminal.columns());
         self.remember();
         self.draft.take();
+        self.as_text = false;
         self.lay();
         if self.is_dumb() { self.terminal.paint() } else { self.terminal.print(&rows) }
     }
@@ -172,7 +187,15 @@ impl Desk {
                 Some(key) => self.key(key)?,
                 None => None,
             },
-            Event::Paste(text) => self.paste(&text),
+            Event::Paste(text) => {
+                let begins = self.what == PromptKind::Chat && self.draft.is_empty();
+                (self.sending, self.as_text) = (None, false);
+                let entered = self.paste(&text);
+                if begins {
+                    self.asks_to_send()?;
+                }
+                entered
+            }
             Event::PasteTooLong => self.asks().then_some(Entered::TooLong),
             Event::PasteStalls => {
                 self.tell(self.words.paste_stalls)?;
@@ -191,6 +214,10 @@ impl Desk {
     fn key(&mut self, event: KeyEvent) -> io::Result<Option<Entered>> {
         let Some(key) = key(event) else { return Ok(None) };
         let key = if self.what == PromptKind::Chat { key } else { key.unhurried() };
+        if let Some(entered) = self.answer_to_send(key) {
+            return Ok(entered);
+        }
+        self.as_text &= matches!(key, Key::Enter | Key::Hurried);
         let editor = if self.what == PromptKind::Chat { &mut self.draft } else { &mut self.entry };
         match (key, self.what) {
             (Key::Suspend, _) => return Ok(Some(Entered::Suspend)),
@@ -206,15 +233,24 @@ impl Desk {
             (Key::NewLine, PromptKind::Chat) => drop(editor.insert("\n")),
             (Key::Enter, PromptKind::Chat) if editor.text().trim().is_empty() => drop(editor.take()),
             (Key::Hurried, PromptKind::Chat) if editor.text().trim().is_empty() => {}
-            (Key::Hurried, PromptKind::Chat) => self.tell(self.words.hurried)?,
-            (Key::Enter, PromptKind::Chat) => return Ok(Some(Entered::Line)),
+            (Key::Hurried, PromptKind::Chat) => {
+                if !self.asks_to_send()? {
+                    self.tell(self.words.hurried)?;
+                }
+            }
+            (Key::Enter, PromptKind::Chat) => {
+                let asks = self.asks_to_send()?;
+                return Ok((!asks).then_some(Entered::Line));
+            }
             (Key::Enter, _) => return self.answer().map(Some),
-            (Key::Complete, PromptKind::Chat) => {
-                if let Some(rest) = completion(editor, Frontend::LINES) {
+            (Key::Complete, PromptKind::Chat) => match completion(editor, Frontend::LINES, self.words.outcomes) {
+                Some(Completion::Rest(rest)) => {
                     editor.edit(Edit::Last);
                     editor.insert(&rest);
                 }
-            }
+                Some(Completion::Choices(choices)) => self.tell(&choices.join("  "))?,
+                None => {}
+            },
             (Key::Up, PromptKind::Chat) => self.recall.move_to(true, editor),
             (Key::Down, PromptKind::Chat) => self.recall.move_to(false, editor),
             _ => {
@@ -224,6 +260,41 @@ impl Desk {
             }
         }
         Ok(None)
+    }
+
+    /// Asks whether the files that the draft names, and nothing else, are to be sent.
+    fn asks_to_send(&mut self) -> io::Result<bool> {
+        let typed = Typed::read(self.draft.text(), self.draft.is_first_word_typed(), Frontend::LINES);
+        if self.as_text || matches!(typed, Typed::Command(..)) {
+            return Ok(false);
+        }
+        let Some(paths) = files(self.draft.text(), std::env::home_dir().as_deref()) else { return Ok(false) };
+        let question = words::ask_to_send(&paths, self.words);
+        self.tell(&format!("{question}\n{}", self.words.send_keys))?;
+        self.sending = Some((paths, clock::now() + GLANCE));
+        Ok(true)
+    }
+
+    /// What a key answers to that question. `None` if it is about something else.
+    fn answer_to_send(&mut self, key: Key) -> Option<Option<Entered>> {
+        let (paths, unseen) = self.sending.take()?;
+        match key {
+            Key::Enter if clock::now() >= unseen => Some(Some(Entered::Send(paths))),
+            Key::Enter | Key::Hurried => {
+                self.sending = Some((paths, unseen));
+                Some(None)
+            }
+            Key::Escape => {
+                self.as_text = true;
+                Some(None)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the draft is a message whatever it looks like.
+    pub fn is_text(&self) -> bool {
+        self.as_text
     }
 
     fn paste(&mut self, text: &str) -> Option<Entered> {
@@ -290,6 +361,7 @@ impl Desk {
     pub fn wipe(&mut self) -> io::Result<()> {
         (self.draft, self.entry) = (Editor::new(TEXT), Editor::new(ENTRY));
         self.recall = Recall::default();
+        (self.sending, self.as_text) = (None, false);
         self.lay();
         self.terminal.print(if self.is_dumb() { "" } else { WIPE })
     }

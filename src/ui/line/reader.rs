@@ -12,7 +12,7 @@ use crate::interface::refusal::Refusal;
 use crate::interface::{Frontend, PromptKind, Request};
 use crate::protocol::delivery::TEXT;
 use crate::ui::commands::Command;
-use crate::ui::input::{Line, read_line};
+use crate::ui::input::{Line, Lines, read_line};
 use crate::ui::keyboard::Keyboard;
 use crate::ui::prompt::Prompt;
 use crate::ui::stop::{STOP, can_be_continued, stop};
@@ -92,6 +92,10 @@ impl Reader {
         match entered {
             Entered::Answer { question, what, typed } => Some(answer(question, what, typed)),
             Entered::Line => self.chat_line(desk),
+            Entered::Send(paths) => {
+                let _ = desk.accept();
+                Some(Request::Send(paths))
+            }
             Entered::TooLong => Some(Request::Unsendable(Event::Refused(Refusal::TooLong { limit: TEXT }))),
             Entered::Interrupt => Some(Request::Leave),
             Entered::End => Some(Request::End),
@@ -102,7 +106,12 @@ impl Reader {
     /// What is to be done about the draft. One that is not taken stays where it is.
     fn chat_line(&self, desk: &mut Desk) -> Option<Request> {
         let line = desk.draft().draft();
-        match Typed::read(line.text(), line.is_first_word_typed(), Frontend::LINES) {
+        let typed = if desk.is_text() {
+            Typed::Text(line.text())
+        } else {
+            Typed::read(line.text(), line.is_first_word_typed(), Frontend::LINES)
+        };
+        match typed {
             Typed::Text(text) => {
                 let (taken, answer) = oneshot::channel();
                 let text = Zeroizing::new(text.to_owned());
@@ -132,11 +141,11 @@ impl Reader {
 
     /// Lines of a pipe.
     pub fn pipe(self) {
-        let mut input = io::stdin().lock();
+        let mut input = Lines::new(io::stdin().lock());
         let mut answered = 0;
         loop {
             self.prompt.next(answered);
-            let line = read_line(&mut input, TEXT);
+            let line = input.read(TEXT);
             // The answer is to the code that was shown last, however long ago the reading began.
             let (question, what) = self.prompt.of_line();
             let request = match line {

@@ -2,6 +2,7 @@
 //! are passed in, effects come out.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -18,10 +19,11 @@ use crate::protocol::delivery::{Incoming, TEXT};
 use crate::protocol::pairing::Half;
 use crate::protocol::random::OsRandom;
 use crate::ui::commands::{Command, Row};
-use crate::ui::complete::{candidates, completion};
+use crate::ui::complete::{Completion, candidates, completion};
 use crate::ui::editor::{Draft, Edit, Editor};
 use crate::ui::keyboard::{self, f3};
 use crate::ui::keys::{Key, key, write};
+use crate::ui::paths::files;
 use crate::ui::recall::Recall;
 use crate::ui::typed::{Typed, after_slash, request};
 use crate::ui::words::{self, Lang, ScreenWords, compared};
@@ -45,6 +47,8 @@ const NOTICE: Duration = Duration::from_secs(4);
 /// Time for which the keys that close a screen do nothing after it came by itself: they were meant for the screen
 /// before.
 const UNSEEN: Duration = Duration::from_secs(1);
+/// Time for which a key that answers does nothing after what it answers has come.
+const GLANCE: Duration = Duration::from_millis(500);
 /// Columns of a screen from which on the partner has the name that the user chose.
 const NAMED: u16 = 40;
 /// Time for which the bell does not ring again for somebody who comes.
@@ -123,6 +127,8 @@ pub enum Overlay {
     Help(usize),
     /// The question about a long paste, and the number of its lines.
     Paste(Zeroizing<String>, usize),
+    /// The question whether a message that names files is an offer of them.
+    Send(String, Vec<PathBuf>),
     /// A search in the talk.
     Find {
         /// The words that are searched for.
@@ -158,7 +164,7 @@ pub enum Scene {
     Passphrase,
     /// The check of the code.
     Pairing,
-    /// The question about a long paste, below the talk.
+    /// A question about what was pasted or written, below the talk.
     Paste,
     /// A search in the talk.
     Find,
@@ -202,6 +208,14 @@ pub struct State {
     pairing: Option<Pairing>,
     /// Number of the last offer of the partner that was shown.
     offer: Option<u32>,
+    /// Time until which a key may have been meant for the offer before it.
+    offer_until: Duration,
+    /// Whether the question was written to the terminal.
+    drawn: bool,
+    /// Whether what is being written is a message although it names files.
+    as_text: bool,
+    /// What Tab has listed.
+    choices: Vec<String>,
     scrollback: Scrollback,
     /// Number of the entry with an invite that was not used yet.
     invite: Option<u64>,
@@ -261,6 +275,10 @@ impl State {
             ask: PromptKind::Nothing,
             pairing: None,
             offer: None,
+            offer_until: now,
+            drawn: false,
+            as_text: false,
+            choices: Vec::new(),
             scrollback: Scrollback::default(),
             invite: None,
             bottom: None,
@@ -301,6 +319,11 @@ impl State {
     /// A message was shown once the end of the talk was on the screen: neither behind a lock or a help nor below the view.
     pub fn seen(&mut self) -> Option<u32> {
         if self.scene().shows_talk() && self.bottom.is_none() { self.seen.pop_front() } else { None }
+    }
+
+    /// Notes that a frame was written to the terminal: a question in it can be answered.
+    pub fn drawn(&mut self) {
+        self.drawn = true;
     }
 
     /// Whether the screen has changed since the last call.
@@ -460,7 +483,7 @@ impl State {
             _ if self.alarm.is_some() => Scene::Alarm,
             (Overlay::Help(_), _) => Scene::Help,
             (Overlay::Passphrase { .. }, _) => Scene::Passphrase,
-            (Overlay::Paste(..), _) => Scene::Paste,
+            (Overlay::Paste(..) | Overlay::Send(..), _) => Scene::Paste,
             (Overlay::Find { .. }, _) => Scene::Find,
             (Overlay::None, Some(_)) => Scene::Pairing,
             (Overlay::None, None) if self.over => Scene::Over,
@@ -551,6 +574,11 @@ impl State {
     /// Commands that the input may become.
     pub fn candidates(&self) -> Vec<&'static Row> {
         if self.ask == PromptKind::Chat { candidates(&self.editor, Frontend::SCREEN) } else { Vec::new() }
+    }
+
+    /// The ways in which what is written may go on, if Tab was pressed last.
+    pub fn choices(&self) -> &[String] {
+        &self.choices
     }
 
     /// Whether the screen is large enough to be used.
@@ -694,7 +722,9 @@ impl State {
             Event::Caller { .. } => self.ring(),
             Event::PartnerLeft => self.call(),
             Event::File(FileEvent::Offered { offer, .. }) => {
-                self.offer = Some(*offer);
+                if self.offer.replace(*offer).is_some() {
+                    self.offer_until = self.now + GLANCE;
+                }
                 self.call();
             }
             _ => {}
@@ -799,7 +829,7 @@ impl State {
         self.scrollback.clear();
         (self.editor, self.entry) = (self.blank(TEXT), self.blank(ENTRY));
         self.recall = Recall::default();
-        self.overlay = Overlay::None;
+        (self.overlay, self.choices, self.as_text) = (Overlay::None, Vec::new(), false);
         (self.alarm, self.pairing, self.status) = (None, None, None);
         (self.bottom, self.new_from) = (None, None);
         self.unshown.clear();
@@ -842,6 +872,7 @@ impl State {
     /// Handles a key; `None` is one without a meaning.
     fn key(&mut self, key: Option<Key>) {
         let key = if self.hurries() { key } else { key.map(Key::unhurried) };
+        self.choices.clear();
         self.notice = None;
         self.armed.take_if(|(armed, _)| Some(*armed) != key);
         match key {
@@ -879,6 +910,7 @@ impl State {
             Overlay::Help(_) | Overlay::None if self.over => self.key_over(key),
             Overlay::Help(_) | Overlay::None => self.key_room(key),
             Overlay::Paste(..) => self.key_paste(key),
+            Overlay::Send(..) => self.key_send(key),
             Overlay::Find { .. } => self.key_find(key),
             Overlay::Passphrase { .. } => self.key_passphrase(key),
         }
@@ -896,6 +928,9 @@ impl State {
     fn key_room(&mut self, key: Key) {
         match key {
             Key::Help => self.overlay = Overlay::Help(0),
+            Key::Get | Key::Decline if self.ask == PromptKind::Chat && self.now < self.offer_until => {
+                self.note(words::words(self.lang).new_offer);
+            }
             Key::Get if self.ask == PromptKind::Chat => self.command(Command::Get, ""),
             Key::Decline if self.ask == PromptKind::Chat => self.command(Command::Decline, ""),
             Key::Wipe => self.chord = true,
@@ -965,10 +1000,12 @@ impl State {
     }
 
     fn key_chat(&mut self, key: Key) {
+        self.as_text &= matches!(key, Key::Enter | Key::Hurried);
         let columns = self.input_columns();
         match key {
             Key::Enter => self.send(),
             Key::Hurried if self.editor.text().trim().is_empty() => {}
+            Key::Hurried if self.asks_to_send() => {}
             Key::Hurried => self.note(words::words(self.lang).hurried),
             Key::NewLine => self.write("\n"),
             Key::Complete => self.complete(),
@@ -1021,10 +1058,18 @@ impl State {
         if self.editor.text().trim().is_empty() {
             return self.follow();
         }
+        if self.asks_to_send() {
+            return;
+        }
         let written = self.editor.draft();
         self.follow();
         self.new_from = None;
-        match Typed::read(written.text(), written.is_first_word_typed(), Frontend::SCREEN) {
+        let typed = if std::mem::take(&mut self.as_text) {
+            Typed::Text(written.text())
+        } else {
+            Typed::read(written.text(), written.is_first_word_typed(), Frontend::SCREEN)
+        };
+        match typed {
             Typed::Text(text) => {
                 self.editor.take();
                 let id = self.scrollback.push(
@@ -1064,9 +1109,41 @@ impl State {
     }
 
     fn complete(&mut self) {
-        if let Some(rest) = completion(&self.editor, Frontend::SCREEN) {
-            self.editor.edit(Edit::Last);
-            self.write(&rest);
+        match completion(&self.editor, Frontend::SCREEN, words::words(self.lang).outcomes) {
+            Some(Completion::Rest(rest)) => {
+                self.editor.edit(Edit::Last);
+                self.write(&rest);
+            }
+            // Commands are listed as they are typed.
+            Some(Completion::Choices(choices)) if self.candidates().is_empty() => self.choices = choices,
+            Some(Completion::Choices(_)) | None => {}
+        }
+    }
+
+    /// Asks whether the files that are named, and nothing else, are to be sent. `false` if there is nothing to ask.
+    fn asks_to_send(&mut self) -> bool {
+        let text = self.editor.text();
+        let typed = Typed::read(text, self.editor.is_first_word_typed(), Frontend::SCREEN);
+        if self.as_text || matches!(typed, Typed::Command(..)) {
+            return false;
+        }
+        let Some(paths) = files(text, std::env::home_dir().as_deref()) else { return false };
+        let question = words::ask_to_send(&paths, words::words(self.lang));
+        self.overlay = Overlay::Send(question, paths);
+        (self.drawn, self.unseen_until) = (false, self.now + GLANCE);
+        true
+    }
+
+    fn key_send(&mut self, key: Key) {
+        match (key, std::mem::replace(&mut self.overlay, Overlay::None)) {
+            (Key::Enter, Overlay::Send(_, paths)) if self.drawn && !self.is_unseen() => {
+                let written = self.editor.take();
+                self.recall.remember(written);
+                self.effects.push_back(Effect::Act(Request::Send(paths)));
+            }
+            (Key::Escape, _) => self.as_text = true,
+            (Key::Interrupt, _) => {}
+            (_, overlay) => self.overlay = overlay,
         }
     }
 
@@ -1085,10 +1162,14 @@ impl State {
             (Scene::Pairing | Scene::Chat, PromptKind::Half | PromptKind::Compare) => drop(self.entry.paste(first)),
             (Scene::Pairing | Scene::Chat, PromptKind::Chat) => {
                 let lines = text.replace("\r\n", "\n").split(['\r', '\n']).count();
+                let begins = self.editor.is_empty();
+                self.as_text = false;
                 if lines > PASTE_LINES {
-                    self.overlay = Overlay::Paste(text, lines);
+                    (self.overlay, self.drawn) = (Overlay::Paste(text, lines), false);
                 } else if !self.editor.paste(&text) {
                     self.note(&self.words().full);
+                } else if begins {
+                    self.asks_to_send();
                 }
             }
             (Scene::Pairing | Scene::Chat, PromptKind::Nothing) => {}
@@ -1098,7 +1179,7 @@ impl State {
 
     fn key_paste(&mut self, key: Key) {
         match (key, std::mem::replace(&mut self.overlay, Overlay::None)) {
-            (Key::Enter, Overlay::Paste(text, _)) => {
+            (Key::Enter, Overlay::Paste(text, _)) if self.drawn => {
                 if !self.editor.paste(&text) {
                     self.note(&self.words().full);
                 }

@@ -13,7 +13,7 @@ use super::scrollback::{Entry, Kind, Row, matches};
 use super::state::{COLUMNS, Overlay, PROMPT, Pairing, ROWS, Scene, State};
 use crate::interface::{Frontend, PromptKind};
 use crate::printable::{Ambiguous, Printable, cells};
-use crate::protocol::pairing::DIGITS;
+use crate::protocol::pairing::{DIGITS, Half};
 use crate::ui::commands::commands_of;
 use crate::ui::editor::Editor;
 use crate::ui::keys::{self, command_help};
@@ -204,6 +204,7 @@ impl Canvas<'_> {
             self.row(state, y, &row);
         }
         self.candidates(state, areas.messages);
+        self.choices(state, areas.messages);
         self.bar(state, areas.messages);
         self.input(state, areas.messages + 1, areas.input);
     }
@@ -301,6 +302,18 @@ impl Canvas<'_> {
         }
     }
 
+    /// What Tab lists, above the bar.
+    fn choices(&mut self, state: &State, bar: u16) {
+        let room = usize::from(bar.saturating_sub(1));
+        let choices = state.choices();
+        let shown = choices.get(..room.min(choices.len())).unwrap_or_default();
+        for (y, name) in (0..bar).rev().zip(shown.iter().rev()) {
+            self.fill(y, Style::new());
+            let more = y + 1 == bar && shown.len() < choices.len();
+            self.text(PROMPT, y, if more { "…" } else { name }, Self::bold());
+        }
+    }
+
     fn bar(&mut self, state: &State, y: u16) {
         let style = if line_is_well(state) { Self::reversed() } else { Self::alarming() };
         self.fill(y, style);
@@ -317,6 +330,7 @@ impl Canvas<'_> {
                 parts.push((10, if *nothing { words.nothing } else { words.find_keys }.to_owned()));
             }
             Overlay::Paste(..) => parts.push((10, words.paste_keys.to_owned())),
+            Overlay::Send(..) => parts.push((10, words::words(state.lang()).send_keys.to_owned())),
             Overlay::None if state.is_over() && !state.editor().is_empty() => {
                 parts.push((10, words.unsent.to_owned()));
             }
@@ -376,6 +390,10 @@ impl Canvas<'_> {
             }
             Overlay::Paste(_, lines) => {
                 self.text(0, y, &format!("{} {lines} {}", words.paste, words.lines), Self::bold());
+                return;
+            }
+            Overlay::Send(question, _) => {
+                self.text(0, y, question, Self::bold());
                 return;
             }
             _ if state.is_over() && state.editor().is_empty() => {
@@ -592,10 +610,10 @@ impl Canvas<'_> {
 
     fn answer(&mut self, state: &State, pairing: &Pairing, x: u16, y: u16, boxes: bool) -> u16 {
         let text = state.entry().text();
-        let plain =
-            |c: char| if ('０'..='９').contains(&c) { char::from_u32(u32::from(c) - 0xfee0) } else { Some(c) };
-        let digits: Vec<char> = text.chars().filter(|c| !matches!(c, ' ' | '-')).filter_map(plain).collect();
-        let is_half = digits.len() <= DIGITS && digits.iter().all(|c| c.is_ascii_digit());
+        let typed = Half::digits_in(text).filter(|digits| digits.len() <= DIGITS);
+        let is_half = typed.is_some();
+        let digits: Vec<char> =
+            typed.iter().flat_map(|digits| digits.iter()).map(|digit| char::from(b'0' + digit)).collect();
         let at_end = state.entry().cursor() == text.len();
         let room = self.columns().saturating_sub(x);
         if pairing.partner.is_some() || !is_half || !at_end {

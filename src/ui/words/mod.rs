@@ -11,6 +11,7 @@ mod screen;
 mod units;
 mod zh;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::PeerAddr;
@@ -174,6 +175,21 @@ pub fn pictures(indices: &[u8; 7], lang: Lang) -> String {
     match lang {
         Lang::En => large::pictures(indices, |entry| entry.english),
         Lang::Zh => large::pictures(indices, |entry| entry.chinese),
+    }
+}
+
+/// Asks whether a message that names files is to be an offer of them.
+pub fn ask_to_send(paths: &[PathBuf], words: &Words) -> String {
+    let name = |path: &PathBuf| path.file_name().map(|name| Printable::line(&name.to_string_lossy()));
+    match paths {
+        [path] => {
+            let [before, after] = words.send_file;
+            format!("{before}{}{after}", name(path).as_ref().map_or("", Printable::as_str))
+        }
+        _ => {
+            let [before, after] = words.send_files;
+            format!("{before}{}{after}", paths.len())
+        }
     }
 }
 

@@ -14,6 +14,18 @@ pub struct Words {
     pub compare: &'static str,
     /// Prompt for the address.
     pub address: &'static str,
+    /// The words for the outcome of a comparison: the same, and different.
+    pub outcomes: [&'static str; 2],
+    /// A message names a file: before and after its name.
+    pub send_file: [&'static str; 2],
+    /// A message names several: before and after their number.
+    pub send_files: [&'static str; 2],
+    /// Keys of that question.
+    pub send_keys: &'static str,
+    /// A key that answers an offer was pressed just when another came.
+    pub new_offer: &'static str,
+    /// An invite that was typed is not whole.
+    pub invite_goes_on: &'static str,
     /// Before an error.
     pub error: &'static str,
     /// An Enter came at once behind other bytes, and nothing was sent.
