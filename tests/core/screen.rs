@@ -1678,6 +1678,19 @@ fn whatever_a_terminal_makes_of_a_text_everything_else_stands_where_it_was_put()
 }
 
 #[test]
+fn a_text_begins_at_its_column_even_behind_signs_that_are_drawn_too_wide() {
+    let mut sitting = Sitting::open();
+    sitting.hears("heard");
+    sitting.says("said");
+    sitting.types("written");
+    let terminal = Odd::fresh(|c| if c.is_ascii() { 1 } else { 2 }, &sitting);
+    for (row, column, text) in [(1, 16, "heard"), (2, 16, "said"), (23, 2, "written")] {
+        assert_eq!(terminal.cells[row][column..].concat().trim_end(), text);
+    }
+    assert_eq!((terminal.row, terminal.column), (23, 9));
+}
+
+#[test]
 fn nothing_that_was_drawn_before_is_left_on_a_terminal_whatever_it_makes_of_a_text() {
     for (number, width) in MEASURES.into_iter().enumerate() {
         let mut sitting = Sitting::open();
