@@ -417,7 +417,7 @@ fn a_path_that_stands_alone_is_asked_about_and_only_a_question_that_was_seen_is_
         assert!(sitting.effects().is_empty(), "that Enter was meant for a message");
         sitting.types("yn ");
         sitting.press(KeyCode::Enter);
-        assert_eq!(sitting.effects(), [offer.clone()]);
+        assert_eq!(sitting.effects(), std::slice::from_ref(&offer));
         assert!(sitting.state.editor().is_empty());
     }
     let mut sitting = Sitting::open();
@@ -427,7 +427,7 @@ fn a_path_that_stands_alone_is_asked_about_and_only_a_question_that_was_seen_is_
     assert!(sitting.effects().is_empty() && sitting.shows("Esc: no"), "it was not on the terminal yet");
     sitting.press(KeyCode::Esc);
     sitting.press(KeyCode::Enter);
-    assert_eq!(sitting.effects(), [says.clone()]);
+    assert_eq!(sitting.effects(), [says]);
     sitting.state.said(true);
     // Not pasted as one: it is asked when it would be sent.
     for typed in [path.to_owned(), format!("\"{path}\"")] {
