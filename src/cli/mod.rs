@@ -15,6 +15,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use config::Config;
 use jiff::{Span, SpanRelativeTo};
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use crate::address::AddressError;
@@ -429,8 +430,9 @@ fn minutes<const MOST: u16>(typed: &str) -> Result<u16, ValueError> {
     whole(typed).filter(|minutes| (1..=MOST).contains(minutes)).ok_or(ValueError::Minutes { least: 1, most: MOST })
 }
 
-/// A number in digits alone.
+/// A number in digits alone, which may be those of an input method.
 fn whole(typed: &str) -> Option<u16> {
+    let typed: String = typed.nfkc().collect();
     typed.parse().ok().filter(|_| typed.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -624,6 +626,14 @@ mod tests {
         }
         for word in ["", "h", "laptop", "johnny", "example.org", "ohts", "192.0.2.1", "senders"] {
             assert_eq!(near_command(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_read_in_the_digits_of_an_input_method() {
+        assert_eq!([port("51423"), port("５１４２３")], [Ok(51_423); 2]);
+        for bad in ["", "+1", "1.", "65536", "①②x"] {
+            assert_eq!(port(bad), Err(ValueError::Port), "{bad}");
         }
     }
 

@@ -349,14 +349,30 @@ fn is_invite(text: &str) -> bool {
 }
 
 fn invite_in(file: &Path) -> Result<Zeroizing<String>, Fault> {
-    let mut line = Zeroizing::new(String::with_capacity(2 * LONGEST));
+    // Twice as long in UTF-16, and with what stands around it.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4 * LONGEST));
     let read = if file.as_os_str() == "-" {
-        io::stdin().lock().take(LONGEST as u64).read_line(&mut line).map(|_| ())
+        io::stdin().lock().take(LONGEST as u64).read_until(b'\n', &mut bytes)
     } else {
-        File::open(file).and_then(|file| file.take(2 * LONGEST as u64).read_to_string(&mut line)).map(|_| ())
+        File::open(file).and_then(|file| file.take(4 * LONGEST as u64).read_to_end(&mut bytes))
     };
-    read.map_err(|error| Fault::InviteFile(error.into()))?;
-    Ok(line)
+    let text = read.and_then(|_| decoded(&bytes).ok_or_else(|| ErrorKind::InvalidData.into()));
+    text.map_err(|error| Fault::InviteFile(error.into()))
+}
+
+/// The text of a file in UTF-8, or in UTF-16 with the mark of its byte order. `None` if it is in neither.
+fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned())),
+    };
+    let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len()));
+    let units = bytes.chunks_exact(2).filter_map(|pair| pair.try_into().ok()).map(unit);
+    for c in char::decode_utf16(units) {
+        text.push(c.ok()?);
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -546,6 +562,16 @@ mod tests {
         for host in ["tete1", "tete1.example.org", "tete12-laptop.local", "xn--bcher-kva.example", &onion] {
             assert!(!resembles(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_file_with_an_invite_may_be_in_utf_16() {
+        let text = "\u{feff}你 tete1";
+        let bytes = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<_>>();
+        for bytes in [bytes(u16::to_le_bytes), bytes(u16::to_be_bytes), text.as_bytes().to_vec()] {
+            assert_eq!(decoded(&bytes).unwrap().as_str(), text);
+        }
+        assert!(decoded(b"\xff").is_none() && decoded(b"\xff\xfe\x00\xd8a\0").is_none());
     }
 
     #[test]
