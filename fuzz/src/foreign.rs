@@ -62,7 +62,7 @@ pub fn play(name: &str, steps: &[u8]) {
 
 fn screen(lang: Lang) -> State {
     let wall = |_: Duration| -> Zoned { Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC) };
-    let mut state = State::new(lang, (80, 24), Options { lock: None, notify: Notify::Bell }, wall, START);
+    let mut state = State::new(lang, (80, 24), Options { notify: Notify::Bell, ..Options::default() }, wall, START);
     let about = Some(Event::RoomOpen { invited: false });
     state.show(Output::Ask { question: 1, what: PromptKind::Chat, about });
     state
@@ -135,7 +135,7 @@ fn ends(what: u8, name: &Printable) -> Fault {
 
 /// An event as line mode writes it.
 fn told(event: &Event, lang: Lang, columns: usize) -> String {
-    let text = words::event(event, lang, columns).unwrap_or_default();
+    let text = words::event(event, lang).unwrap_or_default();
     rows::event(event, &text, columns).to_string()
 }
 

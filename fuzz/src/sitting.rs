@@ -52,7 +52,7 @@ fn wall(ago: Duration) -> Zoned {
 pub fn play(words: &str, steps: &[u8]) {
     let (mut now, mut size, mut id) = (START, (80, 24), 0);
     let lang = if words.len().is_multiple_of(2) { Lang::En } else { Lang::Zh };
-    let mut state = State::new(lang, size, Options { lock: None, notify: Notify::Bell }, wall, now);
+    let mut state = State::new(lang, size, Options { notify: Notify::Bell, ..Options::default() }, wall, now);
     let mut words = words.split_inclusive('|').cycle();
     for [what, which] in steps.as_chunks().0.iter().take(200) {
         let word = words.next().unwrap_or("x");

@@ -77,6 +77,10 @@ impl Folder {
                     break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Room can be made before anything comes.
+                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }

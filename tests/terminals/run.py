@@ -235,7 +235,12 @@ class Sitting:
         return [self.at(picture, row, 0, GUTTER) for row in range(ROWS - 2)]
 
     def press(self, keys: str) -> None:
-        os.write(self.keys, keys.encode())
+        text, enter = keys.removesuffix("\r"), keys.endswith("\r")
+        os.write(self.keys, text.encode())
+        if enter:
+            # As fast as a paste it would be asked about.
+            time.sleep(0.05)
+            os.write(self.keys, b"\r")
 
     def says(self, text: str) -> None:
         number = sum(event["event"] == "said" for event in self.events)
