@@ -5,9 +5,9 @@ use std::fs;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use crate::process::{PATIENCE, Process, now};
+use crate::process::{PATIENCE, Process, now, tete};
 use crate::scratch::Scratch;
-use crate::script::{guest_with, host_with, pair, tell, until};
+use crate::script::{pair, tell, until};
 
 /// As the system says it.
 const FULL: &str = "too many threads or processes are running";
@@ -36,13 +36,21 @@ fn crowd(process: &Process, full: bool) {
     prlimit(Pid::from_raw(process.id().try_into().unwrap()), Resource::As, limit).unwrap();
 }
 
+/// A program of whose threads nothing is kept for the next one: glibc would start that without asking the system.
+fn without_spare_stacks(args: &[&str]) -> Process {
+    let mut command = tete([&["--json"], args].concat());
+    command.env("GLIBC_TUNABLES", "glibc.pthread.stack_cache_size=0");
+    Process::start(command)
+}
+
 #[test]
 fn files_that_need_a_thread_too_many_are_refused_for_that_reason_and_go_later() {
     let [from, to] = [Scratch::new(), Scratch::new()];
     let file = from.path().join("file");
     fs::write(&file, "content").unwrap();
-    let (mut giver, port) = host_with(&[]);
-    let mut taker = guest_with(port, &["--save-to", to.path().to_str().unwrap()]);
+    let mut giver = without_spare_stacks(&["--port", "0", "--bind", "127.0.0.1"]);
+    let address = until(&mut giver, "listening")["address"].as_str().unwrap().to_owned();
+    let mut taker = without_spare_stacks(&[&address, "--save-to", to.path().to_str().unwrap()]);
     pair(&mut giver, &mut taker);
     let send = json!({"command": "send", "paths": [file.to_str().unwrap()]});
     crowd(&giver, true);
