@@ -414,7 +414,7 @@ fn whoever_takes_files_and_says_nothing_of_them_is_waited_for_a_minute() {
     let file = folder.path().join("file");
     std::fs::write(&file, "content").unwrap();
     let mut host =
-        Terminal::start(terminal::tete(&["send", file.to_str().unwrap(), "--port", "0", "--bind", "127.0.0.1"]));
+        Terminal::start(terminal::screen(&["send", file.to_str().unwrap(), "--port", "0", "--bind", "127.0.0.1"]));
     let mut peer = peer::Peer::call(host.port(), peer::stranger());
     let half = peer.half();
     peer.enter(&host.half());
