@@ -306,8 +306,11 @@ def check(sitting: Sitting) -> str:
     sitting.press("/lock\r")
     sitting.until("a passphrase", lambda: sitting.row(sitting.picture(), bar) == empty)
     for _ in range(2):
+        asked = sitting.whole(sitting.settled())
+        sitting.press(PASSPHRASE)
+        sitting.until("what was typed", lambda: sitting.whole(sitting.picture()) != asked)
         question = sitting.row(sitting.settled(), 0)
-        sitting.press(PASSPHRASE + "\r")
+        sitting.press("\r")
         sitting.until("the next question", lambda: sitting.row(sitting.picture(), 0) != question)
     locked = sitting.whole(sitting.settled())
     sitting.save("locked-empty")
