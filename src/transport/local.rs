@@ -43,7 +43,7 @@ struct Found {
 }
 
 /// The addresses of this machine that a partner may use, the most useful first: those that it reaches the internet from,
-/// then the rest, the widest scope first, and what virtual machines and containers hang on last.
+/// then the rest, the widest scope first, and in it what virtual machines and containers hang on last.
 ///
 /// Without addresses that lead nowhere, and without loopback addresses unless there are no others. A link-local address
 /// is there only where nothing but loopback is beside it.
@@ -77,7 +77,7 @@ fn rank(found: Vec<Found>, defaults: &[Option<IpAddr>]) -> Vec<OwnAddress> {
         })
         .filter(|(.., own)| !(own.scope == Scope::Link && own.address.is_ipv6() && own.interface.is_none()))
         .collect();
-    ranked.sort_by_key(|(other, bridge, own)| (*other, *bridge, own.scope, own.address.is_ipv6()));
+    ranked.sort_by_key(|(other, bridge, own)| (*other, own.scope, *bridge, own.address.is_ipv6()));
     let mut out: Vec<_> = ranked.into_iter().map(|(.., own)| own).collect();
     out.dedup();
     for narrow in [Scope::Machine, Scope::Link] {
@@ -167,6 +167,8 @@ mod tests {
     fn a_bridge_or_a_tunnel_that_leads_to_the_internet_is_like_any_other_interface() {
         let all = vec![found("192.168.7.1", "eth0"), Found { bridge: true, ..found("192.168.1.2", "br0") }];
         assert_eq!(ranked(all, &["192.168.1.2"]), ["192.168.1.2 Local", "192.168.7.1 Local"]);
+        let public = vec![found("10.0.0.1", "eth0"), Found { bridge: true, ..found("8.8.8.8", "br0") }];
+        assert_eq!(ranked(public, &[]), ["8.8.8.8 Global", "10.0.0.1 Local"]);
         let line = vec![Found { tunnel: true, ..found("100.64.0.7", "ppp0") }];
         assert_eq!(ranked(line, &["100.64.0.7"]), ["100.64.0.7 Local"]);
     }
