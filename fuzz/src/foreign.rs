@@ -45,7 +45,7 @@ pub fn play(name: &str, steps: &[u8]) {
             in_lines(|name| told(&make(name), lang, columns), &name);
             if let Some(line) = words::line(&make(&name)) {
                 assert_eq!(line.lines().count(), words::line(&make(PLAIN)).unwrap().lines().count());
-                harmless(&line, false);
+                harmless(&line, true);
             }
             screen.show(Output::Event(make(&name)));
         } else if what % 64 < EVENTS + 8 {
