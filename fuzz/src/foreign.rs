@@ -152,7 +152,8 @@ fn in_lines(tell: impl Fn(&str) -> String, name: &str) {
     let (plain, hostile) = (tell(PLAIN), tell(name));
     harmless(&hostile, true);
     let edge = |rows: &str| -> Vec<String> {
-        rows.lines().filter(|row| !row.is_empty() && !row.starts_with(' ')).map(str::to_owned).collect()
+        let plain = rows.replace(['\u{2068}', '\u{2069}'], "");
+        plain.lines().filter(|row| !row.is_empty() && !row.starts_with(' ')).map(str::to_owned).collect()
     };
     let (plain, hostile) = (edge(&plain), edge(&hostile));
     assert_eq!(plain.len(), hostile.len(), "{plain:?} {hostile:?}");
