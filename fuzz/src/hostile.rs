@@ -138,7 +138,7 @@ impl Peer {
         let length = noise.write_message(&payload, &mut buffer).unwrap();
         stream.write_all(&framed(&buffer[..length])).await.ok()?;
         let (noise, hash, psk) = epoch(noise, &shared);
-        Some(Self::new(Role::Initiator, stream, noise, hash, psk))
+        Some(Self::begin(Role::Initiator, stream, noise, hash, psk))
     }
 
     async fn respond(mut stream: TcpStream, psk: Option<&Secret>) -> Option<(OwnedReadHalf, Talk, Secret)> {
@@ -153,10 +153,10 @@ impl Peer {
         let last = record(&mut stream).await?;
         noise.read_message(&last, &mut buffer).ok()?;
         let (noise, hash, psk) = epoch(noise, &shared);
-        Some(Self::new(Role::Responder, stream, noise, hash, psk))
+        Some(Self::begin(Role::Responder, stream, noise, hash, psk))
     }
 
-    fn new(
+    fn begin(
         role: Role,
         stream: TcpStream,
         noise: TransportState,
