@@ -158,7 +158,8 @@ fn in_lines(tell: impl Fn(&str) -> String, name: &str) {
     let (plain, hostile) = (edge(&plain), edge(&hostile));
     assert_eq!(plain.len(), hostile.len(), "{plain:?} {hostile:?}");
     for (plain, hostile) in plain.iter().zip(&hostile) {
-        let own = plain.split('〔').next().unwrap_or_default().trim_end();
+        // A single plain word is not quoted.
+        let own = plain.split('〔').next().unwrap_or_default().trim_end_matches(['“', '"', ' ']);
         // The name makes the line longer, and so it may be broken earlier.
         let hostile = hostile.trim_end();
         assert!(hostile.starts_with(own) || own.starts_with(hostile), "{plain:?} {hostile:?}");
